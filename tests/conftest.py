@@ -1,0 +1,62 @@
+"""What every test may ask for: the real data where there is any, the referees, and a process with many devices."""
+
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the network
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real weights and images: VITJAX_TEST_DATA, or `shared/data` beside the repository; else a skip."""
+    named = os.environ.get("VITJAX_TEST_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}: set VITJAX_TEST_DATA to the folder of real weights and images")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def timm():
+    """The timm library, importable beside a CPU-only torch too; a skip where it or torch is absent."""
+    torch = pytest.importorskip("torch")
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None:
+        pytest.skip("torchvision is not installed")
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError:
+        # Its compiled operators need the torch build they were made for; without them its Python part fails where it
+        # registers their shapes. Declaring their names first is enough for models and transforms.
+        source = Path(spec.submodule_search_locations[0], "_meta_registrations.py").read_text()
+        library = torch.library.Library("torchvision", "DEF")
+        for name in set(re.findall(r'register_(?:fake\("torchvision::|meta\(")(\w+)"', source)):
+            library.define(f"{name}(Tensor x) -> Tensor")
+    yield pytest.importorskip("timm")  # a generator keeps `library`, and so the names, alive
+
+
+@pytest.fixture(scope="session")
+def on_devices():
+    """A function (source, count=8) -> stdout that runs Python source in a fresh process with `count` CPU devices.
+
+    In the tests' own process JAX keeps one: eight slow every small computation by a sixth to a half.
+    """
+
+    def run(source: str, count: int = 8) -> str:
+        environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(count)}
+        command = [sys.executable, "-W", "error", "-c", textwrap.dedent(source)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

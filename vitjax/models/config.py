@@ -1,0 +1,95 @@
+"""Everything that fixes the shape and the arithmetic of a plain Vision Transformer, as frozen dataclasses."""
+
+from dataclasses import dataclass, field
+
+from vitjax.errors import InputError, nearest
+
+POOLS = ("token", "mean", "attention")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a photograph becomes the model's input.
+
+    `mean` and `std` (per channel, for values in [0, 1]) are applied inside the model; the rest tells a data pipeline
+    how to resize and crop: the shorter side goes to `image_size / crop`, then the centre is cut out.
+    """
+
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    crop: float = 0.875
+    interpolation: str = "bicubic"
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """A plain Vision Transformer: sizes in pixels and channels, in the semantics of timm.
+
+    `image_size` and `patch_size` are (height, width). Prefix tokens stand before the patch tokens in the order class
+    token, distillation token, registers. `pool` says what the head reads: the class token, the mean over patch tokens,
+    or one latent query attending to the patch tokens (SigLIP). `final_norm` says where the last LayerNorm stands:
+    over all tokens ("tokens"), after pooling ("pooled"), or nowhere ("none").
+    """
+
+    image_size: tuple[int, int] = (224, 224)
+    patch_size: tuple[int, int] = (16, 16)
+    width: int = 192
+    depth: int = 12
+    heads: int = 3
+    mlp_width: int = 768
+    classes: int = 1000
+    class_token: bool = True
+    distilled: bool = False
+    registers: int = 0
+    pool: str = "token"
+    pool_prefix: bool = False
+    final_norm: str = "tokens"
+    pre_norm: bool = False
+    layer_scale: bool = False
+    patch_bias: bool = True
+    qkv_bias: bool = True
+    activation: str = "gelu"
+    norm_eps: float = 1e-6
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+    def __post_init__(self):
+        for side, patch, what in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
+            if side < patch or side % patch:
+                raise InputError(
+                    f"image {what} {side} is not divisible by the patch {what} {patch} (nearest: {_multiple(side, patch)})"
+                )
+        if self.width % self.heads:
+            raise InputError(f"width {self.width} does not split into {self.heads} heads")
+        if self.pool not in POOLS:
+            raise InputError(f"unknown pool {self.pool!r}{nearest(self.pool, POOLS)}")
+        if self.pool == "token" and not self.class_token:
+            raise InputError("pool='token' reads the class token, but class_token=False")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches along (height, width)."""
+        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
+
+    @property
+    def patches(self) -> int:
+        """Number of patch tokens."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def prefix(self) -> int:
+        """Number of tokens before the patches: class token, distillation token, registers."""
+        return self.class_token + self.distilled + self.registers
+
+    @property
+    def tokens(self) -> int:
+        """Number of all tokens."""
+        return self.prefix + self.patches
+
+    @property
+    def head_width(self) -> int:
+        """Channels of one attention head."""
+        return self.width // self.heads
+
+
+def _multiple(side: int, patch: int) -> int:
+    return max(patch, round(side / patch) * patch)

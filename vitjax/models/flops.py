@@ -1,0 +1,67 @@
+"""Floating-point operations of a forward pass up to a tap and of its gradient at the image, by formula.
+
+Multiply-adds count twice; only matrix products count, which leaves out a few per cent. XLA's own count sees the body of
+a scan once, so it agrees only on unrolled blocks: a test holds the two together there.
+"""
+
+from vitjax.models.config import ViTConfig
+from vitjax.models.vocabulary import split_tap
+
+# How many of a block's six products (qkv, scores, z, proj, fc1, fc2) stand before each of its taps.
+_UP_TO = {
+    "resid_pre": 0,
+    "attn.q": 1,
+    "attn.k": 1,
+    "attn.v": 1,
+    "attn.scores": 2,
+    "attn.probs": 2,
+    "attn.z": 3,
+    "attn.out": 4,
+    "resid_mid": 4,
+    "mlp.pre": 5,
+    "mlp.hidden": 5,
+    "mlp.out": 6,
+    "resid_post": 6,
+}
+
+
+def forward_flops(config: ViTConfig, tap: str) -> float:
+    """Operations for one image from pixels to `tap`."""
+    return sum(_pieces(config, tap).values())
+
+
+def gradient_flops(config: ViTConfig, tap: str) -> float:
+    """Operations for one image from the gradient at `tap` back to the pixels; the weights get none.
+
+    A product with weights costs as much backward as forward; attention's two products have two gradients each.
+    """
+    pieces = _pieces(config, tap)
+    return sum(cost * (2 if name in ("scores", "z") else 1) for name, cost in pieces.items())
+
+
+def step_flops(config: ViTConfig, tap: str, views: int) -> float:
+    """Operations of one optimisation step of one picture."""
+    return views * (forward_flops(config, tap) + gradient_flops(config, tap))
+
+
+def _pieces(config: ViTConfig, tap: str) -> dict[str, float]:
+    tokens, width = config.tokens, config.width
+    block = {
+        "qkv": 2 * tokens * width * 3 * width,
+        "scores": 2 * tokens * tokens * width,
+        "z": 2 * tokens * tokens * width,
+        "proj": 2 * tokens * width * width,
+        "fc1": 2 * tokens * width * config.mlp_width,
+        "fc2": 2 * tokens * config.mlp_width * width,
+    }
+    index, site = split_tap(tap)
+    if index is None:
+        index, last = (0, 0) if site == "embed" else (config.depth, 0)
+    else:
+        last = _UP_TO[site]
+    costs = {name: cost * (index + (place < last)) for place, (name, cost) in enumerate(block.items())}
+    height, across = config.patch_size
+    costs["patch"] = 2 * config.patches * height * across * 3 * width
+    if site == "logits":
+        costs["head"] = 2 * width * config.classes * (1 + config.distilled)
+    return costs

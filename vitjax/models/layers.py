@@ -1,0 +1,94 @@
+"""The parts of a Transformer block, each passing its activations through taps."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vitjax.models.config import ViTConfig
+from vitjax.models.taps import Taps
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": partial(jax.nn.gelu, approximate=True),
+    "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
+}
+
+
+def layer_norm(config: ViTConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """LayerNorm over channels with the two-pass variance that the source libraries compute."""
+    return nnx.LayerNorm(config.width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention, [batch, token, channel] to the same."""
+
+    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+        heads, size = config.heads, config.head_width
+        self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
+        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+
+    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+        q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
+        q, k, v = taps("q", q), taps("k", k), taps("v", v)
+        if taps.wants("scores", "probs"):
+            wide = jnp.promote_types(q.dtype, jnp.float32)
+            scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=wide)
+            scores = taps("scores", scores * q.shape[-1] ** -0.5)
+            probs = taps("probs", jax.nn.softmax(scores)).astype(v.dtype)
+            z = jnp.einsum("bhqk,bkhd->bqhd", probs, v)
+        else:
+            z = jax.nn.dot_product_attention(q, k, v)
+        return self.proj(taps("z", z))
+
+
+class Mlp(nnx.Module):
+    """Two dense layers around an activation function; the units of `hidden` are the network's neurons."""
+
+    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+        self.fc1 = nnx.Linear(config.width, config.mlp_width, rngs=rngs)
+        self.fc2 = nnx.Linear(config.mlp_width, config.width, rngs=rngs)
+        self.activation = config.activation
+
+    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+        pre = taps("pre", self.fc1(x))
+        return self.fc2(taps("hidden", ACTIVATIONS[self.activation](pre)))
+
+
+class Block(nnx.Module):
+    """A pre-norm Transformer block; `attn.out` and `mlp.out` are what it adds to the residual stream."""
+
+    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+        self.norm1, self.norm2 = layer_norm(config, rngs), layer_norm(config, rngs)
+        self.attn, self.mlp = Attention(config, rngs), Mlp(config, rngs)
+        if config.layer_scale:
+            self.scale1 = nnx.Param(jnp.ones(config.width))
+            self.scale2 = nnx.Param(jnp.ones(config.width))
+        self.scaled = config.layer_scale
+
+    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+        x = taps("resid_pre", x)
+        out = self.attn(self.norm1(x), taps.scope("attn"))
+        x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out))
+        out = self.mlp(self.norm2(x), taps.scope("mlp"))
+        return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out))
+
+
+class AttentionPool(nnx.Module):
+    """One learned query attends to all tokens, then an MLP: [batch, token, channel] to [batch, channel] (SigLIP)."""
+
+    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+        heads, size = config.heads, config.head_width
+        self.latent = nnx.Param(jax.random.normal(rngs.params(), (config.width,)) * config.width**-0.5)
+        self.q = nnx.LinearGeneral(config.width, (heads, size), rngs=rngs)
+        self.kv = nnx.LinearGeneral(config.width, (2, heads, size), rngs=rngs)
+        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.norm, self.mlp = layer_norm(config, rngs), Mlp(config, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        q = jnp.broadcast_to(self.q(self.latent[...]), (x.shape[0], 1, *self.q.out_features))
+        k, v = jnp.moveaxis(self.kv(x), -3, 0)
+        x = self.proj(jax.nn.dot_product_attention(q, k, v))[:, 0]
+        return x + self.mlp(self.norm(x), Taps())

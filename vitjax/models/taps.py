@@ -1,0 +1,92 @@
+"""Named reads and edits of activations, resolved while the forward pass is traced.
+
+A tap is a line in the forward pass, `q = taps("q", q)`: it returns the value unchanged, or what an edit made of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import jax
+
+from vitjax.errors import InputError, nearest
+from vitjax.models.vocabulary import split_tap
+
+Edit = Callable[[jax.Array], jax.Array]
+
+
+class Taps:
+    """Keeps the activations named in `reads` and replaces those named in `edits` by `edit(value)`.
+
+    An edit keeps the rank and the last axis; one at `embed` may drop tokens, and the blocks then run on the rest.
+    Made inside the traced function, handed down the model; `values` holds what was read. `record=True` keeps every
+    activation that passes. `scope` gives the same taps under a longer prefix.
+    """
+
+    def __init__(self, reads: Iterable[str] = (), edits: Mapping[str, Edit] | None = None, record: bool = False):
+        self.reads, self.edits, self.record = frozenset(reads), dict(edits or {}), record
+        self.values: dict[str, jax.Array] = {}
+        self.prefix, self._passed = "", set()
+
+    def scope(self, name: str) -> "Taps":
+        """The same taps, seen from inside the part of the model called `name`."""
+        inner = object.__new__(Taps)
+        inner.__dict__.update(self.__dict__, prefix=f"{self.prefix}{name}.")
+        return inner
+
+    def wants(self, *names: str) -> bool:
+        """Whether any of these taps is read or edited: attention keeps its fused form when none is."""
+        full = {self.prefix + name for name in names}
+        return self.record or bool(full & (self.reads | self.edits.keys()))
+
+    def __call__(self, name: str, value: jax.Array) -> jax.Array:
+        """Passes an activation through the tap `name`."""
+        name = self.prefix + name
+        self._passed.add(name)
+        if name in self.edits:
+            edited = self.edits[name](value)
+            if edited.ndim != value.ndim or edited.shape[-1] != value.shape[-1]:
+                raise InputError(f"the edit at {name} changed the shape from {value.shape} to {edited.shape}")
+            value = edited.astype(value.dtype)
+        if self.record or name in self.reads:
+            self.values[name] = value
+        return value
+
+    def runs(self, depth: int) -> list[tuple[int, int, bool]]:
+        """Splits the blocks into runs (start, stop, touched), ending after the last block that is read.
+
+        Touched blocks come one by one, the gaps between them as one run each.
+        """
+        if self.record:
+            return [(i, i + 1, True) for i in range(depth)]
+        read = [_place(tap, depth) for tap in self.reads]
+        end = max([min(place + 1, depth) for place in read], default=0)
+        touched = sorted({p for tap in self.reads | self.edits.keys() if 0 <= (p := _place(tap, depth)) < end})
+        runs, start = [], 0
+        for block in [*touched, end]:
+            if start < block:
+                runs.append((start, block, False))
+            if block < end:
+                runs.append((block, block + 1, True))
+            start = block + 1
+        return runs
+
+    def past(self, depth: int) -> bool:
+        """Whether anything after the last block is read."""
+        return self.record or any(_place(tap, depth) >= depth for tap in self.reads)
+
+    def check(self, known: Callable[[], Iterable[str]]) -> None:
+        """Raises if a read or an edit never met its tap; `known` lists the taps that exist."""
+        lost = (self.reads | self.edits.keys()) - self._passed
+        if not lost:
+            return
+        tap, taps = min(lost), set(known())
+        if tap not in taps:
+            raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
+        raise InputError(f"the edit at {tap} has no effect: everything that is read comes before it")
+
+
+def _place(tap: str, depth: int) -> int:
+    """The block a tap stands in; -1 before the blocks, `depth` after them."""
+    block, name = split_tap(tap)
+    if block is not None:
+        return block
+    return -1 if name == "embed" else depth

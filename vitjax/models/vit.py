@@ -1,0 +1,162 @@
+"""The plain Vision Transformer (ViT, DeiT, CLIP's and SigLIP's image towers, DINOv2): images in, taps out."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+from vitjax.errors import InputError
+from vitjax.models.config import ViTConfig
+from vitjax.models.layers import AttentionPool, Block, layer_norm
+from vitjax.models.taps import Edit, Taps
+
+
+class ViT(nnx.Module):
+    """A Vision Transformer whose every activation can be read and edited by name.
+
+    `blocks` is one `Block` whose parameters carry a leading depth axis. The module is a pytree: transform functions of
+    it with plain `jax.jit`, `jax.grad`, `jax.vmap`. Architecture: Dosovitskiy et al. 2021 (arXiv 2010.11929).
+    """
+
+    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+        height, width = config.patch_size
+        normal = jax.nn.initializers.normal(0.02)
+        self.patch = nnx.Linear(height * width * 3, config.width, use_bias=config.patch_bias, rngs=rngs)
+        self.prefix = nnx.Param(normal(rngs.params(), (config.prefix, config.width)))
+        self.position = nnx.Param(normal(rngs.params(), (config.patches, config.width)))
+        if config.pre_norm:
+            self.pre_norm = layer_norm(config, rngs)
+        self.blocks = jax.vmap(lambda key: Block(config, nnx.Rngs(key)))(jax.random.split(rngs.params(), config.depth))
+        if config.final_norm != "none":
+            self.norm = layer_norm(config, rngs)
+        if config.pool == "attention":
+            self.pool = AttentionPool(config, rngs)
+        if config.classes:
+            self.head = nnx.Linear(config.width, config.classes, rngs=rngs)
+            if config.distilled:
+                self.head_distilled = nnx.Linear(config.width, config.classes, rngs=rngs)
+        self.config = config
+
+    def __call__(
+        self,
+        images: Float[Array, "batch height width 3"],
+        reads: Iterable[str] | str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+        *,
+        remat: bool = False,
+    ) -> dict[str, Array]:
+        """Runs the model as far as the last tap in `reads`.
+
+        Args:
+            images: values in [0, 1]; the model applies its own mean and std.
+            reads: tap names, e.g. `["blocks.6.mlp.hidden", "logits"]`; default the model's output.
+            edits: {tap: function of the activation}; an edit that ignores its argument removes all that comes before.
+            remat: recompute blocks in the backward pass instead of keeping their activations.
+
+        Returns:
+            {tap: activation}, batch axis first; see `taps()` for the other axes.
+
+        Raises:
+            InputError: an unknown tap, an edit without effect, or images of another size.
+        """
+        reads = [reads] if isinstance(reads, str) else reads
+        taps = Taps(reads if reads is not None else [self.output], edits)
+        self._run(images, taps, remat)
+        taps.check(self.taps)
+        return taps.values
+
+    @property
+    def output(self) -> str:
+        """The last tap: "logits", or "pooled" for a model without a head."""
+        return "logits" if self.config.classes else "pooled"
+
+    def taps(self) -> dict[str, tuple[int, ...]]:
+        """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
+
+        def record(model, images):
+            taps = Taps(record=True)
+            model._run(images, taps, remat=False)
+            return list(taps.values.items())
+
+        names: list[str] = []
+
+        def shapes(model, images):
+            found = record(model, images)
+            names.extend(name for name, _ in found)
+            return [value for _, value in found]
+
+        image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
+        values = jax.eval_shape(shapes, self, image)
+        return {name: value.shape[1:] for name, value in zip(names, values, strict=True)}
+
+    def embed(self, images: jax.Array) -> jax.Array:
+        """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
+        rows, columns = self.config.grid
+        height, width = self.config.patch_size
+        pieces = images.reshape(-1, rows, height, columns, width, 3).swapaxes(2, 3)
+        patches = self.patch(pieces.reshape(-1, rows * columns, height * width * 3)) + self.position[...]
+        prefix = jnp.broadcast_to(self.prefix[...], (len(patches), *self.prefix.shape))
+        return jnp.concatenate([prefix, patches], axis=1)
+
+    def _run(self, images: jax.Array, taps: Taps, remat: bool) -> None:
+        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
+            want = "x".join(map(str, self.config.image_size))
+            raise InputError(
+                f"images have shape {images.shape}, this model takes [batch, {want}, 3]; load it with another image_size"
+            )
+        preprocess = self.config.preprocess
+        wide = jnp.promote_types(images.dtype, jnp.float32)
+        mean, std = (jnp.asarray(value, wide) for value in (preprocess.mean, preprocess.std))
+        x = self.embed(((images - mean) / std).astype(self.position.dtype))
+        x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
+        for start, stop, touched in taps.runs(self.config.depth):
+            if touched:
+                x = self._block(start, x, taps.scope(f"blocks.{start}"), remat)
+            else:
+                x, _ = lax.scan(lambda x, i: (self._block(i, x, Taps(), remat), None), x, jnp.arange(start, stop))
+        if taps.past(self.config.depth):
+            x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x)
+            x = taps("pooled", self._pool(x))
+            if self.config.classes:
+                taps("logits", self._head(x))
+
+    def _block(self, i: int | jax.Array, x: jax.Array, taps: Taps, remat: bool) -> jax.Array:
+        block = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), self.blocks)
+        if not remat or taps.prefix:
+            return block(x, taps)
+        return jax.checkpoint(lambda block, x: block(x, Taps()), prevent_cse=False)(block, x)
+
+    def _pool(self, x: jax.Array) -> jax.Array:
+        if self.config.distilled:
+            return x[:, :2]
+        patches = x if self.config.pool_prefix else x[:, self.config.prefix :]
+        pools: dict[str, Callable[[], jax.Array]] = {
+            "token": lambda: x[:, 0],
+            "mean": lambda: patches.mean(axis=1),
+            "attention": lambda: self.pool(patches),
+        }
+        pooled = pools[self.config.pool]()
+        return self.norm(pooled) if self.config.final_norm == "pooled" else pooled
+
+    def _head(self, pooled: jax.Array) -> jax.Array:
+        if self.config.distilled:  # DeiT averages the two classifiers at inference
+            return (self.head(pooled[:, 0]) + self.head_distilled(pooled[:, 1])) / 2
+        return self.head(pooled)
+
+
+def abstract(config: ViTConfig) -> ViT:
+    """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
+    return nnx.eval_shape(partial(_random, config), 0)
+
+
+def random(config: ViTConfig, seed: int = 0) -> ViT:
+    """A freshly initialised model, float32."""
+    return jax.jit(_random, static_argnums=0)(config, seed)
+
+
+def _random(config: ViTConfig, seed: int) -> ViT:
+    return ViT(config, nnx.Rngs(jax.random.key(seed)))

@@ -1,0 +1,40 @@
+"""Small random models that many tests share."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from vitjax.models.config import ViTConfig
+from vitjax.models.vit import ViT, random
+from vitjax.optimize import loop
+from vitjax.optimize.objectives import targets
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import expand
+
+CONFIG = ViTConfig(
+    image_size=(32, 32), patch_size=(8, 8), width=48, depth=4, heads=3, mlp_width=96, classes=10, registers=2
+)
+
+
+@functools.cache
+def model() -> ViT:
+    """A random ViT of 4 blocks at 32 pixels, with a class token and 2 registers."""
+    return random(CONFIG)
+
+
+def aims(units: str, seed: int = 0) -> loop.Targets:
+    """The loop's targets for units of one tap of `model()`."""
+    goals = expand(units, model().taps())
+    places = targets(goals, model().taps()[goals[0].tap])
+    return loop.Targets(jnp.asarray(places), np.array([g.hash for g in goals], np.uint32), jnp.uint32(seed))
+
+
+def optimised(units: str, recipe: Recipe, seed: int = 0, chunk: int = 100) -> tuple[loop.Slots, np.ndarray]:
+    """The final slots and images (uint8) of `units` on `model()`."""
+    aim = aims(units, seed)
+    program = loop.program(recipe, units.partition(":")[0], chunk)
+    slots = loop.start(model(), aim, program=program)
+    for _ in range(program.calls):
+        slots, _ = loop.advance(model(), slots, aim, program=program)
+    return slots, np.asarray(loop.finish(model(), slots, aim, program=program)[0])

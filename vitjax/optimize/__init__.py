@@ -1,0 +1,1 @@
+"""Units to pictures: unit ids, parametrizations, augmentations, objectives, recipes and the compiled loop."""

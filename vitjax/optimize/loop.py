@@ -1,0 +1,151 @@
+"""The compiled loop: many pictures at once, each optimised for its own target, chunk by chunk on the device.
+
+Slots never touch each other: random numbers, augmentations, loss and optimizer belong to one slot, only the model sees
+them as one batch. Targets and seeds are arrays, so one compile serves every unit of a tap.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, UInt32
+
+from vitjax.models.vit import ViT
+from vitjax.models.vocabulary import before_activation
+from vitjax.optimize.augment import views
+from vitjax.optimize.objectives import activation, total_variation
+from vitjax.optimize.parametrize import Parametrization, parametrization
+from vitjax.optimize.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is compiled: the recipe, the tap, how many steps a call takes. All else is data."""
+
+    recipe: Recipe
+    tap: str
+    chunk: int
+    remat: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls of `advance` finish the pictures."""
+        return -(-self.recipe.steps // self.chunk)
+
+    @property
+    def read(self) -> str:
+        """The tap whose value is optimised: the one before the activation function, if the recipe says so."""
+        return before_activation(self.tap) if self.recipe.before_activation else self.tap
+
+
+def program(recipe: Recipe, tap: str, chunk: int = 100, remat: bool = False) -> Program:
+    """A program whose calls all take the same number of steps, `chunk` at most, so that one compile is enough."""
+    calls = -(-recipe.steps // chunk)
+    return Program(recipe, tap, -(-recipe.steps // calls), remat)
+
+
+class Slots(NamedTuple):
+    """The pictures in the making, slot axis first: parameters, optimizer state, and the number of steps done."""
+
+    params: Float[Array, "slot *params"]
+    optimizer: optax.OptState
+    step: Int[Array, ""]
+
+
+class Targets(NamedTuple):
+    """What each slot is for: a unit's flat index or a direction, and its random seeds.
+
+    `unit` is the slot's own 32 bits (`Unit.hash`), `seed` the run's seed.
+    """
+
+    target: Int[Array, "slot"] | Float[Array, "slot feature"]
+    unit: UInt32[Array, "slot"]
+    seed: UInt32[Array, ""]
+
+
+class History(NamedTuple):
+    """Per step and slot, before its update: loss, mean activation of the views, their total variation."""
+
+    loss: Float[Array, "step slot"]
+    activation: Float[Array, "step slot"]
+    total_variation: Float[Array, "step slot"]
+
+
+def transform(recipe: Recipe) -> optax.GradientTransformation:
+    """The optimizer of one slot: Adam under a cosine that reaches 0 at the last step."""
+    schedule = optax.cosine_decay_schedule(recipe.learning_rate, max(recipe.steps - 1, 1))
+    return optax.adam(schedule, recipe.b1, recipe.b2, recipe.eps)
+
+
+def slot_keys(targets: Targets) -> tuple[jax.Array, jax.Array]:
+    """The keys of each slot, for its first parameters and for its steps: they depend on seed and unit alone."""
+    run = jax.random.key(targets.seed)
+    keys = jax.vmap(lambda unit: jax.random.split(jax.random.fold_in(run, unit)))(targets.unit)
+    return keys[:, 0], keys[:, 1]
+
+
+def _parametrization(model: ViT, recipe: Recipe) -> Parametrization:
+    return parametrization(model.config.image_size, recipe)
+
+
+@partial(jax.jit, static_argnames="program")
+def start(model: ViT, targets: Targets, *, program: Program) -> Slots:
+    """The slots before their first step."""
+    params = jax.vmap(_parametrization(model, program.recipe).init)(slot_keys(targets)[0])
+    optimizer = jax.vmap(transform(program.recipe).init)(params)
+    return Slots(params, optimizer, jnp.zeros((), jnp.int32))
+
+
+@partial(jax.jit, static_argnames="program", donate_argnames="slots")
+def advance(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Slots, History]:
+    """Takes the next `program.chunk` steps; steps beyond the recipe's last leave the slots as they are."""
+    step = partial(_step, model, targets, slot_keys(targets)[1], program)
+    if program.chunk * program.calls == program.recipe.steps:
+        return lax.scan(lambda slots, _: step(slots), slots, length=program.chunk)
+
+    def maybe(slots, _):
+        shape = jax.eval_shape(step, slots)[1]
+        skip = lambda slots: (slots, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shape))
+        return lax.cond(slots.step < program.recipe.steps, step, skip, slots)
+
+    return lax.scan(maybe, slots, length=program.chunk)
+
+
+def loss_of(
+    model: ViT, params: Array, targets: Targets, keys: jax.Array, step: Array, program: Program
+) -> tuple[Array, History]:
+    """The summed loss of all slots at one step, and each slot's own terms."""
+    recipe, shown = program.recipe, _parametrization(model, program.recipe)
+    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
+    seen = jax.vmap(lambda key, params: views(key, shown.image(params), step, recipe))(keys, params)
+    values = model(seen.reshape(-1, *seen.shape[2:]), program.read, remat=program.remat)[program.read]
+    values = values.reshape(*seen.shape[:2], *values.shape[1:])
+    score = jax.vmap(lambda value, target: activation(value, program.tap, target, recipe.tokens, model.config).mean())
+    reached, variation = score(values, targets.target), jax.vmap(total_variation)(seen)
+    loss = recipe.total_variation * variation - recipe.scale * reached
+    return loss.sum(), History(loss, reached, variation)
+
+
+def _step(model: ViT, targets: Targets, keys: jax.Array, program: Program, slots: Slots) -> tuple[Slots, History]:
+    recipe = program.recipe
+    grads, history = jax.grad(loss_of, argnums=1, has_aux=True)(model, slots.params, targets, keys, slots.step, program)
+    updates, optimizer = jax.vmap(transform(recipe).update)(grads, slots.optimizer, slots.params)
+    params = jax.vmap(_parametrization(model, recipe).project)(optax.apply_updates(slots.params, updates))
+    return Slots(params, optimizer, slots.step + 1), history
+
+
+@partial(jax.jit, static_argnames="program")
+def finish(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
+    """The finished pictures, uint8 [slot, h, w, 3], and each one's activation as the model sees the bytes.
+
+    The activation is the unit's own, after the activation function, on the picture without augmentation.
+    """
+    images = jax.vmap(_parametrization(model, program.recipe).image)(slots.params)
+    rounded = jnp.round(255 * images).astype(jnp.uint8)
+    values = model(rounded / 255.0, program.tap)[program.tap]
+    score = partial(activation, tap=program.tap, tokens=program.recipe.tokens, config=model.config)
+    return rounded, jax.vmap(lambda value, target: score(value[None], target=target)[0])(values, targets.target)

@@ -1,0 +1,84 @@
+"""What a picture is optimised for: the activation of a unit or along a direction, and the total variation it pays."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vitjax.errors import InputError
+from vitjax.models.config import ViTConfig
+from vitjax.models.vocabulary import axes
+from vitjax.optimize.units import Direction, Unit, feature_shape
+
+
+def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.ndarray:
+    """What the slots of one tap aim at, as the loop takes it; `shape` is the tap's, per image.
+
+    Returns:
+        int32 [slot], each unit's place in the flattened index space, or for directions float32 [slot, feature].
+    """
+    sizes = feature_shape(goals[0].tap, shape)
+    if isinstance(goals[0], Unit):
+        return np.array([np.ravel_multi_index(goal.index, sizes) for goal in goals], np.int32)
+    for goal in goals:
+        if np.size(goal.vector) != math.prod(sizes):
+            raise InputError(f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}")
+    return np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
+
+
+def activation(values: Array, tap: str, target: Array, tokens: str, config: ViTConfig) -> Float[Array, "image"]:
+    """The activation of one target on each image, averaged over tokens.
+
+    Args:
+        values: the tap's value, [image, *axes].
+        tap: its name, which says where the token axis is.
+        target: an integer, the unit's place in the flattened index space, or a direction in that space [feature].
+        tokens: "patches", "class", "all" or "patch N", as in `Recipe.tokens`.
+        config: the model's, which says how many tokens stand before the patches.
+    """
+    has_tokens = "token" in axes(tap)
+    values = values.reshape(*values.shape[: 1 + has_tokens], -1).astype(jnp.float32)
+    if has_tokens:
+        values = values[:, token_span(tokens, config)]
+    along = values[..., target] if jnp.issubdtype(target.dtype, jnp.integer) else values @ target
+    return along.mean(axis=1) if has_tokens else along
+
+
+def token_span(tokens: str, config: ViTConfig) -> slice:
+    """The tokens that count, as a slice of the token axis."""
+    if tokens == "class":
+        if not config.class_token:
+            raise InputError("tokens='class': this model has no class token; use tokens='patches'")
+        return slice(0, 1)
+    if tokens == "all":
+        return slice(None)
+    if tokens == "patches":
+        return slice(config.prefix, None)
+    patch = int(tokens.removeprefix("patch "))
+    if patch >= config.patches:
+        raise InputError(f"tokens='patch {patch}' is out of range, this model has {config.patches} patches")
+    return slice(config.prefix + patch, config.prefix + patch + 1)
+
+
+def total_variation(images: Float[Array, "*n h w c"]) -> Float[Array, ""]:
+    """Sum over four directions of the L2 norm of the whole difference image, averaged over images and channels.
+
+    Not squared, not circular: right, down and both diagonals (Ghiasi et al., `loss/regularizers/image.py`).
+    """
+    rows, columns = images[..., 1:, :, :], images[..., :, 1:, :]
+    differences = (
+        columns - images[..., :, :-1, :],
+        rows - images[..., :-1, :, :],
+        images[..., 1:, 1:, :] - images[..., :-1, :-1, :],
+        images[..., 1:, :-1, :] - images[..., :-1, 1:, :],
+    )
+    return sum(_norm(jnp.sum(d * d, axis=(-3, -2))).mean() for d in differences)
+
+
+def _norm(squared: jax.Array) -> jax.Array:
+    """Square root whose gradient at 0 is 0, as torch has it, where JAX gives NaN."""
+    positive = squared > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)

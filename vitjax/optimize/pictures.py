@@ -1,0 +1,205 @@
+"""Finished pictures: shown in a notebook, saved as PNGs with a JSON beside them, laid out on a contact sheet."""
+
+import base64
+import dataclasses
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from vitjax.errors import InputError
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Direction, Unit
+
+RECORD = "pictures.json"
+SHEET = "contact_sheet.png"
+_PAPER, _INK = (255, 255, 255), (70, 70, 70)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of units and how they came about.
+
+    Attributes:
+        images: uint8 [slot, height, width, 3].
+        units: what each picture was made for.
+        activation: [slot], the unit's activation on the picture as its bytes stand, without augmentation.
+        history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views.
+        recipe, seed: with the unit and the batch size they give the same bytes again on the same kind of device.
+        model: where the model came from.
+        batch: slots optimised together on each device.
+    """
+
+    images: np.ndarray
+    units: list[Unit | Direction]
+    activation: np.ndarray
+    history: dict[str, np.ndarray] = field(repr=False)
+    recipe: Recipe
+    seed: int
+    model: str
+    batch: int
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def contact_sheet(self, columns: int | None = None) -> Image.Image:
+        """All pictures on one sheet, each with its unit and activation beneath; a row per tap where that fits."""
+        captions = [f"{caption(unit)}  {value:.3g}" for unit, value in zip(self.units, self.activation, strict=True)]
+        taps = [unit.tap for unit in self.units]
+        return contact_sheet(self.images, captions, columns or columns_for(taps))
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes one PNG per picture and `pictures.json`, joining what the folder holds, then the contact sheet.
+
+        Returns:
+            The path of the contact sheet.
+        """
+        folder = Path(folder)
+        append(folder, self)
+        return write_sheet(folder)
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        self.contact_sheet().save(buffer, format="png")
+        data = base64.b64encode(buffer.getvalue()).decode()
+        return f'<img alt="{len(self)} pictures" src="data:image/png;base64,{data}">'
+
+
+def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictures:
+    """Joins pictures made by one run and puts them in the order of `units`."""
+    place = {str(unit): i for i, unit in enumerate(unit for part in parts for unit in part.units)}
+    order = [place[str(unit)] for unit in units]
+    return dataclasses.replace(
+        parts[0],
+        images=np.concatenate([part.images for part in parts])[order],
+        units=list(units),
+        activation=np.concatenate([part.activation for part in parts])[order],
+        history={k: np.concatenate([part.history[k] for part in parts])[order] for k in parts[0].history},
+    )
+
+
+def append(folder: Path, pictures: Pictures) -> None:
+    """Adds pictures to a folder: the PNGs first, then `pictures.json` replaced as a whole, so it never lies."""
+    make_folder(folder)
+    rows = []
+    for i, unit in enumerate(pictures.units):
+        row = {
+            "unit": str(unit),
+            "file": file_name(unit),
+            "activation": float(pictures.activation[i]),
+            "history": {
+                key: [float(f"{value:.6g}") for value in values[i, :: max(1, values.shape[1] // 20)]]
+                for key, values in pictures.history.items()
+            },
+        }
+        text = PngImagePlugin.PngInfo()
+        for key, value in {"unit": unit, "model": pictures.model, "seed": pictures.seed}.items():
+            text.add_text(key, str(value))
+        text.add_text("recipe", json.dumps(dataclasses.asdict(pictures.recipe)))
+        buffer = io.BytesIO()
+        Image.fromarray(pictures.images[i]).save(buffer, format="png", pnginfo=text)
+        _replace(folder / row["file"], buffer.getvalue())
+        rows.append(row)
+    settings = {
+        "model": pictures.model,
+        "seed": pictures.seed,
+        "batch": pictures.batch,
+        "recipe": dataclasses.asdict(pictures.recipe),
+    }
+    known = {row["unit"]: row for row in read_record(folder).get("pictures", [])}
+    known.update({row["unit"]: row for row in rows})
+    record = settings | {"pictures": list(known.values())}
+    _replace(folder / RECORD, json.dumps(record, indent=1).encode())
+
+
+def write_sheet(folder: Path) -> Path:
+    """Draws the contact sheet of everything `pictures.json` lists; gives its path."""
+    rows = read_record(folder)["pictures"]
+    rows.sort(key=lambda row: _natural(row["unit"]))
+    images = [np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in rows]
+    captions = [f"{_short(row['unit'])}  {row['activation']:.3g}" for row in rows]
+    columns = columns_for([row["unit"].rpartition(":")[0] for row in rows])
+    buffer = io.BytesIO()
+    contact_sheet(images, captions, columns).save(buffer, format="png")
+    _replace(folder / SHEET, buffer.getvalue())
+    return folder / SHEET
+
+
+def read_record(folder: Path) -> dict:
+    """Reads a folder's `pictures.json`; an empty dict where there is none."""
+    path = folder / RECORD
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is not readable as JSON ({error}); move it away or choose another folder") from None
+
+
+def contact_sheet(images: Iterable[np.ndarray], captions: Sequence[str], columns: int, least: int = 112) -> Image.Image:
+    """Lays pictures out in rows with a caption under each; pictures smaller than `least` pixels are enlarged."""
+    images = [Image.fromarray(image) for image in images]
+    factor = math.ceil(least / min(images[0].size))
+    width, height = (side * factor for side in images[0].size)
+    gap, font = 8, ImageFont.load_default(size=11)
+    line = 18
+    rows = math.ceil(len(images) / columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + line + gap) + gap), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for i, (image, text) in enumerate(zip(images, captions, strict=True)):
+        x, y = gap + i % columns * (width + gap), gap + i // columns * (height + line + gap)
+        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (x, y))
+        draw.text((x, y + height + 2), text, fill=_INK, font=font)
+    return sheet
+
+
+def columns_for(taps: Sequence[str]) -> int:
+    """Columns of a sheet: the taps' common count, so that each tap has its row, else about a square."""
+    counts = {taps.count(tap) for tap in set(taps)}
+    if len(counts) == 1 and len(set(taps)) > 1 and max(counts) <= 16:
+        return counts.pop()
+    return min(len(taps), max(1, math.ceil(math.sqrt(1.3 * len(taps)))))
+
+
+def caption(unit: Unit | Direction) -> str:
+    """A unit's name as short as a caption wants it: `7.mlp.hidden:1203`."""
+    return _short(str(unit))
+
+
+def file_name(unit: Unit | Direction) -> str:
+    """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`."""
+    return "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit)) + ".png"
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that can be written to, or says in one line why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror or error}") from None
+
+
+def _short(unit: str) -> str:
+    return unit.removeprefix("blocks.")
+
+
+def _natural(text: str) -> list:
+    return [int(part) if part.isdigit() else part for part in text.replace(":", ".").split(".")]
+
+
+def _replace(path: Path, data: bytes) -> None:
+    try:
+        partial = path.with_name(path.name + ".part")
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,117 @@
+"""A recipe is everything that turns a unit into a picture, except the model and the seed: one frozen dataclass."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from vitjax.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How pictures are optimised. Every step minimises, per picture,
+
+        -scale * mean over views of the unit's activation + total_variation * TV(views)
+
+    Attributes:
+        steps: number of updates.
+        views: augmented copies of the picture per step.
+        parametrization: "pixels" (RGB in [0, 1], clamped) or "fourier" (decorrelated colours, sigmoid).
+        decay: power of the frequency by which "fourier" scales its coefficients; 1 gives natural images' 1/f.
+        learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
+        b1, b2, eps: Adam's.
+        before_activation: take a neuron before its activation function, where its gradient cannot vanish.
+        tokens: "patches" (mean over patch tokens), "class", "all", or "patch N" (one patch, row by row).
+        scale: factor of the activation in the loss.
+        total_variation: factor of the total variation, which is measured on the views.
+        color: "divide" ((x - mu) / sigma), "multiply" (sigma * x + mu) or "none"; mu in U(-c, c), log sigma in
+            U(-c, c), c = color_strength, for each view and channel.
+        noise: standard deviation of the Gaussian noise at the first step.
+        noise_shape: "channel" (one value per view and channel) or "pixel".
+        noise_anneal: let the noise fall linearly to 0 at step `steps - 3`.
+        jitter: the picture is rolled by up to this many pixels along each axis.
+        jitter_per_view: roll every view by itself instead of all views of a step together.
+    """
+
+    steps: int = 401
+    views: int = 8
+    parametrization: str = "pixels"
+    decay: float = 1.0
+    learning_rate: float = 0.1
+    b1: float = 0.5
+    b2: float = 0.99
+    eps: float = 1e-8
+    before_activation: bool = False
+    tokens: str = "patches"
+    scale: float = 1.0
+    total_variation: float = 0.004
+    color: str = "divide"
+    color_strength: float = 1.0
+    noise: float = 0.5
+    noise_shape: str = "channel"
+    noise_anneal: bool = True
+    jitter: int = 32
+    jitter_per_view: bool = False
+
+    def __post_init__(self):
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise InputError(f"recipe: unknown {name} {value!r}: one of {', '.join(choices)}")
+        if self.tokens not in TOKENS and not (self.tokens.startswith("patch ") and self.tokens[6:].isdigit()):
+            raise InputError(f"recipe: unknown tokens {self.tokens!r}: one of {', '.join(TOKENS)}, 'patch N'")
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise InputError(f"recipe: {name} is {getattr(self, name)}, it must be at least {least}")
+
+
+CHOICES = {
+    "parametrization": ("pixels", "fourier"),
+    "color": ("divide", "multiply", "none"),
+    "noise_shape": ("channel", "pixel"),
+}
+TOKENS = ("patches", "class", "all")
+LEAST = {"steps": 1, "views": 1, "learning_rate": 0, "noise": 0, "jitter": 0, "total_variation": 0, "color_strength": 0}
+
+# The code of Ghiasi et al. 2022 (arXiv 2212.06727): 401 updates, 8 views; its activation carries a factor 1/8
+# (the mean over an 8 x 8 diagonal matrix) beside 0.0005 * TV.
+GHIASI = Recipe(scale=1 / 8, total_variation=0.0005)
+
+RECIPES: dict[str, Recipe] = {
+    "default": dataclasses.replace(GHIASI, before_activation=True),
+    "ghiasi": GHIASI,
+    # The same method as the paper writes it: colours sigma * x + mu, Gaussian noise for each pixel.
+    "ghiasi-paper": dataclasses.replace(GHIASI, color="multiply", noise=1.0, noise_shape="pixel", noise_anneal=False),
+}
+
+
+def recipes() -> dict[str, Recipe]:
+    """Lists the recipes by name."""
+    return dict(RECIPES)
+
+
+def choose(name: str | Recipe, **changes: Any) -> Recipe:
+    """Gives a recipe by name with some of its fields changed.
+
+    Raises:
+        InputError: an unknown recipe or field, or a value that a field cannot take.
+    """
+    if isinstance(name, str):
+        if name not in RECIPES:
+            raise InputError(f"unknown recipe {name!r}{nearest(name, RECIPES)}; there are {', '.join(RECIPES)}")
+        name = RECIPES[name]
+    types = {field.name: type(field.default) for field in dataclasses.fields(Recipe)}
+    for field, value in changes.items():
+        if field not in types:
+            raise InputError(f"a recipe has no {field!r}{nearest(field, types)}")
+        changes[field] = _typed(field, value, types[field])
+    return dataclasses.replace(name, **changes)
+
+
+def _typed(field: str, value: Any, kind: type) -> Any:
+    words = {"true": True, "false": False, "yes": True, "no": False}
+    try:
+        if kind is bool:
+            return value if isinstance(value, bool) else words[str(value).lower()]
+        return kind(value)
+    except (KeyError, ValueError):
+        raise InputError(f"recipe: {field} takes {kind.__name__}, not {value!r}") from None

@@ -1,0 +1,146 @@
+"""Unit ids: a tap and an index (`blocks.7.mlp.hidden:1203`), and sets of them (`blocks.*.mlp.hidden:0-63`)."""
+
+import itertools
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitjax.errors import InputError, nearest
+from vitjax.models.vocabulary import axes
+
+_SPAN = re.compile(r"^(\d+)(?:-(\d+))?$")
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One number of a tap that a picture is made for: a channel, a (head, channel), a class.
+
+    `index` has one entry for each axis of the tap other than the token axis.
+    """
+
+    tap: str
+    index: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.tap}:{'.'.join(map(str, self.index))}"
+
+    @property
+    def hash(self) -> int:
+        """32 bits of the unit's name: its random numbers depend on nothing else but the seed."""
+        return zlib.crc32(str(self).encode())
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction in a tap's index space, e.g. a probe's weights: the picture maximises the activation along it.
+
+    `vector` has the shape of the tap without its token axis, or that shape flattened.
+    """
+
+    tap: str
+    name: str
+    vector: np.ndarray
+
+    def __str__(self) -> str:
+        return f"{self.tap}:{self.name}"
+
+    @property
+    def hash(self) -> int:
+        """32 bits of the direction's name."""
+        return zlib.crc32(str(self).encode())
+
+
+def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a tap's index space: its shape per image without the token axis."""
+    return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis != "token")
+
+
+def expand(sets: str | Iterable[str], taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
+    """Expands unit sets into units, in the order given, each once.
+
+    A set is `TAP:INDEX`. In TAP, `*` stands for any block and `2-5` or `2,5` for some; INDEX is a number, a span `0-63`,
+    a list `4,218`, or `*`; taps with heads take `HEAD.CHANNEL`, e.g. `blocks.3.attn.z:0-2.12`.
+
+    Args:
+        sets: one or several unit sets.
+        taps: {tap: shape per image}, as `model.taps()` gives.
+
+    Raises:
+        InputError: malformed sets, unknown taps (with the nearest), indices out of range.
+    """
+    sets = [sets] if isinstance(sets, str) else list(sets)
+    units = [unit for text in sets for unit in _expand_one(text, taps)]
+    return list(dict.fromkeys(units))
+
+
+def sample(units: list[Unit], count: int, seed: int) -> list[Unit]:
+    """Draws `count` units at random without repetition, evenly over their taps, in the given order."""
+    groups: dict[str, list[int]] = {}
+    for position, unit in enumerate(units):
+        groups.setdefault(unit.tap, []).append(position)
+    rng = np.random.default_rng(seed)
+    shuffled = [list(rng.permutation(group)) for group in groups.values()]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*shuffled))
+    chosen = itertools.islice((position for position in turns if position is not None), count)
+    return [units[position] for position in sorted(chosen)]
+
+
+def check_syntax(text: str) -> tuple[str, str]:
+    """Splits a unit set into its tap and index parts without knowing the model."""
+    tap, colon, index = text.partition(":")
+    if not tap or not colon or not re.fullmatch(r"[\d,\-.*]+", index):
+        raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")
+    return tap, index
+
+
+def check_tap(tap: str, taps: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises an InputError that names the nearest taps if the model has no such tap."""
+    if tap not in taps:
+        raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
+
+
+def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
+    pattern, index = check_syntax(text)
+    units = []
+    for tap in _matching(pattern, taps):
+        shape = feature_shape(tap, taps[tap])
+        parts = index.split(".") if index != "*" else ["*"] * len(shape)
+        if len(parts) != len(shape):
+            form = ".".join(axis.upper() for axis in axes(tap) if axis != "token")
+            raise InputError(f"{text}: the units of {tap} are written {tap}:{form}")
+        spans = [_indices(part, size, tap, text) for part, size in zip(parts, shape, strict=True)]
+        units += [Unit(tap, choice) for choice in itertools.product(*spans)]
+    return units
+
+
+def _matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
+    head, _, rest = pattern.partition("blocks.")
+    blocks, _, site = rest.partition(".")
+    if head or not rest or blocks.isdigit():
+        check_tap(pattern, taps)
+        return [pattern]
+    depth = sum(re.fullmatch(r"blocks\.\d+\.resid_post", tap) is not None for tap in taps)
+    found = [f"blocks.{i}.{site}" for i in _indices(blocks, depth, "blocks", pattern)]
+    if found[0] not in taps:
+        raise InputError(f"unknown tap {pattern!r}{nearest(found[0], taps)}")
+    return found
+
+
+def _indices(text: str, size: int, tap: str, whole: str) -> list[int]:
+    if text == "*":
+        return list(range(size))
+    numbers: list[int] = []
+    for part in text.split(","):
+        span = _SPAN.match(part)
+        if not span:
+            raise InputError(f"{whole}: {part!r} is no index; write a number, a span 0-63 or *")
+        first, last = int(span[1]), int(span[2] or span[1])
+        if first > last:
+            raise InputError(f"{whole}: the span {part} runs backwards (write {last}-{first})")
+        if last >= size:
+            raise InputError(f"{whole}: {last} is out of range, {tap} has {size} (0-{size - 1})")
+        numbers += range(first, last + 1)
+    return numbers

@@ -64,7 +64,10 @@ def run(
     rate = matmul_rate(dtype)
     device = jax.devices()[0]
     print(f"{device.device_kind} ({device.platform}), {dtype}, matrix product {rate / 1e12:.3g} TFLOP/s")
-    print(f"{'tap':24} {'batch':>5} {'compile s':>9} {'steps/s':>8} {'pictures/h':>10} {'TFLOP/s':>8} {'of product':>10} {'MB':>6}")
+    print(
+        f"{'tap':24} {'batch':>5} {'compile s':>9} {'steps/s':>8} {'pictures/h':>10} "
+        f"{'TFLOP/s':>8} {'of product':>10} {'MB':>6}"
+    )
     rows = []
     for block in blocks:
         for batch in batches:
@@ -76,8 +79,19 @@ def run(
                 flush=True,
             )
     if out:
-        settings = {"model": source, "dtype": str(dtype), "recipe": asdict(recipe), "remat": remat, "timed_steps": steps}
-        record = {"machine": machine(), "matmul_tflops": rate / 1e12, "settings": settings, "rows": list(map(asdict, rows))}
+        settings = {
+            "model": source,
+            "dtype": str(dtype),
+            "recipe": asdict(recipe),
+            "remat": remat,
+            "timed_steps": steps,
+        }
+        record = {
+            "machine": machine(),
+            "matmul_tflops": rate / 1e12,
+            "settings": settings,
+            "rows": list(map(asdict, rows)),
+        }
         out.write_text(json.dumps(record, indent=1) + "\n")
         print(f"written to {out}")
     return 0

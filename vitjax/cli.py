@@ -66,7 +66,9 @@ def _model_arguments(command: argparse.ArgumentParser) -> None:
         "or a hub id such as timm/vit_base_patch16_224.augreg_in21k_ft_in1k",
     )
     group.add_argument("--revision", help="commit, tag or branch of a hub id; what was used is recorded")
-    group.add_argument("--image-size", type=_size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")
+    group.add_argument(
+        "--image-size", type=_size, metavar="N or HxW", help="pixels, if other than the checkpoint's own"
+    )
     group.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and activations")
 
 
@@ -89,12 +91,14 @@ def _visualize(commands) -> None:
         epilog=UNITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("units", nargs="*", type=_unit, help="unit sets, see below; default a sample of all blocks' neurons")
+    command.add_argument("units", nargs="*", help="unit sets, see below; default a sample of all blocks' neurons")
     _model_arguments(command)
     group = command.add_argument_group("pictures")
     group.add_argument("--out", type=Path, help="folder for the pictures (default: pictures, or the next free name)")
     group.add_argument("--sample", type=_count, metavar="N", help="draw N of the units at random, evenly over the taps")
-    group.add_argument("--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)")
+    group.add_argument(
+        "--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)"
+    )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
     group.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default: 0)")
     group.add_argument("--batch", type=_count, metavar="N", help="pictures optimised together on each device")
@@ -104,9 +108,12 @@ def _visualize(commands) -> None:
 
 
 def _run_visualize(args: argparse.Namespace) -> int:
+    from vitjax.models.vocabulary import split_unit
     from vitjax.optimize.recipes import choose
 
     recipe = choose(args.recipe, **_changes(args.set))
+    for unit in args.units:
+        split_unit(unit)
     out = _folder(args.out, args.overwrite)
     model = _load(args)
     from vitjax.optimize.report import run_visualize
@@ -147,8 +154,12 @@ def _bench(commands) -> None:
     _model_arguments(command)
     group = command.add_argument_group("benchmark")
     group.add_argument("--recipe", default="ghiasi", help="recipe that is timed (default: ghiasi)")
-    group.add_argument("--blocks", type=_numbers, metavar="I,J,...", help="blocks whose neurons are timed (first, middle, last)")
-    group.add_argument("--batch", type=_numbers, default=[1, 4], metavar="N,...", help="pictures optimised together (1,4)")
+    group.add_argument(
+        "--blocks", type=_numbers, metavar="I,J,...", help="blocks whose neurons are timed (first, middle, last)"
+    )
+    group.add_argument(
+        "--batch", type=_numbers, default=[1, 4], metavar="N,...", help="pictures optimised together (1,4)"
+    )
     group.add_argument("--steps", type=_count, default=10, help="steps timed for each row (default: 10)")
     group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
     group.add_argument("--out", type=Path, help="write the measurements to this JSON file")
@@ -163,18 +174,15 @@ def _run_bench(args: argparse.Namespace) -> int:
     from vitjax import bench
 
     return bench.run(
-        model, recipe, source=args.model, blocks=args.blocks, batches=args.batch, steps=args.steps, remat=args.remat, out=args.out
+        model,
+        recipe,
+        source=args.model,
+        blocks=args.blocks,
+        batches=args.batch,
+        steps=args.steps,
+        remat=args.remat,
+        out=args.out,
     )
-
-
-def _unit(text: str) -> str:
-    from vitjax.optimize.units import check_syntax
-
-    try:
-        check_syntax(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -54,4 +54,6 @@ def _opened(part: Path):
     if part.suffix == ".zip":
         archive = zipfile.ZipFile(part)
         return archive.read, sorted(archive.namelist())
-    return (lambda name: (part / name).read_bytes()), sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+    return (lambda name: (part / name).read_bytes()), sorted(
+        str(p.relative_to(part)) for p in part.rglob("*") if p.is_file()
+    )

@@ -82,7 +82,9 @@ def drop_tokens(key: jax.Array, keep: int, x: jax.Array) -> jax.Array:
     return jnp.concatenate([x[:, :1], jnp.take_along_axis(x, order[..., None], axis=1)], axis=1)
 
 
-def loss_of(learned: dict, key: jax.Array, images: jax.Array, labels: jax.Array, soft: jax.Array, config: Training, keep: int):
+def loss_of(
+    learned: dict, key: jax.Array, images: jax.Array, labels: jax.Array, soft: jax.Array, config: Training, keep: int
+):
     """Cross-entropy with label smoothing, plus the teacher's: images uint8, `soft` log-probabilities [batch, class]."""
     crop, drop = jax.random.split(key)
     pixels = jax.vmap(partial(augment, crop=config.crop))(jax.random.split(crop, len(images)), images / 255.0)
@@ -136,7 +138,10 @@ def accuracy(model: ViT, images: np.ndarray, labels: np.ndarray, batch: int = 50
     """Top-1 and top-5 accuracy in per cent on uint8 images."""
     top = jax.jit(lambda model, x: lax.top_k(model(x / 255.0, "logits")["logits"], 5)[1])
     hits = np.concatenate(
-        [np.asarray(top(model, images[i : i + batch])) == labels[i : i + batch, None] for i in range(0, len(images), batch)]
+        [
+            np.asarray(top(model, images[i : i + batch])) == labels[i : i + batch, None]
+            for i in range(0, len(images), batch)
+        ]
     )
     return 100 * hits[:, 0].mean(), 100 * hits.any(axis=1).mean()
 
@@ -167,12 +172,20 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> ViT:
     cache = out / "data"
     images, labels = tiny_imagenet.load(data, "train", cache)
     seen, truth = tiny_imagenet.load(data, "val", cache)
-    soft = teacher_targets(teacher, images, config.teacher_size, cache) if teacher else np.zeros((len(images), 0), np.float16)
+    soft = (
+        teacher_targets(teacher, images, config.teacher_size, cache)
+        if teacher
+        else np.zeros((len(images), 0), np.float16)
+    )
     steps = int(config.epochs * len(images) / config.batch)
     order, switch = epochs_order(config, len(images), steps), int(steps * (1 - config.full))
     state = start(config, steps, soft.shape[1])
-    (out / "training.json").write_text(json.dumps(dataclasses.asdict(config) | {"steps": steps, "teacher": teacher}, indent=1))
-    with ocp.CheckpointManager((out / "checkpoints").absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)) as kept:
+    (out / "training.json").write_text(
+        json.dumps(dataclasses.asdict(config) | {"steps": steps, "teacher": teacher}, indent=1)
+    )
+    with ocp.CheckpointManager(
+        (out / "checkpoints").absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)
+    ) as kept:
         structure, leaves = jax.tree.structure(state), jax.tree.leaves(state)
         if kept.latest_step() is not None:
             leaves = kept.restore(kept.latest_step(), args=ocp.args.StandardRestore(leaves))
@@ -186,7 +199,9 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> ViT:
             state, loss = train_chunk(state, *arrays, order[done:stop], config=config, steps=steps, keep=keep)
             row = {"step": stop, "loss": round(float(loss), 4), "seconds": round(time.perf_counter() - clock, 1)}
             if (stop // config.chunk) % 10 == 0 or stop in (switch, steps):
-                row["top1"], row["top5"] = (round(float(a), 2) for a in accuracy(state["learned"]["model"], seen, truth))
+                row["top1"], row["top5"] = (
+                    round(float(a), 2) for a in accuracy(state["learned"]["model"], seen, truth)
+                )
                 kept.save(stop, args=ocp.args.StandardSave(jax.tree.leaves(state)))
             with (out / "curve.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")

@@ -53,10 +53,14 @@ class ViTConfig:
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     def __post_init__(self):
+        for name in ("width", "depth", "heads", "mlp_width"):
+            if not isinstance(value := getattr(self, name), int) or value < 1:
+                raise InputError(f"{name} is {value!r}, it must be a whole number of at least 1")
         for side, patch, what in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
             if side < patch or side % patch:
                 raise InputError(
-                    f"image {what} {side} is not divisible by the patch {what} {patch} (nearest: {_multiple(side, patch)})"
+                    f"image {what} {side} is not divisible by the patch {what} {patch}"
+                    f" (nearest: {_multiple(side, patch)})"
                 )
         if self.width % self.heads:
             raise InputError(f"width {self.width} does not split into {self.heads} heads")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,8 @@ class ViT(nnx.Module):
     `blocks` is one `Block` whose parameters carry a leading depth axis. The module is a pytree: transform functions of
     it with plain `jax.jit`, `jax.grad`, `jax.vmap`. Architecture: Dosovitskiy et al. 2021 (arXiv 2010.11929).
     """
+
+    card: Any = None  # where the weights came from; set by `vitjax.load`
 
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
         height, width = config.patch_size
@@ -106,7 +109,8 @@ class ViT(nnx.Module):
         if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
             want = "x".join(map(str, self.config.image_size))
             raise InputError(
-                f"images have shape {images.shape}, this model takes [batch, {want}, 3]; load it with another image_size"
+                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
+                " load it with another image_size"
             )
         preprocess = self.config.preprocess
         wide = jnp.promote_types(images.dtype, jnp.float32)

@@ -2,6 +2,8 @@
 
 import re
 
+from vitjax.errors import InputError
+
 # The axes of each tap after the batch axis, by the tap's name without its block number.
 AXES: dict[str, tuple[str, ...]] = {
     "embed": ("token", "channel"),
@@ -35,6 +37,14 @@ def split_tap(tap: str) -> tuple[int | None, str]:
 def axes(tap: str) -> tuple[str, ...]:
     """Names the axes of a tap's value after the batch axis, e.g. ("token", "head", "channel")."""
     return AXES[split_tap(tap)[1]]
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """Splits a unit set `TAP:INDEX` into its two parts, without asking whether a model has them."""
+    tap, colon, index = text.partition(":")
+    if not tap or not colon or not re.fullmatch(r"[\d,\-.*]+", index):
+        raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")
+    return tap, index
 
 
 def before_activation(tap: str) -> str:

@@ -51,7 +51,7 @@ def program(recipe: Recipe, tap: str, chunk: int = 100, remat: bool = False) -> 
 class Slots(NamedTuple):
     """The pictures in the making, slot axis first: parameters, optimizer state, and the number of steps done."""
 
-    params: Float[Array, "slot *params"]
+    params: Float[Array, "slot ..."]
     optimizer: optax.OptState
     step: Int[Array, ""]
 
@@ -62,8 +62,8 @@ class Targets(NamedTuple):
     `unit` is the slot's own 32 bits (`Unit.hash`), `seed` the run's seed.
     """
 
-    target: Int[Array, "slot"] | Float[Array, "slot feature"]
-    unit: UInt32[Array, "slot"]
+    target: Int[Array, " slot"] | Float[Array, "slot feature"]
+    unit: UInt32[Array, " slot"]
     seed: UInt32[Array, ""]
 
 

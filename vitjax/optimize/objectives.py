@@ -25,11 +25,13 @@ def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.nda
         return np.array([np.ravel_multi_index(goal.index, sizes) for goal in goals], np.int32)
     for goal in goals:
         if np.size(goal.vector) != math.prod(sizes):
-            raise InputError(f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}")
+            raise InputError(
+                f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}"
+            )
     return np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
 
 
-def activation(values: Array, tap: str, target: Array, tokens: str, config: ViTConfig) -> Float[Array, "image"]:
+def activation(values: Array, tap: str, target: Array, tokens: str, config: ViTConfig) -> Float[Array, " image"]:
     """The activation of one target on each image, averaged over tokens.
 
     Args:

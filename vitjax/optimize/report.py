@@ -27,7 +27,7 @@ def run_visualize(
     batch: int | None,
     remat: bool,
 ) -> int:
-    """Makes the pictures of `units` in `out`; what is finished when Ctrl-C comes stays, complete. Gives the exit code."""
+    """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code."""
     goals = resolve(model, units or "blocks.*.mlp.hidden:*")
     count = sample_count or (None if units else SAMPLE)
     goals = sample(goals, count, seed) if count else goals
@@ -35,7 +35,14 @@ def run_visualize(
     with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:
         try:
             for pictures in paint(
-                model, goals, recipe, seed=seed, batch=batch, remat=remat, source=source, progress=lambda p: _show(bar, p)
+                model,
+                goals,
+                recipe,
+                seed=seed,
+                batch=batch,
+                remat=remat,
+                source=source,
+                progress=lambda p: _show(bar, p),
             ):
                 append(out, pictures)
                 finished += len(pictures)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.vocabulary import axes
+from vitjax.models.vocabulary import axes, split_unit
 
 _SPAN = re.compile(r"^(\d+)(?:-(\d+))?$")
 
@@ -61,8 +61,8 @@ def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 def expand(sets: str | Iterable[str], taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
     """Expands unit sets into units, in the order given, each once.
 
-    A set is `TAP:INDEX`. In TAP, `*` stands for any block and `2-5` or `2,5` for some; INDEX is a number, a span `0-63`,
-    a list `4,218`, or `*`; taps with heads take `HEAD.CHANNEL`, e.g. `blocks.3.attn.z:0-2.12`.
+    A set is `TAP:INDEX`. In TAP, `*` stands for any block, `2-5` or `2,5` for some; INDEX is a number, a span `0-63`, a
+    list `4,218`, or `*`; taps with heads take `HEAD.CHANNEL`, e.g. `blocks.3.attn.z:0-2.12`.
 
     Args:
         sets: one or several unit sets.
@@ -88,14 +88,6 @@ def sample(units: list[Unit], count: int, seed: int) -> list[Unit]:
     return [units[position] for position in sorted(chosen)]
 
 
-def check_syntax(text: str) -> tuple[str, str]:
-    """Splits a unit set into its tap and index parts without knowing the model."""
-    tap, colon, index = text.partition(":")
-    if not tap or not colon or not re.fullmatch(r"[\d,\-.*]+", index):
-        raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")
-    return tap, index
-
-
 def check_tap(tap: str, taps: Mapping[str, tuple[int, ...]]) -> None:
     """Raises an InputError that names the nearest taps if the model has no such tap."""
     if tap not in taps:
@@ -103,7 +95,7 @@ def check_tap(tap: str, taps: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
-    pattern, index = check_syntax(text)
+    pattern, index = split_unit(text)
     units = []
     for tap in _matching(pattern, taps):
         shape = feature_shape(tap, taps[tap])

@@ -96,12 +96,16 @@ def paint(
     """
     taps = model.taps()
     token_span(recipe.tokens, model.config)
-    mesh = jax.make_mesh((jax.local_device_count(),), ("slot",), axis_types=(AxisType.Auto,), devices=jax.local_devices())
+    mesh = jax.make_mesh(
+        (jax.local_device_count(),), ("slot",), axis_types=(AxisType.Auto,), devices=jax.local_devices()
+    )
     whole, by_slot = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("slot"))
     model = jax.device_put(model, whole)
     groups = _groups(goals)
     per_device = batch or min(SLOTS[jax.default_backend()], -(-max(map(len, groups)) // mesh.size))
-    batches = [group[i : i + per_device * mesh.size] for group in groups for i in range(0, len(group), per_device * mesh.size)]
+    batches = [
+        group[i : i + per_device * mesh.size] for group in groups for i in range(0, len(group), per_device * mesh.size)
+    ]
     done = 0
     for number, members in enumerate(batches):
         program = loop.program(recipe, members[0].tap, chunk, remat)
@@ -142,4 +146,3 @@ def _groups(goals: Sequence[Goal]) -> list[list[Goal]]:
     for goal in goals:
         groups.setdefault((goal.tap, type(goal)), []).append(goal)
     return list(groups.values())
-

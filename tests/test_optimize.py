@@ -1,0 +1,202 @@
+"""The loop and its surroundings: slots that do not know each other, one compile per tap, devices, objectives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests import small
+from vitjax.errors import InputError
+from vitjax.optimize import loop
+from vitjax.optimize.objectives import activation
+from vitjax.optimize.parametrize import parametrization
+from vitjax.optimize.recipes import Recipe, choose
+from vitjax.optimize.units import Direction, Unit, expand, sample
+from vitjax.optimize.visualize import resolve, visualize
+
+SHORT = choose("default", steps=6, views=2)
+
+
+@pytest.mark.parametrize("recipe", [SHORT, choose("ghiasi", steps=6, views=2)], ids=["default", "ghiasi"])
+def test_permuting_slots_changes_nothing(recipe):
+    tap = "blocks.2.mlp.hidden"
+    _, straight = small.optimised(f"{tap}:0,1,2,3", recipe)
+    _, shuffled = small.optimised(f"{tap}:2,0,3,1", recipe)
+    assert np.array_equal(straight[[2, 0, 3, 1]], shuffled)
+
+
+def test_one_compile_serves_all_units_of_a_tap():
+    loop.advance.clear_cache()
+    recipe = choose(SHORT, steps=7)
+    for units in ("0-3", "40-43", "95,1,7,2"):
+        small.optimised(f"blocks.1.mlp.hidden:{units}", recipe, seed=len(units), chunk=3)
+    assert loop.advance._cache_size() == 1
+
+
+def test_chunks_do_not_change_the_picture():
+    tap = "blocks.2.mlp.hidden:1,2"
+    whole, halves = (small.optimised(tap, choose(SHORT, steps=10), chunk=chunk)[0].params for chunk in (10, 3))
+    np.testing.assert_allclose(whole, halves, atol=1e-5)
+
+
+def test_each_recipe_raises_the_activation():
+    for name in ("default", "ghiasi"):
+        pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", name, steps=40, views=2)
+        assert pictures.images.shape == (4, 32, 32, 3) and pictures.images.dtype == np.uint8
+        assert pictures.history["activation"].shape == (4, 40) and np.isfinite(pictures.history["loss"]).all()
+        assert (pictures.activation > pictures.history["activation"][:, 0]).all(), name
+
+
+def test_the_reported_activation_is_that_of_the_bytes():
+    pictures = visualize(small.model(), ["blocks.2.mlp.hidden:5", "blocks.1.attn.z:2.3", "logits:4"], SHORT)
+    values = small.model()(pictures.images / np.float32(255), ["blocks.2.mlp.hidden", "blocks.1.attn.z", "logits"])
+    wanted = [
+        values["blocks.2.mlp.hidden"][0, 3:, 5].mean(),
+        values["blocks.1.attn.z"][1, 3:, 2, 3].mean(),
+        values["logits"][2, 4],
+    ]
+    np.testing.assert_allclose(pictures.activation, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "span"),
+    [("patches", slice(3, 19)), ("class", slice(0, 1)), ("all", slice(0, 19)), ("patch 5", slice(8, 9))],
+)
+def test_which_tokens_count(tokens, span):
+    values = jax.random.normal(jax.random.key(1), (2, 19, 96))
+    seen = activation(values, "blocks.0.mlp.hidden", jnp.int32(9), tokens, small.CONFIG)
+    np.testing.assert_allclose(seen, values[:, span, 9].mean(axis=1), rtol=1e-6)
+
+
+def test_a_direction_along_an_axis_is_the_unit():
+    vector = np.zeros(48)
+    vector[7] = 1
+    along = visualize(small.model(), Direction("blocks.2.resid_post", "axis", vector), SHORT)
+    values = small.model()(along.images / np.float32(255), "blocks.2.resid_post")["blocks.2.resid_post"]
+    np.testing.assert_allclose(along.activation[0], values[0, 3:, 7].mean(), rtol=1e-4)
+    with pytest.raises(InputError, match="has 5 numbers"):
+        visualize(small.model(), Direction("blocks.2.resid_post", "short", np.ones(5)), SHORT)
+    with pytest.raises(InputError, match="did you mean blocks"):
+        resolve(small.model(), Direction("blocks.2.resid_past", "lost", np.ones(48)))
+
+
+def test_a_neuron_before_its_activation_function_is_the_same_neuron():
+    program = loop.program(choose("default"), "blocks.2.mlp.hidden")
+    assert program.read == "blocks.2.mlp.pre"
+    assert loop.program(choose("ghiasi"), "blocks.2.mlp.hidden").read == "blocks.2.mlp.hidden"
+    assert loop.program(choose("default"), "blocks.2.attn.z").read == "blocks.2.attn.z"
+
+
+@pytest.mark.parametrize("name", ["pixels", "fourier"])
+def test_parametrizations_give_pictures(name):
+    shown = parametrization((24, 40), Recipe(parametrization=name))
+    params = shown.project(shown.init(jax.random.key(0)) * 3)
+    image = shown.image(params)
+    assert image.shape == (24, 40, 3) and image.dtype == jnp.float32 and image.min() >= 0 and image.max() <= 1
+    gradient = jax.grad(lambda p: (shown.image(p) ** 2).sum())(params)
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+def test_devices_share_nothing_and_change_nothing(on_devices):
+    source = """
+    import hashlib, jax
+    from tests import small
+    from vitjax.optimize import loop
+    from vitjax.optimize.recipes import choose
+    from vitjax.optimize.visualize import visualize
+
+    recipe = choose("default", steps=5, views=2)
+    pictures = visualize(small.model(), "blocks.2.mlp.hidden:0-10", recipe, batch=2)
+    print(jax.local_device_count(), hashlib.sha256(pictures.images.tobytes()).hexdigest())
+    """
+    (one, alone), (eight, together) = (on_devices(source, count).split() for count in (1, 8))
+    assert (one, eight) == ("1", "8") and alone == together
+
+
+def test_the_sharded_loop_has_no_collectives(on_devices):
+    source = """
+    import re, jax, jax.numpy as jnp, numpy as np
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+    from tests import small
+    from vitjax.optimize import loop
+    from vitjax.optimize.recipes import choose
+
+    mesh = jax.make_mesh((8,), ("slot",), axis_types=(AxisType.Auto,))
+    aims = small.aims("blocks.2.mlp.hidden:0-15")
+    put = lambda x: jax.device_put(x, NamedSharding(mesh, P("slot") if jnp.ndim(x) else P()))
+    model, aims = jax.device_put(small.model(), NamedSharding(mesh, P())), jax.tree.map(put, aims)
+    program = loop.program(choose("default", steps=5, views=2), "blocks.2.mlp.hidden")
+    slots = loop.start(model, aims, program=program)
+    text = loop.advance.lower(model, slots, aims, program=program).compile().as_text()
+    print(re.findall(r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter", text))
+    print(slots.params.sharding.spec, loop.advance(model, slots, aims, program=program)[0].params.sharding.spec)
+    """
+    found, specs = on_devices(source).splitlines()
+    assert found == "[]" and specs.count("'slot'") == 2
+
+
+@pytest.mark.parametrize("parametrization", ["pixels", "fourier"])
+def test_the_loop_lowers_for_every_platform(parametrization):
+    recipe = choose(SHORT, parametrization=parametrization)
+    program, aims = loop.program(recipe, "blocks.2.mlp.hidden"), small.aims("blocks.2.mlp.hidden:0-3")
+    slots = jax.eval_shape(lambda: loop.start(small.model(), aims, program=program))
+    flat, tree = jax.tree.flatten((small.model(), slots, aims))
+    step = jax.jit(lambda *flat: jax.tree.leaves(loop.advance(*jax.tree.unflatten(tree, flat), program=program)))
+    exported = jax.export.export(step, platforms=("cpu", "cuda", "tpu"))(*flat)
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+
+
+def test_unit_sets():
+    taps = small.model().taps()
+    names = lambda *sets: [str(unit) for unit in expand(list(sets), taps)]
+    assert names("blocks.1.mlp.hidden:3,7-8") == [f"blocks.1.mlp.hidden:{i}" for i in (3, 7, 8)]
+    assert names("blocks.*.attn.z:2.0-1")[-1] == "blocks.3.attn.z:2.1" and len(names("blocks.*.attn.z:2.0-1")) == 8
+    assert names("blocks.0,2.resid_post:5") == ["blocks.0.resid_post:5", "blocks.2.resid_post:5"]
+    assert names("logits:1", "logits:1", "logits:0-1") == ["logits:1", "logits:0"]
+    assert len(names("blocks.1-2.mlp.hidden:*")) == 192
+    drawn = sample(expand("blocks.*.mlp.hidden:*", taps), 10, seed=3)
+    assert sorted(len([u for u in drawn if u.tap == f"blocks.{i}.mlp.hidden"]) for i in range(4)) == [2, 2, 3, 3]
+    assert drawn == sample(expand("blocks.*.mlp.hidden:*", taps), 10, seed=3) != sample(drawn, 10, seed=4)[::-1]
+    assert Unit("logits", (3,)).hash != Unit("logits", (4,)).hash
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        ("blocks.1.mlp.hiden:3", "did you mean blocks.1.mlp.hidden"),
+        ("blocks.*.mlp.hiden:3", "did you mean blocks.0.mlp.hidden"),
+        ("blocks.4.mlp.hidden:3", "unknown tap"),
+        ("blocks.1.mlp.hidden:96", r"96 is out of range, blocks.1.mlp.hidden has 96 \(0-95\)"),
+        ("blocks.1.mlp.hidden:0-96", "96 is out of range"),
+        ("blocks.1.mlp.hidden:7-3", "write 3-7"),
+        ("blocks.1.attn.z:3", "blocks.1.attn.z:HEAD.CHANNEL"),
+        ("blocks.1-9.mlp.hidden:0", "9 is out of range, blocks has 4"),
+        ("blocks.1.mlp.hidden", "write TAP:INDEX"),
+        ("blocks.1.mlp.hidden:", "write TAP:INDEX"),
+        ("blocks.1.mlp.hidden:1-2-3", "is no index"),
+        ([], "no units given"),
+    ],
+)
+def test_mistaken_units_are_named(units, words):
+    with pytest.raises(InputError, match=words) as error:
+        resolve(small.model(), units)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: choose("defualt"), "did you mean default"),
+        (lambda: choose("default", step=3), "did you mean steps"),
+        (lambda: choose("default", steps="many"), "takes int"),
+        (lambda: choose("default", steps=0), "at least 1"),
+        (lambda: choose("default", before_activation="maybe"), "takes bool"),
+        (lambda: choose("default", color="blue"), "one of divide"),
+        (lambda: choose("default", tokens="cls"), "one of patches"),
+        (lambda: visualize(small.model(), "logits:0", SHORT, tokens="patch 16"), "has 16 patches"),
+    ],
+)
+def test_mistaken_recipes_are_named(make, words):
+    with pytest.raises(InputError, match=words) as error:
+        make()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,38 @@
+"""Every neuron of a Vision Transformer, seen.
+
+>>> import vitjax
+>>> model = vitjax.load("demo")
+>>> pictures = vitjax.visualize(model, "blocks.6.mlp.hidden:0-63")
+"""
+
+TYPE_CHECKING = False  # type checkers take it for typing's, whose import would take longer than all the rest
+if TYPE_CHECKING:
+    from vitjax.errors import InputError
+    from vitjax.optimize.recipes import recipes
+    from vitjax.optimize.visualize import visualize
+    from vitjax.weights.load import load
+
+__version__ = "0.1.0"
+__all__ = ["InputError", "__version__", "load", "recipes", "visualize"]
+
+_HOMES = {
+    "InputError": "vitjax.errors",
+    "load": "vitjax.weights.load",
+    "recipes": "vitjax.optimize.recipes",
+    "visualize": "vitjax.optimize.visualize",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for, when it is asked for: `import vitjax` costs milliseconds."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,96 @@
+"""A repository on the Hugging Face hub in, its two files on disk and the exact commit out.
+
+All traffic goes through huggingface-hub, so its settings hold: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, HF_TOKEN, proxies.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import huggingface_hub as hub
+from huggingface_hub import constants, errors
+
+from vitjax.errors import InputError, nearest
+from vitjax.weights.source import CONFIG, WEIGHTS, Source
+from vitjax.weights.timm_architectures import ARCHITECTURES
+
+# What each error of huggingface-hub means here, the narrower before the wider.
+_LINES: dict[type[BaseException], str] = {
+    errors.OfflineModeIsEnabled: "{repo} at {revision} is not in the hub's cache {cache}, and HF_HUB_OFFLINE is set",
+    errors.GatedRepoError: "{repo} is gated: accept its terms at {endpoint}/{repo}, then {log_in}",
+    errors.RepositoryNotFoundError: "the hub has no {repo}{hint}; if it is private, {log_in}",
+    errors.RevisionNotFoundError: "{repo} has no revision {revision!r}",
+    errors.RemoteEntryNotFoundError: "{repo} has no {file} at {revision}; what can be loaded has {needed}",
+    errors.HfHubHTTPError: "the hub at {endpoint} answered {status} for {file} of {repo}, not in its cache; {help}",
+    errors.FileMetadataError: "{endpoint} does not answer like a hub; check HF_ENDPOINT and the proxy",
+    errors.HFValidationError: "{repo} is not a name that a repository on the hub can have",
+}
+_UNREACHED = "cannot reach the hub at {endpoint} ({reason}), and {repo} at {revision} is not in its cache"
+_UNWRITTEN = "cannot write to the hub's cache {cache}: {reason}; HF_HOME says where it is"
+_LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+_HELP = {401: _LOG_IN, 403: _LOG_IN, 404: "check the name and HF_ENDPOINT"}
+_FINAL = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
+
+
+def fetch(source: Source) -> Source:
+    """Downloads a hub model's config and weights, or finds them in the hub's cache.
+
+    Without a network, or with HF_HUB_OFFLINE=1, the cache alone answers. A full commit that is cached needs no network.
+
+    Args:
+        source: with `repo`, and a `revision` or None for the newest.
+
+    Returns:
+        The source with `config`, `weights` and, as `revision`, the 40 digits of the commit they are of.
+
+    Raises:
+        InputError: unknown repository, revision or file, no access, or no connection and nothing cached.
+    """
+    config = Path(_download(source.repo, CONFIG, source.revision or constants.DEFAULT_REVISION))
+    commit = config.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
+    return replace(source, config=config, weights=Path(_download(source.repo, WEIGHTS, commit)), revision=commit)
+
+
+def _download(repo: str, file: str, revision: str) -> str:
+    try:
+        if hub.try_to_load_from_cache(repo, file, revision=revision) is None:
+            # A download tries for 23 s before it says that there is no network; this asks once.
+            with suppress(errors.HfHubHTTPError):
+                hub.get_hf_file_metadata(hub.hf_hub_url(repo, file, revision=revision))
+        return hub.hf_hub_download(repo, file, revision=revision)
+    except _FINAL as error:
+        raise InputError(_explain(error, repo, file, revision)) from None
+    except Exception as error:  # whatever happened to the connection, the cache may have the file
+        with suppress(Exception):
+            return hub.hf_hub_download(repo, file, revision=revision, local_files_only=True)
+        raise InputError(_explain(error, repo, file, revision)) from None
+
+
+def _explain(error: Exception, repo: str, file: str, revision: str) -> str:
+    """One line on why a download failed, by the first of its causes that says it."""
+    found = ((cause, line) for cause in _causes(error) for kind, line in _LINES.items() if isinstance(cause, kind))
+    # Only the disk's errors arrive with their number; the network's are wrapped.
+    cause, line = next(found, (error, _UNWRITTEN if getattr(error, "errno", None) else _UNREACHED))
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    architecture = repo.split("/")[1].split(".")[0]
+    return line.format(
+        repo=repo,
+        file=file,
+        revision=revision,
+        endpoint=constants.ENDPOINT,
+        cache=constants.HF_HUB_CACHE,
+        needed=f"{CONFIG} and {WEIGHTS}",
+        hint="" if architecture in ARCHITECTURES else nearest(architecture, ARCHITECTURES),
+        log_in=_LOG_IN,
+        status=status,
+        help=_HELP.get(status, "try again later"),
+        reason=next(iter(str(error).splitlines()), type(error).__name__),
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes, the first cause first."""
+    if error is not None:
+        yield from _causes(error.__cause__)
+        yield error

@@ -1,0 +1,150 @@
+"""What the user typed in, a model with its weights out."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vitjax.errors import InputError, nearest
+from vitjax.models.config import ViTConfig
+from vitjax.models.vit import ViT
+from vitjax.weights import cache as disk
+from vitjax.weights import rules, timm
+from vitjax.weights.card import Card
+from vitjax.weights.files import Header, read_config, read_header, read_tensors
+from vitjax.weights.resize import resize_positions
+from vitjax.weights.source import Source, parse
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
+
+
+def load(
+    source: str | os.PathLike[str] = "demo",
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    dtype: str = "float32",
+    device: jax.Device | jax.sharding.Sharding | None = None,
+    revision: str | None = None,
+    cache: bool = True,
+) -> ViT:
+    """Loads a Vision Transformer with its weights, from this package, the disk or the hub.
+
+    Args:
+        source: "demo" (comes with vitjax), a hub id `timm/NAME` or `timm/NAME@REVISION`, a .safetensors file with its
+            config.json beside it, or a folder with `model.safetensors` and `config.json`, all as timm keeps them.
+        image_size: pixels, one side or (height, width), divisible by the patch; position embeddings are resampled as
+            timm does. Default: the checkpoint's own.
+        dtype: of the weights and the arithmetic, "float32" or "bfloat16".
+        device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
+        revision: branch, tag or commit on the hub; default the newest.
+        cache: keep the converted weights of large files on disk (in VITJAX_CACHE, else the user's cache folder) for
+            faster loads of the same file. The hub's own cache of downloads is not touched by this.
+
+    Returns:
+        The model: `model(images, reads=...)` takes images [batch, height, width, 3] in [0, 1]. `model.card` says where
+        it came from: name, commit, sha256 of the file, licence.
+
+    Raises:
+        InputError: in one line, an unknown name, a missing or damaged file, an architecture or tensors that do not
+            fit, an image size that patches do not divide, no network and nothing cached, no access.
+    """
+    if str(dtype) not in DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
+    sharding, sides = _sharding(device), _sides(image_size)
+    found = _fetched(parse(source, revision))
+    header = read_header(found.weights)
+    settings = read_config(found.config, found.weights, header.metadata)
+    with _naming(found):
+        config = _config(settings, header)
+        resized = replace(config, image_size=sides or config.image_size)
+        large = cache and found.weights.stat().st_size >= CACHED
+        key = disk.Key(disk.digest(found.weights, remember=large), config)
+        card = _card(found, key, settings)
+        arrays = disk.restore(key, _wanted(config, resized, DTYPES[dtype], sharding)) if large else None
+        if arrays is None:
+            arrays = timm.port(read_tensors(found.weights), settings)[1]
+            if large:
+                disk.store(key, arrays, asdict(card))
+    if resized != config:
+        convention = "bilinear" if card.architecture.startswith("flexivit") else "bicubic"
+        arrays["position"] = resize_positions(arrays["position"], config.grid, resized.grid, convention)
+    model = rules.build(resized, {name: _placed(array, DTYPES[dtype], sharding) for name, array in arrays.items()})
+    model.card = card
+    return model
+
+
+def _wanted(
+    config: ViTConfig, resized: ViTConfig, dtype: Any, sharding: jax.sharding.Sharding | None
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """How the weights shall come from the cache: positions that will be resampled as they were trained."""
+    wanted = {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding) for name, shape in rules.shapes(config).items()
+    }
+    if resized != config:
+        wanted["position"] = jax.ShapeDtypeStruct(wanted["position"].shape, jnp.float32)
+    return wanted
+
+
+def _config(settings: Mapping[str, Any], header: Header) -> ViTConfig:
+    try:
+        return timm.config_from_timm(settings, header.shapes)
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(f"config.json has a value that is not what it should be: {error}") from error
+
+
+def _fetched(source: Source) -> Source:
+    if not source.repo:
+        return source
+    from vitjax.weights import hub  # a fifth of a second, for hub models only
+
+    return hub.fetch(source)
+
+
+def _card(source: Source, key: disk.Key, settings: Mapping[str, Any]) -> Card:
+    licence = settings.get("license") or (settings.get("pretrained_cfg") or {}).get("license")
+    return Card(
+        source=source.name,
+        revision=source.revision or "",
+        sha256=key.sha256,
+        licence=str(licence or ""),
+        architecture=str(settings["architecture"]),
+        converter=f"timm-{disk.CONVERTER}",
+    )
+
+
+def _placed(array: np.ndarray | jax.Array, dtype: Any, sharding: jax.sharding.Sharding | None) -> jax.Array:
+    return array if isinstance(array, jax.Array) else jax.device_put(array.astype(dtype, copy=False), sharding)
+
+
+def _sharding(device: jax.Device | jax.sharding.Sharding | None) -> jax.sharding.Sharding | None:
+    if device is None or isinstance(device, jax.sharding.Sharding):
+        return device
+    if not isinstance(device, jax.Device):
+        raise InputError(f"device={device!r} is neither a jax.Device, such as jax.devices()[0], nor a Sharding")
+    return jax.sharding.SingleDeviceSharding(device)
+
+
+def _sides(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    sides = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        raise InputError(f"image_size={image_size!r} is neither one number of pixels nor (height, width)")
+    return sides
+
+
+@contextmanager
+def _naming(source: Source) -> Iterator[None]:
+    """Says in every complaint about a checkpoint which one it is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source.name}: {error}") from None

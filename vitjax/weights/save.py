@@ -1,0 +1,167 @@
+"""A model in, a checkpoint in the form of timm out, `model.safetensors` and `config.json`, which `load` reads back."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401, teaches numpy the name bfloat16
+import numpy as np
+from safetensors.numpy import save
+
+from vitjax.errors import InputError, nearest
+from vitjax.models.config import ViTConfig
+from vitjax.models.vit import ViT
+from vitjax.weights import rules, timm
+from vitjax.weights.rules import Layout, Rule
+from vitjax.weights.source import CONFIG, WEIGHTS
+from vitjax.weights.timm_architectures import ARCHITECTURES
+from vitjax.weights.tokens import unfolded
+
+DTYPES = ("float16", "bfloat16", "float32")
+
+
+def export_timm(model: ViT, folder: str | os.PathLike[str], dtype: str = "float16", licence: str | None = None) -> None:
+    """Writes a model as timm keeps its own on the hub, each file whole or not at all.
+
+    Args:
+        model: any ViT; sizes that no architecture of timm has go into `model_args`.
+        folder: made if it is not there; `model.safetensors` and `config.json` in it are replaced.
+        dtype: of the tensors, "float16", "bfloat16" or "float32".
+        licence: of the weights, e.g. "apache-2.0"; default the one on the model's card.
+
+    Raises:
+        InputError: an unknown dtype, weights too large for it, a model that timm's arguments cannot describe, or a
+            folder that cannot be written.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}; give one of {', '.join(DTYPES)}")
+    if licence is None:
+        licence = model.card.licence if model.card else ""
+    tensors = to_timm(rules.parameters(model), model.config, dtype)
+    config_json = timm_config(model.config, licence)
+    if timm.config_from_timm(config_json, {name: tensor.shape for name, tensor in tensors.items()}) != model.config:
+        raise InputError(f"timm has no arguments for this model: {model.config}")
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+            weights, config = Path(partial) / WEIGHTS, Path(partial) / CONFIG
+            weights.write_bytes(save(tensors, metadata={"architecture": config_json["architecture"]}))
+            config.write_text(json.dumps(config_json, indent=2) + "\n")
+            for path in (weights, config):
+                os.replace(path, folder / path.name)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
+def to_timm(arrays: Mapping[str, np.ndarray], config: ViTConfig, dtype: str) -> dict[str, np.ndarray]:
+    """The model's arrays as timm's tensors, by the very rules that read them.
+
+    The class token, distillation token and registers come with positions of zero, as their sums were kept.
+
+    Raises:
+        InputError: weights beyond the range of `dtype`.
+    """
+    shapes = unfolded({name: array.shape for name, array in arrays.items()}, config, config.prefix)
+    kinds = [name for name in ("tokens.class", "tokens.distill", "tokens.registers") if name in shapes]
+    ends = np.cumsum([shapes[name][0] for name in kinds])
+    prefix = dict(zip(kinds, np.split(arrays["prefix"], ends[:-1]), strict=True)) if kinds else {}
+    position = np.concatenate([np.zeros_like(arrays["prefix"]), arrays["position"]])
+    kept = {name: array for name, array in arrays.items() if name in shapes}
+    tensors = unconvert({**kept, **prefix, "tokens.position": position}, timm.rules(config))
+    with np.errstate(over="ignore"):
+        cast = {name: np.ascontiguousarray(tensor.astype(dtype)) for name, tensor in tensors.items()}
+    beyond = [name for name, tensor in cast.items() if not np.isfinite(tensor.astype(np.float32)).all()]
+    if beyond:
+        raise InputError(f"weights that are not finite as {dtype}: {', '.join(beyond[:3])}")
+    return cast
+
+
+def unconvert(arrays: Mapping[str, np.ndarray], table: Iterable[Rule]) -> dict[str, np.ndarray]:
+    """The inverse of `vitjax.weights.rules.convert`; of several spellings the table's first is written."""
+    tensors, done = {}, set()
+    for rule in table:
+        if rule.target in arrays and rule.target not in done:
+            array = arrays[rule.target]
+            parts = dict(enumerate(array)) if "{i}" in rule.source else {None: array}
+            tensors |= {rule.source.format(i=block): _unread(rule.layout, ours) for block, ours in parts.items()}
+            done.add(rule.target)
+    return tensors
+
+
+def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
+    """The `config.json` of a model: the architecture of timm that is closest, and how the model differs from it."""
+    args = _arguments(config)
+    differences = {
+        name: {key: value for key, value in args.items() if value != row[key]} for name, row in ARCHITECTURES.items()
+    }
+    name = min(differences, key=lambda name: len(differences[name]))
+    preprocess = config.preprocess
+    return {
+        "architecture": name,
+        "num_classes": config.classes,
+        "num_features": config.width,
+        "global_pool": args["global_pool"],
+        "model_args": differences[name],
+        "pretrained_cfg": {
+            "input_size": [3, *config.image_size],
+            "fixed_input_size": True,
+            "interpolation": preprocess.interpolation,
+            "crop_pct": preprocess.crop,
+            "crop_mode": "center",
+            "mean": preprocess.mean,
+            "std": preprocess.std,
+            "num_classes": config.classes,
+            "first_conv": "patch_embed.proj",
+            "classifier": ["head", "head_dist"] if config.distilled else "head",
+            "license": licence,
+        },
+    }
+
+
+def _arguments(config: ViTConfig) -> dict[str, Any]:
+    """A config in the words of timm's `VisionTransformer`, the inverse of `vitjax.weights.timm.config_from_timm`."""
+    pool = {ours: theirs for theirs, ours in timm.POOLS.items()}[config.pool]
+    after_pool, customary = config.final_norm == "pooled", pool == "avg"
+    ratio = config.mlp_width / config.width
+    if int(config.width * ratio) < config.mlp_width:  # timm cuts off what rounding left
+        ratio = math.nextafter(ratio, math.inf)
+    return {
+        "img_size": _side(config.image_size),
+        "patch_size": _side(config.patch_size),
+        "embed_dim": config.width,
+        "depth": config.depth,
+        "num_heads": config.heads,
+        "mlp_ratio": ratio,
+        "num_classes": config.classes,
+        "global_pool": pool,
+        "class_token": config.class_token,
+        "distilled": config.distilled,
+        "no_embed_class": False,
+        "reg_tokens": config.registers,
+        "pre_norm": config.pre_norm,
+        "final_norm": config.final_norm != "none",
+        "fc_norm": None if after_pool == customary or config.final_norm == "none" else after_pool,
+        "pool_include_prefix": config.pool_prefix,
+        "init_values": 1e-5 if config.layer_scale else None,
+        "qkv_bias": config.qkv_bias,
+        "act_layer": config.activation,
+        "norm_eps": config.norm_eps,
+    }
+
+
+def _side(sides: tuple[int, int]) -> int | list[int]:
+    return sides[0] if sides[0] == sides[1] else list(sides)
+
+
+def _unread(layout: Layout, ours: np.ndarray) -> np.ndarray:
+    """Puts an array back as the source keeps it: a layout only moves elements, so it is asked where each came from."""
+    shape = layout.shape(ours.shape)
+    order = layout.read(np.arange(ours.size).reshape(shape)).reshape(-1)
+    tensor = np.empty(ours.size, ours.dtype)
+    tensor[order] = ours.reshape(-1)
+    return tensor.reshape(shape)

@@ -1,0 +1,108 @@
+"""What the user typed for a model, and the files on disk or on the hub that it means."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitjax.errors import InputError, nearest
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+DEMO = Path(__file__).parent.parent / "demo"
+ORGANISATIONS = ("timm",)  # those whose checkpoints there is a rule table for
+FOREIGN = (".pth", ".pt", ".npz", ".bin", ".ckpt", ".h5", ".msgpack", ".pkl")
+ACCEPTED = '"demo", a hub id timm/NAME, a .safetensors file, or a folder with model.safetensors and config.json'
+
+_HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_PATH_START = ("~", ".", os.sep, "/")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's two files are: on disk (`weights`, `config`) or in a repository on the hub (`repo`, `revision`).
+
+    `name` is how to call the model: what the user typed, without the revision. A `config` of None means that the
+    weights file must name its architecture itself; a `revision` of None means the hub's newest.
+    """
+
+    name: str
+    weights: Path | None = None
+    config: Path | None = None
+    repo: str | None = None
+    revision: str | None = None
+
+
+def parse(text: str | os.PathLike[str], revision: str | None = None) -> Source:
+    """Finds out what a model's name means; looks at the disk, never at the network.
+
+    Args:
+        text: "demo", `timm/NAME` (also `hf-hub:timm/NAME`, and with `@REVISION`), a .safetensors file, or a folder with
+            `model.safetensors` and `config.json`. A folder called `timm` here is reached with `./timm/...`.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        InputError: nothing of the kind, a path that does not exist, or a format or an organisation not supported yet.
+    """
+    typed = os.fspath(text).strip()
+    hub = _HUB.fullmatch(typed) if isinstance(text, str) else None
+    if hub and hub[1].split("/")[0] in ORGANISATIONS:
+        return Source(hub[1], repo=hub[1], revision=_one_revision(hub[2], revision))
+    source = Source("demo", DEMO / WEIGHTS, DEMO / CONFIG) if typed == "demo" else _on_disk(typed, hub)
+    if revision is not None:
+        raise InputError(f"revision={revision!r} has no meaning for {source.name}: only hub models have revisions")
+    return source
+
+
+def _on_disk(typed: str, hub: re.Match | None) -> Source:
+    path = Path(os.path.expanduser(typed))
+    if not typed or not os.path.exists(path):
+        raise InputError(_why_not(typed, path, hub))
+    if path.is_dir():
+        return _in_folder(typed, path)
+    if path.suffix in FOREIGN:
+        raise InputError(f"{typed}: {path.suffix} files are not supported yet; convert it to safetensors")
+    config = path.parent / CONFIG
+    return Source(typed, path, config if config.exists() else None)
+
+
+def _in_folder(typed: str, folder: Path) -> Source:
+    weights, config = folder / WEIGHTS, folder / CONFIG
+    if weights.exists() and config.exists():
+        return Source(typed, weights, config)
+    missing = " and no ".join(path.name for path in (weights, config) if not path.exists())
+    others = [name for name in _names(folder) if Path(name).suffix in (".safetensors", *FOREIGN)]
+    found = f" (it has {', '.join(others[:3])})" if others and not weights.exists() else ""
+    raise InputError(f"the folder {typed} has no {missing}{found}")
+
+
+def _why_not(typed: str, path: Path, hub: re.Match | None) -> str:
+    """Says what is wrong with a name that is neither on disk nor in the supported part of the hub."""
+    if not typed:
+        return f"the model's name is empty; give {ACCEPTED}"
+    if "://" in typed:
+        return f"{typed} is an address; give {ACCEPTED}"
+    is_file = path.suffix in (".safetensors", *FOREIGN)
+    if hub and not is_file and not typed.startswith(_PATH_START):
+        organisation, name = hub[1].split("/")
+        hint = f" (did you mean timm/{name}?)" if nearest(organisation, ORGANISATIONS) else ""
+        return f"there is no folder {hub[1]} here, and of the hub only timm/NAME is supported yet{hint}"
+    if is_file or "/" in typed or typed.startswith(_PATH_START):
+        if not os.path.isdir(path.absolute().parent):
+            return f"{typed} does not exist: there is no folder {path.parent}"
+        known = [name for name in _names(path.parent) if Path(name).suffix not in FOREIGN]
+        return f"{typed} does not exist{nearest(path.name, known)}"
+    choices = ("demo", f"timm/{typed}") if "patch" in typed else ("demo",)
+    return f"unknown model {typed!r}{nearest(typed, choices)}; give {ACCEPTED}"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _one_revision(typed: str | None, given: str | None) -> str | None:
+    if typed and given and typed != given:
+        raise InputError(f"two revisions: @{typed} in the name and revision={given!r}")
+    return typed or given

@@ -1,9 +1,7 @@
 """What every test may ask for: the real data where there is any, the referees, and a process with many devices."""
 
-import importlib
 import importlib.util
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -29,20 +27,12 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def timm():
     """The timm library, importable beside a CPU-only torch too; a skip where it or torch is absent."""
-    torch = pytest.importorskip("torch")
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None:
-        pytest.skip("torchvision is not installed")
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError:
-        # Its compiled operators need the torch build they were made for; without them its Python part fails where it
-        # registers their shapes. Declaring their names first is enough for models and transforms.
-        source = Path(spec.submodule_search_locations[0], "_meta_registrations.py").read_text()
-        library = torch.library.Library("torchvision", "DEF")
-        for name in set(re.findall(r'register_(?:fake\("torchvision::|meta\(")(\w+)"', source)):
-            library.define(f"{name}(Tensor x) -> Tensor")
-    yield pytest.importorskip("timm")  # a generator keeps `library`, and so the names, alive
+    for name in ("torch", "torchvision", "timm"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    from converters.timm_reference import import_timm
+
+    return import_timm()
 
 
 @pytest.fixture(scope="session")

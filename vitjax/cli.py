@@ -123,7 +123,6 @@ def _run_visualize(args: argparse.Namespace) -> int:
         args.units,
         recipe,
         out=out,
-        source=args.model,
         sample_count=args.sample,
         seed=args.seed,
         batch=args.batch,

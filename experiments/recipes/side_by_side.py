@@ -48,7 +48,7 @@ def activations(model: ViT, name: str, recipe: Recipe, units: list[Unit], out: P
     known = {row["unit"] for row in read_record(out).get("pictures", [])}
     missing = [unit for unit in units if str(unit) not in known]
     with tqdm(total=len(missing), desc=name, unit="picture") as bar:
-        for pictures in paint(model, missing, recipe, batch=batch, source=name) if missing else ():
+        for pictures in paint(model, missing, recipe, batch=batch) if missing else ():
             append(out, pictures)
             bar.update(len(pictures))
     return {row["unit"]: row["activation"] for row in read_record(out)["pictures"]}

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Pictures:
         activation: [slot], the unit's activation on the picture as its bytes stand, without augmentation.
         history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views.
         recipe, seed: with the unit and the batch size they give the same bytes again on the same kind of device.
-        model: where the model came from.
+        model: where the model came from, as `model.card` says.
         batch: slots optimised together on each device.
     """
 
@@ -42,7 +42,7 @@ class Pictures:
     history: dict[str, np.ndarray] = field(repr=False)
     recipe: Recipe
     seed: int
-    model: str
+    model: Mapping[str, str]
     batch: int
 
     def __len__(self) -> int:
@@ -87,35 +87,46 @@ def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictur
 def append(folder: Path, pictures: Pictures) -> None:
     """Adds pictures to a folder: the PNGs first, then `pictures.json` replaced as a whole, so it never lies."""
     make_folder(folder)
+    settings = {
+        "model": dict(pictures.model),
+        "seed": pictures.seed,
+        "recipe": dataclasses.asdict(pictures.recipe),
+    }
+    known = {row["unit"]: row for row in known_record(folder, settings).get("pictures", [])}
     rows = []
     for i, unit in enumerate(pictures.units):
         row = {
             "unit": str(unit),
             "file": file_name(unit),
             "activation": float(pictures.activation[i]),
+            "batch": pictures.batch,
             "history": {
                 key: [float(f"{value:.6g}") for value in values[i, :: max(1, values.shape[1] // 20)]]
                 for key, values in pictures.history.items()
             },
         }
         text = PngImagePlugin.PngInfo()
-        for key, value in {"unit": unit, "model": pictures.model, "seed": pictures.seed}.items():
+        for key, value in {"unit": unit, "model": pictures.model.get("source", ""), "seed": pictures.seed}.items():
             text.add_text(key, str(value))
         text.add_text("recipe", json.dumps(dataclasses.asdict(pictures.recipe)))
         buffer = io.BytesIO()
         Image.fromarray(pictures.images[i]).save(buffer, format="png", pnginfo=text)
         _replace(folder / row["file"], buffer.getvalue())
         rows.append(row)
-    settings = {
-        "model": pictures.model,
-        "seed": pictures.seed,
-        "batch": pictures.batch,
-        "recipe": dataclasses.asdict(pictures.recipe),
-    }
-    known = {row["unit"]: row for row in read_record(folder).get("pictures", [])}
     known.update({row["unit"]: row for row in rows})
     record = settings | {"pictures": list(known.values())}
     _replace(folder / RECORD, json.dumps(record, indent=1).encode())
+
+
+def known_record(folder: Path, settings: Mapping) -> dict:
+    """Reads a folder's record, refusing one that other settings made: one record speaks for all its pictures."""
+    record = read_record(folder)
+    for key, value in settings.items():
+        if record and record[key] != value:
+            raise InputError(
+                f"{folder} holds pictures with another {key} ({record[key]}, not {value}); choose another folder"
+            )
+    return record
 
 
 def write_sheet(folder: Path) -> Path:

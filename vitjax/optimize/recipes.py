@@ -76,8 +76,21 @@ LEAST = {"steps": 1, "views": 1, "learning_rate": 0, "noise": 0, "jitter": 0, "t
 # (the mean over an 8 x 8 diagonal matrix) beside 0.0005 * TV.
 GHIASI = Recipe(scale=1 / 8, total_variation=0.0005)
 
+# Ours, at a fifth of that cost: the neuron before its activation function, where none dies, and a picture written as
+# Fourier coefficients of decorrelated colours, which moves every scale at its own pace (experiments/recipes).
+DEFAULT = dataclasses.replace(
+    GHIASI,
+    steps=160,
+    views=4,
+    parametrization="fourier",
+    learning_rate=0.05,
+    b1=0.9,
+    b2=0.999,
+    before_activation=True,
+)
+
 RECIPES: dict[str, Recipe] = {
-    "default": dataclasses.replace(GHIASI, before_activation=True),
+    "default": DEFAULT,
     "ghiasi": GHIASI,
     # The same method as the paper writes it: colours sigma * x + mu, Gaussian noise for each pixel.
     "ghiasi-paper": dataclasses.replace(GHIASI, color="multiply", noise=1.0, noise_shape="pixel", noise_anneal=False),

@@ -21,7 +21,6 @@ def run_visualize(
     recipe: Recipe,
     *,
     out: Path,
-    source: str,
     sample_count: int | None,
     seed: int,
     batch: int | None,
@@ -41,7 +40,6 @@ def run_visualize(
                 seed=seed,
                 batch=batch,
                 remat=remat,
-                source=source,
                 progress=lambda p: _show(bar, p),
             ):
                 append(out, pictures)

@@ -1,7 +1,7 @@
 """Units in, pictures out: groups units by tap, fills batches of slots, runs the loop, shards it over local devices."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +86,6 @@ def paint(
     batch: int | None = None,
     chunk: int = 25,
     remat: bool = False,
-    source: str = "",
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Iterator[Pictures]:
     """Optimises the goals batch by batch and yields the pictures of each batch as it is finished.
@@ -136,7 +135,7 @@ def paint(
             },
             recipe=recipe,
             seed=seed,
-            model=source,
+            model=asdict(model.card) if model.card else {},
             batch=per_device,
         )
 

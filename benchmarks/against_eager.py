@@ -90,7 +90,7 @@ def compiled(model: ViT, block: int, batch: int, steps: int) -> Callable[[int], 
         jnp.uint32(0),
     )
     program = loop.Program(GHIASI, tap, chunk=steps)
-    state = {"slots": loop.start(model, aims, program=program)}
+    state = {"slots": loop.start(model, aims, recipe=program.recipe)}
 
     def run(_: int) -> None:
         slots = state["slots"]._replace(step=jnp.zeros((), jnp.int32))

@@ -34,7 +34,7 @@ def optimised(units: str, recipe: Recipe, seed: int = 0, chunk: int = 100) -> tu
     """The final slots and images (uint8) of `units` on `model()`."""
     aim = aims(units, seed)
     program = loop.program(recipe, units.partition(":")[0], chunk)
-    slots = loop.start(model(), aim, program=program)
+    slots = loop.start(model(), aim, recipe=program.recipe)
     for _ in range(program.calls):
         slots, _ = loop.advance(model(), slots, aim, program=program)
     return slots, np.asarray(loop.finish(model(), slots, aim, program=program)[0])

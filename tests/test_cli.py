@@ -30,22 +30,29 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+def opened(path):
+    """An image file, read whole."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
 QUICK = ["--set", "steps=4", "--set", "views=2"]
 
 
 def test_visualize_writes_pictures_a_record_and_a_sheet(checkpoint, tmp_path, capsys):
     out = tmp_path / "out"
-    units = ["blocks.*.mlp.hidden:0-2", "logits:7"]
+    units = ["blocks.1.mlp.hidden:0-2", "logits:7"]
     assert main(["visualize", "--model", str(checkpoint), "--out", str(out), "--seed", "3", *QUICK, *units]) == 0
     record = json.loads((out / "pictures.json").read_text())
     assert record["seed"] == 3 and record["recipe"]["steps"] == 4 and record["model"]["source"] == str(checkpoint)
     assert len(record["model"]["sha256"]) == 64
-    assert [row["unit"] for row in record["pictures"]][-1] == "logits:7" and len(record["pictures"]) == 7
+    assert [row["unit"] for row in record["pictures"]][-1] == "logits:7" and len(record["pictures"]) == 4
     for row in record["pictures"]:
-        image = Image.open(out / row["file"])
+        image = opened(out / row["file"])
         assert image.size == (32, 32) and image.text["unit"] == row["unit"] and np.isfinite(row["activation"])
         assert json.loads(image.text["recipe"])["views"] == 2 and image.text["seed"] == "3"
-    assert Image.open(out / "contact_sheet.png").size[0] > 32
+    assert opened(out / "contact_sheet.png").size[0] > 32
     assert capsys.readouterr().out.strip().endswith("contact_sheet.png")
     assert not list(out.glob("*.part"))
 
@@ -53,7 +60,7 @@ def test_visualize_writes_pictures_a_record_and_a_sheet(checkpoint, tmp_path, ca
     assert main(again) == 2
     assert "already holds pictures" in capsys.readouterr().err
     assert main([*again, "--seed", "3", "--overwrite"]) == 0
-    assert len(json.loads((out / "pictures.json").read_text())["pictures"]) == 8
+    assert len(json.loads((out / "pictures.json").read_text())["pictures"]) == 5
     assert main([*again, "--overwrite"]) == 2  # another seed: the record would not be true of all its pictures
     assert "seed" in capsys.readouterr().err
 
@@ -61,7 +68,7 @@ def test_visualize_writes_pictures_a_record_and_a_sheet(checkpoint, tmp_path, ca
 def test_the_default_folder_is_the_next_free_one(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        assert main(["visualize", "--model", str(checkpoint), "--sample", "2", *QUICK, "blocks.*.mlp.hidden:*"]) == 0
+        assert main(["visualize", "--model", str(checkpoint), "--sample", "2", *QUICK, "blocks.1.mlp.hidden:*"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures-2"}
 
 
@@ -139,7 +146,7 @@ def test_ctrl_c_leaves_what_is_finished(checkpoint, tmp_path):
     assert f"{len(finished)} of 10 pictures are finished" in errors and "Traceback" not in errors
     assert output.strip().endswith("contact_sheet.png")
     for row in finished:
-        Image.open(out / row["file"]).load()
+        opened(out / row["file"])
 
 
 def test_taps_lists_every_tap(checkpoint, capsys):

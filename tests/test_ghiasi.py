@@ -170,7 +170,7 @@ def test_9_golden_trajectory(setting, monkeypatch):
     recipe = choose("ghiasi", learning_rate=setting[0], total_variation=setting[1])
     program, model = loop.program(recipe, "blocks.0.mlp.hidden", chunk=1), Waves()
     aim = loop.Targets(jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.uint32), jnp.uint32(0))
-    slots = loop.start(model, aim, program=program)._replace(params=jnp.asarray(picture(16), jnp.float32))
+    slots = loop.start(model, aim, recipe=program.recipe)._replace(params=jnp.asarray(picture(16), jnp.float32))
     for update in range(1, 402):
         slots, history = loop.advance(model, slots, aim, program=program)
         if golden := GOLDEN[setting].get(update):
@@ -192,7 +192,7 @@ def test_8_the_last_of_401_updates_changes_nothing():
     recipe, tap = choose("ghiasi", views=1), "blocks.0.mlp.hidden"
     aim, program = small.aims(f"{tap}:5"), loop.program(recipe, tap, chunk=200)
     assert (program.calls, program.chunk) == (3, 134)
-    slots = loop.start(small.model(), aim, program=program)
+    slots = loop.start(small.model(), aim, recipe=program.recipe)
     rows = []
     for _ in range(program.calls):
         slots, history = loop.advance(small.model(), slots, aim, program=program)
@@ -228,11 +228,11 @@ def test_11_the_hooked_value():
     np.testing.assert_allclose(gelu(jnp.linspace(-2, 0, 20_001)).min(), -0.16997, rtol=1e-4)
     _, history = loop.advance(
         model,
-        loop.start(model, small.aims("blocks.2.mlp.hidden:7"), program=one_clean_step()),
+        loop.start(model, small.aims("blocks.2.mlp.hidden:7"), recipe=one_clean_step().recipe),
         small.aims("blocks.2.mlp.hidden:7"),
         program=one_clean_step(),
     )
-    start = loop.start(model, small.aims("blocks.2.mlp.hidden:7"), program=one_clean_step())
+    start = loop.start(model, small.aims("blocks.2.mlp.hidden:7"), recipe=one_clean_step().recipe)
     patches = model(start.params, "blocks.2.mlp.hidden")["blocks.2.mlp.hidden"][:, 3:, 7]
     np.testing.assert_allclose(history.activation[0, 0], patches.mean(), rtol=1e-5)
 

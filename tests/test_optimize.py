@@ -126,7 +126,7 @@ def test_the_sharded_loop_has_no_collectives(on_devices):
     put = lambda x: jax.device_put(x, NamedSharding(mesh, P("slot") if jnp.ndim(x) else P()))
     model, aims = jax.device_put(small.model(), NamedSharding(mesh, P())), jax.tree.map(put, aims)
     program = loop.program(choose("default", steps=5, views=2), "blocks.2.mlp.hidden")
-    slots = loop.start(model, aims, program=program)
+    slots = loop.start(model, aims, recipe=program.recipe)
     text = loop.advance.lower(model, slots, aims, program=program).compile().as_text()
     print(re.findall(r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter", text))
     print(slots.params.sharding.spec, loop.advance(model, slots, aims, program=program)[0].params.sharding.spec)
@@ -139,7 +139,7 @@ def test_the_sharded_loop_has_no_collectives(on_devices):
 def test_the_loop_lowers_for_every_platform(parametrization):
     recipe = choose(SHORT, parametrization=parametrization)
     program, aims = loop.program(recipe, "blocks.2.mlp.hidden"), small.aims("blocks.2.mlp.hidden:0-3")
-    slots = jax.eval_shape(lambda: loop.start(small.model(), aims, program=program))
+    slots = jax.eval_shape(lambda: loop.start(small.model(), aims, recipe=program.recipe))
     flat, tree = jax.tree.flatten((small.model(), slots, aims))
     step = jax.jit(lambda *flat: jax.tree.leaves(loop.advance(*jax.tree.unflatten(tree, flat), program=program)))
     exported = jax.export.export(step, platforms=("cpu", "cuda", "tpu"))(*flat)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vitjax import __version__
 from vitjax.errors import InputError
 from vitjax.models.flops import step_flops
 from vitjax.models.vit import ViT
@@ -107,7 +108,7 @@ def measure(model: ViT, tap: str, recipe: Recipe, batch: int, steps: int, rate: 
         jnp.uint32(0),
     )
     program = loop.Program(recipe, tap, chunk=steps, remat=remat)
-    slots = loop.start(model, aims, program=program)
+    slots = loop.start(model, aims, recipe=program.recipe)
     clock = time.perf_counter()
     compiled = loop.advance.lower(model, slots, aims, program=program).compile()
     compiling = time.perf_counter() - clock
@@ -156,12 +157,13 @@ def fastest(call: Callable[[], object], repeats: int) -> float:
 def machine() -> dict[str, str | int]:
     """What a measurement depends on: device, its number, versions."""
     device = jax.devices()[0]
-    packages = {name: version(name) for name in ("vitjax", "jax", "flax", "optax")}
+    packages = {name: version(name) for name in ("jax", "flax", "optax")}
     return {
         "device": device.device_kind,
         "platform": device.platform,
         "devices": jax.local_device_count(),
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
+        "vitjax": __version__,
         **packages,
     }

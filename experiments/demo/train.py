@@ -1,6 +1,6 @@
-"""Trains the embedded model `demo` from scratch on Tiny ImageNet and packs it into `vitjax/demo`.
+"""Trains the embedded model `demo` from scratch on Tiny ImageNet; `pack.py` then puts it into `vitjax/demo`.
 
-    python experiments/demo/train.py --data FOLDER [--teacher MODEL] [--epochs 18] [--out runs/demo]
+    python experiments/demo/train.py --data FOLDER [--teacher MODEL] [--epochs 9] [--out runs/demo]
 
 FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`, `classes.tsv`). A run that was stopped goes on where
 its last Orbax checkpoint stands. With a teacher (any model `vitjax.load` takes), a second head that is thrown away
@@ -37,7 +37,7 @@ class Training:
     depth: int = 6
     heads: int = 5
     patch: int = 8
-    epochs: float = 18
+    epochs: float = 9
     batch: int = 128
     learning_rate: float = 2e-3
     warmup: float = 0.05  # share of the steps
@@ -45,11 +45,11 @@ class Training:
     smoothing: float = 0.1
     crop: float = 0.5  # smallest share of the area that a random crop keeps
     keep: float = 0.5  # share of the patch tokens kept in the first part
-    full: float = 0.25  # share of the steps, at the end, that see all tokens
+    full: float = 0.2  # share of the steps, at the end, that see all tokens
     distill: float = 1.0  # weight of the teacher's loss
     teacher_size: int = 160
     seed: int = 0
-    chunk: int = 100  # steps between two looks at the loss
+    chunk: int = 50  # steps between two looks at the loss
 
     @property
     def model(self) -> ViTConfig:
@@ -180,9 +180,8 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> ViT:
     steps = int(config.epochs * len(images) / config.batch)
     order, switch = epochs_order(config, len(images), steps), int(steps * (1 - config.full))
     state = start(config, steps, soft.shape[1])
-    (out / "training.json").write_text(
-        json.dumps(dataclasses.asdict(config) | {"steps": steps, "teacher": teacher}, indent=1)
-    )
+    more = {"steps": steps, "teacher": teacher and Path(teacher).name, "teacher_classes": soft.shape[1]}
+    (out / "training.json").write_text(json.dumps(dataclasses.asdict(config) | more, indent=1))
     with ocp.CheckpointManager(
         (out / "checkpoints").absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)
     ) as kept:

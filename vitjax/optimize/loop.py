@@ -92,11 +92,11 @@ def _parametrization(model: ViT, recipe: Recipe) -> Parametrization:
     return parametrization(model.config.image_size, recipe)
 
 
-@partial(jax.jit, static_argnames="program")
-def start(model: ViT, targets: Targets, *, program: Program) -> Slots:
+@partial(jax.jit, static_argnames="recipe")
+def start(model: ViT, targets: Targets, *, recipe: Recipe) -> Slots:
     """The slots before their first step."""
-    params = jax.vmap(_parametrization(model, program.recipe).init)(slot_keys(targets)[0])
-    optimizer = jax.vmap(transform(program.recipe).init)(params)
+    params = jax.vmap(_parametrization(model, recipe).init)(slot_keys(targets)[0])
+    optimizer = jax.vmap(transform(recipe).init)(params)
     return Slots(params, optimizer, jnp.zeros((), jnp.int32))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vitjax.models.vit import ViT
+from vitjax.optimize.objectives import token_span
 from vitjax.optimize.pictures import append, write_sheet
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import sample
@@ -27,6 +28,7 @@ def run_visualize(
     remat: bool,
 ) -> int:
     """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code."""
+    token_span(recipe.tokens, model.config)  # a mistake in it is said before anything starts
     goals = resolve(model, units or "blocks.*.mlp.hidden:*")
     count = sample_count or (None if units else SAMPLE)
     goals = sample(goals, count, seed) if count else goals

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import targets, token_span
+from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Direction, Unit, check_tap, expand
@@ -94,7 +94,6 @@ def paint(
     the number of devices; `progress` is called after every chunk of steps.
     """
     taps = model.taps()
-    token_span(recipe.tokens, model.config)
     mesh = jax.make_mesh(
         (jax.local_device_count(),), ("slot",), axis_types=(AxisType.Auto,), devices=jax.local_devices()
     )
@@ -114,7 +113,7 @@ def paint(
             jax.device_put(np.array([goal.hash for goal in padded], np.uint32), by_slot),
             jax.device_put(jnp.uint32(seed), whole),
         )
-        slots = loop.start(model, aims, program=program)
+        slots = loop.start(model, aims, recipe=program.recipe)
         history = []
         for call in range(1, program.calls + 1):
             slots, happened = loop.advance(model, slots, aims, program=program)

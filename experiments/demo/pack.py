@@ -1,0 +1,71 @@
+"""Packs a finished training into `vitjax/demo` and keeps its curves: the model users get without downloading anything.
+
+python experiments/demo/pack.py --run runs/demo --data FOLDER
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import orbax.checkpoint as ocp
+import tiny_imagenet
+import train
+
+import vitjax
+from vitjax.weights.save import export_timm
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = Path(__file__).parent / "results"
+
+
+def finished(run: Path) -> tuple[train.ViT, dict]:
+    """The model of a run's last checkpoint, and the run's settings; a run that is not finished is refused."""
+    settings = json.loads((run / "training.json").read_text())
+    fields = {field: settings[field] for field in train.Training.__dataclass_fields__}
+    config, steps = train.Training(**fields), settings["steps"]
+    state = train.start(config, steps, settings["teacher_classes"])
+    with ocp.CheckpointManager((run / "checkpoints").absolute()) as kept:
+        if kept.latest_step() != steps:
+            raise SystemExit(f"{run} stands at step {kept.latest_step()} of {steps}: let it finish first")
+        leaves = kept.restore(steps, args=ocp.args.StandardRestore(jax.tree.leaves(state)))
+    return jax.tree.unflatten(jax.tree.structure(state), leaves)["learned"]["model"], settings
+
+
+def draw_curves(rows: list[dict], path: Path) -> None:
+    """Loss and accuracy against steps, as one figure."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    left.plot([row["step"] for row in rows], [row["loss"] for row in rows], color="#0072b2")
+    left.set(xlabel="step", ylabel="training loss")
+    seen = [row for row in rows if "top1" in row]
+    for name, color in (("top1", "#d55e00"), ("top5", "#009e73")):
+        right.plot([row["step"] for row in seen], [row[name] for row in seen], color=color, marker=".", label=name)
+    right.set(xlabel="step", ylabel="validation accuracy, %", ylim=(0, None))
+    right.legend(frameon=False)
+    for axis in (left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--data", type=Path, required=True, help="folder with Tiny ImageNet")
+    args = parser.parse_args()
+    model, settings = finished(args.run)
+    export_timm(model, ROOT / "vitjax" / "demo", dtype="float16", licence="apache-2.0")
+    packed = vitjax.load(ROOT / "vitjax" / "demo")
+    top1, top5 = train.accuracy(packed, *tiny_imagenet.load(args.data, "val", args.run / "data"))
+    RESULTS.mkdir(exist_ok=True)
+    shutil.copy(args.run / "curve.jsonl", RESULTS)
+    rows = [json.loads(line) for line in (args.run / "curve.jsonl").read_text().splitlines()]
+    draw_curves(rows, RESULTS / "curves.png")
+    record = settings | {"top1": round(float(top1), 2), "top5": round(float(top5), 2)}
+    (RESULTS / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(f"packed: top-1 {top1:.2f} %, top-5 {top5:.2f} % on validation, as float16")
+
+
+if __name__ == "__main__":
+    main()

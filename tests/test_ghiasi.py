@@ -71,7 +71,9 @@ def test_4_the_factor_of_an_eighth():
 
 
 def test_5_color_shift():
-    draws = jax.vmap(lambda key: augment.color_shift(key, GHIASI))(jax.random.split(jax.random.key(1), 12_500))
+    draws = jax.vmap(lambda key: augment.color_shift(key, jnp.int32(0), GHIASI))(
+        jax.random.split(jax.random.key(1), 12_500)
+    )
     mu, sigma = (np.asarray(a).reshape(-1, 3) for a in draws)
     inverse = 1 / sigma
     assert inverse.mean() == pytest.approx(1.17520, abs=0.005)
@@ -80,7 +82,7 @@ def test_5_color_shift():
     assert abs(np.corrcoef(mu[:, 0], mu[:, 1])[0, 1]) < 0.02 and abs(np.corrcoef(sigma[:, 0], sigma[:, 1])[0, 1]) < 0.02
     key, image = jax.random.key(2), jnp.asarray(picture(16)[0], jnp.float32)
     seen = augment.views(key, image, jnp.int32(0), choose("ghiasi", noise=0, jitter=0))
-    mu, sigma = augment.color_shift(jax.random.split(key, 3)[0], GHIASI)
+    mu, sigma = augment.color_shift(jax.random.split(key, 3)[0], jnp.int32(0), GHIASI)
     np.testing.assert_allclose(seen, (image - mu) / sigma, rtol=1e-6)
 
 

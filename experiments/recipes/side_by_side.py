@@ -1,9 +1,10 @@
 """Recipes on the same random units: how often does a picture beat the best natural photograph, and at what cost?
 
     python experiments/recipes/side_by_side.py --model FOLDER --images images.zip --out FOLDER
-        [--recipes default ghiasi] [--count 64] [--seed 7]
+        [--recipes default ghiasi] [--count 64 12] [--seed 7]
 
-For each unit (`--count` MLP neurons drawn evenly over all blocks) the activation of its finished picture, as its bytes
+For each unit (MLP neurons drawn evenly over all blocks; `--count` says how many for each recipe, fewer being a part of
+more) the activation of its finished picture, as its bytes
 stand and averaged over patch tokens, is divided by the highest activation among the photographs. Ghiasi et al. 2022
 leave some neurons grey: their GELU is flat where the optimisation starts. Pictures are kept in `--out`, a recipe a
 folder, and a run that was stopped goes on; then it writes `table.json` and a contact sheet per recipe.
@@ -54,11 +55,14 @@ def activations(model: ViT, name: str, recipe: Recipe, units: list[Unit], out: P
     return {row["unit"]: row["activation"] for row in read_record(out)["pictures"]}
 
 
-def summary(model: ViT, recipe: Recipe, units: list[Unit], reached: dict[str, float], natural: np.ndarray) -> dict:
+def summary(
+    model: ViT, recipe: Recipe, units: list[Unit], reached: dict[str, float], natural: dict[Unit, float]
+) -> dict:
     """Share of units whose picture beats the best photograph, the ratios' geometric mean among those, and the cost."""
-    ratio = np.array([reached[str(unit)] / best for unit, best in zip(units, natural, strict=True)])
+    activation = np.array([reached[str(unit)] for unit in units])
+    best = np.array([natural[unit] for unit in units])
+    ratio, wins = activation / best, activation > best
     cost = np.mean([recipe.steps * step_flops(model.config, unit.tap, recipe.views) for unit in units])
-    wins = ratio > 1
     return {
         "units": len(units),
         "beat_best_photo": int(wins.sum()),
@@ -76,16 +80,20 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder or zip of natural photographs")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--recipes", nargs="+", default=["default", "ghiasi"])
-    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument(
+        "--count", type=int, nargs="+", default=[64], help="units of each recipe; the last for the rest"
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch", type=int, default=2)
     args = parser.parse_args()
     model = vitjax.load(args.model)
-    units = sample(expand("blocks.*.mlp.hidden:*", model.taps()), args.count, args.seed)
-    natural = natural_maxima(model, args.images, units)
-    table = {"seed": args.seed, "natural": {str(u): round(float(n), 5) for u, n in zip(units, natural, strict=True)}}
-    for name in args.recipes:
+    everything = expand("blocks.*.mlp.hidden:*", model.taps())
+    drawn = sample(everything, max(args.count), args.seed)
+    natural = dict(zip(drawn, natural_maxima(model, args.images, drawn), strict=True))
+    table = {"seed": args.seed, "natural": {str(unit): round(float(best), 5) for unit, best in natural.items()}}
+    for i, name in enumerate(args.recipes):
         recipe, folder = choose(name), args.out / name
+        units = sample(everything, args.count[min(i, len(args.count) - 1)], args.seed)
         reached = activations(model, name, recipe, units, folder, args.batch)
         table[name] = summary(model, recipe, units, reached, natural)
         print(name, {key: value for key, value in table[name].items() if key != "ratio"})

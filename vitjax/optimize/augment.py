@@ -14,13 +14,13 @@ def views(key: jax.Array, image: Float[Array, "h w 3"], step: jax.Array, recipe:
     """
     color, noise, jitter = jax.random.split(key, 3)
     image = jnp.broadcast_to(image, (recipe.views, *image.shape))
-    image = _COLORS[recipe.color](image, *color_shift(color, recipe))
+    image = _COLORS[recipe.color](image, *color_shift(color, step, recipe))
     return roll(jitter, image + noise_at(noise, image.shape, step, recipe), recipe)
 
 
-def color_shift(key: jax.Array, recipe: Recipe) -> tuple[jax.Array, jax.Array]:
+def color_shift(key: jax.Array, step: jax.Array, recipe: Recipe) -> tuple[jax.Array, jax.Array]:
     """Draws mu in U(-c, c) and sigma in exp(U(-c, c)) for each view and channel: two arrays [view, 1, 1, 3]."""
-    strength = recipe.color_strength
+    strength = recipe.color_strength * (1 - step / recipe.steps if recipe.color_anneal else 1)
     shape = (2, recipe.views, 1, 1, 3)
     mu, log_sigma = jax.random.uniform(key, shape, minval=-strength, maxval=strength)
     return mu, jnp.exp(log_sigma)

@@ -26,6 +26,7 @@ class Recipe:
         total_variation: factor of the total variation, which is measured on the views.
         color: "divide" ((x - mu) / sigma), "multiply" (sigma * x + mu) or "none"; mu in U(-c, c), log sigma in
             U(-c, c), c = color_strength, for each view and channel.
+        color_anneal: let the colour shift fall linearly to nothing, so that the picture ends in its own colours.
         noise: standard deviation of the Gaussian noise at the first step.
         noise_shape: "channel" (one value per view and channel) or "pixel".
         noise_anneal: let the noise fall linearly to 0 at step `steps - 3`.
@@ -47,6 +48,7 @@ class Recipe:
     total_variation: float = 0.004
     color: str = "divide"
     color_strength: float = 1.0
+    color_anneal: bool = False
     noise: float = 0.5
     noise_shape: str = "channel"
     noise_anneal: bool = True
@@ -83,9 +85,12 @@ DEFAULT = dataclasses.replace(
     steps=160,
     views=4,
     parametrization="fourier",
-    learning_rate=0.05,
+    learning_rate=0.1,
     b1=0.9,
     b2=0.999,
+    total_variation=0.00005,
+    color_strength=0.3,
+    color_anneal=True,
     before_activation=True,
 )
 

@@ -93,7 +93,7 @@ def test_mistakes_are_one_line_and_exit_code_2(checkpoint, tmp_path, monkeypatch
     assert main([*arguments, *model]) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("vitjax: error: ") and words in error and "\n" not in error
-    assert not list(tmp_path.glob("*/*.png"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_named(checkpoint, tmp_path, capsys):

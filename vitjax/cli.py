@@ -211,14 +211,13 @@ def _changes(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _folder(wanted: Path | None, overwrite: bool) -> Path:
-    from vitjax.optimize.pictures import RECORD, make_folder
+    from vitjax.optimize.pictures import RECORD
 
     if wanted is None:
         names = (Path("pictures" if i == 1 else f"pictures-{i}") for i in range(1, sys.maxsize))
         wanted = next(path for path in names if not path.exists())
     elif (wanted / RECORD).exists() and not overwrite:
         raise InputError(f"{wanted} already holds pictures; choose another --out, or --overwrite to add to them")
-    make_folder(wanted)
     return wanted
 
 

@@ -1,6 +1,7 @@
 """Images of a folder or a zip, in the order of their names, prepared as the model was trained to see them."""
 
 import io
+import math
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,12 +41,20 @@ def batches(path: Path, config: ViTConfig, size: int) -> Iterator[tuple[list[str
 
 
 def prepare(image: Image.Image, config: ViTConfig) -> Float[np.ndarray, "h w 3"]:
-    """Resizes so that the crop is `preprocess.crop` of the image's shorter side, cuts out the centre: [0, 1] floats."""
+    """Resizes until the model's image size is `preprocess.crop` of it, cuts out the centre: floats in [0, 1].
+
+    Rounds as timm and torchvision do: sides of `floor(size / crop)`, the longer one truncated.
+    """
     height, width = config.image_size
-    scale = max(height / image.height, width / image.width) / config.preprocess.crop
-    size = max(width, round(image.width * scale)), max(height, round(image.height * scale))
-    image = image.convert("RGB").resize(size, _FILTERS[config.preprocess.interpolation])
-    left, top = round((size[0] - width) / 2), round((size[1] - height) / 2)
+    covers = [math.floor(side / config.preprocess.crop) for side in config.image_size]
+    tall = covers[0] * image.width >= covers[1] * image.height  # the height decides
+    scaled = (
+        (covers[0], image.width * covers[0] // image.height)
+        if tall
+        else (image.height * covers[1] // image.width, covers[1])
+    )
+    image = image.convert("RGB").resize(scaled[::-1], _FILTERS[config.preprocess.interpolation])
+    top, left = round((scaled[0] - height) / 2), round((scaled[1] - width) / 2)
     return np.asarray(image.crop((left, top, left + width, top + height)), np.float32) / 255
 
 

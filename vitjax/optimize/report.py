@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from vitjax.models.vit import ViT
 from vitjax.optimize.objectives import token_span
-from vitjax.optimize.pictures import append, write_sheet
+from vitjax.optimize.pictures import append, make_folder, write_sheet
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import sample
 from vitjax.optimize.visualize import Progress, paint, resolve
@@ -32,6 +32,7 @@ def run_visualize(
     goals = resolve(model, units or "blocks.*.mlp.hidden:*")
     count = sample_count or (None if units else SAMPLE)
     goals = sample(goals, count, seed) if count else goals
+    make_folder(out)
     finished, interrupted = 0, False
     with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:
         try:

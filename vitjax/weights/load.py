@@ -72,7 +72,7 @@ def load(
             if large:
                 disk.store(key, arrays, asdict(card))
     if resized != config:
-        convention = "bilinear" if card.architecture.startswith("flexivit") else "bicubic"
+        convention = timm.position_convention(card.architecture)
         arrays["position"] = resize_positions(arrays["position"], config.grid, resized.grid, convention)
     model = rules.build(resized, {name: _placed(array, DTYPES[dtype], sharding) for name, array in arrays.items()})
     model.card = card

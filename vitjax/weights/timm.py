@@ -69,6 +69,11 @@ def rules(config: ViTConfig) -> list[Rule]:
     ]
 
 
+def position_convention(architecture: str) -> str:
+    """How timm resamples this architecture's position embeddings, a key of `vitjax.weights.resize.CONVENTIONS`."""
+    return "bilinear" if architecture.startswith("flexivit") else "bicubic"
+
+
 def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
     """Reads the model's config off timm's `config.json` and holds it against the tensors.
 

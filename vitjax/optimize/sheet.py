@@ -1,0 +1,34 @@
+"""Pictures in, one labelled sheet out."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_PAPER, _INK = (255, 255, 255), (70, 70, 70)
+
+
+def contact_sheet(images: Iterable[np.ndarray], captions: Sequence[str], columns: int, least: int = 112) -> Image.Image:
+    """Lays pictures out in rows with a caption under each; pictures smaller than `least` pixels are enlarged."""
+    images = [Image.fromarray(image) for image in images]
+    factor = math.ceil(least / min(images[0].size))
+    width, height = (side * factor for side in images[0].size)
+    gap, font = 8, ImageFont.load_default(size=11)
+    line = 18
+    rows = math.ceil(len(images) / columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + line + gap) + gap), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for i, (image, text) in enumerate(zip(images, captions, strict=True)):
+        x, y = gap + i % columns * (width + gap), gap + i // columns * (height + line + gap)
+        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (x, y))
+        draw.text((x, y + height + 2), text, fill=_INK, font=font)
+    return sheet
+
+
+def columns_for(taps: Sequence[str]) -> int:
+    """Columns of a sheet: the taps' common count, so that each tap has its row, else about a square."""
+    counts = {taps.count(tap) for tap in set(taps)}
+    if len(counts) == 1 and len(set(taps)) > 1 and max(counts) <= 16:
+        return counts.pop()
+    return min(len(taps), max(1, math.ceil(math.sqrt(1.3 * len(taps)))))

@@ -194,6 +194,7 @@ def test_mistaken_units_are_named(units, words):
         (lambda: choose("default", color="blue"), "one of divide"),
         (lambda: choose("default", tokens="cls"), "one of patches"),
         (lambda: visualize(small.model(), "logits:0", SHORT, tokens="patch 16"), "has 16 patches"),
+        (lambda: visualize(small.model(), "logits:0", SHORT, seed=-1), "seed is -1"),
     ],
 )
 def test_mistaken_recipes_are_named(make, words):

@@ -100,7 +100,7 @@ def _visualize(commands) -> None:
         "--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)"
     )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
-    group.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default: 0)")
+    group.add_argument("--seed", type=_seed, default=0, help="the same seed gives the same pictures (default: 0)")
     group.add_argument("--batch", type=_count, metavar="N", help="pictures optimised together on each device")
     group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
     group.add_argument("--overwrite", action="store_true", help="add to a folder that already holds pictures")
@@ -194,6 +194,12 @@ def _size(text: str) -> tuple[int, int]:
 def _count(text: str) -> int:
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: a whole number from 0 to {2**32 - 1}")
     return int(text)
 
 

@@ -7,10 +7,11 @@ For each unit (MLP neurons drawn evenly over all blocks; `--count` says how many
 more) the activation of its finished picture, as its bytes
 stand and averaged over patch tokens, is divided by the highest activation among the photographs. Ghiasi et al. 2022
 leave some neurons grey: their GELU is flat where the optimisation starts. Pictures are kept in `--out`, a recipe a
-folder, and a run that was stopped goes on; then it writes `table.json` and a contact sheet per recipe.
+folder, and a run that was stopped goes on (Ctrl-C ends a recipe with what is finished); then it writes `table.json` and a contact sheet per recipe.
 """
 
 import argparse
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -49,9 +50,10 @@ def activations(model: ViT, name: str, recipe: Recipe, units: list[Unit], out: P
     known = {row["unit"] for row in read_record(out).get("pictures", [])}
     missing = [unit for unit in units if str(unit) not in known]
     with tqdm(total=len(missing), desc=name, unit="picture") as bar:
-        for pictures in paint(model, missing, recipe, batch=batch) if missing else ():
-            append(out, pictures)
-            bar.update(len(pictures))
+        with contextlib.suppress(KeyboardInterrupt):
+            for pictures in paint(model, missing, recipe, batch=batch) if missing else ():
+                append(out, pictures)
+                bar.update(len(pictures))
     return {row["unit"]: row["activation"] for row in read_record(out)["pictures"]}
 
 
@@ -95,6 +97,7 @@ def main() -> None:
         recipe, folder = choose(name), args.out / name
         units = sample(everything, args.count[min(i, len(args.count) - 1)], args.seed)
         reached = activations(model, name, recipe, units, folder, args.batch)
+        units = [unit for unit in units if str(unit) in reached]
         table[name] = summary(model, recipe, units, reached, natural)
         print(name, {key: value for key, value in table[name].items() if key != "ratio"})
         print("contact sheet:", write_sheet(folder))

@@ -93,6 +93,8 @@ def paint(
     Batches hold goals of one tap. Every device runs the same program on `batch` slots, so the bytes do not depend on
     the number of devices; `progress` is called after every chunk of steps.
     """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}, it must be a whole number from 0 to {2**32 - 1}")
     taps = model.taps()
     mesh = jax.make_mesh(
         (jax.local_device_count(),), ("slot",), axis_types=(AxisType.Auto,), devices=jax.local_devices()

@@ -3,11 +3,11 @@
     python experiments/recipes/side_by_side.py --model FOLDER --images images.zip --out FOLDER
         [--recipes default ghiasi] [--count 64 12] [--seed 7]
 
-For each unit (MLP neurons drawn evenly over all blocks; `--count` says how many for each recipe, fewer being a part of
-more) the activation of its finished picture, as its bytes
-stand and averaged over patch tokens, is divided by the highest activation among the photographs. Ghiasi et al. 2022
-leave some neurons grey: their GELU is flat where the optimisation starts. Pictures are kept in `--out`, a recipe a
-folder, and a run that was stopped goes on (Ctrl-C ends a recipe with what is finished); then it writes `table.json` and a contact sheet per recipe.
+The units are MLP neurons drawn evenly over all blocks; `--count` says how many for each recipe, fewer being a part of
+more. For each, the activation of its finished picture, as its bytes stand and averaged over patch tokens, is divided by
+the highest activation among the photographs. Ghiasi et al. 2022 leave some neurons grey: their GELU is flat where the
+optimisation starts. Pictures are kept in `--out`, a recipe a folder, and a run that was stopped goes on; Ctrl-C ends a
+recipe with what is finished. Then it writes `table.json` and a contact sheet per recipe.
 """
 
 import argparse
@@ -49,11 +49,10 @@ def activations(model: ViT, name: str, recipe: Recipe, units: list[Unit], out: P
     """Makes the pictures that `out` does not hold yet; gives {unit: activation} of all that are finished."""
     known = {row["unit"] for row in read_record(out).get("pictures", [])}
     missing = [unit for unit in units if str(unit) not in known]
-    with tqdm(total=len(missing), desc=name, unit="picture") as bar:
-        with contextlib.suppress(KeyboardInterrupt):
-            for pictures in paint(model, missing, recipe, batch=batch) if missing else ():
-                append(out, pictures)
-                bar.update(len(pictures))
+    with tqdm(total=len(missing), desc=name, unit="picture") as bar, contextlib.suppress(KeyboardInterrupt):
+        for pictures in paint(model, missing, recipe, batch=batch) if missing else ():
+            append(out, pictures)
+            bar.update(len(pictures))
     return {row["unit"]: row["activation"] for row in read_record(out)["pictures"]}
 
 

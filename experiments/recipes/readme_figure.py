@@ -1,0 +1,39 @@
+"""Draws the README's figure from a folder of pictures: a column for each block, three neurons in each.
+
+python experiments/recipes/readme_figure.py FOLDER docs/vit_tiny_default.webp
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vitjax.models.vocabulary import split_tap
+from vitjax.optimize.pictures import read_record
+from vitjax.optimize.sheet import contact_sheet
+
+ROWS, SIDE = 3, 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a folder of pictures of neurons of all blocks")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--skip", type=int, default=0, help="neurons of each block left out at its start")
+    args = parser.parse_args()
+    columns: dict[int, list[dict]] = {}
+    for row in read_record(args.folder)["pictures"]:
+        columns.setdefault(split_tap(row["unit"].partition(":")[0])[0], []).append(row)
+    chosen = [columns[block][args.skip + i] for i in range(ROWS) for block in sorted(columns)]
+    images, captions = [], []
+    for row in chosen:
+        with Image.open(args.folder / row["file"]) as image:
+            images.append(np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)))
+        tap, _, index = row["unit"].partition(":")
+        captions.append(f"block {split_tap(tap)[0]}: {index}   {row['activation']:.2g}")
+    contact_sheet(images, captions, len(columns)).save(args.out, quality=85)
+
+
+if __name__ == "__main__":
+    main()

@@ -126,10 +126,10 @@ def test_the_sharded_loop_has_no_collectives(on_devices):
     put = lambda x: jax.device_put(x, NamedSharding(mesh, P("slot") if jnp.ndim(x) else P()))
     model, aims = jax.device_put(small.model(), NamedSharding(mesh, P())), jax.tree.map(put, aims)
     program = loop.program(choose("default", steps=5, views=2), "blocks.2.mlp.hidden")
-    slots = loop.start(model, aims, recipe=program.recipe)
-    text = loop.advance.lower(model, slots, aims, program=program).compile().as_text()
+    slots = loop.start(model, aims, recipe=program.recipe, mesh=mesh)
+    text = loop.advance.lower(model, slots, aims, program=program, mesh=mesh).compile().as_text()
     print(re.findall(r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter", text))
-    print(slots.params.sharding.spec, loop.advance(model, slots, aims, program=program)[0].params.sharding.spec)
+    print(slots.params.sharding.spec, loop.advance(model, slots, aims, program=program, mesh=mesh)[0].params.sharding.spec)
     """
     found, specs = on_devices(source).splitlines()
     assert found == "[]" and specs.count("'slot'") == 2

@@ -4,6 +4,7 @@ Slots never touch each other: random numbers, augmentations, loss and optimizer 
 them as one batch. Targets and seeds are arrays, so one compile serves every unit of a tap.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt32
 
 from vitjax.models.vit import ViT
@@ -92,17 +94,41 @@ def _parametrization(model: ViT, recipe: Recipe) -> Parametrization:
     return parametrization(model.config.image_size, recipe)
 
 
-@partial(jax.jit, static_argnames="recipe")
-def start(model: ViT, targets: Targets, *, recipe: Recipe) -> Slots:
-    """The slots before their first step."""
+# How the loop's arguments lie on a mesh of devices with one axis "slot": every device has the whole model and its own
+# slots. The loop runs under `shard_map`, which leaves nothing to exchange; the compiler alone would gather all slots
+# for a Fourier transform.
+_SLOTS = Slots(PartitionSpec("slot"), PartitionSpec("slot"), PartitionSpec())
+_TARGETS = Targets(PartitionSpec("slot"), PartitionSpec("slot"), PartitionSpec())
+
+
+def _on(mesh: Mesh | None, function: Callable, takes: tuple, gives: PartitionSpec | tuple) -> Callable:
+    if mesh is None:
+        return function
+    return jax.shard_map(function, mesh=mesh, in_specs=takes, out_specs=gives, check_vma=False)
+
+
+@partial(jax.jit, static_argnames=("recipe", "mesh"))
+def start(model: ViT, targets: Targets, *, recipe: Recipe, mesh: Mesh | None = None) -> Slots:
+    """The slots before their first step; on a mesh, each device makes its own."""
+    return _on(mesh, partial(_start, recipe=recipe), (PartitionSpec(), _TARGETS), _SLOTS)(model, targets)
+
+
+def _start(model: ViT, targets: Targets, recipe: Recipe) -> Slots:
     params = jax.vmap(_parametrization(model, recipe).init)(slot_keys(targets)[0])
     optimizer = jax.vmap(transform(recipe).init)(params)
     return Slots(params, optimizer, jnp.zeros((), jnp.int32))
 
 
-@partial(jax.jit, static_argnames="program", donate_argnames="slots")
-def advance(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Slots, History]:
+@partial(jax.jit, static_argnames=("program", "mesh"), donate_argnames="slots")
+def advance(
+    model: ViT, slots: Slots, targets: Targets, *, program: Program, mesh: Mesh | None = None
+) -> tuple[Slots, History]:
     """Takes the next `program.chunk` steps; steps beyond the recipe's last leave the slots as they are."""
+    takes, gives = (PartitionSpec(), _SLOTS, _TARGETS), (_SLOTS, PartitionSpec(None, "slot"))
+    return _on(mesh, partial(_advance, program=program), takes, gives)(model, slots, targets)
+
+
+def _advance(model: ViT, slots: Slots, targets: Targets, program: Program) -> tuple[Slots, History]:
     step = partial(_step, model, targets, slot_keys(targets)[1], program)
     if program.chunk * program.calls == program.recipe.steps:
         return lax.scan(lambda slots, _: step(slots), slots, length=program.chunk)
@@ -138,12 +164,19 @@ def _step(model: ViT, targets: Targets, keys: jax.Array, program: Program, slots
     return Slots(params, optimizer, slots.step + 1), history
 
 
-@partial(jax.jit, static_argnames="program")
-def finish(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
+@partial(jax.jit, static_argnames=("program", "mesh"))
+def finish(
+    model: ViT, slots: Slots, targets: Targets, *, program: Program, mesh: Mesh | None = None
+) -> tuple[Array, Array]:
     """The finished pictures, uint8 [slot, h, w, 3], and each one's activation as the model sees the bytes.
 
     The activation is the unit's own, after the activation function, on the picture without augmentation.
     """
+    takes = (PartitionSpec(), _SLOTS, _TARGETS)
+    return _on(mesh, partial(_finish, program=program), takes, PartitionSpec("slot"))(model, slots, targets)
+
+
+def _finish(model: ViT, slots: Slots, targets: Targets, program: Program) -> tuple[Array, Array]:
     images = jax.vmap(_parametrization(model, program.recipe).image)(slots.params)
     rounded = jnp.round(255 * images).astype(jnp.uint8)
     values = model(rounded / 255.0, program.tap)[program.tap]

@@ -115,14 +115,14 @@ def paint(
             jax.device_put(np.array([goal.hash for goal in padded], np.uint32), by_slot),
             jax.device_put(jnp.uint32(seed), whole),
         )
-        slots = loop.start(model, aims, recipe=program.recipe)
+        slots = loop.start(model, aims, recipe=program.recipe, mesh=mesh)
         history = []
         for call in range(1, program.calls + 1):
-            slots, happened = loop.advance(model, slots, aims, program=program)
+            slots, happened = loop.advance(model, slots, aims, program=program, mesh=mesh)
             history.append(jax.block_until_ready(happened))
             steps = min(call * program.chunk, recipe.steps) + number * recipe.steps
             progress(Progress(steps, len(batches) * recipe.steps, done, len(goals)))
-        images, activation = loop.finish(model, slots, aims, program=program)
+        images, activation = loop.finish(model, slots, aims, program=program, mesh=mesh)
         done += len(members)
         progress(Progress((number + 1) * recipe.steps, len(batches) * recipe.steps, done, len(goals)))
         count = len(members)

@@ -97,20 +97,22 @@ def test_parametrizations_give_pictures(name):
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 
 
-def test_devices_share_nothing_and_change_nothing(on_devices):
+def test_more_devices_make_the_same_pictures(on_devices, tmp_path):
     source = """
-    import hashlib, jax
+    import jax, numpy as np
     from tests import small
-    from vitjax.optimize import loop
     from vitjax.optimize.recipes import choose
     from vitjax.optimize.visualize import visualize
 
     recipe = choose("default", steps=5, views=2)
     pictures = visualize(small.model(), "blocks.2.mlp.hidden:0-10", recipe, batch=2)
-    print(jax.local_device_count(), hashlib.sha256(pictures.images.tobytes()).hexdigest())
+    np.save("FOLDER/" + str(jax.local_device_count()), pictures.images)
     """
-    (one, alone), (eight, together) = (on_devices(source, count).split() for count in (1, 8))
-    assert (one, eight) == ("1", "8") and alone == together
+    for count in (1, 8):
+        on_devices(source.replace("FOLDER", str(tmp_path)), count)
+    one, eight = (np.load(tmp_path / f"{count}.npy").astype(int) for count in (1, 8))
+    # XLA splits a CPU device's sums by its number of threads: the last bit may differ, and so a value that it rounds
+    assert np.abs(one - eight).max() <= 1 and (one != eight).mean() < 0.01
 
 
 def test_the_sharded_loop_has_no_collectives(on_devices):
@@ -129,7 +131,8 @@ def test_the_sharded_loop_has_no_collectives(on_devices):
     slots = loop.start(model, aims, recipe=program.recipe, mesh=mesh)
     text = loop.advance.lower(model, slots, aims, program=program, mesh=mesh).compile().as_text()
     print(re.findall(r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter", text))
-    print(slots.params.sharding.spec, loop.advance(model, slots, aims, program=program, mesh=mesh)[0].params.sharding.spec)
+    after, _ = loop.advance(model, slots, aims, program=program, mesh=mesh)
+    print(after.params.sharding.spec, after.optimizer[0].mu.sharding.spec)
     """
     found, specs = on_devices(source).splitlines()
     assert found == "[]" and specs.count("'slot'") == 2

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import targets
+from vitjax.optimize.objectives import targets, token_span
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Direction, Unit, check_tap, expand
@@ -90,11 +90,12 @@ def paint(
 ) -> Iterator[Pictures]:
     """Optimises the goals batch by batch and yields the pictures of each batch as it is finished.
 
-    Batches hold goals of one tap. Every device runs the same program on `batch` slots, so the bytes do not depend on
-    the number of devices; `progress` is called after every chunk of steps.
+    Batches hold goals of one tap. Every device runs the same program on `batch` slots and exchanges nothing with
+    the others; `progress` is called after every chunk of steps.
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}, it must be a whole number from 0 to {2**32 - 1}")
+    token_span(recipe.tokens, model.config)  # a mistake in it is said before anything starts
     taps = model.taps()
     mesh = jax.make_mesh(
         (jax.local_device_count(),), ("slot",), axis_types=(AxisType.Auto,), devices=jax.local_devices()

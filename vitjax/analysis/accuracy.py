@@ -1,0 +1,81 @@
+"""A model under several conditions in, its accuracy under each out: all of them in one pass over the images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from vitjax.analysis.passes import over
+from vitjax.data.pipeline import Batches
+from vitjax.models.vit import ViT
+
+# A way to run the model: (model, images in [0, 1]) to logits [image, *axes, class], e.g. an axis of patches.
+Condition = Callable[[ViT, Float[Array, "image h w 3"]], Float[Array, "image *axes class"]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the head judged every image.
+
+    Attributes:
+        rank: [image, *axes], how many classes stand before the true one; 0 is right.
+        loss: [image, *axes], cross-entropy in nats.
+    """
+
+    rank: Int[np.ndarray, "image *axes"]
+    loss: Float[np.ndarray, "image *axes"]
+
+    def top(self, k: int) -> Float[np.ndarray, "*axes"]:
+        """The share of images whose true class is among the first `k`."""
+        return (self.rank < k).mean(axis=0)
+
+    def row(self) -> dict[str, float]:
+        """Top-1, its standard error, top-5 and loss, for a condition without further axes."""
+        top1, count = float(self.top(1)), len(self.rank)
+        return {
+            "images": count,
+            "top1": top1,
+            "top1_error": float(np.sqrt(top1 * (1 - top1) / count)),
+            "top5": float(self.top(5)),
+            "loss": float(self.loss.mean()),
+        }
+
+
+def evaluate(
+    model: ViT, batches: Batches, labels: Int[np.ndarray, " image"], conditions: Mapping[str, Condition]
+) -> dict[str, Outcome]:
+    """Runs every condition on every readable image.
+
+    Args:
+        model: with a head, unless the conditions bring their own.
+        batches: the images.
+        labels: the true class of each image of `batches.images`.
+        conditions: {name: how to get logits}; each is compiled once.
+
+    Returns:
+        {name: Outcome}, images in the order of the data set. Equal logits are ranked by class, the lower first.
+    """
+    judges = {name: over(model, batches.size, _judge(condition)) for name, condition in conditions.items()}
+    places, found = [], {name: [] for name in conditions}
+    for batch in batches:
+        truth = np.where(batch.place >= 0, labels[batch.place], 0)
+        places.append(batch.place)
+        for name, judge in judges.items():
+            found[name].append(judge(batch.images, truth))
+    kept = np.concatenate(places) >= 0
+    join = lambda parts: np.concatenate([np.asarray(part) for part in parts])[kept]
+    return {name: Outcome(*map(join, zip(*parts, strict=True))) for name, parts in found.items()}
+
+
+def _judge(condition: Condition) -> Callable[[ViT, Array, Array], tuple[Array, Array]]:
+    def judge(model, images, truth):
+        logits = condition(model, images).astype(jnp.float32)
+        truth = truth.reshape(-1, *[1] * (logits.ndim - 1))
+        true = jnp.take_along_axis(logits, truth, axis=-1)
+        before = (logits > true) | ((logits == true) & (jnp.arange(logits.shape[-1]) < truth))
+        return before.sum(axis=-1, dtype=jnp.int32), -jnp.take_along_axis(jax.nn.log_softmax(logits), truth, -1)[..., 0]
+
+    return judge

@@ -1,0 +1,68 @@
+"""What an analysis found: a table, the settings that made it and a figure; kept as CSV, JSON and PNG."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from vitjax.analysis.style import style
+from vitjax.errors import InputError
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The result of one analysis.
+
+    Attributes:
+        name: how files are called, e.g. "patch-heads".
+        rows: the table, a mapping per row, all with the same keys.
+        settings: everything that decided the numbers: model, data, arguments.
+        figures: {name: figure}; the one called "" is saved under the analysis' own name.
+        summary: what to print, a line or two.
+    """
+
+    name: str
+    rows: Sequence[Mapping[str, Value]]
+    settings: Mapping[str, object]
+    figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
+    summary: str = ""
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes NAME.json, NAME.csv and the figures into `folder`, made if need be; gives their paths."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths = [folder / f"{self.name}.json", folder / f"{self.name}.csv"]
+            record = {"analysis": self.name, "settings": dict(self.settings), "rows": [dict(row) for row in self.rows]}
+            paths[0].write_text(json.dumps(record, indent=1) + "\n")
+            paths[1].write_text(self.csv())
+            for name, figure in self.figures.items():
+                paths.append(folder / f"{'-'.join(filter(None, (self.name, name)))}.png")
+                with style():
+                    figure.savefig(paths[-1])
+        except OSError as error:
+            raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
+        return paths
+
+    def csv(self) -> str:
+        """The table as CSV text."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _short(value) for key, value in row.items()} for row in self.rows)
+        return text.getvalue()
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{key}</th>" for key in self.rows[0])
+        body = "".join("<tr>" + "".join(f"<td>{_short(v)}</td>" for v in row.values()) + "</tr>" for row in self.rows)
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _short(value: Value) -> Value:
+    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -1,0 +1,54 @@
+"""One look for all figures: their size, type and colours, which stay apart for colour-blind readers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito, "Color Universal Design" (2008), in an order that also differs in lightness.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
+MAP = "viridis"  # for heat maps
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": matplotlib.cycler(color=COLORS),
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "image.cmap": MAP,
+    "savefig.dpi": 150,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The project's look for everything drawn inside."""
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (3.6, 2.6), **settings) -> tuple[Figure, list]:
+    """A figure of `rows` times `columns` panels of `size` inches each; its axes as one flat list.
+
+    `settings` go to `Figure.subplots`. Draw inside `style()`.
+    """
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **settings).flat)
+
+
+def bare(axes: Axes) -> Axes:
+    """The axes without ticks, spines and grid, for pictures."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return axes

@@ -1,0 +1,57 @@
+"""Images, how a model wants them and, where known, their classes: what an analysis works on."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vitjax.data.images import Images, open_images
+from vitjax.data.labels import labels
+from vitjax.data.pipeline import Batches, Change
+from vitjax.models.config import ViTConfig
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as one model sees it.
+
+    Attributes:
+        images: what there is.
+        config: the model's.
+        batch: images that go to the devices together.
+        listed: a file of classes, see `labels`.
+        shard: (i, n), this host's part.
+    """
+
+    images: Images
+    config: ViTConfig
+    batch: int = 32
+    listed: Path | None = None
+    shard: tuple[int, int] = (0, 1)
+
+    def batches(self, change: Change | None = None, start: int = 0) -> Batches:
+        """A pass over the images, from batch `start` on, each image first changed by `change`."""
+        return Batches(self.images, self.config, self.batch, change, self.shard, start)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The class of each image, int [image]; raises InputError where nothing says it."""
+        return labels(self.images, self.config.classes, self.listed)
+
+    def describe(self) -> dict[str, object]:
+        """What a record of results says about the data."""
+        return {"data": self.images.source, "images": len(self.images)}
+
+
+def open_dataset(
+    source: str | Path,
+    config: ViTConfig,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    batch: int = 32,
+    listed: Path | None = None,
+) -> Dataset:
+    """Opens `source` (see `open_images`) for a model; `limit` keeps that many images, evenly spaced."""
+    return Dataset(open_images(source, split).some(limit), config, batch, listed)

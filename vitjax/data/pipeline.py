@@ -1,0 +1,122 @@
+"""Images in, batches for the device out: decoded and prepared by several threads, ahead of the model.
+
+The order is fixed and every batch has the same shape. What cannot be read is left out, named and counted.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import grain
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image
+
+from vitjax.data.images import Images
+from vitjax.data.prepare import decode, prepare
+from vitjax.errors import InputError
+from vitjax.models.config import ViTConfig
+
+# Changes an image before it is resized: (name, RGB pixels uint8 [h, w, 3]) to pixels of the same shape.
+Change = Callable[[str, UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "h w 3"]]
+
+
+class Batch(NamedTuple):
+    """Images as the model takes them, and the place of each in `Images.names`.
+
+    The place is -1 where a row holds no image: the last batch is filled up, and an unreadable image leaves its row
+    black. Leave those rows out of every result.
+    """
+
+    place: Int[np.ndarray, " image"]
+    images: UInt8[np.ndarray, "image h w 3"]
+
+
+@dataclass
+class Batches:
+    """Batches of `size` images, in order; iterate over it as often as you like.
+
+    Attributes:
+        images: what to read.
+        config: the model's, which says how images are prepared.
+        size: images in a batch.
+        change: something done to each image before it is resized, e.g. a mask of its objects.
+        shard: (i, n) reads every n-th image from the i-th on, for the i-th of n hosts.
+        start: batches to skip, to go on where a run was stopped.
+        unreadable: {name: reason}, filled while reading.
+    """
+
+    images: Images
+    config: ViTConfig
+    size: int
+    change: Change | None = None
+    shard: tuple[int, int] = (0, 1)
+    start: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> range:
+        """The places of this shard's images."""
+        return range(self.shard[0], len(self.images), self.shard[1])
+
+    def __len__(self) -> int:
+        return max(0, -(-len(self.places) // self.size) - self.start)
+
+    def __iter__(self) -> Iterator[Batch]:
+        places = self.places[self.start * self.size :]
+        if not len(places):
+            return
+        threads = max(2, os.cpu_count() or 1)
+        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * max(self.size, threads))
+        found = 0
+        data = grain.MapDataset.source(_Records(places, self.images, self.config, self.change))
+        for batch, unreadable in data.to_iter_dataset(options).batch(self.size, batch_fn=self._collate):
+            self.unreadable.update(unreadable)
+            found += int((batch.place >= 0).sum())
+            yield batch
+        if not found and len(self.unreadable) >= len(places):
+            name, reason = next(iter(self.unreadable.items()))
+            raise InputError(f"none of {len(places)} images in {self.images.source} is readable, e.g. {name}: {reason}")
+
+    def _collate(self, records: Sequence["_Record"]) -> tuple[Batch, dict[str, str]]:
+        place = np.full(self.size, -1, np.int32)
+        pixels = np.zeros((self.size, *self.config.image_size, 3), np.uint8)
+        for row, record in enumerate(records):
+            if record.pixels is not None:
+                place[row], pixels[row] = record.place, record.pixels
+        return Batch(place, pixels), {r.name: r.reason for r in records if r.pixels is None}
+
+
+class _Record(NamedTuple):
+    place: int
+    name: str
+    pixels: np.ndarray | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The prepared images by number, as grain wants its source."""
+
+    places: range
+    images: Images
+    config: ViTConfig
+    change: Change | None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, number: int) -> _Record:
+        place = self.places[number]
+        name = self.images.names[place]
+        try:
+            image = decode(self.images.read(place))
+        except (InputError, OSError) as error:
+            return _Record(place, name, None, str(error))
+        return _Record(place, name, prepare(changed(image, name, self.change), self.config))
+
+
+def changed(image: Image.Image, name: str, change: Change | None) -> Image.Image:
+    """The image after `change`, if there is one."""
+    return image if change is None else Image.fromarray(change(name, np.asarray(image)))

@@ -1,36 +1,36 @@
-"""Top-1 and top-5 of a model on images whose file names begin with their class index (`0388_n02510455_panda.jpg`).
+"""Top-1, top-5 and loss of a model on images with known classes.
 
-    python experiments/accuracy.py --model FOLDER --images images.zip
+    python experiments/accuracy.py --model FOLDER --images images.zip [--labels classes.csv]
 
-For ViT-Ti/16 (augreg, ImageNet-1k) 82.8 % of a thousand ImageNet photographs, one per class, is the known figure.
+The classes come with the data (a table's label column, Tiny ImageNet's annotations, a folder for each class, or numbers
+before the file names, `0388_n02510455_panda.jpg`), or from a list with `--labels`. For ViT-Ti/16 (augreg, ImageNet-1k)
+82.8 % of a thousand ImageNet photographs, one per class, is the known figure.
 """
 
 import argparse
 from pathlib import Path
 
-import jax
-import numpy as np
-from jax import lax
-
 import vitjax
-from vitjax.data.images import batches
+from vitjax.analysis.accuracy import evaluate
+from vitjax.data.dataset import open_dataset
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="demo")
-    parser.add_argument("--images", type=Path, required=True, help="folder or zip")
+    parser.add_argument("--images", required=True, help="folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser.add_argument("--split", help="of a table, e.g. validation")
+    parser.add_argument("--labels", type=Path, help=".csv, .tsv, .txt or .json of file names and classes")
     parser.add_argument("--batch", type=int, default=50)
     args = parser.parse_args()
     model = vitjax.load(args.model)
-    top = jax.jit(lambda model, images: lax.top_k(model(images, "logits")["logits"], 5)[1])
-    hits = []
-    for names, images in batches(args.images, model.config, args.batch):
-        truth = np.array([int(name.rsplit("/", 1)[-1].split("_")[0]) for name in names])
-        hits.append(np.asarray(top(model, images)) == truth[:, None])
-    hits = np.concatenate(hits)
-    right, among = hits[:, 0].sum(), hits.any(axis=1).sum()
-    print(f"{len(hits)} images: top-1 {right} ({right / len(hits):.1%}), top-5 {among} ({among / len(hits):.1%})")
+    data = open_dataset(args.images, model.config, split=args.split, batch=args.batch, listed=args.labels)
+    batches = data.batches()
+    found = evaluate(model, batches, data.labels, {"model": lambda model, images: model(images, "logits")["logits"]})
+    row = found["model"].row()
+    for name, reason in batches.unreadable.items():
+        print(f"left out {name}: {reason}")
+    print("{images} images: top-1 {top1:.1%} ± {top1_error:.1%}, top-5 {top5:.1%}, loss {loss:.3f}".format(**row))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def main() -> None:
         run("build", [PYTHON, "-m", "build", "--no-isolation", "--outdir", dist, ROOT])
         run("twine", [PYTHON, "-m", "twine", "check", "--strict", *dist.glob("*")])
         check_wheel(dist)
-    run("pytest", [PYTHON, "-m", "pytest", "-q"], quiet=False)
+    # A file stays in one process, where what it compiles is compiled once.
+    run("pytest", [PYTHON, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile"], quiet=False)
 
 
 if __name__ == "__main__":

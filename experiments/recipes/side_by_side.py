@@ -13,15 +13,15 @@ recipe with what is finished. Then it writes `table.json` and a contact sheet pe
 import argparse
 import contextlib
 import json
-from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
 import vitjax
-from vitjax.data.images import batches
+from vitjax.analysis.passes import over
+from vitjax.data.images import open_images
+from vitjax.data.pipeline import Batches
 from vitjax.models.flops import step_flops
 from vitjax.models.vit import ViT
 from vitjax.optimize.pictures import append, read_record, write_sheet
@@ -34,14 +34,14 @@ def natural_maxima(model: ViT, images: Path, units: list[Unit], batch: int = 25)
     """The highest activation of each unit, averaged over patch tokens, among the photographs: [unit]."""
     taps = sorted({unit.tap for unit in units})
 
-    @partial(jax.jit, static_argnums=2)
-    def means(model, photos, taps):
+    def means(model, photos):
         return {tap: value[:, model.config.prefix :].mean(axis=1) for tap, value in model(photos, taps).items()}
 
-    best = np.full(len(units), -np.inf)
-    for _, photos in tqdm(batches(images, model.config, batch), desc="photographs", unit="batch"):
-        seen = {tap: np.asarray(value).max(axis=0) for tap, value in means(model, photos, tuple(taps)).items()}
-        best = np.maximum(best, [seen[unit.tap][unit.index] for unit in units])
+    run, best = over(model, batch, means), np.full(len(units), -np.inf)
+    for some in tqdm(Batches(open_images(images), model.config, batch), desc="photographs", unit="batch"):
+        if (there := some.place >= 0).any():
+            seen = {tap: np.asarray(value)[there].max(axis=0) for tap, value in run(some.images).items()}
+            best = np.maximum(best, [seen[unit.tap][unit.index] for unit in units])
     return best
 
 

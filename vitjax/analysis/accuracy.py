@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from vitjax.analysis.passes import over
+from vitjax.analysis.passes import Pace, over
 from vitjax.data.pipeline import Batches
 from vitjax.models.vit import ViT
 
@@ -25,12 +25,16 @@ class Outcome:
         loss: [image, *axes], cross-entropy in nats.
     """
 
-    rank: Int[np.ndarray, "image *axes"]
-    loss: Float[np.ndarray, "image *axes"]
+    rank: Int[np.ndarray, "image ..."]
+    loss: Float[np.ndarray, "image ..."]
 
-    def top(self, k: int) -> Float[np.ndarray, "*axes"]:
+    def top(self, k: int) -> Float[np.ndarray, "..."]:
         """The share of images whose true class is among the first `k`."""
         return (self.rank < k).mean(axis=0)
+
+    def at(self, *index: int) -> "Outcome":
+        """What belongs to one entry of the further axes, e.g. one patch."""
+        return Outcome(self.rank[:, *index], self.loss[:, *index])
 
     def row(self) -> dict[str, float]:
         """Top-1, its standard error, top-5 and loss, for a condition without further axes."""
@@ -59,12 +63,13 @@ def evaluate(
         {name: Outcome}, images in the order of the data set. Equal logits are ranked by class, the lower first.
     """
     judges = {name: over(model, batches.size, _judge(condition)) for name, condition in conditions.items()}
+    pace = Pace()
     places, found = [], {name: [] for name in conditions}
     for batch in batches:
         truth = np.where(batch.place >= 0, labels[batch.place], 0)
         places.append(batch.place)
         for name, judge in judges.items():
-            found[name].append(judge(batch.images, truth))
+            found[name].append(pace(judge(batch.images, truth)))
     kept = np.concatenate(places) >= 0
     join = lambda parts: np.concatenate([np.asarray(part) for part in parts])[kept]
     return {name: Outcome(*map(join, zip(*parts, strict=True))) for name, parts in found.items()}

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 from matplotlib.figure import Figure
+from pyarrow import parquet
 
 from vitjax.analysis.style import style
 from vitjax.errors import InputError
@@ -25,6 +27,7 @@ class Findings:
         settings: everything that decided the numbers: model, data, arguments.
         figures: {name: figure}; the one called "" is saved under the analysis' own name.
         summary: what to print, a line or two.
+        tables: {name: table}, larger ones, saved as name.parquet.
     """
 
     name: str
@@ -32,9 +35,10 @@ class Findings:
     settings: Mapping[str, object]
     figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
     summary: str = ""
+    tables: Mapping[str, pa.Table] = field(default_factory=dict, repr=False)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Writes NAME.json, NAME.csv and the figures into `folder`, made if need be; gives their paths."""
+        """Writes NAME.json, NAME.csv, the figures and the tables into `folder`, made if need be; gives their paths."""
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +50,9 @@ class Findings:
                 paths.append(folder / f"{'-'.join(filter(None, (self.name, name)))}.png")
                 with style():
                     figure.savefig(paths[-1])
+            for name, table in self.tables.items():
+                paths.append(folder / f"{name}.parquet")
+                parquet.write_table(table, paths[-1])
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
         return paths

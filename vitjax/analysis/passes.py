@@ -1,5 +1,6 @@
 """A function of (model, images) in, the same over all local devices out: each runs it on its part of a batch."""
 
+from collections import deque
 from collections.abc import Callable
 
 import jax
@@ -10,6 +11,21 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from vitjax.models.vit import ViT
 
 IMAGE = "image"  # the mesh's axis
+AHEAD = 2  # batches that may wait for the device: enough to keep it busy, few enough for memory
+
+
+class Pace:
+    """Lets the host run a few batches ahead of the devices, no further: what is queued lies in memory."""
+
+    def __init__(self):
+        self.waiting = deque()
+
+    def __call__(self, result):
+        """Takes note of a batch's result, waits for that of an earlier one, and gives `result` back."""
+        self.waiting.append(result)
+        if len(self.waiting) > AHEAD:
+            jax.block_until_ready(self.waiting.popleft())
+        return result
 
 
 def mesh_for(size: int) -> Mesh:

@@ -1,1 +1,1 @@
-"""Photographs in: folders and zips of images, prepared as a model wants them."""
+"""Photographs in: folders, zips, tables and hub data sets; out: batches as a model wants them, and their classes."""

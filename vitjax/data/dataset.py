@@ -8,7 +8,7 @@ import numpy as np
 
 from vitjax.data.images import Images, open_images
 from vitjax.data.labels import labels
-from vitjax.data.pipeline import Batches, Change
+from vitjax.data.pipeline import Batches, Change, Progress
 from vitjax.models.config import ViTConfig
 
 
@@ -22,6 +22,7 @@ class Dataset:
         batch: images that go to the devices together.
         listed: a file of classes, see `labels`.
         shard: (i, n), this host's part.
+        progress: wraps the batches of a pass, of which it is told the number, e.g. in a progress bar.
     """
 
     images: Images
@@ -29,10 +30,11 @@ class Dataset:
     batch: int = 32
     listed: Path | None = None
     shard: tuple[int, int] = (0, 1)
+    progress: Progress = lambda batches, total: batches
 
     def batches(self, change: Change | None = None, start: int = 0) -> Batches:
         """A pass over the images, from batch `start` on, each image first changed by `change`."""
-        return Batches(self.images, self.config, self.batch, change, self.shard, start)
+        return Batches(self.images, self.config, self.batch, change, self.shard, start, self.progress)
 
     @cached_property
     def labels(self) -> np.ndarray:

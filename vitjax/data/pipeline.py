@@ -4,7 +4,8 @@ The order is fixed and every batch has the same shape. What cannot be read is le
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,6 +34,9 @@ class Batch(NamedTuple):
     images: UInt8[np.ndarray, "image h w 3"]
 
 
+Progress = Callable[[Iterable[Batch], int], Iterable[Batch]]
+
+
 @dataclass
 class Batches:
     """Batches of `size` images, in order; iterate over it as often as you like.
@@ -44,6 +48,7 @@ class Batches:
         change: something done to each image before it is resized, e.g. a mask of its objects.
         shard: (i, n) reads every n-th image from the i-th on, for the i-th of n hosts.
         start: batches to skip, to go on where a run was stopped.
+        progress: wraps the batches, of which it is told the number, e.g. in a progress bar.
         unreadable: {name: reason}, filled while reading.
     """
 
@@ -53,7 +58,14 @@ class Batches:
     change: Change | None = None
     shard: tuple[int, int] = (0, 1)
     start: int = 0
+    progress: Progress = lambda batches, total: batches
     unreadable: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.size < 1:
+            raise InputError(f"a batch of {self.size} images: it must have 1 or more")
+        if not 0 <= self.shard[0] < self.shard[1]:
+            raise InputError(f"shard {self.shard[0]} of {self.shard[1]}: they are counted from 0")
 
     @property
     def places(self) -> range:
@@ -64,18 +76,23 @@ class Batches:
         return max(0, -(-len(self.places) // self.size) - self.start)
 
     def __iter__(self) -> Iterator[Batch]:
+        return iter(self.progress(self._read(), len(self)))
+
+    def _read(self) -> Iterator[Batch]:
         places = self.places[self.start * self.size :]
         if not len(places):
             return
         threads = max(2, os.cpu_count() or 1)
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * max(self.size, threads))
-        found = 0
         data = grain.MapDataset.source(_Records(places, self.images, self.config, self.change))
-        for batch, unreadable in data.to_iter_dataset(options).batch(self.size, batch_fn=self._collate):
-            self.unreadable.update(unreadable)
-            found += int((batch.place >= 0).sum())
-            yield batch
-        if not found and len(self.unreadable) >= len(places):
+        data = data.to_iter_dataset(options).batch(self.size, batch_fn=self._collate)
+        found = 0
+        with closing(iter(data)) as batches:  # a loop that is left early stops the threads
+            for batch, unreadable in batches:
+                self.unreadable.update(unreadable)
+                found += int((batch.place >= 0).sum())
+                yield batch
+        if not found and not self.start:
             name, reason = next(iter(self.unreadable.items()))
             raise InputError(f"none of {len(places)} images in {self.images.source} is readable, e.g. {name}: {reason}")
 
@@ -115,6 +132,15 @@ class _Records:
         except (InputError, OSError) as error:
             return _Record(place, name, None, str(error))
         return _Record(place, name, prepare(changed(image, name, self.change), self.config))
+
+
+def pixels(images: Images, places: Sequence[int], config: ViTConfig) -> UInt8[np.ndarray, "image h w 3"]:
+    """The images at these places, in this order, as the model sees them: a few, to be shown.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    return np.stack([prepare(decode(images.read(int(place))), config) for place in places])
 
 
 def changed(image: Image.Image, name: str, change: Change | None) -> Image.Image:

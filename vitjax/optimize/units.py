@@ -94,21 +94,12 @@ def check_tap(tap: str, taps: Mapping[str, tuple[int, ...]]) -> None:
         raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
 
 
-def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
-    pattern, index = split_unit(text)
-    units = []
-    for tap in _matching(pattern, taps):
-        shape = feature_shape(tap, taps[tap])
-        parts = index.split(".") if index != "*" else ["*"] * len(shape)
-        if len(parts) != len(shape):
-            form = ".".join(axis.upper() for axis in axes(tap) if axis != "token")
-            raise InputError(f"{text}: the units of {tap} are written {tap}:{form}")
-        spans = [_indices(part, size, tap, text) for part, size in zip(parts, shape, strict=True)]
-        units += [Unit(tap, choice) for choice in itertools.product(*spans)]
-    return units
+def matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The taps that a pattern means: `blocks.*.mlp.hidden` those of all blocks, `blocks.2-5.…` of some.
 
-
-def _matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
+    Raises:
+        InputError: a tap (with the nearest) or a block that is not there.
+    """
     head, _, rest = pattern.partition("blocks.")
     blocks, _, site = rest.partition(".")
     if head or not rest or blocks.isdigit():
@@ -119,6 +110,20 @@ def _matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
     if found[0] not in taps:
         raise InputError(f"unknown tap {pattern!r}{nearest(found[0], taps)}")
     return found
+
+
+def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
+    pattern, index = split_unit(text)
+    units = []
+    for tap in matching(pattern, taps):
+        shape = feature_shape(tap, taps[tap])
+        parts = index.split(".") if index != "*" else ["*"] * len(shape)
+        if len(parts) != len(shape):
+            form = ".".join(axis.upper() for axis in axes(tap) if axis != "token")
+            raise InputError(f"{text}: the units of {tap} are written {tap}:{form}")
+        spans = [_indices(part, size, tap, text) for part, size in zip(parts, shape, strict=True)]
+        units += [Unit(tap, choice) for choice in itertools.product(*spans)]
+    return units
 
 
 def _indices(text: str, size: int, tap: str, whole: str) -> list[int]:

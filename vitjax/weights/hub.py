@@ -1,8 +1,9 @@
-"""A repository on the Hugging Face hub in, its two files on disk and the exact commit out.
+"""A repository on the Hugging Face hub in, its files on disk and, of a model, the exact commit out.
 
 All traffic goes through huggingface-hub, so its settings hold: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, HF_TOKEN, proxies.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,19 +19,21 @@ from vitjax.weights.timm_architectures import ARCHITECTURES
 # What each error of huggingface-hub means here, the narrower before the wider.
 _LINES: dict[type[BaseException], str] = {
     errors.OfflineModeIsEnabled: "{repo} at {revision} is not in the hub's cache {cache}, and HF_HUB_OFFLINE is set",
-    errors.GatedRepoError: "{repo} is gated: accept its terms at {endpoint}/{repo}, then {log_in}",
-    errors.RepositoryNotFoundError: "the hub has no {repo}{hint}; if it is private, {log_in}",
+    errors.GatedRepoError: "{repo} is gated: accept its terms at {endpoint}/{page}, then {log_in}",
+    errors.RepositoryNotFoundError: "the hub has no {what}{hint}; if it is private, {log_in}",
     errors.RevisionNotFoundError: "{repo} has no revision {revision!r}",
-    errors.RemoteEntryNotFoundError: "{repo} has no {file} at {revision}; what can be loaded has {needed}",
+    errors.RemoteEntryNotFoundError: "{repo} has no {file} at {revision}{needed}",
     errors.HfHubHTTPError: "the hub at {endpoint} answered {status} for {file} of {repo}, not in its cache; {help}",
     errors.FileMetadataError: "{endpoint} does not answer like a hub; check HF_ENDPOINT and the proxy",
+    json.JSONDecodeError: "{endpoint} does not answer like a hub; check HF_ENDPOINT and the proxy",
     errors.HFValidationError: "{repo} is not a name that a repository on the hub can have",
 }
 _UNREACHED = "cannot reach the hub at {endpoint} ({reason}), and {repo} at {revision} is not in its cache"
 _UNWRITTEN = "cannot write to the hub's cache {cache}: {reason}; HF_HOME says where it is"
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 _HELP = {401: _LOG_IN, 403: _LOG_IN, 404: "check the name and HF_ENDPOINT"}
-_FINAL = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
+# Errors that are the hub's answer: what is in the cache does not make up for it.
+FINAL = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
 
 
 def fetch(source: Source) -> Source:
@@ -47,41 +50,56 @@ def fetch(source: Source) -> Source:
     Raises:
         InputError: unknown repository, revision or file, no access, or no connection and nothing cached.
     """
-    config = Path(_download(source.repo, CONFIG, source.revision or constants.DEFAULT_REVISION))
+    config = Path(download(source.repo, CONFIG, source.revision or constants.DEFAULT_REVISION))
     commit = config.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
-    return replace(source, config=config, weights=Path(_download(source.repo, WEIGHTS, commit)), revision=commit)
+    return replace(source, config=config, weights=Path(download(source.repo, WEIGHTS, commit)), revision=commit)
 
 
-def _download(repo: str, file: str, revision: str) -> str:
+def download(repo: str, file: str, revision: str, kind: str = "model") -> str:
+    """The path in the hub's cache of one file of a repository, downloaded if it is not there.
+
+    Args:
+        repo: OWNER/NAME.
+        file: its path in the repository.
+        revision: branch, tag or commit.
+        kind: "model" or "dataset".
+
+    Raises:
+        InputError: as `fetch`.
+    """
+    place = {"repo_id": repo, "filename": file, "revision": revision, "repo_type": kind}
     try:
-        if hub.try_to_load_from_cache(repo, file, revision=revision) is None:
+        if hub.try_to_load_from_cache(**place) is None:
             # A download tries for 23 s before it says that there is no network; this asks once.
             with suppress(errors.HfHubHTTPError):
-                hub.get_hf_file_metadata(hub.hf_hub_url(repo, file, revision=revision))
-        return hub.hf_hub_download(repo, file, revision=revision)
-    except _FINAL as error:
-        raise InputError(_explain(error, repo, file, revision)) from None
+                hub.get_hf_file_metadata(hub.hf_hub_url(**place))
+        return hub.hf_hub_download(**place)
+    except FINAL as error:
+        raise InputError(explain(error, repo, file, revision, kind)) from None
     except Exception as error:  # whatever happened to the connection, the cache may have the file
         with suppress(Exception):
-            return hub.hf_hub_download(repo, file, revision=revision, local_files_only=True)
-        raise InputError(_explain(error, repo, file, revision)) from None
+            return hub.hf_hub_download(**place, local_files_only=True)
+        raise InputError(explain(error, repo, file, revision, kind)) from None
 
 
-def _explain(error: Exception, repo: str, file: str, revision: str) -> str:
-    """One line on why a download failed, by the first of its causes that says it."""
-    found = ((cause, line) for cause in _causes(error) for kind, line in _LINES.items() if isinstance(cause, kind))
+def explain(error: Exception, repo: str, file: str, revision: str, kind: str = "model") -> str:
+    """One line on why a download failed, by the first of its causes that says it; arguments as `download`."""
+    found = ((cause, line) for cause in _causes(error) for known, line in _LINES.items() if isinstance(cause, known))
     # Only the disk's errors arrive with their number; the network's are wrapped.
     cause, line = next(found, (error, _UNWRITTEN if getattr(error, "errno", None) else _UNREACHED))
     status = getattr(getattr(cause, "response", None), "status_code", None)
-    architecture = repo.split("/")[1].split(".")[0]
+    architecture = repo.split("/")[-1].split(".")[0]
+    model = kind == "model"
     return line.format(
         repo=repo,
         file=file,
         revision=revision,
         endpoint=constants.ENDPOINT,
         cache=constants.HF_HUB_CACHE,
-        needed=f"{CONFIG} and {WEIGHTS}",
-        hint="" if architecture in ARCHITECTURES else nearest(architecture, ARCHITECTURES),
+        page=repo if model else f"datasets/{repo}",
+        what=repo if model else f"data set {repo}",
+        needed=f"; what can be loaded has {CONFIG} and {WEIGHTS}" if model else "",
+        hint="" if not model or architecture in ARCHITECTURES else nearest(architecture, ARCHITECTURES),
         log_in=_LOG_IN,
         status=status,
         help=_HELP.get(status, "try again later"),

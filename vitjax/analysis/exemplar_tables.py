@@ -1,0 +1,215 @@
+"""Exemplars in, tables and figures out: a row per unit and image, a row per unit, a row per tap."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from vitjax.analysis.exemplars import Exemplars, exemplars
+from vitjax.analysis.findings import Findings
+from vitjax.analysis.natural import QUANTILES, Natural
+from vitjax.analysis.style import COLORS, bare, panels, style
+from vitjax.analysis.tally import edges
+from vitjax.data.dataset import Dataset
+from vitjax.data.images import Images
+from vitjax.data.pipeline import pixels
+from vitjax.data.prepare import patch_box
+from vitjax.models.config import ViTConfig
+from vitjax.models.vit import ViT
+from vitjax.optimize.units import matching
+
+SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
+
+
+def run(
+    model: ViT,
+    data: Dataset,
+    *,
+    taps: list[str] | None = None,
+    k: int = 9,
+    tokens: str = "patches",
+    folder: Path | None = None,
+) -> Findings | None:
+    """The analysis `exemplars`: see `exemplars` for the arguments; `taps` may hold `*`, default all neurons.
+
+    Returns:
+        Findings with a row per tap, the tables "exemplars" and "units" and a figure of some units; None where other
+        hosts' parts are still missing.
+    """
+    known = model.taps()
+    chosen = [tap for pattern in taps or ["blocks.*.mlp.hidden"] for tap in matching(pattern, known)]
+    found = exemplars(model, data, chosen, k=k, tokens=tokens, folder=folder)
+    if found is None:
+        return None
+    rows = [tap_row(natural) for natural in found.taps.values()]
+    return Findings(
+        "exemplars",
+        rows,
+        dict(found.settings) | {"unreadable": dict(found.unreadable)},
+        {"": figure(found, data.images, model.config)},
+        summary=f"{sum(row['units'] for row in rows)} units over {rows[0]['images']} images"
+        + (f"; {len(found.unreadable)} unreadable, listed in exemplars.json" if found.unreadable else ""),
+        tables={"exemplars": image_table(found, data.images, model.config), "units": unit_table(found)},
+    )
+
+
+def tap_row(natural: Natural) -> dict[str, str | int | float]:
+    """What the units of a tap have in common.
+
+    `distinct_best` counts the different best images of the units, `never_active` the units that no image brings above
+    0; the others are means over units, `active` of the share of tokens above 0.
+    """
+    per_image = max(len(natural.tokens), 1) * max(int(natural.tally.images), 1)
+    return {
+        "tap": natural.tap,
+        "units": len(natural.score),
+        "images": int(natural.tally.images),
+        "distinct_best": len(np.unique(natural.place[:, 0])),
+        "never_active": int((natural.tally.active == 0).sum()),
+        "best": float(natural.score[:, 0].mean()),
+        "mean": float(natural.mean.mean()),
+        "active": float(natural.tally.active.mean() / per_image),
+        "sparseness": float(np.nanmean(natural.sparseness)) if (natural.tally.positive > 0).any() else None,
+    }
+
+
+def image_table(found: Exemplars, images: Images, config: ViTConfig) -> pa.Table:
+    """A row per unit and image: best images first ("top", rank from 0), then those at the quantiles of the scores.
+
+    Columns: unit, kind, rank, quantile, image, score, peak (the highest activation of a token; best images only),
+    patch, row, column (null where no patch fired) and that patch's left, top, right, bottom in the original's pixels.
+    """
+    sizes = _Sizes(images)
+    return pa.concat_tables(
+        part for natural in found.taps.values() for part in _image_tables(natural, found.names, sizes, config)
+    )
+
+
+def _image_tables(natural: Natural, names: tuple[str, ...], sizes: "_Sizes", config: ViTConfig) -> list[pa.Table]:
+    units, k = natural.score.shape
+    place, score, patch = (x.T for x in natural.quantiles())
+    steps = len(QUANTILES)
+    best = _image_rows(natural, names, sizes, config, natural.place, natural.score, natural.patch)
+    usual = _image_rows(natural, names, sizes, config, place, score, patch)
+    nothing = lambda count, kind: pa.nulls(count, kind)
+    best |= {
+        "kind": pa.array(["top"] * units * k).dictionary_encode(),
+        "rank": pa.array(np.tile(np.arange(k, dtype=np.int32), units)),
+        "quantile": nothing(units * k, pa.float64()),
+        "peak": pa.array(natural.tally.peak.ravel()),
+    }
+    usual |= {
+        "kind": pa.array(["quantile"] * units * steps).dictionary_encode(),
+        "rank": nothing(units * steps, pa.int32()),
+        "quantile": pa.array(np.tile(QUANTILES, units)),
+        "peak": nothing(units * steps, pa.float32()),
+    }
+    order = ["unit", "kind", "rank", "quantile", "image", "score", "peak", "patch", "row", "column", *_SIDES]
+    there = pa.array(natural.place.ravel() >= 0)
+    return [pa.table(best).select(order).filter(there).unify_dictionaries(), pa.table(usual).select(order)]
+
+
+_SIDES = ("left", "top", "right", "bottom")
+
+
+def _image_rows(natural, names, sizes, config, place, score, patch) -> dict[str, pa.Array]:
+    place, patch = place.ravel(), patch.ravel()
+    row, column = np.divmod(patch, config.grid[1])
+    boxes = sizes.boxes(place, config, row, column)
+    without = patch < 0
+    units = [str(natural.unit(i)) for i in range(len(score))]
+    return {
+        "unit": pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(units), dtype=np.int32), score.shape[1]), units),
+        "image": pa.array(np.array(names, object)[place]),
+        "score": pa.array(score.ravel()),
+        "patch": pa.array(patch, pa.int32(), mask=without),
+        "row": pa.array(row, pa.int32(), mask=without),
+        "column": pa.array(column, pa.int32(), mask=without),
+        **{side: pa.array(box, pa.float32(), mask=without) for side, box in zip(_SIDES, boxes, strict=True)},
+    }
+
+
+class _Sizes:
+    """The sizes of images in pixels, each file's head read once."""
+
+    def __init__(self, images: Images):
+        self.images, self.known = images, {}
+
+    def boxes(self, place: np.ndarray, config: ViTConfig, row: np.ndarray, column: np.ndarray) -> list[np.ndarray]:
+        """`patch_box` for many images: left, top, right, bottom."""
+        found = np.zeros((4, len(place)), np.float32)
+        for one in np.unique(place[place >= 0]):
+            if one not in self.known:
+                self.known[one] = Image.open(io.BytesIO(self.images.read(int(one)))).size
+            here = place == one
+            found[:, here] = patch_box(self.known[one], config, row[here], column[here])
+        return list(found)
+
+
+def unit_table(found: Exemplars) -> pa.Table:
+    """A row per unit: unit, tap, best, mean, std, active (share of tokens above 0), sparseness, histogram.
+
+    The bins' inner edges are in the schema's metadata, as JSON under "edges".
+    """
+    tables = []
+    for natural in found.taps.values():
+        tokens = max(len(natural.tokens), 1) * max(int(natural.tally.images), 1)
+        columns = {
+            "unit": pa.array([str(natural.unit(i)) for i in range(len(natural.score))]),
+            "tap": pa.array([natural.tap] * len(natural.score)),
+            "best": pa.array(natural.score[:, 0]),
+            "mean": pa.array(natural.mean),
+            "std": pa.array(natural.std),
+            "active": pa.array((natural.tally.active / tokens).astype(np.float32)),
+            "sparseness": pa.array(natural.sparseness.astype(np.float32), from_pandas=True),
+            "histogram": pa.FixedSizeListArray.from_arrays(
+                pa.array(natural.tally.histogram.ravel()), natural.tally.histogram.shape[1]
+            ),
+        }
+        tables.append(pa.table(columns))
+    whole = pa.concat_tables(tables)
+    return whole.replace_schema_metadata({"edges": json.dumps([float(f"{edge:.6g}") for edge in edges()])})
+
+
+def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
+    """Best images of some units, drawn evenly from the taps, with the patch that fired; and each unit's histogram."""
+    naturals = list(found.taps.values())
+    picks = [naturals[i] for i in np.linspace(0, len(naturals) - 1, min(SHOWN, max(len(naturals), 4))).astype(int)]
+    rng = np.random.default_rng(0)
+    chosen = [(natural, int(rng.integers(len(natural.score)))) for natural in picks]
+    across = min(ACROSS, naturals[0].score.shape[1], int(naturals[0].tally.images))
+    height, width = config.patch_size
+    with style():
+        drawing, axes = panels(len(chosen), across + 1, size=(1.15, 1.25))
+        for line, (natural, unit) in enumerate(chosen):
+            row = axes[line * (across + 1) : (line + 1) * (across + 1)]
+            shown = pixels(images, natural.place[unit, :across], config)
+            for axis, picture, score, patch in zip(row, shown, natural.score[unit], natural.patch[unit], strict=False):
+                bare(axis).imshow(picture)
+                axis.set_title(f"{score:.3g}", fontsize=7, loc="center", pad=2)
+                if patch >= 0:
+                    y, x = divmod(int(patch), config.grid[1])
+                    corner = x * width - 0.5, y * height - 0.5
+                    axis.add_patch(Rectangle(corner, width, height, fill=False, color=COLORS[1], linewidth=1.4))
+            row[0].set_ylabel(str(natural.unit(unit)).removeprefix("blocks."), fontsize=6)
+            _histogram(row[across], natural, unit)
+    return drawing
+
+
+def _histogram(axis: Axes, natural: Natural, unit: int) -> None:
+    """How often images have which score: the density of each bin, as bins are of different width."""
+    inner = edges()
+    density = natural.tally.histogram[unit, 1:-1] / np.diff(inner)
+    seen = np.flatnonzero(density)
+    first, last = (seen[0], seen[-1] + 1) if len(seen) else (0, len(density))
+    axis.stairs(density[first:last], inner[first : last + 1], fill=True)
+    axis.set(yticks=[])
+    axis.set_title("images by score", fontsize=6, loc="center", pad=2)
+    axis.tick_params(labelsize=5)
+    axis.grid(False)

@@ -1,0 +1,227 @@
+"""Images in, for every unit of the chosen taps the images that show what it responds to, in one pass on the device."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from vitjax.analysis.natural import Natural, Part, merged, read_part
+from vitjax.analysis.passes import IMAGE, Pace, mesh_for
+from vitjax.analysis.tally import Tally, add, empty, merge
+from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
+from vitjax.models.vit import ViT
+from vitjax.models.vocabulary import axes
+from vitjax.optimize.objectives import token_span
+from vitjax.optimize.units import check_tap, feature_shape
+
+SAMPLE = 1024  # images whose scores are all kept: for quantiles and percentiles
+SAVED_EVERY = 200  # batches between two saves
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """What natural images say of every unit of some taps.
+
+    Attributes:
+        taps: {tap: Natural}.
+        names: of the images; `Natural.place` counts in them.
+        settings: the model, the data and the arguments of the pass.
+        unreadable: {name: reason} of images that were left out.
+    """
+
+    taps: Mapping[str, Natural]
+    names: Sequence[str]
+    settings: Mapping[str, object]
+    unreadable: Mapping[str, str]
+
+
+def exemplars(
+    model: ViT,
+    data: Dataset,
+    taps: str | Sequence[str],
+    *,
+    k: int = 9,
+    tokens: str = "patches",
+    folder: Path | None = None,
+) -> Exemplars | None:
+    """Finds each unit's best images and measures its ordinary ones.
+
+    Images are scored by the mean activation over patch tokens, as Ghiasi et al. do (B2 of their code: running maximum
+    over ImageNet); `patch` is where on the grid it was highest. The state has a fixed size: memory does not grow with
+    the number of images. Equal scores are ordered by place in the data set, so batches, devices and hosts change
+    nothing.
+
+    Args:
+        model: any; the forward pass stops after the last tap.
+        data: the images; `data.shard` says which part of them this host sees.
+        taps: whose units are meant, all of them.
+        k: how many best images are kept for each unit.
+        tokens: which tokens count, as in `Recipe.tokens`.
+        folder: where the state is kept every few minutes, a file for each host. A run that finds its file there goes
+            on; the host that completes the last part gets the result of all.
+
+    Returns:
+        The exemplars, or None where `folder` still misses other hosts' parts.
+
+    Raises:
+        InputError: unknown taps, a state in `folder` that was made with other settings, or a model that gives NaN.
+    """
+    taps, shapes = [taps] if isinstance(taps, str) else list(dict.fromkeys(taps)), model.taps()
+    for tap in taps:
+        check_tap(tap, shapes)
+    token_span(tokens, model.config)
+    settings = _settings(model, data, taps, k, tokens)
+    path = folder and folder / _file(data.shard)
+    part = _begun(path, settings, data.shard) or Part(settings, {}, 0, False, {})
+    if not part.complete:
+        sizes = {tap: int(np.prod(feature_shape(tap, shapes[tap]))) for tap in taps}
+        part = _run(model, data, part, sizes, k, tokens, path)
+    parts = [part] if folder is None else _parts(folder, data.shard, part)
+    if parts is None:
+        return None
+    tallies = merged(parts)
+    for tap, tally in tallies.items():
+        if np.isnan(tally.mean).any():
+            raise InputError(
+                f"the model gives NaN at {tap}, unit {int(np.isnan(tally.mean).argmax())} and perhaps others"
+            )
+    sampled, counted = _sampled(len(data.images)), _counted(tokens, model)
+    found = {
+        tap: Natural(
+            tap, feature_shape(tap, shapes[tap]), counted if "token" in axes(tap) else range(0), tallies[tap], sampled
+        )
+        for tap in taps
+    }
+    unreadable = {name: reason for part in parts for name, reason in part.unreadable.items()}
+    return Exemplars(found, data.images.names, settings, unreadable)
+
+
+def _settings(model: ViT, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
+    names = zlib.crc32("\n".join(data.images.names).encode())
+    card = asdict(model.card) if model.card else {}
+    return {
+        "model": card,
+        "image_size": list(model.config.image_size),
+        "dtype": str(model.position.dtype),
+        **data.describe(),
+        "names": f"{names:08x}",
+        "taps": taps,
+        "k": k,
+        "tokens": tokens,
+        "batch": data.batch,
+        "shards": data.shard[1],
+    }
+
+
+def _counted(tokens: str, model: ViT) -> range:
+    """The tokens that count, as numbers of patches; those before the patches are negative."""
+    start, stop, _ = token_span(tokens, model.config).indices(model.config.tokens)
+    return range(start - model.config.prefix, stop - model.config.prefix)
+
+
+def _sampled(images: int) -> np.ndarray:
+    """Places of the images whose scores are all kept: all, or a random choice that depends on their number alone."""
+    if images <= SAMPLE:
+        return np.arange(images)
+    return np.sort(np.random.default_rng(0).choice(images, SAMPLE, replace=False))
+
+
+def _file(shard: tuple[int, int]) -> str:
+    return f"part-{shard[0]}-of-{shard[1]}.npz"
+
+
+def _begun(path: Path | None, settings: Mapping, shard: tuple[int, int]) -> Part | None:
+    if path is None or not path.exists():
+        return None
+    part = read_part(path)
+    _same(part, settings, path)
+    return part
+
+
+def _same(part: Part, settings: Mapping, path: Path) -> None:
+    for key, value in settings.items():
+        if part.settings.get(key) != value:
+            raise InputError(
+                f"{path} was made with another {key} ({part.settings.get(key)}, not {value}); choose another folder,"
+                " or remove it"
+            )
+
+
+def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | None:
+    paths = [folder / _file((i, shard[1])) for i in range(shard[1])]
+    parts = []
+    for i, path in enumerate(paths):
+        if i == shard[0]:
+            parts.append(mine)
+        elif not path.exists():
+            return None
+        else:
+            parts.append(read_part(path))
+            _same(parts[-1], mine.settings, path)
+    return parts if all(part.complete for part in parts) else None
+
+
+def _run(model: ViT, data: Dataset, part: Part, sizes: dict[str, int], k: int, tokens: str, path: Path | None) -> Part:
+    mesh = mesh_for(data.batch)
+    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
+    sampled = _sampled(len(data.images))
+    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled)))
+    stack = lambda *leaves: np.stack(leaves)
+    tallies = {
+        tap: jax.tree.map(stack, Tally(*part.tallies.get(tap, blank(tap))), *[blank(tap)] * (mesh.size - 1))
+        for tap in sizes
+    }
+    tallies, model = jax.device_put(tallies, split), jax.device_put(model, whole)
+    batches = data.batches(start=part.done)
+    batches.unreadable.update(part.unreadable)
+
+    def so_far(done: int, complete: bool) -> Part:
+        host = jax.tree.map(np.asarray, tallies)
+        apart = {tap: [jax.tree.map(lambda x, i=i: x[i], host[tap]) for i in range(mesh.size)] for tap in sizes}
+        return Part(part.settings, {tap: merge(apart[tap]) for tap in sizes}, done, complete, batches.unreadable)
+
+    done, pace = part.done, Pace()
+    for done, batch in enumerate(batches, part.done + 1):
+        slot = np.where(np.isin(batch.place, sampled), np.searchsorted(sampled, batch.place), len(sampled))
+        arrays = jax.device_put((batch.images, batch.place, slot.astype(np.int32)), split)
+        tallies, counted = _add(model, tallies, *arrays, taps=tuple(sizes), tokens=tokens, mesh=mesh)
+        pace(counted)
+        if path and done % SAVED_EVERY == 0:
+            so_far(done, False).write(path)
+    finished = so_far(done, True)
+    if path:
+        finished.write(path)
+    return finished
+
+
+@partial(jax.jit, static_argnames=("taps", "tokens", "mesh"), donate_argnames="tallies")
+def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: str, mesh: Mesh):
+    def on_device(model, tallies, images, place, slot):
+        values = model(images.astype(jnp.float32) / 255, taps)
+        tallies = {
+            tap: jax.tree.map(
+                lambda x: x[None],
+                add(jax.tree.map(lambda x: x[0], tallies[tap]), _flat(values[tap], tap, tokens, model), place, slot),
+            )
+            for tap in taps
+        }
+        return tallies, (place >= 0).sum()[None]  # something to wait for: the tallies themselves are donated
+
+    split, whole = PartitionSpec(IMAGE), PartitionSpec()
+    return jax.shard_map(
+        on_device, mesh=mesh, in_specs=(whole, split, split, split, split), out_specs=split, check_vma=False
+    )(model, tallies, images, place, slot)
+
+
+def _flat(values: jax.Array, tap: str, tokens: str, model: ViT) -> jax.Array:
+    """A tap's value as [image, token, unit], the tokens that count; a tap without tokens has one."""
+    if "token" not in axes(tap):
+        return values.reshape(len(values), 1, -1)
+    return values.reshape(*values.shape[:2], -1)[:, token_span(tokens, model.config)]

@@ -1,0 +1,160 @@
+"""A finished tally in, what is known of a tap's units from natural images out, and how it is kept on disk."""
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from vitjax.analysis.tally import NOWHERE, Tally, merge
+from vitjax.errors import InputError
+from vitjax.optimize.units import Unit
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class Natural:
+    """What the units of one tap do on natural images; units in the flattened index space of the tap.
+
+    The score of an image is a unit's activation, averaged over the tokens that count.
+
+    Attributes:
+        tap, shape: the tap and its index space, e.g. ("blocks.3.attn.z", (3, 64)).
+        tokens: the tokens that count, 0 being the first patch and -1 the token before it; empty without a token axis.
+        tally: what was counted, see `Tally`.
+        sample_place: places of the images in `tally.sample`; all images where they are no more than it holds.
+    """
+
+    tap: str
+    shape: tuple[int, ...]
+    tokens: range
+    tally: Tally
+    sample_place: Int[np.ndarray, " image"]
+
+    @property
+    def score(self) -> Float[np.ndarray, "unit k"]:
+        """The highest scores, best first; -inf where there are fewer images than k."""
+        return self.tally.score
+
+    @property
+    def place(self) -> Int[np.ndarray, "unit k"]:
+        """The places of those images in the data set; -1 where there is none."""
+        return np.where(self.tally.place == NOWHERE, -1, self.tally.place)
+
+    @property
+    def patch(self) -> Int[np.ndarray, "unit k"]:
+        """The patch of each of those images that fired most; -1 where it was no patch."""
+        return self._patch(self.tally.patch)
+
+    @property
+    def mean(self) -> Float[np.ndarray, " unit"]:
+        """The mean score."""
+        return self.tally.mean
+
+    @property
+    def std(self) -> Float[np.ndarray, " unit"]:
+        """The standard deviation of the scores."""
+        return np.sqrt(self.tally.squares / max(int(self.tally.images), 1))
+
+    @property
+    def sparseness(self) -> Float[np.ndarray, " unit"]:
+        """Lifetime sparseness of the scores above 0: 0 the same on all images, 1 on one image alone.
+
+        S = (1 - (sum r / n)^2 / (sum r^2 / n)) / (1 - 1 / n) with r = max(score, 0) (Rolls and Tovee 1995; Vinje and
+        Gallant 2000); NaN for a unit that never is above 0.
+        """
+        count, tally = max(int(self.tally.images), 2), self.tally
+        with np.errstate(invalid="ignore"):
+            return (1 - tally.positive**2 / (count * tally.positive_squares)) / (1 - 1 / count)
+
+    @cached_property
+    def sample(self) -> Float[np.ndarray, "image unit"]:
+        """The scores of the images at `sample_place`, without those that could not be read."""
+        return self.tally.sample[self._seen]
+
+    @cached_property
+    def seen_place(self) -> Int[np.ndarray, " image"]:
+        """The places of the rows of `sample`."""
+        return self.sample_place[self._seen]
+
+    def quantiles(self) -> tuple[Int[np.ndarray, "quantile unit"], Float[np.ndarray, "quantile unit"], np.ndarray]:
+        """Images that stand for the units' ordinary behaviour: (place, score, patch) at `QUANTILES` of the sample."""
+        order = np.argsort(self.sample, axis=0, kind="stable")
+        rows = order[np.round(np.array(QUANTILES) * (len(order) - 1)).astype(int)]
+        pick = lambda values: np.take_along_axis(values, rows, axis=0)
+        return self.seen_place[rows], pick(self.sample), pick(self._patch(self.tally.sample_patch[self._seen]))
+
+    def _patch(self, token: np.ndarray) -> np.ndarray:
+        return (
+            np.maximum(np.where(token >= 0, token + self.tokens.start, -1), -1) if len(self.tokens) else token * 0 - 1
+        )
+
+    @property
+    def _seen(self) -> np.ndarray:
+        return ~np.isnan(self.tally.sample[:, 0])
+
+    def unit(self, number: int) -> Unit:
+        """The unit with this place in the flattened index space."""
+        return Unit(self.tap, tuple(map(int, np.unravel_index(number, self.shape))))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One host's share of a pass, as far as it has come: what the file of a part holds.
+
+    Attributes:
+        settings: what must be the same for parts to belong together, and to go on with one.
+        tallies: {tap: Tally}.
+        done: batches that are in the tallies.
+        complete: whether that is all of them.
+        unreadable: {name: reason}.
+    """
+
+    settings: Mapping[str, object]
+    tallies: Mapping[str, Tally]
+    done: int
+    complete: bool
+    unreadable: Mapping[str, str]
+
+    def write(self, path: Path) -> None:
+        """Writes the part as one .npz, so that a kill leaves the old one or the new one."""
+        head = {"settings": self.settings, "done": self.done, "complete": self.complete, "unreadable": self.unreadable}
+        arrays = {f"{tap}/{name}": x for tap, tally in self.tallies.items() for name, x in tally._asdict().items()}
+        data = io.BytesIO()
+        np.savez(data, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(data.getvalue())
+            unfinished.replace(path)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def read_part(path: Path) -> Part:
+    """Reads what `Part.write` wrote.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            head = json.loads(file["head"].tobytes())
+            taps = dict.fromkeys(name.rpartition("/")[0] for name in file.files if name != "head")
+            tallies = {tap: Tally(*(file[f"{tap}/{name}"] for name in Tally._fields)) for tap in taps}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it to begin that part again") from None
+    return Part(head["settings"], tallies, head["done"], head["complete"], head["unreadable"])
+
+
+def merged(parts: list[Part]) -> dict[str, Tally]:
+    """The tallies of all parts together, {tap: Tally}; the parts must have the same settings."""
+    return {tap: merge([part.tallies[tap] for part in parts]) for tap in parts[0].tallies}

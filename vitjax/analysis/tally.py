@@ -1,0 +1,165 @@
+"""Activations of a tap in, batch after batch, what its units do on natural images out: a state of fixed size.
+
+Tallies of different images merge into the tally of all of them, whatever the batches, devices and hosts were.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+BINS, STEP, SCALE = 80, 0.25, 0.01  # of the histogram, see `edges`
+NOWHERE = np.iinfo(np.int32).max  # the place of an entry that no image fills
+
+
+class Tally(NamedTuple):
+    """What the units of one tap have shown so far.
+
+    The score of an image for a unit is the unit's mean over the tokens that count; its peak is the maximum.
+
+    Attributes:
+        score, place, patch, peak: the k images with the highest scores, best first, equal ones in the order of the
+            data set; the token that fired most, counted among those that count; -inf and NOWHERE where no image is.
+        images: how many were seen.
+        mean, squares: the mean score, and the sum of squared distances from it.
+        positive, positive_squares: sums of the scores above 0 and of their squares.
+        active: the number of tokens above 0.
+        histogram: scores counted in the bins of `edges`.
+        sample, sample_patch: score and patch of the images that were chosen beforehand; NaN where not seen.
+    """
+
+    score: Float[Array, "unit k"]
+    place: Int[Array, "unit k"]
+    patch: Int[Array, "unit k"]
+    peak: Float[Array, "unit k"]
+    images: Int[Array, ""]
+    mean: Float[Array, " unit"]
+    squares: Float[Array, " unit"]
+    positive: Float[Array, " unit"]
+    positive_squares: Float[Array, " unit"]
+    active: Int[Array, " unit"]
+    histogram: Int[Array, "unit bin"]
+    sample: Float[Array, "image unit"]
+    sample_patch: Int[Array, "image unit"]
+
+
+def empty(units: int, k: int, sample: int) -> Tally:
+    """The tally of no images, for `k` best images and `sample` chosen ones."""
+    floats = jnp.zeros(units, jnp.float32)
+    return Tally(
+        score=jnp.full((units, k), -jnp.inf, jnp.float32),
+        place=jnp.full((units, k), NOWHERE, jnp.int32),
+        patch=jnp.full((units, k), -1, jnp.int32),
+        peak=jnp.full((units, k), -jnp.inf, jnp.float32),
+        images=jnp.int32(0),
+        mean=floats,
+        squares=floats,
+        positive=floats,
+        positive_squares=floats,
+        active=jnp.zeros(units, jnp.int32),
+        histogram=jnp.zeros((units, BINS), jnp.int32),
+        sample=jnp.full((sample, units), jnp.nan, jnp.float32),
+        sample_patch=jnp.full((sample, units), -1, jnp.int16),
+    )
+
+
+def edges() -> Float[np.ndarray, " edge"]:
+    """The inner edges of the histogram's bins: even steps of asinh(score / 0.01), so narrow at 0, wide far out."""
+    return SCALE * np.sinh(STEP * np.arange(-BINS // 2 + 1, BINS // 2))
+
+
+def add(
+    tally: Tally,
+    values: Float[Array, "image token unit"],
+    place: Int[Array, " image"],
+    slot: Int[Array, " image"],
+) -> Tally:
+    """The tally after one more batch.
+
+    Args:
+        tally: of images that all come before these in the data set.
+        values: activations at the tokens that count.
+        place: of each image in the data set, ascending; -1 for a row without an image.
+        slot: of each image in the sample; any number outside it for the others.
+    """
+    values, there = values.astype(jnp.float32), place >= 0
+    score, peak = values.mean(axis=1), values.max(axis=1)
+    patch = _first(values == peak[:, None])
+    top, index = lax.top_k(jnp.concatenate([tally.score, jnp.where(there[:, None], score, -jnp.inf).T], axis=1),
+                           tally.score.shape[1])  # fmt: skip
+    pick = lambda old, new: jnp.take_along_axis(jnp.concatenate([old, new], axis=1), index, axis=1)
+    placed = jnp.where(there, place, NOWHERE)
+    counted = there[:, None].astype(jnp.float32)
+    images, mean, squares = _moments(tally, score, counted)
+    positive = jnp.maximum(score, 0) * counted
+    bins = jnp.searchsorted(edges().astype(np.float32), score, side="right", method="compare_all")
+    units = jnp.arange(score.shape[1])
+    return Tally(
+        score=top,
+        place=pick(tally.place, jnp.broadcast_to(placed, (len(units), len(place)))),
+        patch=pick(tally.patch, patch.T),
+        peak=pick(tally.peak, peak.T),
+        images=images,
+        mean=mean,
+        squares=squares,
+        positive=tally.positive + positive.sum(axis=0),
+        positive_squares=tally.positive_squares + (positive**2).sum(axis=0),
+        active=tally.active + ((values > 0).astype(jnp.float32).sum(axis=1) * counted).sum(axis=0).astype(jnp.int32),
+        histogram=tally.histogram.at[units, bins].add(there[:, None].astype(jnp.int32)),
+        sample=tally.sample.at[jnp.where(there, slot, -1)].set(score, mode="drop", wrap_negative_indices=False),
+        sample_patch=tally.sample_patch.at[jnp.where(there, slot, -1)].set(
+            patch.astype(jnp.int16), mode="drop", wrap_negative_indices=False
+        ),
+    )
+
+
+def _first(hit: Bool[Array, "image token unit"]) -> Int[Array, "image unit"]:
+    """The first token that is hit. XLA's own argmax takes three times as long on a CPU."""
+    tokens = jnp.arange(hit.shape[1], dtype=jnp.float32)[:, None]
+    return jnp.where(hit, tokens, jnp.inf).min(axis=1).astype(jnp.int32)
+
+
+def _moments(tally: Tally, score: jax.Array, counted: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Count, mean and squared distances of two sets together (Chan, Golub and LeVeque 1983)."""
+    new = counted.sum()
+    mean = (score * counted).sum(axis=0) / jnp.maximum(new, 1)
+    squares = ((score - mean) ** 2 * counted).sum(axis=0)
+    old = tally.images.astype(jnp.float32)
+    share = new / jnp.maximum(old + new, 1)
+    delta = mean - tally.mean
+    return (
+        tally.images + new.astype(jnp.int32),
+        tally.mean + delta * share,
+        tally.squares + squares + delta**2 * old * share,
+    )
+
+
+def merge(tallies: Sequence[Tally]) -> Tally:
+    """The tally of all images together, in NumPy."""
+    if len(tallies) == 1:
+        return Tally(*map(np.asarray, tallies[0]))
+    first, second = Tally(*map(np.asarray, tallies[0])), merge(tallies[1:])
+    k = first.score.shape[1]
+    join = lambda name: np.concatenate([getattr(first, name), getattr(second, name)], axis=1)
+    order = np.lexsort((join("place"), -join("score")), axis=1)[:, :k]
+    best = {name: np.take_along_axis(join(name), order, axis=1) for name in ("score", "place", "patch", "peak")}
+    counts = first.images.astype(np.float64), second.images.astype(np.float64)
+    share = counts[1] / max(counts[0] + counts[1], 1)
+    delta = second.mean.astype(np.float64) - first.mean
+    squares = second.squares.astype(np.float64) + first.squares + delta**2 * counts[0] * share
+    added = {
+        name: getattr(first, name) + getattr(second, name)
+        for name in ("images", "positive", "positive_squares", "active", "histogram")
+    }
+    return Tally(
+        **best,
+        **added,
+        mean=(first.mean + delta * share).astype(np.float32),
+        squares=squares.astype(np.float32),
+        sample=np.where(np.isnan(first.sample), second.sample, first.sample),
+        sample_patch=np.where(np.isnan(first.sample), second.sample_patch, first.sample_patch),
+    )

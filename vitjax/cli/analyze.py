@@ -1,0 +1,116 @@
+"""`vitjax analyze NAME`: a model and images in, a table, a record and figures out."""
+
+import argparse
+import textwrap
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from vitjax.analysis.catalog import ANALYSES, Analysis
+from vitjax.cli import arguments
+from vitjax.cli.arguments import count, free_folder, load, model_arguments, shard
+from vitjax.errors import InputError
+
+KINDS = {
+    "count": count,
+    "fraction": float,
+    "fractions": arguments.fractions,
+    "numbers": arguments.numbers,
+    "path": Path,
+    "seed": arguments.seed,
+    "text": str,
+}
+DATA = """
+data is one of
+  a folder (with all its folders) or a .zip of images
+  a .parquet file, a folder of them, or hf://datasets/OWNER/NAME, with --split
+classes come from --labels, a table's label column, Tiny ImageNet's val_annotations.txt, names such as 0042_cat.jpg, or
+one folder per class.
+"""
+
+
+def add(commands) -> None:
+    """Adds the command and one below it for each analysis."""
+    command = commands.add_parser(
+        "analyze",
+        help="measure units and models on images",
+        description="Measures what units respond to, how good pictures are and what a model relies on.",
+    )
+    names = command.add_subparsers(metavar="NAME", required=True)
+    for name, analysis in ANALYSES.items():
+        one = names.add_parser(
+            name,
+            help=analysis.summary,
+            description=textwrap.fill(analysis.text, 100),
+            epilog=DATA,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        model_arguments(one)
+        _data(one)
+        _options(one, analysis)
+        one.set_defaults(run=_run, analysis=name)
+
+
+def _data(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("data and results")
+    group.add_argument("--data", required=True, help="images: a folder, a zip, parquet or hf://datasets/OWNER/NAME")
+    group.add_argument("--split", help="part of a parquet data set, e.g. validation")
+    group.add_argument("--labels", type=Path, metavar="FILE", help="classes: .csv, .tsv or .json of image and class")
+    group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
+    group.add_argument("--batch", type=count, default=32, help="images that go to the devices together (default: 32)")
+    group.add_argument("--out", type=Path, help="folder for the results (default: NAME, or the next free name)")
+    group.add_argument("--overwrite", action="store_true", help="replace results of the same name in --out")
+
+
+def _options(command: argparse.ArgumentParser, analysis: Analysis) -> None:
+    if analysis.resumable:
+        command.add_argument("--shard", type=shard, metavar="I/N", help="take the I-th of N parts, e.g. 0/2 and 1/2")
+    group = command.add_argument_group("analysis") if analysis.options else command
+    for option in analysis.options:
+        note = "" if option.default is None else f" (default: {option.default})"
+        if option.kind == "words":
+            how = {"nargs": "+"}
+        elif option.kind == "flag":
+            how = {"action": "store_true"}
+        else:
+            how = {"type": KINDS[option.kind], "metavar": option.kind.upper()}
+        group.add_argument(
+            option.flag, default=option.default, required=option.required, help=option.help + note, **how
+        )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from vitjax.data.images import open_images
+
+    analysis, out = ANALYSES[args.analysis], args.out or free_folder(args.analysis)
+    if (record := out / f"{args.analysis}.json").exists() and not (args.overwrite or analysis.resumable):
+        raise InputError(f"{record} is there already; choose another --out, or --overwrite to replace it")
+    images = open_images(args.data, args.split).some(args.limit)  # a mistake in it is said before JAX is imported
+    options = {option.name: value for option in analysis.options if (value := getattr(args, option.name)) is not None}
+    model = load(args)
+    from tqdm import tqdm
+
+    from vitjax.data.dataset import Dataset
+
+    part = (0, 1)
+    if analysis.resumable:
+        part, options["folder"] = args.shard or _host(), out
+    bar = partial(tqdm, unit="image", unit_scale=args.batch, desc=args.analysis, dynamic_ncols=True)
+    data = Dataset(
+        images, model.config, args.batch, args.labels, part, lambda batches, total: bar(batches, total=total)
+    )
+    findings = getattr(import_module(analysis.module), analysis.function)(model, data, **options)
+    if findings is None:
+        print(f"part {part[0]} of {part[1]} is done; the results come into {out} when the last part is")
+        return 0
+    for path in findings.save(out):
+        print(path)
+    if findings.summary:
+        print(findings.summary)
+    return 0
+
+
+def _host() -> tuple[int, int]:
+    import jax
+
+    return jax.process_index(), jax.process_count()

@@ -1,0 +1,93 @@
+"""What several commands take: their types, the model's arguments, and the model once the arguments are right."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vitjax.errors import InputError
+
+
+def model_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say which model."""
+    group = command.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        default="demo",
+        help="demo (embedded, the default), a .safetensors file, a folder with model.safetensors and config.json, "
+        "or a hub id such as timm/vit_base_patch16_224.augreg_in21k_ft_in1k",
+    )
+    group.add_argument("--revision", help="commit, tag or branch of a hub id; what was used is recorded")
+    group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")
+    group.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and activations")
+
+
+def load(args: argparse.Namespace):
+    """Loads the model that the arguments name; a wrong name is answered before JAX is imported."""
+    from vitjax.weights.source import parse
+
+    parse(args.model, args.revision)
+    from vitjax.weights.load import load
+
+    return load(args.model, image_size=args.image_size, dtype=args.dtype, revision=args.revision)
+
+
+def free_folder(name: str) -> Path:
+    """The folder called `name` here, or `name-2`, `name-3`, … if there is one."""
+    path, number = Path(name), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{name}-{number}")
+    return path
+
+
+def size(text: str) -> tuple[int, int]:
+    """224 or 196x260, (height, width)."""
+    sides = text.lower().split("x")
+    if not all(side.isdigit() and int(side) for side in sides) or len(sides) > 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no image size: write 224 or 196x260 (height x width)")
+    return int(sides[0]), int(sides[-1])
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """32 bits."""
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def numbers(text: str) -> list[int]:
+    """0,6,11."""
+    if not all(part.isdigit() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers like 0,6,11")
+    return [int(part) for part in text.split(",")]
+
+
+def fractions(text: str) -> tuple[float, ...]:
+    """1,0.5,0.25."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers like 1,0.5,0.25") from None
+
+
+def shard(text: str) -> tuple[int, int]:
+    """0/2: the first of two parts."""
+    part, slash, parts = text.partition("/")
+    if not slash or not part.isdigit() or not parts.isdigit() or int(part) >= int(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: write 0/2 and 1/2 for the two halves")
+    return int(part), int(parts)
+
+
+def changes(pairs: Sequence[str]) -> dict[str, str]:
+    """FIELD=VALUE pairs as a mapping."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set takes FIELD=VALUE, not {pair!r}; for example --set steps=200")
+    return dict(pair.split("=", 1) for pair in pairs)

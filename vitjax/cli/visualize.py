@@ -1,0 +1,76 @@
+"""`vitjax visualize`: unit sets in, a folder of pictures out."""
+
+import argparse
+from pathlib import Path
+
+from vitjax.cli.arguments import changes, count, free_folder, load, model_arguments, seed
+from vitjax.errors import InputError
+
+UNITS = """
+units are written TAP:INDEX. In TAP, * stands for any block and 2-5 for some; INDEX is a number, a span, a list or *:
+  blocks.6.mlp.hidden:1203         one neuron: hidden unit 1203 of the MLP in block 6
+  blocks.*.mlp.hidden:0-7          eight neurons of every block
+  blocks.3.attn.z:2.0-31           32 channels of head 2
+  logits:207                       a class
+`vitjax taps` lists the taps of a model.
+"""
+
+
+def add(commands) -> None:
+    """Adds the command."""
+    from vitjax.optimize.recipes import RECIPES
+
+    command = commands.add_parser(
+        "visualize",
+        help="make a picture for every unit named",
+        description="Optimises a picture for every unit named; writes a PNG each, pictures.json and a contact sheet.",
+        epilog=UNITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("units", nargs="*", help="unit sets, see below; default a sample of all blocks' neurons")
+    model_arguments(command)
+    group = command.add_argument_group("pictures")
+    group.add_argument("--out", type=Path, help="folder for the pictures (default: pictures, or the next free name)")
+    group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
+    group.add_argument(
+        "--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)"
+    )
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
+    group.add_argument("--seed", type=seed, default=0, help="the same seed gives the same pictures (default: 0)")
+    group.add_argument("--batch", type=count, metavar="N", help="pictures optimised together on each device")
+    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
+    group.add_argument("--overwrite", action="store_true", help="add to a folder that already holds pictures")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from vitjax.models.vocabulary import split_unit
+    from vitjax.optimize.recipes import choose
+
+    recipe = choose(args.recipe, **changes(args.set))
+    for unit in args.units:
+        split_unit(unit)
+    out = _folder(args.out, args.overwrite)
+    model = load(args)
+    from vitjax.optimize.report import run_visualize
+
+    return run_visualize(
+        model,
+        args.units,
+        recipe,
+        out=out,
+        sample_count=args.sample,
+        seed=args.seed,
+        batch=args.batch,
+        remat=args.remat,
+    )
+
+
+def _folder(wanted: Path | None, overwrite: bool) -> Path:
+    from vitjax.optimize.pictures import RECORD
+
+    if wanted is None:
+        return free_folder("pictures")
+    if (wanted / RECORD).exists() and not overwrite:
+        raise InputError(f"{wanted} already holds pictures; choose another --out, or --overwrite to add to them")
+    return wanted

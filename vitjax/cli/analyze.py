@@ -15,6 +15,8 @@ KINDS = {
     "count": count,
     "fraction": float,
     "fractions": arguments.fractions,
+    "model": str,
+    "number": arguments.number,
     "numbers": arguments.numbers,
     "path": Path,
     "seed": arguments.seed,
@@ -67,7 +69,7 @@ def _options(command: argparse.ArgumentParser, analysis: Analysis) -> None:
         command.add_argument("--shard", type=shard, metavar="I/N", help="take the I-th of N parts, e.g. 0/2 and 1/2")
     group = command.add_argument_group("analysis") if analysis.options else command
     for option in analysis.options:
-        note = "" if option.default is None else f" (default: {option.default})"
+        note = f" (default: {option.default})" if option.default else ""
         if option.kind == "words":
             how = {"nargs": "+"}
         elif option.kind == "flag":
@@ -86,12 +88,18 @@ def _run(args: argparse.Namespace) -> int:
     if (record := out / f"{args.analysis}.json").exists() and not (args.overwrite or analysis.resumable):
         raise InputError(f"{record} is there already; choose another --out, or --overwrite to replace it")
     images = open_images(args.data, args.split).some(args.limit)  # a mistake in it is said before JAX is imported
-    options = {option.name: value for option in analysis.options if (value := getattr(args, option.name)) is not None}
+    given = {option: getattr(args, option.name) for option in analysis.options}
     model = load(args)
     from tqdm import tqdm
 
     from vitjax.data.dataset import Dataset
+    from vitjax.weights.load import load as load_model
 
+    options = {
+        option.name: load_model(value) if option.kind == "model" else value
+        for option, value in given.items()
+        if value is not None
+    }
     part = (0, 1)
     if analysis.resumable:
         part, options["folder"] = args.shard or _host(), out
@@ -99,7 +107,7 @@ def _run(args: argparse.Namespace) -> int:
     data = Dataset(
         images, model.config, args.batch, args.labels, part, lambda batches, total: bar(batches, total=total)
     )
-    findings = getattr(import_module(analysis.module), analysis.function)(model, data, **options)
+    findings = getattr(import_module(f"vitjax.analysis.{analysis.module}"), analysis.function)(model, data, **options)
     if findings is None:
         print(f"part {part[0]} of {part[1]} is done; the results come into {out} when the last part is")
         return 0

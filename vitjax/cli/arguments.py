@@ -62,6 +62,13 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def numbers(text: str) -> list[int]:
     """0,6,11."""
     if not all(part.isdigit() for part in text.split(",")):

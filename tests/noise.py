@@ -1,0 +1,39 @@
+"""Random pictures with random classes, and random models that cost no compilation, all held in memory."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from tests import small
+from vitjax.data.dataset import Dataset
+from vitjax.data.images import Images
+from vitjax.models.config import ViTConfig
+from vitjax.models.vit import ViT
+from vitjax.weights.rules import build, shapes
+
+
+def dataset(count: int, batch: int, config: ViTConfig = small.CONFIG, order: np.ndarray | None = None) -> Dataset:
+    """`count` random pictures; `order` gives some of them, by number."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (count, 40, 40, 3), np.uint8)
+    classes = rng.integers(0, config.classes, count)
+    images = Images("noise", tuple(f"{i}.png" for i in range(count)), lambda i: _png(pictures[i]), column=classes)
+    return Dataset(images if order is None else images.take(order), config, batch)
+
+
+def pixels(data: Dataset) -> np.ndarray:
+    """The pictures of a data set as the model gets them: [image, height, width, 3] in [0, 1]."""
+    return np.concatenate([batch.images[batch.place >= 0] for batch in data.batches()]).astype(np.float32) / 255
+
+
+def model(config: ViTConfig) -> ViT:
+    """A model whose every parameter is random, norms and biases too."""
+    rng = np.random.default_rng(1)
+    return build(config, {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes(config).items()})
+
+
+def _png(picture: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="png")
+    return file.getvalue()

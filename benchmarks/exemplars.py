@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 
 import vitjax
+from vitjax.analysis.accuracy import plain
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.passes import Pace, over
 from vitjax.data.dataset import open_dataset
@@ -40,7 +41,7 @@ def main() -> None:
     model = vitjax.load(args.model)
     taps = matching("blocks.*.mlp.hidden", model.taps())
     data = open_dataset(args.data, model.config, batch=args.batch, limit=args.limit)
-    logits = over(model, args.batch, lambda model, images: model(images, "logits")["logits"])
+    logits = over(model, args.batch, plain)
 
     def bare() -> None:
         pace = Pace()

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.accuracy import evaluate
+from vitjax.analysis.accuracy import evaluate, plain
 from vitjax.data.dataset import open_dataset
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     model = vitjax.load(args.model)
     data = open_dataset(args.images, model.config, split=args.split, batch=args.batch, listed=args.labels)
     batches = data.batches()
-    found = evaluate(model, batches, data.labels, {"model": lambda model, images: model(images, "logits")["logits"]})
+    found = evaluate(model, batches, data.labels, {"model": plain})
     row = found["model"].row()
     for name, reason in batches.unreadable.items():
         print(f"left out {name}: {reason}")

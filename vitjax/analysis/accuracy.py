@@ -16,6 +16,11 @@ from vitjax.models.vit import ViT
 Condition = Callable[[ViT, Float[Array, "image h w 3"]], Float[Array, "image *axes class"]]
 
 
+def plain(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image class"]:
+    """The condition that changes nothing."""
+    return model(images, "logits")["logits"]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How the head judged every image.

@@ -4,7 +4,6 @@ Ghiasi et al. 2022 (arXiv 2212.06727), Table 1; `experiments/it16` and `it17` of
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 
 import jax.numpy as jnp
@@ -12,8 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from vitjax.analysis.accuracy import evaluate
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.accuracy import evaluate, plain
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -101,19 +100,19 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
         CLASS_ONLY: (class_only_logits, [layer for layer in layers if layer < config.depth]),
     }
     conditions = {name: partial(logits, layers=some) for name, (logits, some) in curves.items() if some}
-    conditions["plain"] = lambda model, images: model(images, "logits")["logits"]
+    conditions["plain"] = plain
     found = evaluate(model, data.batches(), data.labels, conditions)
     rows = []
     for name, (_, some) in curves.items():
         outcomes = {layer: found[name].at(i) for i, layer in enumerate(some)}
         rows += [{"intervention": name, "layer": n} | outcomes.get(n, found["plain"]).row() for n in layers]
-    plain = found["plain"].row()
+    whole = found["plain"].row()
     return Findings(
         name="class-token",
         rows=rows,
-        settings={"model": asdict(model.card) if model.card else {}, **data.describe(), "layers": layers},
-        figures={"": _figure(rows, plain)},
-        summary=_summary(rows, plain, config.depth - 1),
+        settings=settings(model, data, layers=layers),
+        figures={"": _figure(rows, whole)},
+        summary=_summary(rows, whole, config.depth - 1),
     )
 
 

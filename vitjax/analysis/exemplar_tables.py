@@ -53,8 +53,7 @@ def run(
         rows,
         dict(found.settings) | {"unreadable": dict(found.unreadable)},
         {"": figure(found, data.images, model.config)},
-        summary=f"{sum(row['units'] for row in rows)} units over {rows[0]['images']} images"
-        + (f"; {len(found.unreadable)} unreadable, listed in exemplars.json" if found.unreadable else ""),
+        summary=f"{sum(row['units'] for row in rows)} units over {rows[0]['images']} images",
         tables={"exemplars": image_table(found, data.images, model.config), "units": unit_table(found)},
     )
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +12,16 @@ from matplotlib.figure import Figure
 from pyarrow import parquet
 
 from vitjax.analysis.style import style
+from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
+from vitjax.models.vit import ViT
 
 Value = str | int | float | bool | None
+
+
+def settings(model: ViT, data: Dataset, **options: object) -> dict[str, object]:
+    """What decided a result, for `Findings.settings`: the model's card, the data with what was unreadable, options."""
+    return {"model": asdict(model.card) if model.card else {}, **data.describe(), **options}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ filter; this one is ideal, with a sharp edge. The Nyquist frequency, half a cycl
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import cycle, product
 from pathlib import PurePath
 
@@ -16,8 +16,8 @@ from jax import lax
 from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 
-from vitjax.analysis.accuracy import Condition, Outcome, evaluate
-from vitjax.analysis.findings import Findings, Value
+from vitjax.analysis.accuracy import Condition, Outcome, evaluate, plain
+from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.relative import relative
 from vitjax.analysis.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
@@ -93,7 +93,7 @@ def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition
 
     def condition(name: str) -> Condition:
         def logits(model: ViT, images: Array) -> Array:
-            one = lambda radius: model(FILTERS[name](images, radius, shape), "logits")["logits"]
+            one = lambda radius: plain(model, FILTERS[name](images, radius, shape))
             return jnp.moveaxis(lax.map(one, jnp.asarray(radii, jnp.float32)), 0, 1)
 
         return logits
@@ -123,20 +123,12 @@ def run(model: ViT, data: Dataset, *, radii: Sequence[float] = RADII, shape: str
         raise InputError(f"the radius {wrong[0]} is not above 0 and at most 1, the Nyquist frequency")
     _distance(*model.config.image_size, shape)
     radii = sorted({1.0, *radii}, reverse=True)
-    batches = data.batches()
-    judged = evaluate(model, batches, data.labels, filtered(radii, shape))
+    judged = evaluate(model, data.batches(), data.labels, filtered(radii, shape))
     whole = judged["low-pass"].at(0)
     rows = [row for name, outcome in judged.items() for row in _rows(name, radii, outcome, whole)]
-    settings = {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
-        "radii": radii,
-        "shape": shape,
-        "unreadable": dict(batches.unreadable),
-    }
     summary = f"top-1 {float(whole.top(1)):.1%} on {len(whole.rank)} images, half of it left {_half(rows)}"
-    findings = Findings("frequency", rows, settings, summary=summary)
-    first = next(place for place, name in enumerate(data.images.names) if name not in batches.unreadable)
+    findings = Findings("frequency", rows, settings(model, data, radii=radii, shape=shape), summary=summary)
+    first = next(place for place, name in enumerate(data.images.names) if name not in data.unreadable)
     shown = pixels(data.images, [first], data.config)
     label = PurePath(model.card.source).name if model.card else "model"
     figures = {"": compare({label: findings}), "examples": _strip(shown, radii, shape)}

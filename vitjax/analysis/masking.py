@@ -5,15 +5,15 @@ the image is resized; the accuracy that is left is given as a share of that on t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from vitjax.analysis.accuracy import Outcome, evaluate
-from vitjax.analysis.findings import Findings, Value
+from vitjax.analysis.accuracy import Outcome, evaluate, plain
+from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.relative import relative
 from vitjax.analysis.style import bare, panels, style
 from vitjax.data.boxes import Boxes, mask
@@ -76,26 +76,20 @@ def run(model: ViT, data: Dataset, *, boxes: Path | None = None, all_objects: bo
     places = [place for place, name in enumerate(names) if name in found]
     without = [name for name in names if name not in found]
     chosen, truth = replace(data, images=data.images.take(places)), data.labels[places]
-    judged, unreadable = {}, {}
+    judged = {}
     for condition, change in reversed(changes(found).items()):  # masks first: a box that does not fit shows at once
-        batches = chosen.batches(change)
-        logits = {condition: lambda model, images: model(images, "logits")["logits"]}
-        judged |= evaluate(model, batches, truth, logits)
-        unreadable |= batches.unreadable
+        judged |= evaluate(model, chosen.batches(change), truth, {condition: plain})
     rows = [_row(condition, judged[condition], judged["full"]) for condition in changes(found)]
-    settings = {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
+    options = {
         "boxes": str(boxes or "among the images"),
         "all_objects": all_objects,
         "without_boxes": len(without),
         "without_boxes_named": without[:_NAMED],
-        "unreadable": unreadable,
     }
     left = ", ".join(f"{row['condition']} {_share(row['normalised_top5'])}" for row in rows[1:])
     summary = f"{rows[0]['images']} images with boxes; of the top-5 accuracy on whole images is left: {left}"
-    findings = Findings("masking", rows, settings, summary=summary)
-    readable = [place for place, name in enumerate(chosen.images.names) if name not in unreadable]
+    findings = Findings("masking", rows, settings(model, data, **options), summary=summary)
+    readable = [place for place, name in enumerate(chosen.images.names) if name not in data.unreadable]
     shown = replace(chosen, images=chosen.images.take(readable).some(3))
     label = PurePath(model.card.source).name if model.card else "model"
     figures = {"": compare({label: findings}), "examples": _strip(shown, found)}

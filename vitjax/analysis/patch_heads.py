@@ -4,7 +4,6 @@ Ghiasi et al. 2022 (arXiv 2212.06727), Table 1 and Fig. 5; `experiments/it14` of
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Outcome, evaluate
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError, nearest
@@ -82,7 +81,7 @@ def run(model: ViT, data: Dataset) -> Findings:
     return Findings(
         name="patch-heads",
         rows=rows,
-        settings={"model": asdict(model.card) if model.card else {}, **data.describe()},
+        settings=settings(model, data),
         figures={"": _figure(patches, rows[0], config)},
         summary="top-1: " + ", ".join(f"{row['head']} {row['top1']:.1%}" for row in rows if row["head"] != PATCH),
     )

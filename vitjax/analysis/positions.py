@@ -4,7 +4,6 @@ Ghiasi et al. 2022 (arXiv 2212.06727): `experiments/it7` of the published code.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
 
-from vitjax.analysis.accuracy import Condition, evaluate
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.accuracy import Condition, evaluate, plain
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.models.vit import ViT
@@ -72,16 +71,15 @@ def conditions(seed: int = 0) -> dict[str, Condition]:
 
     Patches shuffled without positions are not among them: they give what "no positions" gives.
     """
-    logits = lambda model, images: model(images, "logits")["logits"]
 
     def mixed(model: ViT, images: Array) -> Array:
         order = permutations(images, seed, model.config.patches)
-        return logits(model, shuffled(images, order, model.config.patch_size))
+        return plain(model, shuffled(images, order, model.config.patch_size))
 
     return {
-        "plain": logits,
-        "no positions": lambda model, images: logits(without_positions(model), images),
-        "random positions": lambda model, images: logits(random_positions(model, seed), images),
+        "plain": plain,
+        "no positions": lambda model, images: plain(without_positions(model), images),
+        "random positions": lambda model, images: plain(random_positions(model, seed), images),
         "patches shuffled": mixed,
     }
 
@@ -105,7 +103,7 @@ def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
     return Findings(
         name="positions",
         rows=rows,
-        settings={"model": asdict(model.card) if model.card else {}, **data.describe(), "seed": seed, "std": STD},
+        settings=settings(model, data, seed=seed, std=STD),
         figures={"": _figure(rows)},
         summary="top-1: " + ", ".join(f"{row['condition']} {row['top1']:.1%}" for row in rows),
     )

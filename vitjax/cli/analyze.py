@@ -1,6 +1,7 @@
 """`vitjax analyze NAME`: a model and images in, a table, a record and figures out."""
 
 import argparse
+import sys
 import textwrap
 from functools import partial
 from importlib import import_module
@@ -113,6 +114,13 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     for path in findings.save(out):
         print(path)
+    if data.unreadable:
+        name, reason = next(iter(data.unreadable.items()))
+        print(
+            f"vitjax: {len(data.unreadable)} of {len(images)} images could not be read and are left out, all named in"
+            f" {args.analysis}.json, e.g. {name}: {reason}",
+            file=sys.stderr,
+        )
     if findings.summary:
         print(findings.summary)
     return 0

@@ -1,6 +1,6 @@
 """Images, how a model wants them and, where known, their classes: what an analysis works on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class Dataset:
         batch: images that go to the devices together.
         listed: a file of classes, see `labels`.
         shard: (i, n), this host's part.
+        unreadable: {name: reason} of the images that any pass had to leave out.
         progress: wraps the batches of a pass, of which it is told the number, e.g. in a progress bar.
     """
 
@@ -30,11 +31,12 @@ class Dataset:
     batch: int = 32
     listed: Path | None = None
     shard: tuple[int, int] = (0, 1)
+    unreadable: dict[str, str] = field(default_factory=dict)
     progress: Progress = lambda batches, total: batches
 
     def batches(self, change: Change | None = None, start: int = 0) -> Batches:
         """A pass over the images, from batch `start` on, each image first changed by `change`."""
-        return Batches(self.images, self.config, self.batch, change, self.shard, start, self.progress)
+        return Batches(self.images, self.config, self.batch, change, self.shard, start, self.progress, self.unreadable)
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -42,8 +44,8 @@ class Dataset:
         return labels(self.images, self.config.classes, self.listed)
 
     def describe(self) -> dict[str, object]:
-        """What a record of results says about the data."""
-        return {"data": self.images.source, "images": len(self.images)}
+        """What a record of results says about the data, once they are measured."""
+        return {"data": self.images.source, "images": len(self.images), "unreadable": dict(self.unreadable)}
 
 
 def open_dataset(

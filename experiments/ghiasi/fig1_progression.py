@@ -1,0 +1,109 @@
+"""Pictures of neurons in the order of their depth (Ghiasi et al. 2022, figures 1 and 6).
+
+The paper shows chosen neurons of ViT-B/32 in columns: edges, textures, patterns, parts, objects, from the first blocks
+to the last. Here every column is a block and the neurons are drawn at random. Three numbers of each picture stand for
+what one sees: its spectral centroid (where its detail is, in cycles per image), the share of its energy beyond half the
+Nyquist frequency, and how sure the model is of the class that it sees in it.
+
+    python experiments/ghiasi/fig1_progression.py --model vit_tiny_patch16_224 --pictures pictures/
+    python experiments/ghiasi/fig1_progression.py --count 24
+
+`--pictures` is a folder that `vitjax visualize` made; without it the pictures are painted first. On the paper's model:
+
+    python experiments/ghiasi/fig1_progression.py --model timm/vit_base_patch32_384.augreg_in21k_ft_in1k \
+        --recipe ghiasi --count 60
+"""
+
+import argparse
+from dataclasses import asdict
+from itertools import zip_longest
+from pathlib import Path
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+import vitjax
+from vitjax.analysis.attention_features import high_frequency
+from vitjax.analysis.findings import Findings
+from vitjax.analysis.frequency import radial_spectrum
+from vitjax.analysis.gallery import gallery
+from vitjax.analysis.held_out import on_pictures
+from vitjax.analysis.painted import painted
+from vitjax.analysis.style import panels, style
+from vitjax.models.vocabulary import split_tap
+from vitjax.optimize.units import Unit
+
+MEASURES = {
+    "centroid": "spectral centroid (cycles/image)",
+    "high_frequency": "energy beyond half Nyquist",
+    "confidence": "highest class probability",
+}
+
+
+def measured(model, images):
+    """A picture's spectrum, and how sure the model is of its class."""
+    return radial_spectrum(images), jax.nn.softmax(model(images, "logits")["logits"]).max(axis=-1)
+
+
+def centroid(spectrum: np.ndarray) -> np.ndarray:
+    """The mean number of cycles per image, weighted by energy: the power at r cycles counts about r times."""
+    cycles = np.arange(1, spectrum.shape[1] + 1)
+    return (spectrum * cycles**2).sum(axis=1) / (spectrum * cycles).sum(axis=1)
+
+
+def in_columns(pictures: dict[Unit, np.ndarray]) -> Figure:
+    """A column for each block, its pictures below each other with their neurons' numbers."""
+    blocks: dict[int, list[Unit]] = {}
+    for unit in sorted(pictures, key=lambda unit: split_tap(unit.tap)[0]):
+        blocks.setdefault(split_tap(unit.tap)[0], []).append(unit)
+    rows = list(zip_longest(*blocks.values()))
+    return gallery(
+        [[[None if unit is None else pictures[unit]] for unit in row] for row in rows],
+        titles=[f"block {block}" for block in blocks],
+        captions=[["" if unit is None else ".".join(map(str, unit.index)) for unit in row] for row in rows],
+    )
+
+
+def by_block(rows: list[dict]) -> Figure:
+    """Each measure over the blocks: the pictures, and their median."""
+    blocks = sorted({row["block"] for row in rows})
+    with style():
+        figure, axes = panels(1, len(MEASURES), size=(3.0, 2.4))
+        for panel, (key, label) in zip(axes, MEASURES.items(), strict=True):
+            panel.plot([row["block"] for row in rows], [row[key] for row in rows], "o", alpha=0.35, markeredgewidth=0)
+            panel.plot(blocks, [np.median([row[key] for row in rows if row["block"] == block]) for block in blocks])
+            panel.set(xlabel="block", title=label, ylim=(0, None))
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo", help="with a head")
+    parser.add_argument("--units", nargs="+", help="unit sets (default: all of --pictures, else drawn neurons)")
+    parser.add_argument("--pictures", type=Path, help="folder that `vitjax visualize` made")
+    parser.add_argument("--count", type=int, help="draw so many of the units, evenly over their blocks")
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    model = vitjax.load(args.model)
+    count = args.count or (None if args.units or args.pictures else 6 * model.config.depth)
+    pictures = painted(model, args.units, folder=args.pictures, count=count, recipe=args.recipe)
+    spectrum, confidence = on_pictures(model, measured, np.stack(list(pictures.values())))
+    columns = {"centroid": centroid(spectrum), "high_frequency": high_frequency(spectrum), "confidence": confidence}
+    rows = [
+        {
+            "unit": str(unit),
+            "block": split_tap(unit.tap)[0],
+            **{key: float(values[i]) for key, values in columns.items()},
+        }
+        for i, unit in enumerate(pictures)
+    ]
+    rows.sort(key=lambda row: row["block"])
+    settings = {"model": asdict(model.card), "pictures": len(pictures), "recipe": str(args.pictures or args.recipe)}
+    figures = {"": in_columns(pictures), "measures": by_block(rows)}
+    print(*Findings("fig1", rows, settings, figures).save(args.out), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Where neurons are active on their best photographs, block after block (Ghiasi et al. 2022, figure 4).
+
+The paper shows maps of ViT-B/16 at 384 pixels: in the first eleven blocks a neuron is active where its feature is, in
+the last on all patches alike, so that the block works like a learned pooling. Here are such maps of drawn neurons, and
+two measurements: the unevenness of every neuron's map on its best photograph (standard deviation over mean of the
+patches), and the mean cosine between the patches of a photograph. The paper gives numbers for neither.
+
+    python experiments/ghiasi/fig4_activation_maps.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
+
+On the paper's model:
+
+    python experiments/ghiasi/fig4_activation_maps.py --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
+        --data imagenet/val --batch 128
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import vitjax
+from vitjax.analysis import maps, spread
+from vitjax.analysis.exemplars import exemplars
+from vitjax.data.dataset import open_dataset
+from vitjax.optimize.units import expand, sample
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser.add_argument("--count", type=int, default=3, help="neurons shown of each block")
+    parser.add_argument("--k", type=int, default=1, help="photographs of each neuron")
+    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    model = vitjax.load(args.model)
+    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    units = expand("blocks.*.mlp.hidden:*", model.taps())
+    found = exemplars(model, data, list(dict.fromkeys(unit.tap for unit in units)), k=args.k)
+    units = sample(units, args.count * model.config.depth, seed=0)
+    shown = maps.run(model, data, units=units, k=args.k, views=maps.VIEWS, found=found)
+    measured = spread.run(model, data, found=found)
+    for findings in (replace(shown, name="fig4"), replace(measured, name="fig4-spread")):
+        print(*findings.save(args.out), findings.summary, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

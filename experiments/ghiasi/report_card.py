@@ -1,0 +1,101 @@
+"""Can the report card tell pictures apart: of several recipes, photographs, pictures of other units, noise?
+
+Ghiasi et al. 2022 give no measure of a picture's quality; they show pictures and say which are interpretable. The
+published code leaves some units grey. Here every kind is made for the same units and gets the same grades:
+
+    recipes             folders that `vitjax visualize` made, with `--pictures NAME=FOLDER ...`
+    best photograph     of each unit of the first folder; it is judged against the other photographs
+    another unit's      the first folder's pictures, each given to a unit half the folder away
+    uniform noise       every byte drawn at random
+
+    python experiments/ghiasi/report_card.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip \
+        --pictures default=pictures/default ghiasi=pictures/ghiasi
+
+A row of the table is a kind: medians of the grades, the mean reciprocal rank of the agreement, verdicts counted. Kinds
+with more good pictures come first. The grades of every picture are in the second table. The paper's model is
+`timm/vit_base_patch16_384.orig_in21k_ft_in1k`, the photographs ImageNet's.
+"""
+
+import argparse
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+import vitjax
+from vitjax.analysis import grades
+from vitjax.analysis.exemplars import exemplars
+from vitjax.analysis.findings import Findings
+from vitjax.analysis.grades import NONE
+from vitjax.analysis.grading import Entries, read_entries
+from vitjax.analysis.report_card import RULE, WORDS, cards
+from vitjax.analysis.report_figures import strips
+from vitjax.analysis.yardstick import yardstick
+from vitjax.data.dataset import open_dataset
+from vitjax.data.pipeline import pixels
+
+MEDIANS = "ratio rise percentile rank margin spectral_distance detail clipped colour agreement slope".split()
+
+
+def row(kind: str, graded: list[dict]) -> dict:
+    """A kind of picture: the median of each grade, and how many got which verdict."""
+    values = {name: [card[name] for card in graded if card[name] is not None] for name in MEDIANS}
+    medians = {name: float(np.median(found)) if found else None for name, found in values.items()}
+    reciprocal = {"agreement_mrr": float(np.mean([1 / card["agreement"] for card in graded]))}
+    verdicts = {word: sum(card["verdict"] == word for card in graded) for word in WORDS}
+    return {"kind": kind, "pictures": len(graded), **medians, **reciprocal, **verdicts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser.add_argument("--pictures", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
+    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    model = vitjax.load(args.model)
+    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    folders = dict(text.split("=", 1) for text in args.pictures)
+    read = {name: read_entries(Path(folder), model) for name, folder in folders.items()}
+    kinds = {name: entries for name, (entries, _) in read.items()}
+    made = {name: {"seed": record["seed"], "recipe": record["recipe"]} for name, (_, record) in read.items()}
+    tokens = next(iter(made.values()))["recipe"]["tokens"]
+    taps = [unit.tap for entries in kinds.values() for unit in entries.units]
+    found = exemplars(model, data, taps, tokens=tokens)
+    measure = yardstick(model, data, found)
+
+    first = next(iter(kinds.values()))
+    best = np.array([measure.best(unit) for unit in first.units])
+    kinds["best photograph"] = Entries(pixels(data.images, best, model.config), first.units, own=best)
+    kinds["another unit's"] = Entries(np.roll(first.images, len(first.images) // 2, axis=0), first.units)
+    noise = np.random.default_rng(0).integers(0, 256, first.images.shape, dtype=np.uint8)
+    kinds["uniform noise"] = Entries(noise, first.units)
+
+    everything = Entries(  # at once: each tap is compiled once
+        np.concatenate([entries.images for entries in kinds.values()]),
+        [unit for entries in kinds.values() for unit in entries.units],
+        own=np.concatenate([np.full(len(e.units), NONE) if e.own is None else e.own for e in kinds.values()]),
+    )
+    rows = iter(cards(model, everything, measure, tokens=tokens, batch=args.batch))
+    graded = {kind: list(islice(rows, len(entries.units))) for kind, entries in kinds.items()}
+    for kind in folders:
+        for card, value in zip(graded[kind], grades.slope(kinds[kind].history), strict=True):
+            card["slope"] = float(value)
+    kinds = sorted(graded, key=lambda kind: -np.mean([card["verdict"] == "good" for card in graded[kind]]))
+    settings = {"model": asdict(model.card), **data.describe(), "pictures": made, "rule": asdict(RULE)}
+    figure = strips({kind: graded[kind] for kind in kinds}, RULE.lines)
+    rows = [row(kind, graded[kind]) for kind in kinds]
+    pictures = [{"kind": kind} | card for kind in kinds for card in graded[kind]]
+    for findings in (
+        Findings("report-card", rows, settings, {"": figure}),
+        Findings("report-card-pictures", pictures, settings),
+    ):
+        print(*findings.save(args.out), sep="\n")
+    print(Findings("report-card", rows, settings).csv())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Units, images and boxes in, whether units are active on the objects or on what surrounds them out.
+
+Ghiasi et al. 2022 (arXiv 2212.06727), figure 7a: a unit of layer 6 of ViT-B/16 is active on the grass and
+snow around a wolf, not on the wolf. Boxes of the objects let all units be asked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Array, Float, Int, UInt8
+from matplotlib.figure import Figure
+
+from vitjax.analysis.exemplars import exemplars
+from vitjax.analysis.findings import Findings
+from vitjax.analysis.own import on_own_images
+from vitjax.analysis.patches import chosen_taps
+from vitjax.analysis.style import COLORS, panels, style
+from vitjax.data.boxes import Boxes, mask
+from vitjax.data.boxes import boxes as boxes_of
+from vitjax.data.dataset import Dataset
+from vitjax.models.vit import ViT
+from vitjax.models.vocabulary import split_tap
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Where the units of one tap are active on their best images; NaN for a unit that is active nowhere.
+
+    Attributes:
+        place: of the images.
+        outside: the share of the activation that is outside the boxes.
+        area: the share of the image that is outside the boxes.
+        iou: intersection over union of the boxes and the patches above half the peak.
+        chance: the same for as many patches anywhere.
+    """
+
+    place: Int[np.ndarray, "unit k"]
+    outside: Float[np.ndarray, "unit k"]
+    area: Float[np.ndarray, "unit k"]
+    iou: Float[np.ndarray, "unit k"]
+    chance: Float[np.ndarray, "unit k"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inside:
+    """A change of images (see `vitjax.data.pipeline`): white inside the boxes, black outside."""
+
+    boxes: Mapping[str, Boxes]
+
+    def __call__(self, name: str, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """The mask, at the image's own size, so that it is then resized and cropped as the image is."""
+        inside = mask(self.boxes[name], *image.shape[:2])
+        return np.repeat(np.uint8(255 * inside)[..., None], 3, axis=2)
+
+
+def overlaps(
+    model: ViT, data: Dataset, found: Mapping[str, Boxes], taps: Sequence[str], k: int = 3
+) -> dict[str, Overlap]:
+    """Compares the maps of all units of `taps` on their `k` best images with the boxes of those images.
+
+    Only images of `data` with boxes in `found` take part; places count among those, see `boxed`.
+    """
+    some = boxed(data, found)
+    best = exemplars(model, some, taps, k=k)
+    places = {tap: best.taps[tap].place for tap in taps}
+    covered = coverage(some, found, np.unique(np.concatenate([place.ravel() for place in places.values()])))
+    measured = on_own_images(model, some, places, agreement, known=covered)
+    return {tap: Overlap(place, *np.moveaxis(measured[tap][0], -1, 0)) for tap, place in places.items()}
+
+
+def agreement(
+    values: Float[Array, "image patch unit"], covered: Float[Array, "image patch"]
+) -> Float[Array, "image unit 4"]:
+    """What `Overlap` says of each unit on each image: outside, area, iou, chance.
+
+    Args:
+        values: of the units; what is below 0 counts as 0.
+        covered: how much of each patch is inside the boxes.
+    """
+    map, inside = jax.nn.relu(values), covered[..., None] > 0.5
+    active = jnp.where(map.any(axis=1), 1, jnp.nan)
+    high = map > map.max(axis=1, keepdims=True) / 2
+    count, objects, both = (patches.sum(axis=1) for patches in (high, inside, high & inside))
+    by_chance = count * objects / map.shape[1]
+    numbers = (
+        (map * (1 - covered[..., None])).sum(axis=1) / map.sum(axis=1),
+        active * (1 - covered.mean(axis=1)[:, None]),
+        active * both / (count + objects - both),
+        active * by_chance / (count + objects - by_chance),
+    )
+    return jnp.stack(numbers, axis=-1)
+
+
+def boxed(data: Dataset, found: Mapping[str, Boxes]) -> Dataset:
+    """The part of the data that has boxes."""
+    return replace(data, images=data.images.take([i for i, name in enumerate(data.images.names) if name in found]))
+
+
+def coverage(data: Dataset, found: Mapping[str, Boxes], places: Iterable[int]) -> Float[np.ndarray, "image patch"]:
+    """How much of each patch is inside the boxes, for the images at `places`; NaN for the others."""
+    (rows, columns), (height, width) = data.config.grid, data.config.patch_size
+    covered = np.full((len(data.images), rows * columns), np.nan, np.float32)
+    places = np.asarray(list(places))
+    places = places[places >= 0]
+    for batch in replace(data, images=data.images.take(places), shard=(0, 1)).batches(Inside(found)):
+        seen = batch.place >= 0
+        patches = batch.images[seen, ..., 0].reshape(-1, rows, height, columns, width).mean(axis=(2, 4))
+        covered[places[batch.place[seen]]] = patches.reshape(-1, rows * columns) / 255
+    return covered
+
+
+def run(
+    model: ViT,
+    data: Dataset,
+    *,
+    blocks: Iterable[int] | None = None,
+    k: int = 3,
+    boxes: Path | None = None,
+    all_objects: bool = False,
+) -> Findings:
+    """How well maps of units agree with the objects' boxes, block after block.
+
+    Args:
+        model: any.
+        data: the images to find the best among; those without boxes are left out.
+        blocks: whose neurons; default all.
+        k: best images of each unit.
+        boxes: the list of boxes, see `vitjax.data.boxes.boxes`; None looks for one among the images.
+        all_objects: count objects of another class than the image's too, where that is known.
+
+    Returns:
+        A row for each block, means over units and their images, see `Overlap`; the table `objects-units` has all units.
+
+    Raises:
+        InputError: no boxes to be found, or no such block.
+    """
+    found, taps = given(model, data, blocks, boxes, all_objects)
+    measured = overlaps(model, data, found, taps, k)
+    rows = [
+        {"block": split_tap(tap)[0], "units": len(one.place)}
+        | {name: float(np.nanmean(getattr(one, name))) for name in ("outside", "area", "iou", "chance")}
+        for tap, one in measured.items()
+    ]
+    first, last = rows[0], rows[-1]
+    summary = "overlap of maps with boxes, IoU over that by chance: " + " to ".join(
+        f"{row['iou'] / row['chance']:.2f} (block {row['block']})" for row in (first, last)
+    )
+    settings = described(model, data, found, boxes) | {"blocks": [row["block"] for row in rows], "k": k}
+    return Findings("objects", rows, settings, {"": _by_block(rows)}, summary, {"objects-units": unit_table(measured)})
+
+
+def given(
+    model: ViT, data: Dataset, blocks: Iterable[int] | None, boxes: Path | None, all_objects: bool
+) -> tuple[dict[str, Boxes], list[str]]:
+    """The boxes, and the taps of the neurons of `blocks`."""
+    numbers = range(model.config.depth) if blocks is None else blocks
+    taps = chosen_taps([f"blocks.{i}.mlp.hidden" for i in numbers], model.taps())
+    return boxes_of(data.images, boxes, all_objects=all_objects), taps
+
+
+def described(model: ViT, data: Dataset, found: Mapping[str, Boxes], boxes: Path | None) -> dict[str, object]:
+    """What a record says about model, data and boxes."""
+    return {
+        "model": asdict(model.card) if model.card else {},
+        **data.describe(),
+        "boxes": str(boxes or "among the images"),
+        "images_with_boxes": len(found),
+    }
+
+
+def unit_table(measured: Mapping[str, Overlap]) -> pa.Table:
+    """A row for each unit, means over its images; null where it is active on none of them, or has too few."""
+    rows = []
+    for tap, one in measured.items():
+        columns = {name: getattr(one, name).mean(axis=1) for name in ("outside", "area", "iou", "chance")}
+        rows += [
+            {"unit": f"{tap}:{i}"} | {name: None if np.isnan(v[i]) else float(v[i]) for name, v in columns.items()}
+            for i in range(len(one.place))
+        ]
+    return pa.Table.from_pylist(rows)
+
+
+def _by_block(rows: Sequence[Mapping]) -> Figure:
+    x = [row["block"] for row in rows]
+    lines = (
+        ("iou", "chance", "IoU of map and boxes", "Maps on the objects"),
+        ("outside", "area", "share outside the boxes", "Maps around the objects"),
+    )
+    with style():
+        figure, axes = panels(1, 2)
+        for panel, (key, by_chance, label, title) in zip(axes, lines, strict=True):
+            panel.plot(x, [row[key] for row in rows], marker="o", label="best images of the units")
+            panel.plot(x, [row[by_chance] for row in rows], ":", color=COLORS[-1], label="by chance")
+            panel.set(xlabel="block", ylabel=label, title=title, ylim=(0, None))
+        axes[0].legend(loc="lower left")
+    return figure

@@ -1,0 +1,101 @@
+"""Photographs in, what pictures are held against out: each unit's natural scores, the spectrum, the embeddings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+from PIL import Image
+
+from vitjax.analysis.exemplars import Exemplars
+from vitjax.analysis.frequency import radial_spectrum
+from vitjax.analysis.grades import NONE, log_power
+from vitjax.analysis.held_out import on_pictures
+from vitjax.analysis.natural import Natural
+from vitjax.analysis.passes import Pace, over
+from vitjax.data.dataset import Dataset
+from vitjax.models.vit import ViT
+from vitjax.models.vocabulary import axes
+from vitjax.optimize.objectives import token_span
+from vitjax.optimize.units import Unit
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What natural images say, as far as pictures are graded by it.
+
+    Attributes:
+        naturals: {tap: Natural}.
+        spectrum: E log P, over the photographs whose scores are all kept (`Natural.seen_place`).
+        places: of the photographs that are exemplars of any unit, ascending.
+        photos: their embeddings.
+        embedding, tap: the model that embeds, and where.
+    """
+
+    naturals: Mapping[str, Natural]
+    spectrum: Float[np.ndarray, " radius"]
+    places: Int[np.ndarray, " photo"]
+    photos: Float[np.ndarray, "photo d"]
+    embedding: ViT
+    tap: str
+
+    def best(self, unit: Unit) -> int:
+        """The place of a unit's best photograph."""
+        natural = self.naturals[unit.tap]
+        return int(natural.place[np.ravel_multi_index(unit.index, natural.shape), 0])
+
+    def row(self, places: Int[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
+        """Where photographs stand in `photos`, by their places; `NONE` for those that do not."""
+        rows = np.searchsorted(self.places, places).clip(max=len(self.places) - 1)
+        return np.where(self.places[rows] == places, rows, NONE)
+
+    def embed(self, images: UInt8[np.ndarray, "picture h w 3"], batch: int = 32) -> Float[np.ndarray, "picture d"]:
+        """The embeddings of pictures, resized as the embedding model wants them."""
+        height, width = self.embedding.config.image_size
+        if images.shape[1:3] != (height, width):
+            resize = lambda image: np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+            images = np.stack([resize(image) for image in images])
+        return on_pictures(self.embedding, partial(_embed, tap=self.tap), images, batch=batch)[0]
+
+
+def yardstick(
+    model: ViT, data: Dataset, found: Exemplars, *, embedding: ViT | None = None, tap: str | None = None
+) -> Yardstick:
+    """Measures what `found`, the exemplars of the pictures' taps, does not say: two passes over part of the images.
+
+    Args:
+        model: which made the pictures.
+        data: the images that `found` was found in.
+        found: the exemplars of all taps that pictures were made for.
+        embedding: the model whose embeddings say what pictures look like; default `model`, which is then judge in its
+            own cause.
+        tap: whose mean over patch tokens is the embedding; default the residual stream after half of the blocks, which
+            knows textures as well as things. (On 64 random units of ViT-Ti/16 with 500 photographs the mean reciprocal
+            rank of `grades.agreement` was 0.27 there, 0.21 at `norm`, 0.12 at `pooled`; centring changed little.)
+    """
+    embedding = embedding or model
+    tap = tap or f"blocks.{(embedding.config.depth - 1) // 2}.resid_post"
+    sampled = next(iter(found.taps.values())).seen_place
+    _, (spectra,) = _on_photos(model, data, sampled, lambda _, images: (radial_spectrum(images),))
+    used = np.unique(np.concatenate([natural.place.ravel() for natural in found.taps.values()]))
+    used, seen = used[used != NONE], replace(data, config=embedding.config)
+    places, (photos,) = _on_photos(embedding, seen, used, partial(_embed, tap=tap))
+    return Yardstick(found.taps, log_power(spectra).mean(axis=0), places, photos, embedding, tap)
+
+
+def _on_photos(model: ViT, data: Dataset, places: np.ndarray, function) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    data = replace(data, images=data.images.take(places), shard=(0, 1))
+    run, pace, parts = over(model, data.batch, function), Pace(), []
+    for batch in data.batches():
+        parts.append((batch.place, *pace(run(batch.images))))
+    place, *values = (np.concatenate([np.asarray(part) for part in kind]) for kind in zip(*parts, strict=True))
+    return places[place[place >= 0]], tuple(value[place >= 0] for value in values)
+
+
+def _embed(model: ViT, images: Array, *, tap: str) -> tuple[jax.Array]:
+    values = model(images, tap)[tap]
+    if "token" in axes(tap):
+        values = values[:, token_span("patches", model.config)].mean(axis=1)
+    return (values.reshape(len(images), -1),)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vitjax.analysis import grades
 from vitjax.analysis.exemplars import Exemplars, exemplars
-from vitjax.analysis.findings import Findings, Value
+from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.grading import Entries, grade, read_entries
 from vitjax.analysis.held_out import CHANGES, QUALITY
 from vitjax.analysis.report_figures import beside_photos, strips
@@ -123,9 +123,7 @@ def run(
     measure = yardstick(model, data, found, embedding=embedding)
     rows = cards(model, entries, measure, tokens=tokens, rule=rule, batch=data.batch)
     rows = [row | seeds for row, seeds in zip(rows, _stability(entries, second, measure, data.batch), strict=True)]
-    settings = {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
+    options = {
         "pictures": str(pictures),
         "seed": record["seed"],
         "other_seed": str(other_seed or ""),
@@ -142,7 +140,7 @@ def run(
         "": beside_photos(entries.images[shown], photos, [rows[i] for i in shown]),
         "grades": strips(by_word, rule.lines),
     }
-    return Findings("report-card", rows, settings, figures, _summary(rows))
+    return Findings("report-card", rows, settings(model, data, **options), figures, _summary(rows))
 
 
 def _second(folder: Path, first: Path, record: Mapping, model: ViT) -> Entries:

@@ -105,9 +105,8 @@ def _run(args: argparse.Namespace) -> int:
     if analysis.resumable:
         part, options["folder"] = args.shard or _host(), out
     bar = partial(tqdm, unit="image", unit_scale=args.batch, desc=args.analysis, dynamic_ncols=True)
-    data = Dataset(
-        images, model.config, args.batch, args.labels, part, lambda batches, total: bar(batches, total=total)
-    )
+    progress = lambda batches, total: bar(batches, total=total)
+    data = Dataset(images, model.config, args.batch, listed=args.labels, shard=part, progress=progress)
     findings = getattr(import_module(f"vitjax.analysis.{analysis.module}"), analysis.function)(model, data, **options)
     if findings is None:
         print(f"part {part[0]} of {part[1]} is done; the results come into {out} when the last part is")

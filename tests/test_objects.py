@@ -42,6 +42,12 @@ def test_coverage_is_the_share_of_each_patch_inside_the_boxes():
     assert np.all(covered[1] == 1) and np.isnan(covered[2]).all()
 
 
+def test_boxes_that_do_not_fit_are_named():
+    found = {"1.png": Boxes(np.array([[50, 0, 60, 20]]))}
+    with pytest.raises(InputError, match=r"1\.png: the box 50 0 60 20 holds no pixel"):
+        objects.coverage(noise.dataset(3, batch=2, config=CONFIG), found, [1])
+
+
 def test_shares_outside_the_boxes_are_those_of_the_maps(data):
     found, taps = objects.given(small.model(), data, [1], None, False)
     assert taps == [TAP] and len(found) == 6
@@ -55,6 +61,7 @@ def test_shares_outside_the_boxes_are_those_of_the_maps(data):
         map, inside = maps[place, unit], covered[place]
         assert one.outside[unit, rank] == pytest.approx((map * (1 - inside)).sum() / map.sum(), rel=1e-3)
         assert one.area[unit, rank] == pytest.approx((1 - inside).mean())
+        assert one.usual[unit, rank] == pytest.approx((map * (1 - covered.mean(axis=0))).sum() / map.sum(), rel=1e-3)
         high, box = map > map.max() / 2, inside > 0.5
         assert one.iou[unit, rank] == pytest.approx((high & box).sum() / (high | box).sum())
         by_chance = high.sum() * box.sum() / 16
@@ -73,10 +80,11 @@ def test_every_block_has_its_row_and_every_unit_is_in_the_table(data, tmp_path):
 
 def test_units_of_the_background_come_first(data, tmp_path):
     findings = background.run(small.model(), data, block=1, count=4, k=2)
-    excess = [row["outside"] - row["area"] for row in findings.rows]
+    by = lambda row: row["outside"] - max(row["area"], row["usual"])
+    excess = [by(row) for row in findings.rows]
     assert excess == sorted(excess, reverse=True) and len(excess) == 4
     table = objects.run(small.model(), data, blocks=[1], k=2).tables["objects-units"].to_pylist()
-    assert excess[0] == pytest.approx(max(row["outside"] - row["area"] for row in table if row["outside"] is not None))
+    assert excess[0] == pytest.approx(max(by(row) for row in table if row["outside"] is not None))
     assert len(findings.figures[""].axes[0].images) == 4 * 2 * 2
     findings.save(tmp_path)
     with pytest.raises(InputError, match="6 images with boxes are fewer than the k=7"):

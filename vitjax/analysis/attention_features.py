@@ -13,7 +13,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.passes import over
@@ -76,9 +76,7 @@ def run(
     shares = high_frequency(np.asarray(jax.jit(radial_spectrum)(pictures.images.astype(np.float32) / 255)))
     photographs = _photographs(model, data)
     rows = [_row(unit, pictures.activation[i], shares[i]) for i, unit in enumerate(units)]
-    settings = {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
+    about = {
         "blocks": numbers,
         "count": count,
         "seed": seed,
@@ -87,7 +85,7 @@ def run(
         "photographs_high_frequency": float(np.median(photographs)),
     }
     figures = {"": _pictures(pictures, numbers, count), "detail": _detail(rows, numbers, photographs)}
-    return Findings("features", rows, settings, figures, _summary(rows, photographs))
+    return Findings("features", rows, settings(model, data, **about), figures, _summary(rows, photographs))
 
 
 def _photographs(model: ViT, data: Dataset) -> np.ndarray:

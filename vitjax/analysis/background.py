@@ -38,8 +38,8 @@ def run(
 ) -> Findings:
     """The neurons of a block that are active on what surrounds objects.
 
-    Units are ordered by how much more of their activation is outside the boxes than of the image is: boxes may be
-    small, and then anything is outside.
+    Units are ordered by how much more of their activation is outside the boxes than of the image is (boxes may be
+    small) and than it would be for the same maps on other images (some units like corners).
 
     Args:
         model: any.
@@ -63,11 +63,11 @@ def run(
     known = [row for row in unit_table({taps[0]: measured}).to_pylist() if row["outside"] is not None]
     if not known:
         raise InputError(f"no unit of {taps[0]} is active on all of its {k} best images")
-    rows = sorted(known, key=lambda row: row["area"] - row["outside"])[:count]
-    more = sum(row["outside"] > row["area"] for row in known) / len(known)
+    rows = sorted(known, key=lambda row: max(row["area"], row["usual"]) - row["outside"])[:count]
+    more = sum(row["outside"] > max(row["area"], row["usual"]) for row in known) / len(known)
     summary = (
-        f"{taps[0]}: {more:.0%} of the units are more active outside the boxes than inside; most of all"
-        f" {rows[0]['unit']}, {rows[0]['outside']:.0%} of it on {rows[0]['area']:.0%} of the image"
+        f"{taps[0]}: {more:.0%} of the units are more on the background than chance would have it; most of all"
+        f" {rows[0]['unit']}, {rows[0]['outside']:.0%} of its activation on {rows[0]['area']:.0%} of the image"
     )
     settings = described(model, data, found, boxes) | {"tap": taps[0], "k": k, "count": count}
     return Findings("background", rows, settings, {"": _gallery(model, rows, measured, some, found)}, summary)
@@ -76,9 +76,10 @@ def run(
 def framed(image: UInt8[np.ndarray, "h w 3"], inside: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """An image with lines around its boxes, which are white in `inside`."""
     within = np.pad(inside[..., 0] > 127, 1)
-    shifts = [np.roll(within, by, axis) for by in (-1, 1) for axis in (0, 1)]
-    edge = (within & ~np.logical_and.reduce(shifts))[1:-1, 1:-1]
-    return np.where(edge[..., None], np.uint8(FRAME), image)
+    inner = within
+    for _ in range(max(1, round(len(image) / 80))):
+        inner = np.logical_and.reduce([np.roll(inner, by, axis) for by in (-1, 0, 1) for axis in (0, 1)])
+    return np.where((within & ~inner)[1:-1, 1:-1, None], np.uint8(FRAME), image)
 
 
 def _gallery(

@@ -5,7 +5,6 @@ a random part of up to one degree each, which is left out here: angle 0 is the i
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
 
 from vitjax.analysis.exemplars import Exemplars, exemplars
-from vitjax.analysis.findings import Findings, Value
+from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.own import View, on_own_images, own_places
 from vitjax.analysis.patches import chosen_taps
 from vitjax.analysis.style import panels, style
@@ -77,10 +76,10 @@ def run_rotation(
         InputError: unknown taps, taps without patches, or angles that do not begin with 0.
     """
     parameters = np.asarray(angles, np.float32)
-    values, settings = _measured(model, data, taps, rotated, parameters, found)
+    values, about = _measured(model, data, taps, rotated, parameters, found)
     rows = [{"tap": tap, **retained(value)} for tap, value in values.items()]
     figures = {"": _ratios(rows, values, "Turned"), "angles": _by_angle(values, angles)}
-    return Findings("rotation", rows, {**settings, "angles": list(angles)}, figures, _summary(rows, "rotations"))
+    return Findings("rotation", rows, {**about, "angles": list(angles)}, figures, _summary(rows, "rotations"))
 
 
 def run_shift(
@@ -107,10 +106,10 @@ def run_shift(
         InputError: unknown taps, taps without patches, or steps that do not begin with 0.
     """
     parameters = np.array([(dy, dx) for dy in steps for dx in steps], np.int32)
-    values, settings = _measured(model, data, taps, shifted, parameters, found)
+    values, about = _measured(model, data, taps, shifted, parameters, found)
     rows = [{"tap": tap, **retained(value)} for tap, value in values.items()]
     figures = {"": _ratios(rows, values, "Shifted")}
-    return Findings("shift", rows, {**settings, "steps": list(steps)}, figures, _summary(rows, "shifts"))
+    return Findings("shift", rows, {**about, "steps": list(steps)}, figures, _summary(rows, "shifts"))
 
 
 def ratios(values: Float[np.ndarray, "view unit"]) -> Float[np.ndarray, " unit"]:
@@ -151,13 +150,7 @@ def _measured(
     own = {tap: own[tap] for tap in chosen}
     values = on_own_images(model, data, own, lambda values, _: values.mean(axis=1), view, parameters)
     distinct = np.unique(np.concatenate(list(own.values())))
-    settings = {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
-        "taps": chosen,
-        "best_images": int((distinct >= 0).sum()),
-    }
-    return values, settings
+    return values, settings(model, data, taps=chosen, best_images=int((distinct >= 0).sum()))
 
 
 def _summary(rows: Sequence[dict], what: str) -> str:

@@ -4,7 +4,6 @@ Ghiasi et al. 2022 (arXiv 2212.06727), figures 2, 4 and 7 to 9; in their code `i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 import jax.numpy as jnp
 import matplotlib
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vitjax.analysis.exemplars import Exemplars, exemplars
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.held_out import on_pictures
 from vitjax.analysis.patches import above_half, at_patches, check_patches, unevenness
@@ -159,16 +158,11 @@ def run(
         for i, (unit, row) in enumerate(zip(wanted, shown, strict=True))
         for rank, image in enumerate(row)
     ]
-    settings = {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
-        "units": [str(unit) for unit in wanted],
-        "k": k,
-    }
+    about = settings(model, data, units=[str(unit) for unit in wanted], k=k)
     figure = _figure(wanted, shown, images, maps, views, pictures or {})
     half = np.median([row["above_half"] for row in rows])
     summary = f"{len(wanted)} units, {len(rows)} maps: the median one has {half:.0%} of its patches above half its peak"
-    return Findings("maps", rows, settings, {"": figure}, summary)
+    return Findings("maps", rows, about, {"": figure}, summary)
 
 
 def _sets(units: str | Unit | Iterable[str | Unit]) -> list[str]:

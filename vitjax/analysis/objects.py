@@ -5,7 +5,8 @@ snow around a wolf, not on the wolf. Boxes of the objects let all units be asked
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -16,15 +17,18 @@ from jaxtyping import Array, Float, Int, UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images
 from vitjax.analysis.patches import chosen_taps
 from vitjax.analysis.style import COLORS, panels, style
 from vitjax.data.boxes import Boxes, mask
 from vitjax.data.boxes import boxes as boxes_of
 from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import split_tap
+
+MEASURES = ("outside", "area", "usual", "iou", "chance")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Overlap:
     Attributes:
         place: of the images.
         outside: the share of the activation that is outside the boxes.
-        area: the share of the image that is outside the boxes.
+        area: the share of the image that is outside the boxes: what `outside` would be for an even map.
+        usual: what `outside` would be for this map on another image: units that like corners are outside most boxes.
         iou: intersection over union of the boxes and the patches above half the peak.
         chance: the same for as many patches anywhere.
     """
@@ -42,6 +47,7 @@ class Overlap:
     place: Int[np.ndarray, "unit k"]
     outside: Float[np.ndarray, "unit k"]
     area: Float[np.ndarray, "unit k"]
+    usual: Float[np.ndarray, "unit k"]
     iou: Float[np.ndarray, "unit k"]
     chance: Float[np.ndarray, "unit k"]
 
@@ -53,8 +59,15 @@ class Inside:
     boxes: Mapping[str, Boxes]
 
     def __call__(self, name: str, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-        """The mask, at the image's own size, so that it is then resized and cropped as the image is."""
-        inside = mask(self.boxes[name], *image.shape[:2])
+        """The mask, at the image's own size, so that it is then resized and cropped as the image is.
+
+        Raises:
+            InputError: the image's boxes do not fit it.
+        """
+        try:
+            inside = mask(self.boxes[name], *image.shape[:2])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
         return np.repeat(np.uint8(255 * inside)[..., None], 3, axis=2)
 
 
@@ -69,18 +82,20 @@ def overlaps(
     best = exemplars(model, some, taps, k=k)
     places = {tap: best.taps[tap].place for tap in taps}
     covered = coverage(some, found, np.unique(np.concatenate([place.ravel() for place in places.values()])))
-    measured = on_own_images(model, some, places, agreement, known=covered)
+    measure = partial(agreement, typical=np.nanmean(covered, axis=0))
+    measured = on_own_images(model, some, places, measure, known=covered)
     return {tap: Overlap(place, *np.moveaxis(measured[tap][0], -1, 0)) for tap, place in places.items()}
 
 
 def agreement(
-    values: Float[Array, "image patch unit"], covered: Float[Array, "image patch"]
-) -> Float[Array, "image unit 4"]:
-    """What `Overlap` says of each unit on each image: outside, area, iou, chance.
+    values: Float[Array, "image patch unit"], covered: Float[Array, "image patch"], typical: Float[Array, " patch"]
+) -> Float[Array, "image unit 5"]:
+    """What `Overlap` says of each unit on each image: outside, area, usual, iou, chance.
 
     Args:
         values: of the units; what is below 0 counts as 0.
         covered: how much of each patch is inside the boxes.
+        typical: the same, averaged over images.
     """
     map, inside = jax.nn.relu(values), covered[..., None] > 0.5
     active = jnp.where(map.any(axis=1), 1, jnp.nan)
@@ -90,6 +105,7 @@ def agreement(
     numbers = (
         (map * (1 - covered[..., None])).sum(axis=1) / map.sum(axis=1),
         active * (1 - covered.mean(axis=1)[:, None]),
+        (map * (1 - typical[:, None])).sum(axis=1) / map.sum(axis=1),
         active * both / (count + objects - both),
         active * by_chance / (count + objects - by_chance),
     )
@@ -143,15 +159,15 @@ def run(
     measured = overlaps(model, data, found, taps, k)
     rows = [
         {"block": split_tap(tap)[0], "units": len(one.place)}
-        | {name: float(np.nanmean(getattr(one, name))) for name in ("outside", "area", "iou", "chance")}
+        | {name: float(np.nanmean(getattr(one, name))) for name in MEASURES}
         for tap, one in measured.items()
     ]
     first, last = rows[0], rows[-1]
     summary = "overlap of maps with boxes, IoU over that by chance: " + " to ".join(
         f"{row['iou'] / row['chance']:.2f} (block {row['block']})" for row in (first, last)
     )
-    settings = described(model, data, found, boxes) | {"blocks": [row["block"] for row in rows], "k": k}
-    return Findings("objects", rows, settings, {"": _by_block(rows)}, summary, {"objects-units": unit_table(measured)})
+    about = described(model, data, found, boxes) | {"blocks": [row["block"] for row in rows], "k": k}
+    return Findings("objects", rows, about, {"": _by_block(rows)}, summary, {"objects-units": unit_table(measured)})
 
 
 def given(
@@ -165,19 +181,14 @@ def given(
 
 def described(model: ViT, data: Dataset, found: Mapping[str, Boxes], boxes: Path | None) -> dict[str, object]:
     """What a record says about model, data and boxes."""
-    return {
-        "model": asdict(model.card) if model.card else {},
-        **data.describe(),
-        "boxes": str(boxes or "among the images"),
-        "images_with_boxes": len(found),
-    }
+    return settings(model, data, boxes=str(boxes or "among the images"), images_with_boxes=len(found))
 
 
 def unit_table(measured: Mapping[str, Overlap]) -> pa.Table:
     """A row for each unit, means over its images; null where it is active on none of them, or has too few."""
     rows = []
     for tap, one in measured.items():
-        columns = {name: getattr(one, name).mean(axis=1) for name in ("outside", "area", "iou", "chance")}
+        columns = {name: getattr(one, name).mean(axis=1) for name in MEASURES}
         rows += [
             {"unit": f"{tap}:{i}"} | {name: None if np.isnan(v[i]) else float(v[i]) for name, v in columns.items()}
             for i in range(len(one.place))
@@ -187,15 +198,17 @@ def unit_table(measured: Mapping[str, Overlap]) -> pa.Table:
 
 def _by_block(rows: Sequence[Mapping]) -> Figure:
     x = [row["block"] for row in rows]
-    lines = (
-        ("iou", "chance", "IoU of map and boxes", "Maps on the objects"),
-        ("outside", "area", "share outside the boxes", "Maps around the objects"),
-    )
+    best = {"marker": "o", "label": "best images of the units"}
+    chance = lambda label, line=":": {"color": COLORS[-1], "linestyle": line, "linewidth": 1.2, "label": label}
+    left = {"iou": best, "chance": chance("as many patches anywhere")}
+    right = {"outside": best, "area": chance("an even map"), "usual": chance("the maps on other images", "--")}
     with style():
         figure, axes = panels(1, 2)
-        for panel, (key, by_chance, label, title) in zip(axes, lines, strict=True):
-            panel.plot(x, [row[key] for row in rows], marker="o", label="best images of the units")
-            panel.plot(x, [row[by_chance] for row in rows], ":", color=COLORS[-1], label="by chance")
-            panel.set(xlabel="block", ylabel=label, title=title, ylim=(0, None))
-        axes[0].legend(loc="lower left")
+        for panel, lines in zip(axes, (left, right), strict=True):
+            for key, look in lines.items():
+                panel.plot(x, [row[key] for row in rows], **look)
+            panel.set(xlabel="block", ylim=(0, None))
+            panel.legend(loc="lower left")
+        axes[0].set(ylabel="intersection over union", title="Maps on the objects")
+        axes[1].set(ylabel="share outside the boxes", title="Maps around the objects")
     return figure

@@ -5,7 +5,6 @@ are on all patches alike, as if it pooled them. This measures both, on each unit
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +12,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from vitjax.analysis.exemplars import Exemplars, exemplars
-from vitjax.analysis.findings import Findings
+from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images, own_places
 from vitjax.analysis.passes import Pace, over
 from vitjax.analysis.patches import above_half, at_patches, chosen_taps, unevenness
@@ -85,8 +84,7 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
         row |= {"unevenness": float(middle), "unevenness_low": float(low), "unevenness_high": float(high)}
         row |= {"above_half": float(np.median(half[active]))}
         rows.append(row | {f"likeness_{site}": float(alike[f"blocks.{block}.{site}"].mean()) for site in LIKENESS})
-    settings = {"model": asdict(model.card) if model.card else {}, **data.describe(), "blocks": places}
-    return Findings("spread", rows, settings, {"": _figure(rows)}, _summary(rows))
+    return Findings("spread", rows, settings(model, data, blocks=places), {"": _figure(rows)}, _summary(rows))
 
 
 def _summary(rows: Sequence[Mapping]) -> str:

@@ -80,8 +80,8 @@ ANALYSES: dict[str, Analysis] = {
     "spread": Analysis(
         "spread",
         "how much of where things are is left in each block",
-        "How evenly units light up their best images, and how alike the patches of an image are, block after block: in"
-        " the last one activity spreads over all patches (Ghiasi et al. 2022, section 4).",
+        "How evenly units light up their best images, and how alike the patches of an image are, block after block."
+        " Ghiasi et al. 2022 show maps of the last block that spread over all patches (section 4).",
         (_BLOCKS,),
     ),
     "objects": Analysis(

@@ -28,8 +28,8 @@ from vitjax.analysis.attention_features import high_frequency
 from vitjax.analysis.findings import Findings
 from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.gallery import gallery
-from vitjax.analysis.held_out import on_pictures
 from vitjax.analysis.painted import painted
+from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.style import panels, style
 from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.units import Unit

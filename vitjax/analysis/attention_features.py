@@ -16,7 +16,7 @@ from matplotlib.ticker import NullFormatter
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.gallery import gallery
-from vitjax.analysis.passes import over
+from vitjax.analysis.passes import gather
 from vitjax.analysis.style import COLORS, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.models.vit import ViT
@@ -90,9 +90,7 @@ def run(
 
 def _photographs(model: ViT, data: Dataset) -> np.ndarray:
     some = replace(data, images=data.images.some(PHOTOS))
-    spectrum = over(model, data.batch, lambda model, images: radial_spectrum(images))
-    parts = [np.asarray(spectrum(batch.images))[batch.place >= 0] for batch in some.batches()]
-    return high_frequency(np.concatenate(parts))
+    return high_frequency(gather(model, some.batches(), lambda model, images: radial_spectrum(images))[1])
 
 
 def _row(unit: Unit, activation: float, share: float) -> dict:

@@ -18,7 +18,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import axes
-from vitjax.optimize.objectives import token_span
+from vitjax.optimize.objectives import at_tokens, token_span
 from vitjax.optimize.units import check_tap, feature_shape
 
 SAMPLE = 1024  # images whose scores are all kept: for quantiles and percentiles
@@ -209,7 +209,12 @@ def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: 
         tallies = {
             tap: jax.tree.map(
                 lambda x: x[None],
-                add(jax.tree.map(lambda x: x[0], tallies[tap]), _flat(values[tap], tap, tokens, model), place, slot),
+                add(
+                    jax.tree.map(lambda x: x[0], tallies[tap]),
+                    at_tokens(values[tap], tap, tokens, model.config),
+                    place,
+                    slot,
+                ),
             )
             for tap in taps
         }
@@ -219,10 +224,3 @@ def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: 
     return jax.shard_map(
         on_device, mesh=mesh, in_specs=(whole, split, split, split, split), out_specs=split, check_vma=False
     )(model, tallies, images, place, slot)
-
-
-def _flat(values: jax.Array, tap: str, tokens: str, model: ViT) -> jax.Array:
-    """A tap's value as [image, token, unit], the tokens that count; a tap without tokens has one."""
-    if "token" not in axes(tap):
-        return values.reshape(len(values), 1, -1)
-    return values.reshape(*values.shape[:2], -1)[:, token_span(tokens, model.config)]

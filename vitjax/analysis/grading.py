@@ -12,8 +12,9 @@ from vitjax.analysis import grades
 from vitjax.analysis.findings import Value
 from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.grades import NONE
-from vitjax.analysis.held_out import on_pictures, respond
+from vitjax.analysis.held_out import respond
 from vitjax.analysis.natural import Natural
+from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.yardstick import Yardstick
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT

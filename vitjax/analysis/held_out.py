@@ -18,10 +18,9 @@ from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
-from vitjax.analysis.passes import over
+from vitjax.analysis.passes import on_pictures
 from vitjax.models.vit import ViT
-from vitjax.models.vocabulary import axes
-from vitjax.optimize.objectives import token_span
+from vitjax.optimize.objectives import at_tokens
 
 Pictures = Float[Array, "image h w 3"]
 
@@ -114,28 +113,9 @@ def respond(
     return Responses(*on_pictures(model, read, images, jpeg(images), units.astype(np.int32), batch=batch))
 
 
-def on_pictures(model: ViT, function: Callable, images: UInt8[np.ndarray, "picture h w 3"], *arrays, batch: int = 32):
-    """Runs `function(model, images, *arrays)`, as `over` takes it, on pictures that lie in memory, batch by batch.
-
-    Returns:
-        What the function gives, a tuple of arrays with the pictures first, in their order.
-    """
-    size = min(batch, len(images))
-    run, parts = over(model, size, function), []
-    for start in range(0, len(images), size):
-        rows = np.minimum(np.arange(start, start + size), len(images) - 1)
-        parts.append(run(images[rows], *(array[rows] for array in arrays)))
-    return tuple(
-        np.concatenate([np.asarray(part) for part in kind])[: len(images)] for kind in zip(*parts, strict=True)
-    )
-
-
 def _respond(model: ViT, images: Array, compressed: Array, units: Array, *, tap: str, tokens: str):
     def scores(form):
-        values = model(form, tap)[tap].astype(jnp.float32)
-        if "token" in axes(tap):
-            values = values[:, token_span(tokens, model.config)].mean(axis=1)
-        return values.reshape(len(images), -1)
+        return at_tokens(model(form, tap)[tap], tap, tokens, model.config).mean(axis=1)
 
     forms = jnp.stack([images, *(change(images) for change in CHANGES.values()), compressed / 255.0])
     values = lax.map(scores, forms)  # one form after the other: the memory of one

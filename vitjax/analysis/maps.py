@@ -15,7 +15,7 @@ from PIL import Image
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
-from vitjax.analysis.held_out import on_pictures
+from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.patches import above_half, at_patches, check_patches, unevenness
 from vitjax.analysis.style import MAP
 from vitjax.data.dataset import Dataset

@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int, PyTree, UInt8
 
+from vitjax.data.pipeline import Batches
 from vitjax.models.vit import ViT
 
 IMAGE = "image"  # the mesh's axis
@@ -57,3 +59,34 @@ def over(model: ViT, size: int, function: Callable) -> Callable:
         return run(model, *jax.device_put((images, arrays), NamedSharding(mesh, split)))
 
     return call
+
+
+def gather(model: ViT, batches: Batches, function: Callable) -> tuple[Int[np.ndarray, " image"], PyTree[np.ndarray]]:
+    """Runs `function(model, images)`, as `over` takes it, on every readable image.
+
+    Returns:
+        The images' places in the data set, and what the function gives for them, in that order.
+    """
+    run, pace, places, parts = over(model, batches.size, function), Pace(), [], []
+    for batch in batches:
+        places.append(batch.place)
+        parts.append(pace(run(batch.images)))
+    place = np.concatenate(places)
+    there = place >= 0
+    return place[there], jax.tree.map(lambda *some: np.concatenate([np.asarray(x) for x in some])[there], *parts)
+
+
+def on_pictures(model: ViT, function: Callable, images: UInt8[np.ndarray, "picture h w 3"], *arrays, batch: int = 32):
+    """Runs `function(model, images, *arrays)`, as `over` takes it, on pictures that lie in memory, batch by batch.
+
+    Returns:
+        What the function gives, a tuple of arrays with the pictures first, in their order.
+    """
+    size = min(batch, len(images))
+    run, parts = over(model, size, function), []
+    for start in range(0, len(images), size):
+        rows = np.minimum(np.arange(start, start + size), len(images) - 1)
+        parts.append(run(images[rows], *(array[rows] for array in arrays)))
+    return tuple(
+        np.concatenate([np.asarray(part) for part in kind])[: len(images)] for kind in zip(*parts, strict=True)
+    )

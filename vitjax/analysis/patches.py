@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.vocabulary import axes
+from vitjax.optimize.objectives import at_tokens
 from vitjax.optimize.units import matching
 
 
@@ -23,7 +24,7 @@ def at_patches(values: Array, tap: str, config: ViTConfig) -> Float[Array, "imag
         InputError: a tap without tokens, such as `blocks.3.attn.probs`, `pooled` or `logits`.
     """
     check_patches(tap)
-    return values.reshape(*values.shape[:2], -1)[:, config.prefix :].astype(jnp.float32)
+    return at_tokens(values, tap, "patches", config)
 
 
 def check_patches(tap: str) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images, own_places
-from vitjax.analysis.passes import Pace, over
+from vitjax.analysis.passes import gather
 from vitjax.analysis.patches import above_half, at_patches, chosen_taps, unevenness
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
@@ -42,12 +42,7 @@ def likenesses(model: ViT, data: Dataset, taps: Iterable[str]) -> dict[str, Floa
         values = model(images, taps)
         return {tap: likeness(at_patches(values[tap], tap, model.config)) for tap in taps}
 
-    run, pace, parts, kept = over(model, data.batch, read), Pace(), [], []
-    for batch in data.batches():
-        kept.append(batch.place >= 0)
-        parts.append(pace(run(batch.images)))
-    kept = np.concatenate(kept)
-    return {tap: np.concatenate([np.asarray(part[tap]) for part in parts])[kept] for tap in taps}
+    return gather(model, data.batches(), read)[1]
 
 
 def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found: Exemplars | None = None) -> Findings:

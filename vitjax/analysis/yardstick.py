@@ -12,13 +12,11 @@ from PIL import Image
 from vitjax.analysis.exemplars import Exemplars
 from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.grades import NONE, log_power
-from vitjax.analysis.held_out import on_pictures
 from vitjax.analysis.natural import Natural
-from vitjax.analysis.passes import Pace, over
+from vitjax.analysis.passes import gather, on_pictures
 from vitjax.data.dataset import Dataset
 from vitjax.models.vit import ViT
-from vitjax.models.vocabulary import axes
-from vitjax.optimize.objectives import token_span
+from vitjax.optimize.objectives import at_tokens
 from vitjax.optimize.units import Unit
 
 
@@ -87,15 +85,9 @@ def yardstick(
 
 def _on_photos(model: ViT, data: Dataset, places: np.ndarray, function) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     data = replace(data, images=data.images.take(places), shard=(0, 1))
-    run, pace, parts = over(model, data.batch, function), Pace(), []
-    for batch in data.batches():
-        parts.append((batch.place, *pace(run(batch.images))))
-    place, *values = (np.concatenate([np.asarray(part) for part in kind]) for kind in zip(*parts, strict=True))
-    return places[place[place >= 0]], tuple(value[place >= 0] for value in values)
+    seen, values = gather(model, data.batches(), function)
+    return places[seen], values
 
 
 def _embed(model: ViT, images: Array, *, tap: str) -> tuple[jax.Array]:
-    values = model(images, tap)[tap]
-    if "token" in axes(tap):
-        values = values[:, token_span("patches", model.config)].mean(axis=1)
-    return (values.reshape(len(images), -1),)
+    return (at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1),)

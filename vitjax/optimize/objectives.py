@@ -41,12 +41,19 @@ def activation(values: Array, tap: str, target: Array, tokens: str, config: ViTC
         tokens: "patches", "class", "all" or "patch N", as in `Recipe.tokens`.
         config: the model's, which says how many tokens stand before the patches.
     """
-    has_tokens = "token" in axes(tap)
-    values = values.reshape(*values.shape[: 1 + has_tokens], -1).astype(jnp.float32)
-    if has_tokens:
-        values = values[:, token_span(tokens, config)]
+    values = at_tokens(values, tap, tokens, config)
     along = values[..., target] if jnp.issubdtype(target.dtype, jnp.integer) else values @ target
-    return along.mean(axis=1) if has_tokens else along
+    return along.mean(axis=1)
+
+
+def at_tokens(values: Array, tap: str, tokens: str, config: ViTConfig) -> Float[Array, "image token unit"]:
+    """A tap's value at the tokens that count, its other axes as one of units; a tap without tokens has one.
+
+    Arguments as of `activation`.
+    """
+    if "token" not in axes(tap):
+        return values.reshape(len(values), 1, -1).astype(jnp.float32)
+    return values.reshape(*values.shape[:2], -1)[:, token_span(tokens, config)].astype(jnp.float32)
 
 
 def token_span(tokens: str, config: ViTConfig) -> slice:

@@ -25,7 +25,6 @@ import vitjax
 from vitjax.bench import machine
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import targets
 from vitjax.optimize.recipes import GHIASI
 from vitjax.optimize.units import expand
 
@@ -84,11 +83,7 @@ def compiled(model: ViT, block: int, batch: int, steps: int) -> Callable[[int], 
     """The loop of vitjax on `batch` pictures at once: a function that runs `steps` steps."""
     tap = f"blocks.{block}.mlp.hidden"
     units = expand(f"{tap}:{UNIT}-{UNIT + batch - 1}", model.taps())
-    aims = loop.Targets(
-        jnp.asarray(targets(units, model.taps()[tap])),
-        np.array([unit.hash for unit in units], np.uint32),
-        jnp.uint32(0),
-    )
+    aims = loop.aims(units, model.taps()[tap], seed=0)
     program = loop.Program(GHIASI, tap, chunk=steps)
     state = {"slots": loop.start(model, aims, recipe=program.recipe)}
 

@@ -2,13 +2,11 @@
 
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT, random
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import targets
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import expand
 
@@ -26,8 +24,7 @@ def model() -> ViT:
 def aims(units: str, seed: int = 0) -> loop.Targets:
     """The loop's targets for units of one tap of `model()`."""
     goals = expand(units, model().taps())
-    places = targets(goals, model().taps()[goals[0].tap])
-    return loop.Targets(jnp.asarray(places), np.array([g.hash for g in goals], np.uint32), jnp.uint32(seed))
+    return loop.aims(goals, model().taps()[goals[0].tap], seed)
 
 
 def optimised(units: str, recipe: Recipe, seed: int = 0, chunk: int = 100) -> tuple[loop.Slots, np.ndarray]:

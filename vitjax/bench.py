@@ -10,14 +10,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vitjax import __version__
 from vitjax.errors import InputError
 from vitjax.models.flops import step_flops
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import make_folder
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import expand
@@ -102,11 +100,7 @@ def measure(model: ViT, tap: str, recipe: Recipe, batch: int, steps: int, rate: 
     """Times `steps` steps of `batch` slots at one tap, after compiling and one call to warm up."""
     units = expand(f"{tap}:*", model.taps())[:batch]
     units += [units[-1]] * (batch - len(units))
-    aims = loop.Targets(
-        jnp.asarray(targets(units, model.taps()[tap])),
-        np.array([unit.hash for unit in units], np.uint32),
-        jnp.uint32(0),
-    )
+    aims = loop.aims(units, model.taps()[tap], seed=0)
     program = loop.Program(recipe, tap, chunk=steps, remat=remat)
     slots = loop.start(model, aims, recipe=program.recipe)
     clock = time.perf_counter()

@@ -4,24 +4,26 @@ Slots never touch each other: random numbers, augmentations, loss and optimizer 
 them as one batch. Targets and seeds are arrays, so one compile serves every unit of a tap.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt32
 
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.objectives import activation, total_variation
+from vitjax.optimize.objectives import targets as places
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Direction, Unit
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ class Targets(NamedTuple):
     seed: UInt32[Array, ""]
 
 
+def aims(goals: Sequence[Unit | Direction], shape: tuple[int, ...], seed: int) -> Targets:
+    """The targets of slots for goals of one tap, whose shape per image is `shape`."""
+    return Targets(
+        jnp.asarray(places(goals, shape)),
+        jnp.asarray(np.array([goal.hash for goal in goals], np.uint32)),
+        jnp.uint32(seed),
+    )
+
+
 class History(NamedTuple):
     """Per step and slot, before its update: loss, mean activation of the views, their total variation."""
 
@@ -94,41 +105,18 @@ def _parametrization(model: ViT, recipe: Recipe) -> Parametrization:
     return parametrization(model.config.image_size, recipe)
 
 
-# How the loop's arguments lie on a mesh of devices with one axis "slot": every device has the whole model and its own
-# slots. The loop runs under `shard_map`, which leaves nothing to exchange; the compiler alone would gather all slots
-# for a Fourier transform.
-_SLOTS = Slots(PartitionSpec("slot"), PartitionSpec("slot"), PartitionSpec())
-_TARGETS = Targets(PartitionSpec("slot"), PartitionSpec("slot"), PartitionSpec())
-
-
-def _on(mesh: Mesh | None, function: Callable, takes: tuple, gives: PartitionSpec | tuple) -> Callable:
-    if mesh is None:
-        return function
-    return jax.shard_map(function, mesh=mesh, in_specs=takes, out_specs=gives, check_vma=False)
-
-
-@partial(jax.jit, static_argnames=("recipe", "mesh"))
-def start(model: ViT, targets: Targets, *, recipe: Recipe, mesh: Mesh | None = None) -> Slots:
-    """The slots before their first step; on a mesh, each device makes its own."""
-    return _on(mesh, partial(_start, recipe=recipe), (PartitionSpec(), _TARGETS), _SLOTS)(model, targets)
-
-
-def _start(model: ViT, targets: Targets, recipe: Recipe) -> Slots:
-    params = jax.vmap(_parametrization(model, recipe).init)(slot_keys(targets)[0])
+@partial(jax.jit, static_argnames="recipe")
+def start(model: ViT, targets: Targets, images: Float[Array, "slot h w 3"] | None = None, *, recipe: Recipe) -> Slots:
+    """The slots before their first step: drawn at random, or written down from `images` in [0, 1]."""
+    shown = _parametrization(model, recipe)
+    params = jax.vmap(shown.init)(slot_keys(targets)[0]) if images is None else jax.vmap(shown.params)(images)
     optimizer = jax.vmap(transform(recipe).init)(params)
     return Slots(params, optimizer, jnp.zeros((), jnp.int32))
 
 
-@partial(jax.jit, static_argnames=("program", "mesh"), donate_argnames="slots")
-def advance(
-    model: ViT, slots: Slots, targets: Targets, *, program: Program, mesh: Mesh | None = None
-) -> tuple[Slots, History]:
+@partial(jax.jit, static_argnames="program", donate_argnames="slots")
+def advance(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Slots, History]:
     """Takes the next `program.chunk` steps; steps beyond the recipe's last leave the slots as they are."""
-    takes, gives = (PartitionSpec(), _SLOTS, _TARGETS), (_SLOTS, PartitionSpec(None, "slot"))
-    return _on(mesh, partial(_advance, program=program), takes, gives)(model, slots, targets)
-
-
-def _advance(model: ViT, slots: Slots, targets: Targets, program: Program) -> tuple[Slots, History]:
     step = partial(_step, model, targets, slot_keys(targets)[1], program)
     if program.chunk * program.calls == program.recipe.steps:
         return lax.scan(lambda slots, _: step(slots), slots, length=program.chunk)
@@ -164,19 +152,12 @@ def _step(model: ViT, targets: Targets, keys: jax.Array, program: Program, slots
     return Slots(params, optimizer, slots.step + 1), history
 
 
-@partial(jax.jit, static_argnames=("program", "mesh"))
-def finish(
-    model: ViT, slots: Slots, targets: Targets, *, program: Program, mesh: Mesh | None = None
-) -> tuple[Array, Array]:
+@partial(jax.jit, static_argnames="program")
+def finish(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
     """The finished pictures, uint8 [slot, h, w, 3], and each one's activation as the model sees the bytes.
 
     The activation is the unit's own, after the activation function, on the picture without augmentation.
     """
-    takes = (PartitionSpec(), _SLOTS, _TARGETS)
-    return _on(mesh, partial(_finish, program=program), takes, PartitionSpec("slot"))(model, slots, targets)
-
-
-def _finish(model: ViT, slots: Slots, targets: Targets, program: Program) -> tuple[Array, Array]:
     images = jax.vmap(_parametrization(model, program.recipe).image)(slots.params)
     rounded = jnp.round(255 * images).astype(jnp.uint8)
     values = model(rounded / 255.0, program.tap)[program.tap]

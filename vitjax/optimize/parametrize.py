@@ -14,9 +14,17 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Parametrization:
-    """Three functions: draw the first parameters, make the image [h, w, 3], bring updated parameters back in bounds."""
+    """Four functions between parameters and images [h, w, 3].
+
+    Attributes:
+        init: draws the first parameters from a key.
+        params: the parameters of a given image.
+        image: the image of parameters.
+        project: brings updated parameters back in bounds.
+    """
 
     init: Callable[[jax.Array], jax.Array]
+    params: Callable[[jax.Array], jax.Array]
     image: Callable[[jax.Array], jax.Array]
     project: Callable[[jax.Array], jax.Array]
 
@@ -25,6 +33,7 @@ def pixels(size: Size, recipe: Recipe) -> Parametrization:
     """RGB values in [0, 1], uniform at first, clamped after every update (Ghiasi et al. A.5)."""
     return Parametrization(
         init=lambda key: jax.random.uniform(key, (*size, 3)),
+        params=lambda image: image,
         image=lambda params: params,
         project=lambda params: jnp.clip(params, 0, 1),
     )
@@ -33,6 +42,7 @@ def pixels(size: Size, recipe: Recipe) -> Parametrization:
 # Square root of the covariance of RGB values in ImageNet photographs, in Lucid's normalisation: columns are the
 # decorrelated colours, brightness first (Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization).
 _COLOR_SQRT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
+EDGE = 0.02  # black and white of an image that is written down: the sigmoid reaches them nowhere
 COLORS = _COLOR_SQRT / np.linalg.norm(_COLOR_SQRT, axis=0).max()
 
 
@@ -50,8 +60,14 @@ def fourier(size: Size, recipe: Recipe) -> Parametrization:
         planes = jnp.fft.irfft2(jax.lax.complex(params[0], params[1]) * scale, size, axes=(0, 1))
         return jax.nn.sigmoid(planes @ COLORS.T)
 
+    def params(image):
+        inside = jnp.clip(image, EDGE, 1 - EDGE)
+        planes = (jnp.log(inside) - jnp.log1p(-inside)) @ np.linalg.inv(COLORS.T)
+        coefficients = jnp.fft.rfft2(planes, axes=(0, 1)) / scale
+        return jnp.stack([coefficients.real, coefficients.imag])
+
     shape = (2, *frequency.shape, 3)
-    return Parametrization(lambda key: jax.random.normal(key, shape) * 0.01, image, lambda params: params)
+    return Parametrization(lambda key: jax.random.normal(key, shape) * 0.01, params, image, lambda params: params)
 
 
 PARAMETRIZATIONS: dict[str, Callable[[Size, Recipe], Parametrization]] = {"pixels": pixels, "fourier": fourier}

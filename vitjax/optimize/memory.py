@@ -1,0 +1,45 @@
+"""A model and a recipe in, how many slots a device has room for out: what the compiler says of two sizes, extended."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vitjax.models.vit import ViT
+from vitjax.optimize import loop
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Unit, feature_shape
+
+PROBES = (2, 4)  # slots that are compiled to see how memory grows
+SHARE = 0.85  # of the free memory that is used
+MOST = 128  # slots: more make no device faster, and a batch is what a kill may cost
+
+
+def fitting_slots(model: ViT, tap: str, recipe: Recipe, *, remat: bool = False) -> int | None:
+    """Slots of a tap that fit on the first local device; None where it does not tell its memory, as CPUs do not."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" not in stats:
+        return None
+    return slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
+
+
+def need(model: ViT, tap: str, recipe: Recipe, *, remat: bool = False) -> tuple[float, float]:
+    """The bytes that the loop takes beside the model: (for itself, for each slot)."""
+    few, more = (_bytes(model, tap, recipe, slots, remat) for slots in PROBES)
+    each = (more - few) / (PROBES[1] - PROBES[0])
+    return few - PROBES[0] * each, each
+
+
+def slots_within(free: float, fixed: float, each: float) -> int:
+    """How many slots fit into `free` bytes, rounded down to a multiple of 8 where there are as many."""
+    fit = int(max(1, min(MOST, (SHARE * free - fixed) // max(each, 1))))
+    return fit // 8 * 8 or fit
+
+
+def _bytes(model: ViT, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
+    index = tuple(0 for _ in feature_shape(tap, model.taps()[tap]))
+    program = loop.Program(recipe, tap, chunk=1, remat=remat)
+    aims = loop.aims([Unit(tap, index)] * slots, model.taps()[tap], 0)
+    state = jax.eval_shape(lambda: loop.start(model, aims, recipe=recipe))
+    analysis = loop.advance.lower(model, state, aims, program=program).compile().memory_analysis()
+    held = sum(np.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(state))
+    return int(analysis.temp_size_in_bytes + held)

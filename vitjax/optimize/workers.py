@@ -1,0 +1,229 @@
+"""Batches of slots in, finished pictures out: each local device is a worker that takes one batch after another.
+
+A batch runs on one device, by a program that knows of no other: its pictures are the same to the byte however many
+devices and hosts there are. A worker keeps to its tap while that has batches, then turns to one that no other worker
+is at, so that each tap is compiled about once.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import UInt8
+
+from vitjax.errors import InputError
+from vitjax.models.vit import ViT
+from vitjax.optimize import loop
+from vitjax.optimize.pictures import Pictures, join
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Direction, Unit
+
+Goal = Unit | Direction
+Starts = Callable[[Sequence[Goal]], UInt8[np.ndarray, "slot h w 3"]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Goals of one tap that are optimised together, in `slots` slots; those left over repeat the last goal."""
+
+    number: int
+    goals: tuple[Goal, ...]
+    slots: int
+
+    @property
+    def tap(self) -> str:
+        """The tap of all goals."""
+        return self.goals[0].tap
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A finished batch.
+
+    Attributes:
+        batch: as it was given.
+        pictures: of its goals; `pictures.batch` tells the slots used, fewer where memory ran out.
+        device: that made them.
+        seconds: in all; `looping` of them in the compiled steps, the rest is compiling, starting and finishing.
+        looping: see `seconds`.
+    """
+
+    batch: Batch
+    pictures: Pictures
+    device: str
+    seconds: float
+    looping: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all batches have in common: see `paint` for its fields."""
+
+    model: ViT
+    recipe: Recipe
+    seed: int = 0
+    chunk: int = 25
+    remat: bool = False
+    starts: Starts | None = None
+
+
+def batches_of(goals: Sequence[Goal], slots: int) -> list[Batch]:
+    """Groups goals by tap, in the order in which taps first occur, and cuts each group into batches of `slots`."""
+    groups: dict[tuple[str, type], list[Goal]] = {}
+    for goal in goals:
+        groups.setdefault((goal.tap, type(goal)), []).append(goal)
+    cut = [tuple(group[i : i + slots]) for group in groups.values() for i in range(0, len(group), slots)]
+    return [Batch(number, part, slots) for number, part in enumerate(cut)]
+
+
+def run(
+    task: Task,
+    batches: Sequence[Batch],
+    *,
+    stepped: Callable[[int], None] = lambda _: None,
+    enough: Event | None = None,
+) -> Iterator[Painted]:
+    """Runs batches on all local devices and yields each as it is finished, in no particular order.
+
+    Args:
+        task: what they have in common.
+        batches: those that come first are begun first.
+        stepped: told of a batch's steps, after every chunk of them.
+        enough: once set, no further batch is begun; those under way are finished and yielded.
+
+    Raises:
+        InputError: not even one slot fits into memory.
+    """
+    plan, told, abandon = _Plan(batches, enough or Event()), SimpleQueue(), Event()
+    precision = jax.config.jax_default_matmul_precision  # a caller's `with` holds for its own thread alone
+
+    def work(device: jax.Device) -> None:
+        try:
+            with jax.default_matmul_precision(precision):
+                worker, batch = None, plan.take(device, None)
+                while batch is not None and not abandon.is_set():
+                    worker = worker or _Worker(task, device, told.put, abandon)
+                    told.put(worker.paint(batch))
+                    batch = plan.take(device, batch.tap)
+            told.put(None)
+        except BaseException as error:
+            told.put(error)
+
+    devices = jax.local_devices()[: len(batches)]
+    threads = [Thread(target=work, args=(device,), daemon=True) for device in devices]
+    for thread in threads:
+        thread.start()
+    working = len(threads)
+    try:
+        while working:
+            news = told.get()
+            if isinstance(news, Painted):
+                yield news
+            elif isinstance(news, int):
+                stepped(news)
+            elif news is None:
+                working -= 1
+            elif not isinstance(news, _Abandoned):
+                raise news
+    finally:
+        abandon.set()
+        for thread in threads:
+            thread.join()
+
+
+class _Abandoned(Exception):
+    """Ends a worker between two chunks when nobody waits for its pictures."""
+
+
+class _Plan:
+    """Hands batches out to workers."""
+
+    def __init__(self, batches: Sequence[Batch], enough: Event):
+        self.waiting, self.enough, self.lock = list(batches), enough, Lock()
+        self.at: dict[jax.Device, str] = {}
+
+    def take(self, device: jax.Device, tap: str | None) -> Batch | None:
+        """The next batch for a worker that was last at `tap`."""
+        with self.lock:
+            if self.enough.is_set() or not self.waiting:
+                return None
+            others = {at for worker, at in self.at.items() if worker is not device}
+            same = (batch for batch in self.waiting if batch.tap == tap)
+            free = (batch for batch in self.waiting if batch.tap not in others)
+            batch = next(same, None) or next(free, None) or self.waiting[0]
+            self.waiting.remove(batch)
+            self.at[device] = batch.tap
+            return batch
+
+
+class _Worker:
+    """Paints batches on one device."""
+
+    def __init__(self, task: Task, device: jax.Device, tell: Callable[[int], None], abandon: Event):
+        self.task, self.device, self.tell, self.abandon = task, device, tell, abandon
+        self.model, self.taps = jax.device_put(task.model, device), task.model.taps()
+        self.most: dict[str, int] = {}  # slots that memory has room for, where it ran out
+
+    def paint(self, batch: Batch) -> Painted:
+        """Paints a batch, in several parts where memory runs out."""
+        clock, looping, parts, goals = time.perf_counter(), 0.0, [], list(batch.goals)
+        while goals:
+            slots = min(batch.slots, self.most.get(batch.tap, batch.slots))
+            try:
+                pictures, seconds = self._optimise(goals[:slots], slots)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                if slots == 1:
+                    raise InputError(
+                        f"no memory on {self.device} for even one picture of {batch.tap}: use fewer views"
+                        " (--set views=N), --remat or --dtype bfloat16"
+                    ) from None
+                self.most[batch.tap] = slots // 2
+                continue
+            parts.append(pictures)
+            looping += seconds
+            goals = goals[slots:]
+        whole = replace(join(parts, batch.goals), batch=min(part.batch for part in parts))
+        name = f"{self.device.device_kind} {self.device.id}"
+        return Painted(batch, whole, name, time.perf_counter() - clock, looping)
+
+    def _optimise(self, goals: Sequence[Goal], slots: int) -> tuple[Pictures, float]:
+        """The pictures of at most `slots` goals, and the seconds spent in compiled steps."""
+        task, count = self.task, len(goals)
+        padded = [*goals, *[goals[-1]] * (slots - count)]
+        program = loop.program(task.recipe, goals[0].tap, task.chunk, task.remat)
+        aims = jax.device_put(loop.aims(padded, self.taps[program.tap], task.seed), self.device)
+        images = None
+        if task.starts:
+            images = jax.device_put(jnp.asarray(task.starts(padded), jnp.float32) / 255, self.device)
+        state = loop.start(self.model, aims, images, recipe=program.recipe)
+        history, looping = [], 0.0
+        for call in range(program.calls):
+            if self.abandon.is_set():
+                raise _Abandoned
+            state, happened = loop.advance(self.model, state, aims, program=program)  # compiles, then only begins
+            clock = time.perf_counter()
+            history.append(jax.block_until_ready(happened))
+            looping += time.perf_counter() - clock
+            done = min((call + 1) * program.chunk, task.recipe.steps) - call * program.chunk
+            self.tell(done * count)
+        finished, activation = loop.finish(self.model, state, aims, program=program)
+        return Pictures(
+            images=np.asarray(finished)[:count],
+            units=list(goals),
+            activation=np.asarray(activation)[:count],
+            history={
+                key: np.concatenate([np.asarray(getattr(part, key)) for part in history])[: task.recipe.steps, :count].T
+                for key in loop.History._fields
+            },
+            recipe=task.recipe,
+            seed=task.seed,
+            model=asdict(task.model.card) if task.model.card else {},
+            batch=slots,
+        ), looping

@@ -85,6 +85,11 @@ def radial_spectrum(images: Float[Array, "image h w 3"]) -> Float[Array, "image 
     return (sums / count[:, None]).T[:, 1 : side // 2 + 1]
 
 
+def spectrum(_: ViT, images: Float[Array, "image h w 3"]) -> tuple[Float[Array, "image radius"]]:
+    """`radial_spectrum` as `passes.over` takes it."""
+    return (radial_spectrum(images),)
+
+
 def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition]:
     """Ways to run a model for `accuracy.evaluate`, {filter: …}, whose logits have an axis of radii.
 

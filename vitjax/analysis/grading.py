@@ -10,7 +10,7 @@ from PIL import Image
 
 from vitjax.analysis import grades
 from vitjax.analysis.findings import Value
-from vitjax.analysis.frequency import radial_spectrum
+from vitjax.analysis.frequency import spectrum
 from vitjax.analysis.grades import NONE
 from vitjax.analysis.held_out import respond
 from vitjax.analysis.natural import Natural
@@ -65,8 +65,8 @@ def grade(
     """
     count = len(entries.units)
     own = np.full(count, NONE) if entries.own is None else entries.own
-    spectrum = on_pictures(model, lambda _, images: (radial_spectrum(images),), entries.images, batch=batch)[0]
-    distance, detail = grades.spectral(spectrum, measure.spectrum)
+    power = on_pictures(model, spectrum, entries.images, batch=batch)[0]
+    distance, detail = grades.spectral(power, measure.spectrum)
     columns = {
         "spectral_distance": distance,
         "detail": detail,

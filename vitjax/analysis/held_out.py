@@ -109,8 +109,8 @@ def respond(
         tokens: which tokens count, as in `Recipe.tokens`.
         batch: pictures that go to the devices together.
     """
-    read = partial(_respond, tap=tap, tokens=tokens)
-    return Responses(*on_pictures(model, read, images, jpeg(images), units.astype(np.int32), batch=batch))
+    own = units.astype(np.int32)
+    return Responses(*on_pictures(model, _respond, images, jpeg(images), own, batch=batch, tap=tap, tokens=tokens))
 
 
 def _respond(model: ViT, images: Array, compressed: Array, units: Array, *, tap: str, tokens: str):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -60,18 +60,16 @@ def activation_maps(
         what = f"images are {images.dtype}, they" if len(images) else "there are no images; they"
         raise InputError(f"{what} must be uint8 [image, h, w, 3]")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
-
-    def read(model, images, *places):
-        values = model(images, tuple(groups))
-        pick = lambda tap, place: jnp.take_along_axis(
-            at_patches(values[tap], tap, model.config), place[:, None], axis=2
-        )
-        return (jnp.concatenate(list(map(pick, groups, places)), axis=2).swapaxes(1, 2),)
-
     rows = [np.tile(place, (len(images), 1)) for place in places]
-    (found,) = on_pictures(model, read, images, *rows, batch=batch)
+    (found,) = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
     order = np.argsort([position for group in groups.values() for position in group])
     return found[:, order].reshape(*found.shape[:2], *model.config.grid)
+
+
+def _at_units(model: ViT, images: Array, *places: Array, taps: tuple[str, ...]) -> tuple[Array]:
+    values = model(images, taps)
+    pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], tap, model.config), place[:, None], axis=2)
+    return (jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2),)
 
 
 def normalised(maps: Float[np.ndarray, "*n row column"]) -> Float[np.ndarray, "*n row column"]:

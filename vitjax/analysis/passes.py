@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -37,37 +38,44 @@ def mesh_for(size: int) -> Mesh:
     return jax.make_mesh((count,), (IMAGE,), axis_types=(AxisType.Auto,), devices=devices[:count])
 
 
-def over(model: ViT, size: int, function: Callable) -> Callable:
+def over(model: ViT, size: int, function: Callable, **options) -> Callable:
     """Compiles `function(model, images, *arrays)` for batches of `size` images, shared out over the local devices.
 
     `function` gets images as float32 in [0, 1] and gives a pytree of arrays, all with the image axis first, as have
     the further arrays; every image is treated by itself, so nothing is exchanged. What comes back takes
     (images uint8 [image, h, w, 3], *arrays) and does not wait for the result.
-    """
-    mesh = mesh_for(size)
-    whole, split = PartitionSpec(), PartitionSpec(IMAGE)
-    model = jax.device_put(model, NamedSharding(mesh, whole))
 
-    @jax.jit
-    def run(model, images, arrays):
-        part = lambda model, images, arrays: function(model, images.astype(jnp.float32) / 255, *arrays)
-        return jax.shard_map(part, mesh=mesh, in_specs=(whole, split, split), out_specs=split, check_vma=False)(
-            model, images, arrays
-        )
+    `options`, which have hashes, are passed on to `function`. A function that is defined once, not anew in each call,
+    is compiled once for the same options and shapes.
+    """
+    mesh, given = mesh_for(size), tuple(sorted(options.items()))
+    model = jax.device_put(model, NamedSharding(mesh, PartitionSpec()))
 
     def call(images: np.ndarray, *arrays: np.ndarray):
-        return run(model, *jax.device_put((images, arrays), NamedSharding(mesh, split)))
+        images, arrays = jax.device_put((images, arrays), NamedSharding(mesh, PartitionSpec(IMAGE)))
+        return _run(model, images, arrays, function=function, options=given, mesh=mesh)
 
     return call
 
 
-def gather(model: ViT, batches: Batches, function: Callable) -> tuple[Int[np.ndarray, " image"], PyTree[np.ndarray]]:
-    """Runs `function(model, images)`, as `over` takes it, on every readable image.
+@partial(jax.jit, static_argnames=("function", "options", "mesh"))
+def _run(model: ViT, images, arrays, *, function: Callable, options: tuple, mesh: Mesh):
+    part = lambda model, images, arrays: function(model, images.astype(jnp.float32) / 255, *arrays, **dict(options))
+    whole, split = PartitionSpec(), PartitionSpec(IMAGE)
+    return jax.shard_map(part, mesh=mesh, in_specs=(whole, split, split), out_specs=split, check_vma=False)(
+        model, images, arrays
+    )
+
+
+def gather(
+    model: ViT, batches: Batches, function: Callable, **options
+) -> tuple[Int[np.ndarray, " image"], PyTree[np.ndarray]]:
+    """Runs `function(model, images)`, as `over` takes it with its options, on every readable image.
 
     Returns:
         The images' places in the data set, and what the function gives for them, in that order.
     """
-    run, pace, places, parts = over(model, batches.size, function), Pace(), [], []
+    run, pace, places, parts = over(model, batches.size, function, **options), Pace(), [], []
     for batch in batches:
         places.append(batch.place)
         parts.append(pace(run(batch.images)))
@@ -76,14 +84,16 @@ def gather(model: ViT, batches: Batches, function: Callable) -> tuple[Int[np.nda
     return place[there], jax.tree.map(lambda *some: np.concatenate([np.asarray(x) for x in some])[there], *parts)
 
 
-def on_pictures(model: ViT, function: Callable, images: UInt8[np.ndarray, "picture h w 3"], *arrays, batch: int = 32):
+def on_pictures(
+    model: ViT, function: Callable, images: UInt8[np.ndarray, "picture h w 3"], *arrays, batch: int = 32, **options
+):
     """Runs `function(model, images, *arrays)`, as `over` takes it, on pictures that lie in memory, batch by batch.
 
     Returns:
         What the function gives, a tuple of arrays with the pictures first, in their order.
     """
     size = min(batch, len(images))
-    run, parts = over(model, size, function), []
+    run, parts = over(model, size, function, **options), []
     for start in range(0, len(images), size):
         rows = np.minimum(np.arange(start, start + size), len(images) - 1)
         parts.append(run(images[rows], *(array[rows] for array in arrays)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import jax
 import numpy as np
@@ -10,7 +9,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
 from vitjax.analysis.exemplars import Exemplars
-from vitjax.analysis.frequency import radial_spectrum
+from vitjax.analysis.frequency import spectrum
 from vitjax.analysis.grades import NONE, log_power
 from vitjax.analysis.natural import Natural
 from vitjax.analysis.passes import gather, on_pictures
@@ -55,7 +54,7 @@ class Yardstick:
         if images.shape[1:3] != (height, width):
             resize = lambda image: np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
             images = np.stack([resize(image) for image in images])
-        return on_pictures(self.embedding, partial(_embed, tap=self.tap), images, batch=batch)[0]
+        return on_pictures(self.embedding, embed, images, batch=batch, tap=self.tap)[0]
 
 
 def yardstick(
@@ -74,20 +73,28 @@ def yardstick(
             rank of `grades.agreement` was 0.27 there, 0.21 at `norm`, 0.12 at `pooled`; centring changed little.)
     """
     embedding = embedding or model
-    tap = tap or f"blocks.{(embedding.config.depth - 1) // 2}.resid_post"
+    tap = tap or middle(embedding)
     sampled = next(iter(found.taps.values())).seen_place
-    _, (spectra,) = _on_photos(model, data, sampled, lambda _, images: (radial_spectrum(images),))
+    _, (spectra,) = _on_photos(model, data, sampled, spectrum)
     used = np.unique(np.concatenate([natural.place.ravel() for natural in found.taps.values()]))
     used, seen = used[used != NONE], replace(data, config=embedding.config)
-    places, (photos,) = _on_photos(embedding, seen, used, partial(_embed, tap=tap))
+    places, (photos,) = _on_photos(embedding, seen, used, embed, tap=tap)
     return Yardstick(found.taps, log_power(spectra).mean(axis=0), places, photos, embedding, tap)
 
 
-def _on_photos(model: ViT, data: Dataset, places: np.ndarray, function) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def _on_photos(
+    model: ViT, data: Dataset, places: np.ndarray, function, **options
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     data = replace(data, images=data.images.take(places), shard=(0, 1))
-    seen, values = gather(model, data.batches(), function)
+    seen, values = gather(model, data.batches(), function, **options)
     return places[seen], values
 
 
-def _embed(model: ViT, images: Array, *, tap: str) -> tuple[jax.Array]:
+def middle(model: ViT) -> str:
+    """The tap whose mean over patch tokens is the embedding where none is named."""
+    return f"blocks.{(model.config.depth - 1) // 2}.resid_post"
+
+
+def embed(model: ViT, images: Array, *, tap: str) -> tuple[jax.Array]:
+    """The embeddings of images at a tap, as `passes.over` takes it."""
     return (at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1),)

@@ -12,3 +12,7 @@ def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:
     """Returns ` (did you mean a, b?)` with the choices closest to `word`, or an empty string."""
     close = difflib.get_close_matches(word, list(choices), n=count, cutoff=0.4)
     return f" (did you mean {', '.join(close)}?)" if close else ""
+
+
+class Stopped(Exception):
+    """Ends a long pass early on request; what it has found so far is kept."""

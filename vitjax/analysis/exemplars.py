@@ -15,7 +15,7 @@ from vitjax.analysis.natural import Natural, Part, merged, read_part
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.tally import Tally, add, empty, merge
 from vitjax.data.dataset import Dataset
-from vitjax.errors import InputError
+from vitjax.errors import InputError, Stopped
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import axes
 from vitjax.optimize.objectives import at_tokens, token_span
@@ -72,6 +72,7 @@ def exemplars(
 
     Raises:
         InputError: unknown taps, a state in `folder` that was made with other settings, or a model that gives NaN.
+        Stopped: raised by `data.progress` between two batches, after the state is kept.
     """
     taps, shapes = [taps] if isinstance(taps, str) else list(dict.fromkeys(taps)), model.taps()
     for tap in taps:
@@ -189,13 +190,18 @@ def _run(model: ViT, data: Dataset, part: Part, sizes: dict[str, int], k: int, t
         return Part(part.settings, {tap: merge(apart[tap]) for tap in sizes}, done, complete, batches.unreadable)
 
     done, pace = part.done, Pace()
-    for done, batch in enumerate(batches, part.done + 1):
-        slot = np.where(np.isin(batch.place, sampled), np.searchsorted(sampled, batch.place), len(sampled))
-        arrays = jax.device_put((batch.images, batch.place, slot.astype(np.int32)), split)
-        tallies, counted = _add(model, tallies, *arrays, taps=tuple(sizes), tokens=tokens, mesh=mesh)
-        pace(counted)
-        if path and done % SAVED_EVERY == 0:
+    try:
+        for done, batch in enumerate(batches, part.done + 1):
+            slot = np.where(np.isin(batch.place, sampled), np.searchsorted(sampled, batch.place), len(sampled))
+            arrays = jax.device_put((batch.images, batch.place, slot.astype(np.int32)), split)
+            tallies, counted = _add(model, tallies, *arrays, taps=tuple(sizes), tokens=tokens, mesh=mesh)
+            pace(counted)
+            if path and done % SAVED_EVERY == 0:
+                so_far(done, False).write(path)
+    except Stopped:
+        if path:
             so_far(done, False).write(path)
+        raise
     finished = so_far(done, True)
     if path:
         finished.write(path)

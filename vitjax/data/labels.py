@@ -64,6 +64,24 @@ def labels(images: Images, classes: int, listed: Path | None = None) -> Int[np.n
     return _checked(_numbers([str(value).strip() for value in found], known, classes, where), images, classes)
 
 
+def class_names(path: Path) -> list[str]:
+    """What the classes are called, in their order, from a JSON list or a text file with a name on each line.
+
+    Raises:
+        InputError: the file cannot be read, or is neither.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        names = json.loads(text) if path.suffix == ".json" else text.splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not readable as {path.suffix[1:].upper() or 'text'}: {error}") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path} must hold a list of names, one for each class")
+    return names
+
+
 def _read(path: Path) -> Classes:
     if path.suffix not in (".json", *_SEPARATORS):
         raise InputError(f"{path} is no list of classes: .csv, .tsv, .txt or .json would be")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vitjax.cli import analyze, inspect, visualize
+from vitjax.cli import analyze, atlas, inspect, visualize
 from vitjax.errors import InputError
 
 EXAMPLES = """
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"vitjax {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     visualize.add(commands)
+    atlas.add(commands)
     analyze.add(commands)
     inspect.add_taps(commands)
     inspect.add_bench(commands)

@@ -1,0 +1,105 @@
+"""Stored pictures in, their report cards into the store out, batch by batch: what has its cards is not graded again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from vitjax.analysis import grades
+from vitjax.analysis.grading import Entries
+from vitjax.analysis.report_card import GOOD, RULE, Rule, cards
+from vitjax.analysis.yardstick import Yardstick
+from vitjax.atlas.series import Series
+from vitjax.atlas.store import Store
+from vitjax.models.vit import ViT
+from vitjax.optimize.workers import Batch
+
+TOGETHER = 256  # pictures graded between two writes
+
+Card = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Grades pictures.
+
+    Attributes:
+        model: that they were made for.
+        tokens: which of its tokens count.
+        measure: what photographs say; None without photographs, and then only what needs none is graded.
+        rule: thresholds of the verdicts.
+    """
+
+    model: ViT
+    tokens: str
+    measure: Yardstick | None
+    rule: Rule = RULE
+
+    def __call__(self, entries: Entries, activation: Sequence[float]) -> list[Card]:
+        """A card for each picture; `activation` is the unit's on it."""
+        if self.measure is not None:
+            return cards(self.model, entries, self.measure, tokens=self.tokens, rule=self.rule)
+        columns = {
+            "clipped": grades.clipped(entries.images),
+            "colour": grades.colour(entries.images),
+            "slope": grades.slope(entries.history),
+        }
+        return [
+            {"unit": str(unit), "activation": float(activation[i])}
+            | {name: float(column[i]) if np.isfinite(column[i]) else None for name, column in columns.items()}
+            for i, unit in enumerate(entries.units)
+        ]
+
+
+def grade(
+    store: Store,
+    series: Series,
+    judge: Judge,
+    *,
+    enough: Event | None = None,
+    graded: Callable[[int], None] = lambda _: None,
+) -> bool:
+    """Grades what has no cards yet; gives whether all has them now. `graded` is told of pictures that are done.
+
+    Raises:
+        InputError: pictures are missing or damaged.
+    """
+    there = series.done(store, "cards")
+    waiting = [batch for batch in series.batches if batch.number not in there]
+    for several in _together(waiting):
+        if enough and enough.is_set():
+            return False
+        found = [series.pictures(store, batch) for batch in several]
+        images = np.concatenate([images for images, _ in found])
+        join = lambda name, found=found: [value for _, record in found for value in record[name]]
+        units = [unit for batch in several for unit in batch.goals]
+        rows = judge(Entries(images, units, np.array(join("history"))), join("activation"))
+        for batch in several:
+            mine, rows = rows[: len(batch.goals)], rows[len(batch.goals) :]
+            store.write_json(series.card_key(batch.number), mine)
+        graded(len(images))
+    return True
+
+
+def read(store: Store, series: Series) -> dict[str, Card]:
+    """The cards of a series, {unit: card}."""
+    return {
+        card["unit"]: card for batch in series.batches for card in store.read_json(series.card_key(batch.number)) or []
+    }
+
+
+def merit(card: Card) -> tuple[bool, float]:
+    """By what the best of a unit's pictures is chosen: good ones first, then the one that moves its unit most."""
+    first = card.get("rise", card["activation"])
+    return card.get("verdict") == GOOD, -np.inf if first is None else first
+
+
+def _together(batches: Sequence[Batch]) -> list[list[Batch]]:
+    several: list[list[Batch]] = [[]]
+    for batch in batches:
+        if sum(len(one.goals) for one in several[-1]) + len(batch.goals) > TOGETHER:
+            several.append([])
+        several[-1].append(batch)
+    return [some for some in several if some]

@@ -1,0 +1,86 @@
+"""Report cards in, further attempts out: units whose pictures fail are painted again from other starts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from vitjax.analysis.exemplars import Exemplars
+from vitjax.atlas.cards import Card, merit
+from vitjax.atlas.manifest import Manifest, condense, spread
+from vitjax.atlas.series import Series
+from vitjax.atlas.store import Store
+from vitjax.data.images import Images
+from vitjax.data.pipeline import pixels
+from vitjax.models.config import ViTConfig
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Unit
+from vitjax.optimize.workers import Goal, Starts
+
+PREFIX = "series/"
+RETRIED = ("dead", "weak")  # verdicts that another start may mend
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to paint a unit again.
+
+    Attributes:
+        key: names the series `retry-KEY`.
+        made: how, in words that stand beside the picture.
+        recipe, seed: of the attempt.
+        from_exemplar: whether it starts from the unit's best photograph.
+    """
+
+    key: str
+    made: str
+    recipe: Recipe
+    seed: int
+    from_exemplar: bool = False
+
+
+def attempts(recipe: Recipe, seeds: Sequence[int]) -> Iterator[Attempt]:
+    """What is tried, in this order, for units whose pictures have failed so far."""
+    seed = max(seeds) + 1 if max(seeds) + 1 < 2**32 else min(set(range(len(seeds) + 1)) - set(seeds))
+    yield Attempt("seed", f"another seed, {seed}", recipe, seed)
+    yield Attempt("exemplar", "from its best photograph", recipe, seeds[0], from_exemplar=True)
+    if not recipe.before_activation:
+        yield Attempt("before", "before its activation function", replace(recipe, before_activation=True), seeds[0])
+
+
+def failing(cards: Mapping[str, Sequence[Card]]) -> list[str]:
+    """The units whose best picture so far is dead or weak."""
+    return [unit for unit, tries in cards.items() if max(tries, key=merit).get("verdict") in RETRIED]
+
+
+def series_of(store: Store, attempt: Attempt, units: Sequence[Unit], about: Manifest) -> Series:
+    """The pictures of an attempt: of `units`, or of those it was begun with, which the store remembers."""
+    name = f"retry-{attempt.key}"
+    begun = store.read_json(f"{PREFIX}{name}.json")
+    if begun is None:
+        begun = {"units": condense(units), "recipe": asdict(attempt.recipe), "seed": attempt.seed}
+        store.write_json(f"{PREFIX}{name}.json", begun)
+    return _series(name, begun, about)
+
+
+def begun(store: Store, about: Manifest) -> list[Series]:
+    """The series of all attempts that were begun."""
+    names = [key.removeprefix(PREFIX).removesuffix(".json") for key in store.keys(PREFIX)]
+    return [_series(name, store.read_json(f"{PREFIX}{name}.json"), about) for name in names]
+
+
+def _series(name: str, begun: Mapping[str, Any], about: Manifest) -> Series:
+    units, recipe = spread(begun["units"]), Recipe(**begun["recipe"])
+    return Series(name, recipe, begun["seed"], units, about.slots, tuple(about.image_size))
+
+
+def from_photographs(found: Exemplars, images: Images, config: ViTConfig) -> Starts:
+    """Starts with each unit's best photograph."""
+
+    def starts(goals: Sequence[Goal]) -> np.ndarray:
+        naturals = [found.taps[goal.tap] for goal in goals]
+        rows = [np.ravel_multi_index(goal.index, natural.shape) for goal, natural in zip(goals, naturals, strict=True)]
+        return pixels(images, [natural.place[row, 0] for natural, row in zip(naturals, rows, strict=True)], config)
+
+    return starts

@@ -1,0 +1,201 @@
+"""A painted atlas in, a finished one out: graded, retried, compared, with its tables in the store."""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from vitjax.analysis import likeness
+from vitjax.analysis.exemplars import Exemplars
+from vitjax.analysis.passes import on_pictures
+from vitjax.analysis.yardstick import embed, middle, yardstick
+from vitjax.atlas import cards, care, layouts, scripts, tables
+from vitjax.atlas.contents import Layout, taps_of
+from vitjax.atlas.manifest import Manifest
+from vitjax.atlas.paint import Log, paint
+from vitjax.atlas.series import Series
+from vitjax.atlas.store import Store
+from vitjax.atlas.tables import Made
+from vitjax.data.dataset import Dataset
+from vitjax.models.vit import ViT
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Unit
+
+KEY = "finished.json"
+LIKE = 0.95  # cosine of two activation profiles, or without photographs of two pictures, of near-repeats
+CHUNK = 256  # pictures in memory together
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told how a job goes: the name of a stage and its size, then what was done of it."""
+
+    begin: Callable[[str, int], None] = lambda stage, total: None
+    done: Callable[[int], None] = lambda more: None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What finishing needs: see `run`."""
+
+    store: Store
+    manifest: Manifest
+    model: ViT
+    units: Sequence[Unit]
+    data: Dataset | None
+    found: Exemplars | None
+    class_names: Sequence[str] | None
+    retry: bool
+    remat: bool
+    enough: Event
+    log: Log
+    report: Reporter
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of the first pictures."""
+        return Recipe(**self.manifest.recipe)
+
+    def run(self) -> bool:
+        """Grades all pictures, paints failing units again, compares units, writes the tables; False if stopped."""
+        judge = self._judge()
+        makes = []
+        for series in self.manifest.series(self.units):
+            if not self._grade(series, judge):
+                return False
+            makes.append(Made(series, f"seed {series.seed}", cards.read(self.store, series)))
+        for make in self._retries(makes, judge) if self.retry and self.found else ():
+            if make is None:
+                return False
+            makes.append(make)
+        self._tables(makes)
+        return True
+
+    def _judge(self) -> cards.Judge:
+        self.report.begin("photographs", 0)
+        measure = yardstick(self.model, self.data, self.found) if self.found else None
+        return cards.Judge(self.model, self.recipe.tokens, measure)
+
+    def _grade(self, series: Series, judge: cards.Judge) -> bool:
+        self.report.begin("grading", len(series.units))
+        return cards.grade(self.store, series, judge, enough=self.enough, graded=self.report.done)
+
+    def _retries(self, makes: list[Made], judge: cards.Judge) -> Iterator[Made | None]:
+        """Attempts at units that fail, each graded before the next; None where the run is to stop."""
+        by_name = {str(unit): unit for unit in self.units}
+        tries = {name: [make.cards[name] for make in makes] for name in by_name}
+        for attempt in care.attempts(self.recipe, self.manifest.seeds):
+            if not (names := care.failing(tries)):
+                return
+            series = care.series_of(self.store, attempt, [by_name[name] for name in names], self.manifest)
+            starts = None
+            if attempt.from_exemplar:
+                starts = care.from_photographs(self.found, self.data.images, self.model.config)
+            self.report.begin(f"painting again, {attempt.made}", len(names))
+            whole = paint(
+                self.store,
+                series,
+                self.model,
+                remat=self.remat,
+                starts=starts,
+                enough=self.enough,
+                finished=self.report.done,
+                log=self.log,
+            )
+            if not whole or not self._grade(series, judge):
+                yield None
+                return
+            make = Made(series, attempt.made, cards.read(self.store, series))
+            for name, card in make.cards.items():
+                tries[name].append(card)
+            yield make
+
+    def _tables(self, makes: Sequence[Made]) -> None:
+        units, found, data = self.units, self.found, self.data
+        self.report.begin("comparing units", 0)
+        pictures = tables.picture_table(units, makes)
+        written = {}
+        layers = np.unique([unit.tap for unit in units], return_inverse=True)[1]
+        looks = self._embeddings(pictures, {make.series.key: make.series for make in makes})
+        kinds, classes = {"looks": likeness.nearest(looks, layers)}, []
+        charts = [layouts.layers(taps_of(list(map(str, units)))),
+                  layouts.chart("looks", "by looks", likeness.spread_out(looks))]  # fmt: skip
+        behaviour = looks
+        if found:
+            behaviour = tables.profiles(found, units)
+            kinds["responses"] = likeness.nearest(behaviour, layers)
+            charts.append(layouts.chart("responses", "by responses", likeness.spread_out(behaviour)))
+            exemplars = tables.exemplar_rows(found, units, data, self.class_names)
+            classes = tables.classes_of(exemplars, units)
+            written |= {"exemplars": exemplars, "photos": tables.photo_table(exemplars, data)}
+            self._array("maps", tables.exemplar_maps(self.model, found, units, replace(data, shard=(0, 1))))
+        table = tables.unit_rows(units, pictures, found, classes)
+        table = table.append_column("duplicate", pa.array(likeness.repeats(behaviour, LIKE), pa.int32()))
+        written |= {"units": table, "pictures": pictures, "near": tables.near_table(kinds)}
+        for name, value in written.items():
+            buffer = io.BytesIO()
+            parquet.write_table(value, buffer, compression="zstd")
+            self.store.write(f"tables/{name}.parquet", buffer.getvalue())
+        self._array("looks", looks.astype(np.float16))
+        self.store.write_json("tables/layouts.json", [_laid(chart) for chart in charts])
+        self._close(table, pictures)
+
+    def _embeddings(self, pictures: pa.Table, series: dict[str, Series]) -> np.ndarray:
+        """Of each unit's chosen picture, by unit number."""
+        chosen = pictures.filter(pictures["chosen"]).select(["series", "batch", "slot", "number"]).to_pylist()
+        where = {(row["series"], row["batch"], row["slot"]): row["number"] for row in chosen}
+        found, numbers, images = [], [], []
+
+        def flush() -> None:
+            if images:
+                found.append(on_pictures(self.model, embed, np.stack(images), tap=middle(self.model))[0])
+                images.clear()
+
+        for key, one in series.items():
+            for batch in one.batches:
+                slots = [slot for slot in range(len(batch.goals)) if (key, batch.number, slot) in where]
+                if slots:
+                    made = one.pictures(self.store, batch)[0]
+                    images += [made[slot] for slot in slots]
+                    numbers += [where[key, batch.number, slot] for slot in slots]
+                if len(images) >= CHUNK:
+                    flush()
+        flush()
+        looks = np.concatenate(found)[np.argsort(numbers)]
+        return looks - looks.mean(axis=0)  # what all pictures have in common says nothing
+
+    def _array(self, name: str, values: np.ndarray) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        self.store.write(f"tables/{name}.npy", buffer.getvalue())
+
+    def _close(self, units: pa.Table, pictures: pa.Table) -> None:
+        """The last thing written: what is finished, with checksums of all that came after the pictures."""
+        sums = {key: hashlib.sha256(self.store.read(key)).hexdigest() for key in self.store.keys("tables/")}
+        verdicts = Counter(units["verdict"].to_pylist()) if "verdict" in units.column_names else {}
+        about = {
+            "units": len(units),
+            "pictures": len(pictures),
+            "verdicts": dict(verdicts),
+            "retried": len(self._again(pictures)),
+            "repeats": len(units) - units["duplicate"].null_count,
+            "unreadable": dict(self.data.unreadable) if self.data else {},
+            "sha256": sums,
+        }
+        self.store.write_json(KEY, about, indent=1)
+
+    @staticmethod
+    def _again(pictures: pa.Table) -> set[str]:
+        """The units that were painted again."""
+        rows = zip(pictures["unit"].to_pylist(), pictures["series"].to_pylist(), strict=True)
+        return {unit for unit, series in rows if series.startswith("retry-")}
+
+
+def _laid(chart: Layout) -> dict[str, object]:
+    return scripts.plain({"key": chart.key, "label": chart.label, **scripts.layout(chart)})

@@ -1,0 +1,89 @@
+"""A series and a store in, the missing pictures painted and stored: hosts share what is not there yet."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+
+from vitjax.atlas.manifest import made
+from vitjax.atlas.series import Series
+from vitjax.atlas.store import Store
+from vitjax.models.vit import ViT
+from vitjax.optimize.workers import Starts, Task, run
+
+
+@dataclass
+class Log:
+    """What a run did, kept in the store while it works: `logs/TIME-SHARD.json`.
+
+    Attributes:
+        shard: its part of the work.
+        started: when, as UTC text; it names the log.
+        wall: seconds since.
+        painting: of these, seconds in which pictures were painted.
+        looping, working: seconds of all devices in the compiled steps, and in painting altogether.
+        devices: how many there are.
+        pictures: finished.
+    """
+
+    shard: tuple[int, int]
+    started: str = field(default_factory=lambda: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    wall: float = 0.0
+    painting: float = 0.0
+    looping: float = 0.0
+    working: float = 0.0
+    devices: int = 0
+    pictures: int = 0
+    clock: float = field(default_factory=time.perf_counter)
+
+    def write(self, store: Store) -> None:
+        """Puts the log into the store."""
+        self.wall = time.perf_counter() - self.clock
+        values = {name: value for name, value in vars(self).items() if name != "clock"}
+        store.write_json(f"logs/{self.started}-{self.shard[0]}-of-{self.shard[1]}.json", values)
+
+
+def paint(
+    store: Store,
+    series: Series,
+    model: ViT,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    remat: bool = False,
+    starts: Starts | None = None,
+    enough: Event | None = None,
+    stepped: Callable[[int], None] = lambda _: None,
+    finished: Callable[[int], None] = lambda _: None,
+    log: Log | None = None,
+) -> bool:
+    """Paints what this host has to of a series and the store does not have.
+
+    Args:
+        store, series, model: what, of what, and where to.
+        shard: (i, n): every n-th batch from the i-th on is this host's.
+        remat: recompute activations to save memory.
+        starts: pictures to begin with, by units.
+        enough: once set, batches under way are finished and no other is begun.
+        stepped: told of steps taken, in pictures times steps.
+        finished: told of pictures that are in the store.
+        log: what was done is added there.
+
+    Returns:
+        Whether all of this host's batches are done.
+    """
+    there, mine = series.done(store), series.batches[shard[0] :: shard[1]]
+    missing = [batch for batch in mine if batch.number not in there]
+    if not missing:
+        return True
+    array, log, versions, began = series.array(store), log or Log(shard), made(), time.perf_counter()
+    painted_before = log.painting
+    task, left = Task(model, series.recipe, series.seed, remat=remat, starts=starts), len(missing)
+    for painted in run(task, missing, stepped=stepped, enough=enough):
+        series.write(store, array, painted, versions)
+        left -= 1
+        log.painting = painted_before + time.perf_counter() - began
+        log.looping, log.working = log.looping + painted.looping, log.working + painted.seconds
+        log.pictures += len(painted.pictures)
+        log.write(store)
+        finished(len(painted.pictures))
+    return not left

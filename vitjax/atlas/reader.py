@@ -1,0 +1,179 @@
+"""A finished atlas's store in, what the export shows out; no model and no photographs are needed any more."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from vitjax.atlas import finish, manifest
+from vitjax.atlas.columns import ABOUT, columns
+from vitjax.atlas.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
+from vitjax.atlas.store import Store
+from vitjax.errors import InputError
+from vitjax.optimize.recipes import RECIPES, Recipe
+
+
+def contents(store: Store) -> Contents:
+    """What a finished atlas shows.
+
+    Raises:
+        InputError: there is no atlas, it is not finished, or something in it is missing or damaged.
+    """
+    return _Reader(store).contents()
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table whose rows are asked for by unit number."""
+
+    table: pa.Table
+    first: np.ndarray  # of each unit, and the end
+
+    @classmethod
+    def of(cls, table: pa.Table, number: np.ndarray, units: int) -> "_Rows":
+        order = np.argsort(number, kind="stable")
+        return cls(table.take(order), np.searchsorted(number[order], np.arange(units + 1)))
+
+    def __call__(self, unit: int) -> list[dict[str, Any]]:
+        return self.table.slice(self.first[unit], self.first[unit + 1] - self.first[unit]).to_pylist()
+
+
+class _Reader:
+    def __init__(self, store: Store):
+        self.store, self.manifest = store, manifest.read(store)
+        if store.read(finish.KEY) is None:
+            raise InputError(f"the atlas in {store.address} is not finished: run `vitjax atlas` on it once more")
+
+    def table(self, name: str) -> pa.Table | None:
+        data = self.store.read(f"tables/{name}.parquet")
+        return None if data is None else parquet.read_table(io.BytesIO(data))
+
+    def array(self, name: str) -> np.ndarray | None:
+        data = self.store.read(f"tables/{name}.npy")
+        return None if data is None else np.load(io.BytesIO(data), allow_pickle=False)
+
+    def contents(self) -> Contents:
+        units, pictures, exemplars = self.units, self.table("pictures"), self.table("exemplars")
+        model, recipe = self.manifest.model, dict(self.manifest.recipe)
+        known = next((name for name, value in RECIPES.items() if value == Recipe(**recipe)), "own settings")
+        made = self.store.read_json(manifest.KEY)["made"]
+        photos, tables = self.photos, {"units": units, "pictures": pictures}
+        if exemplars is not None:
+            tables["exemplars"] = exemplars
+        return Contents(
+            title=model.get("architecture") or model.get("source") or "a model without a name",
+            model=model,
+            recipe={"name": known, "fields": recipe},
+            seeds=self.manifest.seeds,
+            image_size=tuple(self.manifest.image_size),
+            grid=self.maps.shape[2:] if self.maps is not None else (1, 1),
+            versions=made,
+            data=self.manifest.data and {key: self.manifest.data[key] for key in ("source", "images")},
+            manifest=self.store.read_json(manifest.KEY) | {"finished": self.store.read_json(finish.KEY)},
+            units=units["unit"].to_pylist(),
+            columns=columns(units),
+            layouts=self.layouts(),
+            pictures=self.pictures(pictures),
+            classes=units["classes"].to_pylist() if exemplars is not None else (),
+            duplicate=units["duplicate"].to_pylist(),
+            histogram=self.histogram(),
+            near=self.near(),
+            tables=tables,
+            **self.photographs(exemplars, photos),
+        )
+
+    @cached_property
+    def units(self) -> pa.Table:
+        return self.table("units")
+
+    @cached_property
+    def maps(self) -> np.ndarray | None:
+        return self.array("maps")
+
+    @cached_property
+    def photos(self) -> pa.Table | None:
+        return self.table("photos")
+
+    def layouts(self) -> list[Layout]:
+        return [
+            Layout(
+                laid["key"],
+                laid["label"],
+                laid["columns"],
+                laid["rows"],
+                np.array(laid["cells"], np.int32),
+                [Band(**band) for band in laid["bands"]],
+            )
+            for laid in json.loads(self.store.read("tables/layouts.json"))
+        ]
+
+    def pictures(self, table: pa.Table):
+        rows = _Rows.of(table, table["number"].to_numpy(), len(self.units))
+        arrays = {key: self.store.existing(f"pictures/{key}") for key in set(table["series"].to_pylist())}
+
+        def pictures(number: int) -> Sequence[Picture]:
+            return [
+                Picture(
+                    arrays[row["series"]].one(row["batch"], row["slot"]),
+                    row["made"],
+                    row["chosen"],
+                    {name: row[name] for name in ABOUT if name in row},
+                )
+                for row in rows(number)
+            ]
+
+        return pictures
+
+    def histogram(self):
+        if "photos_histogram" not in self.units.column_names:
+            return lambda number: None
+        edges = json.loads(self.units.schema.metadata[b"edges"])
+        counts = self.units["photos_histogram"]
+        return lambda number: Histogram(edges, counts[number].as_py())
+
+    def near(self):
+        table = self.table("near")
+        rows = _Rows.of(table, table["number"].to_numpy(), len(self.units))
+
+        def near(number: int) -> dict[str, list[Neighbour]]:
+            found: dict[str, list[Neighbour]] = {}
+            for row in rows(number):
+                one = Neighbour(row["neighbour"], row["likeness"], row["same_layer"])
+                found.setdefault(row["kind"], []).append(one)
+            return found
+
+        return near
+
+    def photographs(self, exemplars: pa.Table | None, photos: pa.Table | None) -> dict[str, Any]:
+        if exemplars is None:
+            return {}
+        number = {unit: i for i, unit in enumerate(self.units["unit"].to_pylist())}
+        rows = _Rows.of(exemplars, np.array([number[u] for u in exemplars["unit"].to_pylist()]), len(number))
+        place = {photo: i for i, photo in enumerate(photos["photo"].to_pylist())}
+
+        def best(unit: int) -> list[Exemplar]:
+            return [
+                Exemplar(place[r["photo"]], r["image"], r["class"], r["score"], r["patch"], self.maps[unit, r["rank"]])
+                for r in rows(unit)
+                if r["kind"] == "top"
+            ]
+
+        def usual(unit: int) -> list[Quantile]:
+            return [
+                Quantile(r["quantile"], place[r["photo"]], r["image"], r["score"])
+                for r in rows(unit)
+                if r["kind"] == "quantile"
+            ]
+
+        return {
+            "exemplars": best,
+            "quantiles": usual,
+            "photo": lambda number: photos["image"][number].as_py(),
+            "photos": len(photos),
+        }

@@ -1,0 +1,237 @@
+"""`vitjax atlas` as it runs: signals, progress on the terminal, the job, and at its end the page."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+
+import jax
+from tqdm import tqdm
+
+from vitjax.atlas import finish, manifest
+from vitjax.atlas.export import export
+from vitjax.atlas.finish import Reporter
+from vitjax.atlas.folder import is_export
+from vitjax.atlas.job import Job, Status
+from vitjax.atlas.reader import contents
+from vitjax.atlas.store import Store
+from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
+from vitjax.models.vit import ViT
+from vitjax.optimize.memory import fitting_slots
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import Unit, sample
+from vitjax.optimize.visualize import SLOTS, resolve
+
+NEURONS = "blocks.*.mlp.hidden:*"  # the units where none are named
+AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for: see `vitjax atlas --help`."""
+
+    model: ViT
+    units: Sequence[str] | None
+    sample: int | None
+    recipe: Recipe
+    seeds: Sequence[int]
+    slots: int | None
+    remat: bool
+    retry: bool
+    data: Dataset | None
+    class_names: Sequence[str] | None
+    k: int
+    out: str
+    shard: tuple[int, int] | None
+    beside: bool
+    page: bool
+
+
+def run(request: Request) -> int:
+    """Makes an atlas or goes on with it; gives the exit code."""
+    clock = time.perf_counter()
+    units = resolve(request.model, request.units or NEURONS)
+    units = _in_order(request.model, sample(units, request.sample, 0) if request.sample else units)
+    store = Store(request.out)
+    shard = request.shard or (jax.process_index(), jax.process_count())
+    wanted = _manifest(request, units, store)
+    if request.beside:
+        store = _beside(store, wanted)
+    screen = Screen(total=len(units) * request.recipe.steps)
+    data = request.data and _with_progress(request.data, screen)
+    with stopped_by_signals() as enough:
+        job = Job(
+            request.model,
+            units,
+            wanted,
+            data,
+            request.class_names,
+            shard,
+            request.retry,
+            request.remat,
+            screen.reporter(request.recipe.steps),
+            screen.steps,
+            enough,
+        )
+        try:
+            status = job.run(store)
+        finally:
+            screen.close()
+    if status is Status.STOPPED:
+        print(f"vitjax: stopped; run the same command again to go on with {store.address}", file=sys.stderr)
+        return AGAIN
+    if status is Status.WAITING:
+        print(f"part {shard[0]} of {shard[1]} is done; the last part to be done finishes {store.address}")
+        return 0
+    _tell(store, time.perf_counter() - clock)
+    if request.page:
+        show(store)
+    return 0
+
+
+def show(store: Store) -> None:
+    """Writes the page of a finished atlas beside its store, unless it is there, and says where it is."""
+    if store.folder is None:
+        print(f"vitjax atlas export {store.address} --out FOLDER writes the page")
+        return
+    page = store.folder / "page"
+    if not is_export(page):
+        with tqdm(desc="page", unit="file", dynamic_ncols=True, leave=False) as bar:
+            export(contents(store), page, progress=lambda stage, done, total: _bar(bar, stage, done, total))
+    print(f"page: {page / 'index.html'}   (open it, or: vitjax serve {store.folder})")
+
+
+def _bar(bar: tqdm, stage: str, done: int, total: int) -> None:
+    if bar.desc != f"page, {stage}: ":
+        bar.reset(total)
+        bar.set_description(f"page, {stage}")
+    bar.update(done - bar.n)
+
+
+def _in_order(model: ViT, units: Sequence[Unit]) -> list[Unit]:
+    """By the order of the model's taps, then of the index."""
+    order = {tap: i for i, tap in enumerate(model.taps())}
+    return sorted(units, key=lambda unit: (order[unit.tap], unit.index))
+
+
+def _manifest(request: Request, units: Sequence[Unit], store: Store) -> manifest.Manifest:
+    wanted = manifest.manifest(
+        request.model, units, request.recipe, request.seeds, request.slots or 0, request.data, request.k
+    )
+    if request.slots:
+        return wanted
+    held = store.read_json(manifest.KEY)  # what was chosen when the atlas was begun holds
+    slots = held.get("slots") if held and not request.beside else None
+    return replace(wanted, slots=slots or _slots(request, units))
+
+
+def _slots(request: Request, units: Sequence[Unit]) -> int:
+    """As many as memory allows, or fewer where a tap's units then fall into equal batches."""
+    deepest = max(units, key=lambda unit: list(request.model.taps()).index(unit.tap)).tap
+    most = fitting_slots(request.model, deepest, request.recipe, remat=request.remat) or SLOTS["cpu"]
+    largest = max(sum(unit.tap == tap for unit in units) for tap in {unit.tap for unit in units})
+    return -(-largest // -(-largest // most))
+
+
+def _beside(store: Store, wanted: manifest.Manifest) -> Store:
+    """The store itself if it is free or holds this atlas, else the first such one beside it: atlas-2, atlas-3, …"""
+    address, number = store.address.rstrip("/"), 1
+    while True:
+        try:
+            manifest.compare(store, wanted)
+            return store
+        except InputError:
+            number += 1
+            store = Store(f"{address}-{number}")
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Event]:
+    """An event that SIGTERM sets, as a scheduler sends it before it takes the machine away."""
+    enough = Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: enough.set())
+    try:
+        yield enough
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@dataclass
+class Screen:
+    """Progress on the terminal, a bar a stage."""
+
+    total: int
+    bar: tqdm | None = field(default=None)
+    pictures: int = 0
+    all_pictures: int = 0
+
+    def reporter(self, steps: int) -> Reporter:
+        """What a job reports to; painting is counted in steps, `steps` for a picture."""
+
+        def begin(stage: str, total: int) -> None:
+            self.close()
+            if stage.startswith("painting"):
+                self.pictures, self.all_pictures, total = 0, total, total * steps
+            unit = "step" if stage.startswith("painting") else "picture"
+            self.bar = tqdm(total=total or None, desc=stage, unit=unit, dynamic_ncols=True, smoothing=0.1)
+
+        def done(more: int) -> None:
+            if self.bar.unit == "picture":
+                self.bar.update(more)
+            else:
+                self.pictures += more
+                self._postfix()
+
+        return Reporter(begin, done)
+
+    def steps(self, more: int) -> None:
+        """Moves the bar of a painting stage."""
+        self.bar.update(more)
+        self._postfix()
+
+    def close(self) -> None:
+        """Ends the bar of the last stage."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def _postfix(self) -> None:
+        if self.bar.total and (rate := self.bar.format_dict["rate"]):
+            hourly = 3600 * rate * self.all_pictures / self.bar.total
+            self.bar.set_postfix_str(f"{self.pictures}/{self.all_pictures} pictures, {hourly:.0f}/hour")
+
+
+def _with_progress(data: Dataset, screen: Screen) -> Dataset:
+    def progress(batches, total):
+        screen.close()
+        screen.bar = tqdm(batches, total=total, desc="photographs", unit="batch", dynamic_ncols=True)
+        return screen.bar
+
+    return replace(data, progress=progress)
+
+
+def _tell(store: Store, seconds: float) -> None:
+    about = store.read_json(finish.KEY)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in about["verdicts"].items())
+    print(f"{about['units']} units, {about['pictures']} pictures{': ' + verdicts if verdicts else ''}")
+    if about["retried"] or about["repeats"]:
+        print(f"{about['retried']} units painted again, {about['repeats']} units nearly repeat another")
+    if about["unreadable"]:
+        name, reason = next(iter(about["unreadable"].items()))
+        print(f"{len(about['unreadable'])} photographs could not be read, e.g. {name}: {reason}", file=sys.stderr)
+    print(f"atlas: {store.address}  ({seconds:.0f} s)")
+
+
+def pages(folders: Sequence[Path]) -> list[Path]:
+    """The pages of folders that are exported atlases or stores of finished ones, which are exported first."""
+    found = []
+    for folder in folders:
+        if not is_export(folder) and (folder / manifest.KEY).exists():
+            show(Store(str(folder)))
+            folder = folder / "page"
+        found.append(folder)
+    return found

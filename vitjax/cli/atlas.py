@@ -1,0 +1,127 @@
+"""`vitjax atlas`: units to pictures, cards and tables in a store, and the page to explore them."""
+
+import argparse
+from pathlib import Path
+
+from vitjax.cli.arguments import changes, count, load, model_arguments, seeds, shard
+from vitjax.errors import InputError
+
+ABOUT = """
+Paints every unit named, grades the pictures against photographs, paints those that fail again, compares the units and
+makes a page to explore them all. It may be stopped in any way: the same command goes on where it was. Several hosts
+share one store, each with its part of the work (--shard, or by itself under jax.distributed).
+"""
+EXIT = """
+exit codes: 0 finished, or this host's part is; 2 a mistake in the input; 75 stopped by SIGTERM with the batches under
+way finished, run the same command again; 130 interrupted.
+
+examples:
+  vitjax atlas                                                    a sample of the embedded model, in minutes
+  vitjax atlas --model ./vit --data photos/ --out atlas           every neuron of your own checkpoint
+  vitjax atlas --model ./vit --units 'blocks.*.mlp.hidden:*' --sample 384 --data photos.zip
+  vitjax atlas --out atlas --verify                               reads everything again, against its checksums
+  vitjax atlas export atlas --out page                            the page alone, to be put on any static host
+"""
+SAMPLE = 36  # pictures made where nothing is said
+
+
+def add(commands) -> None:
+    """Adds the command and `export` below it."""
+    from vitjax.cli import export
+    from vitjax.optimize.recipes import RECIPES
+
+    command = commands.add_parser(
+        "atlas",
+        help="paint a whole network, and make a page to explore it",
+        description=ABOUT,
+        epilog=EXIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=_run)
+    model_arguments(command)
+    group = command.add_argument_group("pictures")
+    group.add_argument(
+        "--units", nargs="+", metavar="SET", help="unit sets, as for visualize (default: blocks.*.mlp.hidden:*)"
+    )
+    group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
+    group.add_argument(
+        "--recipe", default="default", choices=list(RECIPES), help="how they are made (default: default)"
+    )
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
+    group.add_argument(
+        "--seeds", type=seeds, default=(0,), metavar="N,...", help="a picture for each seed (default: 0)"
+    )
+    group.add_argument("--slots", type=count, metavar="N", help="pictures optimised together on a device; part of what"
+                       " decides their last bits (default: as memory allows)")  # fmt: skip
+    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
+    group.add_argument("--no-retry", action="store_true", help="do not paint dead and weak units again")
+    group = command.add_argument_group("photographs, for grades and exemplars")
+    group.add_argument("--data", help="a folder, a zip, parquet or hf://datasets/OWNER/NAME")
+    group.add_argument("--split", help="part of a parquet data set, e.g. validation")
+    group.add_argument("--labels", type=Path, metavar="FILE", help="classes: .csv, .tsv or .json of image and class")
+    group.add_argument("--class-names", type=Path, metavar="FILE", help="a JSON list, or a name a line, in class order")
+    group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
+    group.add_argument("--k", type=count, default=9, metavar="N", help="photographs kept for each unit (default: 9)")
+    group = command.add_argument_group("store")
+    group.add_argument("--out", default="atlas", help="a folder, gs://BUCKET/PATH or s3://BUCKET/PATH (default: atlas)")
+    group.add_argument("--shard", type=shard, metavar="I/N", help="do the I-th of N parts of the work")
+    group.add_argument("--beside", action="store_true", help="if --out holds another atlas, begin one beside it")
+    group.add_argument("--no-page", action="store_true", help="do not write the page into --out/page at the end")
+    group.add_argument("--verify", action="store_true", help="only read everything in --out against its checksums")
+    group.add_argument("--repair", action="store_true", help="with --verify: forget what is damaged, to be made anew")
+    export.add(command)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.repair and not args.verify:
+        raise InputError("--repair goes with --verify")
+    if args.verify:
+        from vitjax.atlas.verify import report
+
+        return report(args.out, repair=args.repair)
+    return _paint(args)
+
+
+def _paint(args: argparse.Namespace) -> int:
+    from vitjax.models.vocabulary import split_unit
+    from vitjax.optimize.recipes import choose
+
+    recipe = choose(args.recipe, **changes(args.set))
+    for unit in args.units or ():
+        split_unit(unit)
+    if not args.data and (given := [o for o in ("split", "labels", "class_names", "limit") if getattr(args, o)]):
+        raise InputError(f"--{given[0].replace('_', '-')} says something of photographs: name them with --data")
+    images, names = None, None
+    if args.data:
+        from vitjax.data.images import open_images
+        from vitjax.data.labels import class_names
+
+        images = open_images(args.data, args.split).some(args.limit)
+        names = args.class_names and class_names(args.class_names)
+    from vitjax.cli.arguments import use_cores
+
+    use_cores()
+    model = load(args)
+    from vitjax.atlas.run import Request, run
+    from vitjax.data.dataset import Dataset
+
+    sample = args.sample or (None if args.units or args.model != "demo" else SAMPLE)
+    return run(
+        Request(
+            model=model,
+            units=args.units,
+            sample=sample,
+            recipe=recipe,
+            seeds=args.seeds,
+            slots=args.slots,
+            remat=args.remat,
+            retry=not args.no_retry,
+            data=images and Dataset(images, model.config, listed=args.labels),
+            class_names=names,
+            k=args.k,
+            out=args.out,
+            shard=args.shard,
+            beside=args.beside,
+            page=not args.no_page,
+        )
+    )

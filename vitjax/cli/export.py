@@ -1,0 +1,58 @@
+"""`vitjax atlas export`: a finished atlas to one folder of static files, or to a data set on the hub."""
+
+import argparse
+from pathlib import Path
+
+from vitjax.errors import InputError
+
+ABOUT = """
+Writes the page of a finished atlas: one folder of static files (WebP tiles, JSON, parquet, contact sheets) that opens
+from disk and from any static host. It needs neither the model nor the photographs.
+"""
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Adds the command below `vitjax atlas`."""
+    below = command.add_subparsers(metavar="", title="commands below")
+    export = below.add_parser(
+        "export",
+        help="write the page of a finished atlas to one folder",
+        description=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("store", help="a finished atlas: a folder, gs://BUCKET/PATH or s3://BUCKET/PATH")
+    export.add_argument("--to", type=Path, metavar="FOLDER", help="the folder (default: page, or the next free name)")
+    export.add_argument("--overwrite", action="store_true", help="replace an older export in that folder")
+    export.add_argument("--push", metavar="OWNER/NAME", help="then upload it as a data set of that name to the hub")
+    export.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
+    export.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from vitjax.cli.arguments import free_folder
+
+    if args.private and not args.push:
+        raise InputError("--private goes with --push")
+    out = args.to or free_folder("page")
+    from tqdm import tqdm
+
+    from vitjax.atlas.export import export
+    from vitjax.atlas.reader import contents
+    from vitjax.atlas.store import Store
+
+    what = contents(Store(args.store))
+    with tqdm(total=len(what.units), desc="pictures", unit="file", dynamic_ncols=True) as bar:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if not bar.desc.startswith(stage):
+                bar.reset(total)
+                bar.set_description(stage)
+            bar.update(done - bar.n)
+
+        done = export(what, out, overwrite=args.overwrite, progress=progress)
+    print(f"{done.files} files, {done.bytes / 1e6:.1f} MB: {done.folder / 'index.html'}")
+    if args.push:
+        from vitjax.atlas.push import push
+
+        print(push(done.folder, args.push, private=args.private))
+    return 0

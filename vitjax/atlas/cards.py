@@ -67,8 +67,11 @@ def grade(
         InputError: pictures are missing or damaged.
     """
     there = series.done(store, "cards")
-    waiting = [batch for batch in series.batches if batch.number not in there]
-    for several in _together(waiting):
+    # Groups are those of the whole series, whatever is there: what is graded together is compiled together, and a grade
+    # must not depend on where an earlier run stopped.
+    for several in _together(series.batches):
+        if there.issuperset(batch.number for batch in several):
+            continue
         if enough and enough.is_set():
             return False
         found = [series.pictures(store, batch) for batch in several]

@@ -22,8 +22,7 @@ ABOUT: dict[str, About] = {
     "verdict": About("verdict", "what the grades come to: good, weak, dead, saturated or noise"),
     "rise": About(
         "rise",
-        "its activation under held-out changes above the photographs' mean, over the best photograph's: above 1 it beats"
-        " them all",
+        "its activation under held-out changes above the photographs' mean, over the best one's: above 1 it beats all",
     ),
     "activation": About("activation", "the unit's activation on the picture as its bytes stand", 3),
     "held_out": About(

@@ -12,7 +12,7 @@ from threading import Event
 import jax
 
 from vitjax.atlas import finish, manifest
-from vitjax.atlas.claim import claimed
+from vitjax.atlas.claim import Held, claimed
 from vitjax.atlas.finish import Finish, Reporter
 from vitjax.atlas.manifest import Manifest
 from vitjax.atlas.natural import look
@@ -59,7 +59,7 @@ class Job:
     shard: tuple[int, int] = (0, 1)
     retry: bool = True
     remat: bool = False
-    report: Reporter = Reporter()
+    report: Reporter = field(default_factory=Reporter)
     stepped: Callable[[int], None] = lambda _: None
     enough: Event = field(default_factory=Event)
 
@@ -71,7 +71,7 @@ class Job:
                 written.
         """
         manifest.agree(store, self.manifest)
-        with claimed(store, self.shard):
+        with claimed(store, f"{self.shard[0]}-of-{self.shard[1]}"):
             if store.read(finish.KEY) is not None:
                 return Status.FINISHED
             try:
@@ -123,7 +123,11 @@ class Job:
             log,
             self.report,
         )
-        done = ending.run()
+        try:
+            with claimed(store, "end"):
+                done = ending.run()
+        except Held:  # another host that found all parts done
+            return Status.WAITING
         log.write(store)
         return Status.FINISHED if done else Status.STOPPED
 

@@ -135,7 +135,7 @@ def compare(store: Store, wanted: Manifest) -> bool:
     """
     found = store.read_json(KEY)
     if found is None:
-        held = [key for key in store.keys() if not key.startswith((".lock-", "claims/"))]
+        held = [key for key in store.keys("") if not key.startswith((".lock-", "claims/"))]
         if held:
             raise InputError(f"{store.address} is not empty ({held[0]}) and holds no atlas; choose another --out")
         return True

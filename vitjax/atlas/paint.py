@@ -43,6 +43,29 @@ class Log:
         store.write_json(f"logs/{self.started}-{self.shard[0]}-of-{self.shard[1]}.json", values)
 
 
+@dataclass(frozen=True)
+class Totals:
+    """All runs of an atlas together.
+
+    Attributes:
+        pictures: painted.
+        device_hours: devices times hours, all stages included.
+        outside: the share of them that was not spent in the compiled loop.
+    """
+
+    pictures: int
+    device_hours: float
+    outside: float
+
+
+def totals(store: Store) -> Totals:
+    """What the logs of a store add up to; of a run that was killed, up to its last batch."""
+    logs = [store.read_json(key) for key in store.keys("logs/")]
+    seconds = sum(log["wall"] * log["devices"] for log in logs)
+    looping = sum(log["looping"] for log in logs)
+    return Totals(sum(log["pictures"] for log in logs), seconds / 3600, 1 - looping / seconds if seconds else 0.0)
+
+
 def paint(
     store: Store,
     series: Series,

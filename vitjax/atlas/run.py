@@ -1,23 +1,25 @@
 """`vitjax atlas` as it runs: signals, progress on the terminal, the job, and at its end the page."""
 
+import json
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
 import jax
-from tqdm import tqdm
 
-from vitjax.atlas import finish, manifest
+from vitjax.atlas import finish, manifest, scripts
+from vitjax.atlas.contents import Contents
 from vitjax.atlas.export import export
-from vitjax.atlas.finish import Reporter
 from vitjax.atlas.folder import is_export
 from vitjax.atlas.job import Job, Status
+from vitjax.atlas.paint import totals
 from vitjax.atlas.reader import contents
+from vitjax.atlas.screen import Screen, exporting
 from vitjax.atlas.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -62,8 +64,8 @@ def run(request: Request) -> int:
     wanted = _manifest(request, units, store)
     if request.beside:
         store = _beside(store, wanted)
-    screen = Screen(total=len(units) * request.recipe.steps)
-    data = request.data and _with_progress(request.data, screen)
+    screen = Screen()
+    data = request.data and replace(request.data, progress=screen.photographs)
     with stopped_by_signals() as enough:
         job = Job(
             request.model,
@@ -95,22 +97,23 @@ def run(request: Request) -> int:
 
 
 def show(store: Store) -> None:
-    """Writes the page of a finished atlas beside its store, unless it is there, and says where it is."""
+    """Writes the page of a finished atlas into its folder, unless it is there and up to date, and says where it is."""
     if store.folder is None:
         print(f"vitjax atlas export {store.address} --out FOLDER writes the page")
         return
-    page = store.folder / "page"
-    if not is_export(page):
-        with tqdm(desc="page", unit="file", dynamic_ncols=True, leave=False) as bar:
-            export(contents(store), page, progress=lambda stage, done, total: _bar(bar, stage, done, total))
+    page, what = store.folder / "page", contents(store)
+    if not _same(page, what):
+        with exporting() as progress:
+            export(what, page, overwrite=True, progress=progress)
     print(f"page: {page / 'index.html'}   (open it, or: vitjax serve {store.folder})")
 
 
-def _bar(bar: tqdm, stage: str, done: int, total: int) -> None:
-    if bar.desc != f"page, {stage}: ":
-        bar.reset(total)
-        bar.set_description(f"page, {stage}")
-    bar.update(done - bar.n)
+def _same(page: Path, what: Contents) -> bool:
+    """Whether a page is there and shows this atlas as it is now."""
+    try:
+        return is_export(page) and json.loads((page / "manifest.json").read_text()) == scripts.plain(what.manifest)
+    except (OSError, ValueError):
+        return False
 
 
 def _in_order(model: ViT, units: Sequence[Unit]) -> list[Unit]:
@@ -161,59 +164,6 @@ def stopped_by_signals() -> Iterator[Event]:
         signal.signal(signal.SIGTERM, before)
 
 
-@dataclass
-class Screen:
-    """Progress on the terminal, a bar a stage."""
-
-    total: int
-    bar: tqdm | None = field(default=None)
-    pictures: int = 0
-    all_pictures: int = 0
-
-    def reporter(self, steps: int) -> Reporter:
-        """What a job reports to; painting is counted in steps, `steps` for a picture."""
-
-        def begin(stage: str, total: int) -> None:
-            self.close()
-            if stage.startswith("painting"):
-                self.pictures, self.all_pictures, total = 0, total, total * steps
-            unit = "step" if stage.startswith("painting") else "picture"
-            self.bar = tqdm(total=total or None, desc=stage, unit=unit, dynamic_ncols=True, smoothing=0.1)
-
-        def done(more: int) -> None:
-            if self.bar.unit == "picture":
-                self.bar.update(more)
-            else:
-                self.pictures += more
-                self._postfix()
-
-        return Reporter(begin, done)
-
-    def steps(self, more: int) -> None:
-        """Moves the bar of a painting stage."""
-        self.bar.update(more)
-        self._postfix()
-
-    def close(self) -> None:
-        """Ends the bar of the last stage."""
-        if self.bar is not None:
-            self.bar.close()
-
-    def _postfix(self) -> None:
-        if self.bar.total and (rate := self.bar.format_dict["rate"]):
-            hourly = 3600 * rate * self.all_pictures / self.bar.total
-            self.bar.set_postfix_str(f"{self.pictures}/{self.all_pictures} pictures, {hourly:.0f}/hour")
-
-
-def _with_progress(data: Dataset, screen: Screen) -> Dataset:
-    def progress(batches, total):
-        screen.close()
-        screen.bar = tqdm(batches, total=total, desc="photographs", unit="batch", dynamic_ncols=True)
-        return screen.bar
-
-    return replace(data, progress=progress)
-
-
 def _tell(store: Store, seconds: float) -> None:
     about = store.read_json(finish.KEY)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in about["verdicts"].items())
@@ -223,7 +173,10 @@ def _tell(store: Store, seconds: float) -> None:
     if about["unreadable"]:
         name, reason = next(iter(about["unreadable"].items()))
         print(f"{len(about['unreadable'])} photographs could not be read, e.g. {name}: {reason}", file=sys.stderr)
-    print(f"atlas: {store.address}  ({seconds:.0f} s)")
+    spent = totals(store)
+    rate = spent.pictures / spent.device_hours if spent.device_hours else 0
+    print(f"{rate:.0f} pictures an hour and device, {spent.outside:.0%} of the time outside the loop")
+    print(f"atlas: {store.address}  (this run {seconds:.0f} s)")
 
 
 def pages(folders: Sequence[Path]) -> list[Path]:

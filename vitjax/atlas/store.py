@@ -53,8 +53,8 @@ class Store:
         """Removes a key, if it is there."""
         self._do(f"remove {key} in", lambda: self._values.write(key, None).result())
 
-    def keys(self, prefix: str = "") -> list[str]:
-        """The keys that begin with a prefix, sorted."""
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with a prefix, sorted; with "" all."""
         span = ts.KvStore.KeyRange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)) if prefix else ts.KvStore.KeyRange()
         return sorted(key.decode() for key in self._do("list", lambda: self._values.list(span).result()))
 

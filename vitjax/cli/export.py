@@ -22,6 +22,13 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     export.add_argument("store", help="a finished atlas: a folder, gs://BUCKET/PATH or s3://BUCKET/PATH")
     export.add_argument("--to", type=Path, metavar="FOLDER", help="the folder (default: page, or the next free name)")
+    export.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="other exported atlases of the same site that may be compared, as seen from this one, e.g. ../other",
+    )
     export.add_argument("--overwrite", action="store_true", help="replace an older export in that folder")
     export.add_argument("--push", metavar="OWNER/NAME", help="then upload it as a data set of that name to the hub")
     export.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
@@ -34,21 +41,16 @@ def _run(args: argparse.Namespace) -> int:
     if args.private and not args.push:
         raise InputError("--private goes with --push")
     out = args.to or free_folder("page")
-    from tqdm import tqdm
+    from dataclasses import replace
 
     from vitjax.atlas.export import export
     from vitjax.atlas.reader import contents
+    from vitjax.atlas.screen import exporting
     from vitjax.atlas.store import Store
 
-    what = contents(Store(args.store))
-    with tqdm(total=len(what.units), desc="pictures", unit="file", dynamic_ncols=True) as bar:
-
-        def progress(stage: str, done: int, total: int) -> None:
-            if not bar.desc.startswith(stage):
-                bar.reset(total)
-                bar.set_description(stage)
-            bar.update(done - bar.n)
-
+    beside = [{"name": Path(path).name, "path": path} for path in args.beside]
+    what = replace(contents(Store(args.store)), beside=beside)
+    with exporting() as progress:
         done = export(what, out, overwrite=args.overwrite, progress=progress)
     print(f"{done.files} files, {done.bytes / 1e6:.1f} MB: {done.folder / 'index.html'}")
     if args.push:

@@ -1,0 +1,46 @@
+"""`vitjax serve OUT …`: exported atlases in, their page in a browser."""
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """
+examples:
+  vitjax serve atlas/                        the page of one atlas at http://127.0.0.1:8000/
+  vitjax serve atlas_b/ atlas_l/ --open      two at /atlas_b/ and /atlas_l/, and opens a browser
+  ssh -L 8000:127.0.0.1:8000 HOST            shows here what `vitjax serve` serves on HOST
+
+the page needs no server: index.html of an exported atlas also opens from disk and from any static host.
+"""
+
+
+def add(commands) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "serve",
+        help="look at an atlas in a browser",
+        description="Serves the page of exported atlases on this machine until Ctrl-C.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="folder of an exported atlas")
+    command.add_argument("--port", type=_port, default=8000, help="0 takes any free one (default: 8000)")
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, reached from this machine only; 0.0.0.0 from others too)",
+    )
+    command.add_argument("--open", action="store_true", help="open a browser")
+    command.set_defaults(run=_run)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to 65535")
+    return int(text)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from vitjax.atlas.serve import serve
+
+    serve(args.folders, args.port, args.open, host=args.host)
+    return 0

@@ -9,10 +9,10 @@ import jax
 
 from tests import noise, small
 from vitjax.atlas import manifest, series
-from vitjax.atlas.finish import Reporter
-from vitjax.atlas.job import Job, Status
+from vitjax.atlas.job import Job, Reporter
 from vitjax.atlas.run import AGAIN, stopped_by_signals
 from vitjax.atlas.store import Store
+from vitjax.atlas.work import Status, work
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
 from vitjax.optimize.units import expand
@@ -76,7 +76,7 @@ def main() -> int:
     with stopped_by_signals() as enough:
         report = Reporter(done=done)
         try:
-            status = job(not args.plain, shard=shard, enough=enough, report=report).run(Store(args.store))
+            status = work(job(not args.plain, shard=shard, enough=enough, report=report), Store(args.store))
         except InputError as error:
             print(error)
             return 2

@@ -16,10 +16,10 @@ from tests.atlas_job import PLAIN, RECIPE, UNITS, job
 from tests.conftest import ROOT
 from vitjax.atlas import cards, care, finish, manifest
 from vitjax.atlas.export import export
-from vitjax.atlas.job import Status
 from vitjax.atlas.reader import contents
 from vitjax.atlas.store import Store
 from vitjax.atlas.verify import faults, report
+from vitjax.atlas.work import Status, work
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
 from vitjax.optimize.units import Unit, expand
@@ -29,7 +29,7 @@ from vitjax.optimize.units import Unit, expand
 def whole(tmp_path_factory) -> Store:
     """An atlas that was made in one go."""
     store = Store(str(tmp_path_factory.mktemp("atlas") / "whole"))
-    assert job().run(store) is Status.FINISHED
+    assert work(job(), store) is Status.FINISHED
     return store
 
 
@@ -37,7 +37,7 @@ def whole(tmp_path_factory) -> Store:
 def plain(tmp_path_factory) -> Store:
     """One without photographs."""
     store = Store(str(tmp_path_factory.mktemp("atlas") / "plain"))
-    assert job(photographs=False).run(store) is Status.FINISHED
+    assert work(job(photographs=False), store) is Status.FINISHED
     return store
 
 
@@ -87,7 +87,7 @@ def test_a_finished_atlas_has_everything(whole, tmp_path):
 def test_a_finished_atlas_is_not_made_again(whole):
     everything = lambda: {key: whole.read(key) for key in whole.keys("")}
     before = everything()
-    assert job().run(whole) is Status.FINISHED and before == everything()
+    assert work(job(), whole) is Status.FINISHED and before == everything()
 
 
 def test_without_photographs_there_are_pictures_and_few_grades(plain, tmp_path):
@@ -118,7 +118,7 @@ def test_a_job_killed_while_painting_goes_on_and_gives_the_same(plain, tmp_path,
     assert ended(start(store.address, PLAIN, "--die", what, str(times)))[0] == -signal.SIGKILL
     there = {key: store.read(key) for key in store.keys("batches/")}
     assert len(there) == {"pictures": 1, "record": 1}[what]
-    assert job(photographs=False).run(store) is Status.FINISHED
+    assert work(job(photographs=False), store) is Status.FINISHED
     assert all(store.read(key) == record for key, record in there.items()) and pictures(store) == pictures(plain)
 
 
@@ -126,7 +126,7 @@ def test_a_job_killed_while_grading_goes_on_and_gives_the_same(whole, tmp_path):
     store = Store(str(tmp_path / "killed"))
     assert ended(start(store.address, "--die", "card", "4"))[0] == -signal.SIGKILL
     assert len(store.keys("cards/")) == 4 and not store.read(finish.KEY)
-    assert job().run(store) is Status.FINISHED and pictures(store) == pictures(whole)
+    assert work(job(), store) is Status.FINISHED and pictures(store) == pictures(whole)
     for name in ("units", "exemplars", "near"):
         assert store.read(f"tables/{name}.parquet") == whole.read(f"tables/{name}.parquet"), name
 
@@ -141,17 +141,17 @@ def test_sigterm_finishes_the_batch_and_says_so(plain, tmp_path):
     store = Store(str(tmp_path / "store"))
     done = len(store.keys("batches/"))
     assert 1 <= done < 6 and all(fault is None or fault.what == "missing" for fault in faults(store))
-    assert job(photographs=False).run(store) is Status.FINISHED and pictures(store) == pictures(plain)
+    assert work(job(photographs=False), store) is Status.FINISHED and pictures(store) == pictures(plain)
 
 
 def test_two_processes_on_one_store_by_mistake(tmp_path):
     first, store = start(tmp_path / "store", PLAIN, "--slow"), Store(str(tmp_path / "store"))
     first.stdout.readline()
     with pytest.raises(InputError, match=r"another process is at work on this atlas .*--shard"):
-        job(photographs=False).run(store)
+        work(job(photographs=False), store)
     first.kill()
     first.communicate()
-    assert job(photographs=False).run(store) is Status.FINISHED
+    assert work(job(photographs=False), store) is Status.FINISHED
 
 
 def test_two_hosts_share_the_plan_and_the_store(whole, tmp_path):
@@ -183,14 +183,14 @@ def test_two_hosts_share_the_plan_and_the_store(whole, tmp_path):
 )
 def test_another_atlas_is_refused_with_what_differs(whole, change, words):
     with pytest.raises(InputError, match=words) as error:
-        job(**change).run(whole)
+        work(job(**change), whole)
     assert "--beside" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(InputError, match=r"not empty \(thesis.tex\)"):
-        job().run(Store(str(tmp_path)))
+        work(job(), Store(str(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -215,17 +215,17 @@ def test_a_full_disk_is_one_line_and_loses_nothing(plain, small_disk):
     store = Store(str(small_disk("size=24k")))
     for _ in range(2):
         with pytest.raises(InputError, match="the disk is full") as error:
-            job(photographs=False).run(store)
+            work(job(photographs=False), store)
         assert "\n" not in str(error.value)
     small_disk("remount,size=64m")
-    assert job(photographs=False).run(store) is Status.FINISHED and pictures(store) == pictures(plain)
+    assert work(job(photographs=False), store) is Status.FINISHED and pictures(store) == pictures(plain)
 
 
 def test_a_read_only_store_is_one_line(small_disk):
     folder = small_disk("size=1m")
     small_disk("remount,ro")
     with pytest.raises(InputError, match=r"[Rr]ead-only") as error:
-        job().run(Store(str(folder)))
+        work(job(), Store(str(folder)))
     assert "\n" not in str(error.value)
 
 
@@ -258,7 +258,7 @@ def test_a_flipped_byte_is_found_and_mended(whole, tmp_path, capsys):
         series.pictures(store, series.batches[1])
     assert report(store.address, repair=True) == 1
     assert "1 missing, 2 wrong" in capsys.readouterr().out
-    assert job().run(store) is Status.FINISHED
+    assert work(job(), store) is Status.FINISHED
     assert pictures(store) == pictures(whole) and report(store.address) == 0
 
 
@@ -273,7 +273,7 @@ def test_damaged_json_is_one_line(whole, tmp_path):
     store = copy_of(whole, tmp_path / "copy")
     (tmp_path / "copy/manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest.json in .* is damaged"):
-        job().run(store)
+        work(job(), store)
 
 
 def test_units_are_condensed_and_spread():
@@ -296,11 +296,11 @@ def test_a_store_on_s3(monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         subprocess.run(["curl", "-sfX", "PUT", f"http://{host}:{port}/bucket"], check=True)
         store = Store("s3://bucket/atlases/one")
-        assert job(units="blocks.1.mlp.hidden:0-2").run(store) is Status.FINISHED
+        assert work(job(units="blocks.1.mlp.hidden:0-2"), store) is Status.FINISHED
         assert all(fault is None for fault in faults(store)) and not store.keys("claims/")
         assert len(contents(store).pictures(1)) >= 1 and store.keys("natural/")
         with pytest.raises(InputError, match="NoSuchBucket"):
-            job().run(Store("s3://nowhere/one"))
+            work(job(), Store("s3://nowhere/one"))
     finally:
         standing.stop()
 

@@ -3,9 +3,8 @@
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +16,12 @@ from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.yardstick import embed, middle, yardstick
 from vitjax.atlas import cards, care, layouts, scripts, tables
 from vitjax.atlas.contents import Layout, taps_of
-from vitjax.atlas.manifest import Manifest
+from vitjax.atlas.job import Job
 from vitjax.atlas.paint import Log, paint
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.atlas.tables import Made
-from vitjax.data.dataset import Dataset
-from vitjax.models.vit import ViT
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.units import Unit
 
 KEY = "finished.json"
 LIKE = 0.95  # cosine of two activation profiles, or without photographs of two pictures, of near-repeats
@@ -33,44 +29,34 @@ CHUNK = 256  # pictures in memory together
 
 
 @dataclass(frozen=True)
-class Reporter:
-    """Who is told how a job goes: the name of a stage and its size, then what was done of it."""
-
-    begin: Callable[[str, int], None] = lambda stage, total: None
-    done: Callable[[int], None] = lambda more: None
-
-
-@dataclass(frozen=True)
 class Finish:
-    """What finishing needs: see `run`."""
+    """The end of a job, all of whose first pictures are in the store.
 
+    Attributes:
+        job, store: as of `work`.
+        found: what photographs say of the taps, or None without photographs.
+        log: of the run, to which further painting is added.
+    """
+
+    job: Job
     store: Store
-    manifest: Manifest
-    model: ViT
-    units: Sequence[Unit]
-    data: Dataset | None
     found: Exemplars | None
-    class_names: Sequence[str] | None
-    retry: bool
-    remat: bool
-    enough: Event
     log: Log
-    report: Reporter
 
     @property
     def recipe(self) -> Recipe:
         """Of the first pictures."""
-        return Recipe(**self.manifest.recipe)
+        return Recipe(**self.job.manifest.recipe)
 
     def run(self) -> bool:
         """Grades all pictures, paints failing units again, compares units, writes the tables; False if stopped."""
         judge = self._judge()
         makes = []
-        for series in self.manifest.series(self.units):
+        for series in self.job.manifest.series(self.job.units):
             if not self._grade(series, judge):
                 return False
             makes.append(Made(series, f"seed {series.seed}", cards.read(self.store, series)))
-        for make in self._retries(makes, judge) if self.retry and self.found else ():
+        for make in self._retries(makes, judge) if self.job.retry and self.found else ():
             if make is None:
                 return False
             makes.append(make)
@@ -78,34 +64,34 @@ class Finish:
         return True
 
     def _judge(self) -> cards.Judge:
-        self.report.begin("photographs", 0)
-        measure = yardstick(self.model, self.data, self.found) if self.found else None
-        return cards.Judge(self.model, self.recipe.tokens, measure)
+        self.job.report.begin("photographs", 0)
+        measure = yardstick(self.job.model, self.job.data, self.found) if self.found else None
+        return cards.Judge(self.job.model, self.recipe.tokens, measure)
 
     def _grade(self, series: Series, judge: cards.Judge) -> bool:
-        self.report.begin("grading", len(series.units))
-        return cards.grade(self.store, series, judge, enough=self.enough, graded=self.report.done)
+        self.job.report.begin("grading", len(series.units))
+        return cards.grade(self.store, series, judge, enough=self.job.enough, graded=self.job.report.done)
 
     def _retries(self, makes: list[Made], judge: cards.Judge) -> Iterator[Made | None]:
         """Attempts at units that fail, each graded before the next; None where the run is to stop."""
-        by_name = {str(unit): unit for unit in self.units}
+        by_name = {str(unit): unit for unit in self.job.units}
         tries = {name: [make.cards[name] for make in makes] for name in by_name}
-        for attempt in care.attempts(self.recipe, self.manifest.seeds):
+        for attempt in care.attempts(self.recipe, self.job.manifest.seeds):
             if not (names := care.failing(tries)):
                 return
-            series = care.series_of(self.store, attempt, [by_name[name] for name in names], self.manifest)
+            series = care.series_of(self.store, attempt, [by_name[name] for name in names], self.job.manifest)
             starts = None
             if attempt.from_exemplar:
-                starts = care.from_photographs(self.found, self.data.images, self.model.config)
-            self.report.begin(f"painting again, {attempt.made}", len(names))
+                starts = care.from_photographs(self.found, self.job.data.images, self.job.model.config)
+            self.job.report.begin(f"painting again, {attempt.made}", len(names))
             whole = paint(
                 self.store,
                 series,
-                self.model,
-                remat=self.remat,
+                self.job.model,
+                remat=self.job.remat,
                 starts=starts,
-                enough=self.enough,
-                finished=self.report.done,
+                enough=self.job.enough,
+                finished=self.job.report.done,
                 log=self.log,
             )
             if not whole or not self._grade(series, judge):
@@ -117,8 +103,8 @@ class Finish:
             yield make
 
     def _tables(self, makes: Sequence[Made]) -> None:
-        units, found, data = self.units, self.found, self.data
-        self.report.begin("comparing units", 0)
+        model, units, found, data = self.job.model, self.job.units, self.found, self.job.data
+        self.job.report.begin("comparing units", 0)
         pictures = tables.picture_table(units, makes)
         written = {}
         layers = np.unique([unit.tap for unit in units], return_inverse=True)[1]
@@ -131,10 +117,10 @@ class Finish:
             behaviour = tables.profiles(found, units)
             kinds["responses"] = likeness.nearest(behaviour, layers)
             charts.append(layouts.chart("responses", "by responses", likeness.spread_out(behaviour)))
-            exemplars = tables.exemplar_rows(found, units, data, self.class_names)
+            exemplars = tables.exemplar_rows(found, units, data, self.job.class_names)
             classes = tables.classes_of(exemplars, units)
             written |= {"exemplars": exemplars, "photos": tables.photo_table(exemplars, data)}
-            self._array("maps", tables.exemplar_maps(self.model, found, units, replace(data, shard=(0, 1))))
+            self._array("maps", tables.exemplar_maps(model, found, units, replace(data, shard=(0, 1))))
         table = tables.unit_rows(units, pictures, found, classes)
         table = table.append_column("duplicate", pa.array(likeness.repeats(behaviour, LIKE), pa.int32()))
         written |= {"units": table, "pictures": pictures, "near": tables.near_table(kinds)}
@@ -154,7 +140,7 @@ class Finish:
 
         def flush() -> None:
             if images:
-                found.append(on_pictures(self.model, embed, np.stack(images), tap=middle(self.model))[0])
+                found.append(on_pictures(self.job.model, embed, np.stack(images), tap=middle(self.job.model))[0])
                 images.clear()
 
         for key, one in series.items():
@@ -185,7 +171,7 @@ class Finish:
             "verdicts": dict(verdicts),
             "retried": len(self._again(pictures)),
             "repeats": len(units) - units["duplicate"].null_count,
-            "unreadable": dict(self.data.unreadable) if self.data else {},
+            "unreadable": dict(self.job.data.unreadable) if self.job.data else {},
             "sha256": sums,
         }
         self.store.write_json(KEY, about, indent=1)

@@ -16,11 +16,12 @@ from vitjax.atlas import finish, manifest, scripts
 from vitjax.atlas.contents import Contents
 from vitjax.atlas.export import export
 from vitjax.atlas.folder import is_export
-from vitjax.atlas.job import Job, Status
+from vitjax.atlas.job import Job
 from vitjax.atlas.paint import totals
 from vitjax.atlas.reader import contents
 from vitjax.atlas.screen import Screen, exporting
 from vitjax.atlas.store import Store
+from vitjax.atlas.work import Status, work
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT
@@ -81,7 +82,7 @@ def run(request: Request) -> int:
             enough,
         )
         try:
-            status = job.run(store)
+            status = work(job, store)
         finally:
             screen.close()
     if status is Status.STOPPED:
@@ -96,16 +97,21 @@ def run(request: Request) -> int:
     return 0
 
 
-def show(store: Store) -> None:
-    """Writes the page of a finished atlas into its folder, unless it is there and up to date, and says where it is."""
+def show(store: Store) -> Path | None:
+    """Writes the page of a finished atlas into its folder, unless it is there and up to date, and says where it is.
+
+    Returns:
+        The page; None for a store that is no local folder.
+    """
     if store.folder is None:
-        print(f"vitjax atlas export {store.address} --out FOLDER writes the page")
-        return
+        print(f"vitjax atlas export {store.address} --to FOLDER writes the page")
+        return None
     page, what = store.folder / "page", contents(store)
     if not _same(page, what):
         with exporting() as progress:
             export(what, page, overwrite=True, progress=progress)
     print(f"page: {page / 'index.html'}   (open it, or: vitjax serve {store.folder})")
+    return page
 
 
 def _same(page: Path, what: Contents) -> bool:
@@ -177,14 +183,3 @@ def _tell(store: Store, seconds: float) -> None:
     rate = spent.pictures / spent.device_hours if spent.device_hours else 0
     print(f"{rate:.0f} pictures an hour and device, {spent.outside:.0%} of the time outside the loop")
     print(f"atlas: {store.address}  (this run {seconds:.0f} s)")
-
-
-def pages(folders: Sequence[Path]) -> list[Path]:
-    """The pages of folders that are exported atlases or stores of finished ones, which are exported first."""
-    found = []
-    for folder in folders:
-        if not is_export(folder) and (folder / manifest.KEY).exists():
-            show(Store(str(folder)))
-            folder = folder / "page"
-        found.append(folder)
-    return found

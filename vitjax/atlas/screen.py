@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from vitjax.atlas.finish import Reporter
+from vitjax.atlas.job import Reporter
 
 
 @dataclass

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vitjax.cli import analyze, atlas, inspect, visualize
+from vitjax.cli import analyze, atlas, inspect, serve, visualize
 from vitjax.errors import InputError
 
 EXAMPLES = """
@@ -12,6 +12,7 @@ examples:
   vitjax visualize                                              pictures of the embedded model, in about two minutes
   vitjax visualize --model ./vit blocks.6.mlp.hidden:0-15       sixteen neurons of your own checkpoint
   vitjax visualize --model timm/vit_base_patch16_224.augreg_in21k_ft_in1k 'blocks.*.mlp.hidden:*' --sample 64
+  vitjax atlas --model ./vit --data photos/                     a whole network, and a page to explore it
   vitjax analyze exemplars --model ./vit --data photos.zip      the photos that every neuron responds to
   vitjax taps --model ./vit                                     what can be looked at, with shapes
   vitjax bench --model ./vit                                    how fast it runs here
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     visualize.add(commands)
     atlas.add(commands)
+    serve.add(commands)
     analyze.add(commands)
     inspect.add_taps(commands)
     inspect.add_bench(commands)

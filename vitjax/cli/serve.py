@@ -1,4 +1,4 @@
-"""`vitjax serve OUT …`: exported atlases in, their page in a browser."""
+"""`vitjax serve OUT …`: atlases in, their page in a browser."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,8 @@ examples:
   vitjax serve atlas_b/ atlas_l/ --open      two at /atlas_b/ and /atlas_l/, and opens a browser
   ssh -L 8000:127.0.0.1:8000 HOST            shows here what `vitjax serve` serves on HOST
 
-the page needs no server: index.html of an exported atlas also opens from disk and from any static host.
+several atlases can be compared unit by unit. The page needs no server: its index.html also opens from disk and from
+any static host.
 """
 
 
@@ -18,11 +19,11 @@ def add(commands) -> None:
     command = commands.add_parser(
         "serve",
         help="look at an atlas in a browser",
-        description="Serves the page of exported atlases on this machine until Ctrl-C.",
+        description="Serves the page of atlases on this machine until Ctrl-C; writes it first where it is missing.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="folder of an exported atlas")
+    command.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="an atlas, or an exported one")
     command.add_argument("--port", type=_port, default=8000, help="0 takes any free one (default: 8000)")
     command.add_argument(
         "--host",
@@ -40,7 +41,18 @@ def _port(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.atlas.serve import serve
+    from vitjax.atlas.serve import exported, serve
 
-    serve(args.folders, args.port, args.open, host=args.host)
+    folders = [folder if exported(folder) else _page(folder) for folder in args.folders]
+    serve(folders, args.port, args.open, host=args.host)
     return 0
+
+
+def _page(folder: Path) -> Path:
+    """The page of an atlas's store, written if it is not there; any other folder as it is."""
+    if not (folder / "manifest.json").is_file():
+        return folder
+    from vitjax.atlas.run import show
+    from vitjax.atlas.store import Store
+
+    return show(Store(str(folder)))

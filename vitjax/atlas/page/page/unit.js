@@ -1,0 +1,141 @@
+"use strict";
+// The page of one unit: its pictures, its report card, the photographs it responds to, and the units like it.
+(() => {
+  const vitjax = window.vitjax;
+  const { element } = vitjax;
+
+  /** The number of the unit called `name`; else a problem that names the nearest. */
+  vitjax.unitCalled = (atlas, name) => {
+    const unit = atlas.number(name);
+    if (unit >= 0) return unit;
+    const problem = new vitjax.Problem(`This atlas has no unit ${name}.`);
+    problem.units = vitjax.nearestUnits(atlas, name).map((one) => atlas.name(one));
+    throw problem;
+  };
+
+  /** A small picture that leads to a unit, captioned with its name. */
+  vitjax.thumbnail = (atlas, unit, note) => element("a", { class: "thumbnail", href: vitjax.routes.unit(atlas.name(unit)) },
+    element("img", { src: atlas.picture(unit), alt: "", loading: "lazy", width: 112, height: 112 }),
+    element("span", null, vitjax.nameText(atlas.name(unit))), note && element("span", { class: "note" }, note));
+
+  /** The unit that is `step` from `unit` in what the overview showed, or else in unit order; -1 at the ends. */
+  const walked = (atlas, unit, step) => {
+    const order = vitjax.selection?.all === false ? vitjax.selection.order : null;
+    const place = order ? order.indexOf(unit) : -1;
+    const next = place >= 0 ? order[place + step] ?? -1 : unit + step;
+    return { unit: next >= 0 && next < atlas.count ? next : -1, place, total: place >= 0 ? order.length : atlas.count };
+  };
+
+  const walk = (atlas, unit) => {
+    const link = (step, text, rel) => {
+      const { unit: next } = walked(atlas, unit, step);
+      return next < 0 ? element("span", { class: "button off" }, text)
+        : element("a", { class: "button", rel, href: vitjax.routes.unit(atlas.name(next)), "aria-label": `${rel === "prev" ? "Previous" : "Next"} unit, ${atlas.name(next)}` }, text);
+    };
+    const { place, total } = walked(atlas, unit, 0);
+    const [at, all] = [(place >= 0 ? place : unit) + 1, total].map((number) => number.toLocaleString("en"));
+    const where = `${at} of ${all}${place >= 0 ? " shown" : ""}`;
+    return element("nav", { class: "walk", "aria-label": "Units" },
+      element("a", { class: "button", href: vitjax.selection?.hash ?? "#/" }, "All units"),
+      link(-1, "← Previous", "prev"), element("span", { class: "note" }, where), link(1, "Next →", "next"));
+  };
+
+  const copyLink = () => {
+    const button = element("button", null, "Copy link");
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(location.href);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Copy it from the address bar"; // browsers may refuse the clipboard to a page from disk
+      }
+      vitjax.say(button.textContent);
+      setTimeout(() => { button.textContent = "Copy link"; }, 2000);
+    });
+    return button;
+  };
+
+  /** The large picture, and the unit's other pictures to look at in its place. */
+  const pictures = (atlas, unit, entry) => {
+    const name = atlas.name(unit);
+    const list = entry.pictures.map((picture, place) => ({ ...picture, place, src: atlas.pictureFile(picture) }));
+    const first = Math.max(0, list.findIndex((picture) => picture.chosen));
+    const large = element("img", { class: "large", width: atlas.about.image_size[1], height: atlas.about.image_size[0] });
+    const made = element("figcaption");
+    const download = element("a", { class: "button" }, "Download picture");
+    const show = (picture) => {
+      large.src = picture.src;
+      large.alt = `Picture of ${name}, ${picture.made}`;
+      made.replaceChildren(picture.made, picture.chosen && list.length > 1 ? element("span", { class: "note" }, " – chosen") : "");
+      download.href = picture.src;
+      download.download = `${name.replaceAll(":", "_")}${picture.place ? `_${picture.place}` : ""}.webp`;
+      for (const button of strip.children) button.setAttribute("aria-pressed", String(Number(button.dataset.place) === picture.place));
+    };
+    const strip = element("div", { class: "strip", role: "group", "aria-label": "Pictures of this unit", hidden: list.length < 2 }, list.map((picture) =>
+      element("button", { "data-place": picture.place, on: { click: () => show(picture) } },
+        element("img", { src: picture.src, alt: "", width: 72, height: 72 }), element("span", null, picture.made),
+        element("span", { class: "note" }, picture.chosen ? "chosen" : ""))));
+    show(list[first]);
+    return { node: element("figure", { class: "exhibit" }, element("div", { class: "mat" }, large), made, strip), download, list };
+  };
+
+  const section = (id, title, help, ...content) => element("section", { "aria-labelledby": id },
+    element("h2", { id }, title), help && element("p", { class: "help" }, help), ...content);
+
+  const neighbours = (atlas, title, list) => {
+    const row = (label, some) => some.length > 0 && element("div", null, element("h3", null, label),
+      element("div", { class: "thumbnails" }, some.map(({ unit, likeness }) => vitjax.thumbnail(atlas, unit, likeness.toFixed(2)))));
+    const known = (list ?? []).filter(({ unit }) => unit >= 0 && unit < atlas.count);
+    return known.length > 0 && section(`near-${title}`, `Alike by ${title}`, "With the cosine of the two.",
+      row("in this layer", known.filter((one) => one.same_layer)), row("in other layers", known.filter((one) => !one.same_layer)));
+  };
+
+  const evidence = (atlas, entry) => [
+    entry.exemplars.length > 0 && section("best", "Best photographs", "What the unit responds to most, with its score, its activation at each patch, and the patch that fired.",
+      ...vitjax.exemplars(atlas, entry.exemplars)),
+    entry.quantiles.length > 0 && section("ordinary", "Ordinary photographs", "From all over its scores: what it responds to less, or not at all.",
+      vitjax.quantiles(atlas, entry.quantiles)),
+    entry.histogram && section("scores", "Scores", null, vitjax.histogram(entry.histogram)),
+  ];
+
+  const labels = (atlas, unit) => {
+    const classes = atlas.classes(unit);
+    const repeated = atlas.duplicate(unit);
+    const link = (name) => element("a", { class: "chip", href: vitjax.routes.overview(new URLSearchParams({ class: name })) }, name);
+    return [
+      classes.length > 0 && element("p", { class: "classes" }, element("span", { class: "note" }, "Responds to "), classes.map(link)),
+      repeated !== null && element("p", { class: "note" }, "Nearly repeats ", element("a", { href: vitjax.routes.unit(atlas.name(repeated)) }, atlas.name(repeated)), "."),
+    ];
+  };
+
+  vitjax.views.unit = async (atlas, { units: [name = ""] }) => {
+    const unit = vitjax.unitCalled(atlas, name);
+    const entry = await atlas.detail(unit);
+    const { node, download, list } = pictures(atlas, unit, entry);
+    const [chosen, ...others] = [...list].sort((a, b) => Number(b.chosen) - Number(a.chosen));
+    const sides = [
+      { head: others.length ? `${chosen.made}, chosen` : "value", grades: vitjax.gradesOf(atlas, unit), atlas },
+      ...others.map(({ made, grades }) => ({ head: made, grades: grades ?? {}, atlas })),
+    ];
+    const near = entry.near.looks?.[0]?.unit ?? walked(atlas, unit, unit ? -1 : 1).unit;
+    const actions = element("div", { class: "actions" }, copyLink(), download,
+      near >= 0 && element("a", { class: "button", id: "compare", href: vitjax.routes.compare(name, atlas.name(near)) }, "Compare"));
+    const go = (step) => () => {
+      const { unit: next } = walked(atlas, unit, step);
+      if (next >= 0) vitjax.routes.go(vitjax.routes.unit(atlas.name(next)));
+    };
+    return {
+      title: name,
+      node: element("article", { class: "unit" }, walk(atlas, unit),
+        element("div", { class: "plate" }, node, element("div", { class: "label" },
+          element("h1", { tabindex: "-1" }, vitjax.nameText(name)), vitjax.verdictMark(vitjax.verdict(atlas, unit)), labels(atlas, unit), actions,
+          vitjax.gradeTable("Report card", sides, "standing"))),
+        evidence(atlas, entry), neighbours(atlas, "looks", entry.near.looks), neighbours(atlas, "responses", entry.near.responses)),
+      keys: {
+        j: go(1), k: go(-1), ArrowRight: go(1), ArrowLeft: go(-1),
+        c: () => actions.querySelector("#compare")?.click(),
+        Escape: () => vitjax.routes.go(vitjax.selection?.hash ?? "#/"),
+      },
+    };
+  };
+})();

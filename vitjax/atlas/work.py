@@ -1,0 +1,96 @@
+"""A job and a store in, the job done as far as this host can: looks at photographs, paints what is missing, finishes.
+
+Hosts share the plan and the store and nothing else: each does its part, and the one that completes the last part
+finishes the atlas.
+"""
+
+from dataclasses import replace
+from enum import Enum
+
+import jax
+
+from vitjax.analysis.exemplars import Exemplars
+from vitjax.atlas import finish, manifest
+from vitjax.atlas.claim import Held, claimed
+from vitjax.atlas.finish import Finish
+from vitjax.atlas.job import Job
+from vitjax.atlas.natural import look
+from vitjax.atlas.paint import Log, paint
+from vitjax.atlas.series import Series
+from vitjax.atlas.store import Store
+from vitjax.errors import Stopped
+from vitjax.optimize.visualize import check
+
+
+class Status(Enum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    WAITING = "this part is done, others are not"
+    STOPPED = "stopped on request"
+
+
+def work(job: Job, store: Store) -> Status:
+    """Goes on with the atlas in a store, from wherever it is.
+
+    Raises:
+        InputError: the store holds another atlas, another process is at work on this part, or it cannot be read or
+            written.
+    """
+    manifest.agree(store, job.manifest)
+    with claimed(store, f"{job.shard[0]}-of-{job.shard[1]}"):
+        if store.read(finish.KEY) is not None:
+            return Status.FINISHED
+        try:
+            return _go_on(job, store)
+        except Stopped:
+            return Status.STOPPED
+
+
+def _go_on(job: Job, store: Store) -> Status:
+    log, series = Log(job.shard, devices=jax.local_device_count()), job.manifest.series(job.units)
+    for one in series:
+        check(job.model, one.recipe, one.seed)
+    found = _look(job, store)
+    for one in series:
+        job.report.begin(f"painting, seed {one.seed}", _missing(job, store, one))
+        whole = paint(
+            store,
+            one,
+            job.model,
+            shard=job.shard,
+            remat=job.remat,
+            enough=job.enough,
+            stepped=job.stepped,
+            finished=job.report.done,
+            log=log,
+        )
+        if not whole:
+            return Status.STOPPED
+    if any(len(one.done(store)) < len(one.batches) for one in series):
+        return Status.WAITING
+    if job.data is not None and found is None:
+        found = _look(job, store)  # the other parts may have come meanwhile
+        if found is None:
+            return Status.WAITING
+    try:
+        with claimed(store, "end"):
+            done = Finish(job, store, found, log).run()
+    except Held:  # by another host that found all parts done
+        return Status.WAITING
+    log.write(store)
+    return Status.FINISHED if done else Status.STOPPED
+
+
+def _look(job: Job, store: Store) -> Exemplars | None:
+    """What photographs say; None without photographs, or while other hosts' parts are missing."""
+    if job.data is None:
+        return None
+    taps, tokens = list(dict.fromkeys(unit.tap for unit in job.units)), job.manifest.recipe["tokens"]
+    return look(store, job.model, replace(job.data, shard=job.shard), taps, job.manifest.k, tokens, job.enough)
+
+
+def _missing(job: Job, store: Store, series: Series) -> int:
+    """How many of a host's pictures are still to be painted."""
+    there, mine = series.done(store), series.batches[job.shard[0] :: job.shard[1]]
+    return sum(len(batch.goals) for batch in mine if batch.number not in there)

@@ -78,6 +78,7 @@ def test_a_finished_atlas_has_everything(whole, tmp_path):
     assert best[0].map.shape == (4, 4) and {best[0].map.min(), best[0].map.max()} == {0, 255}
     assert best[0].label.startswith("class ") and what.classes[7][0].startswith("class ")
     assert set(what.near(7)) == {"looks", "responses"} and sum(what.histogram(7).counts) == 12
+    assert what.histogram(7).counts[0] and len(what.histogram(7).edges) == len(what.histogram(7).counts) - 1
     assert [laid.key for laid in what.layouts] == ["layers", "looks", "responses"]
     done = export(what, tmp_path / "page")
     assert (done.folder / "pictures/blocks.2.mlp.hidden/2.webp").exists() and (done.folder / "units.parquet").exists()

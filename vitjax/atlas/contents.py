@@ -152,7 +152,7 @@ class Contents:
         classes: of each unit, the classes of its best photographs, most frequent first; () without photographs.
         duplicate: of each unit, the number of the unit that it nearly repeats, or None; () where nobody looked.
         layouts: the first is shown first.
-        pictures: unit number -> its pictures, in the order they shall be shown; called once a unit.
+        pictures: unit number -> its pictures, of which the chosen one is shown first; called once a unit.
         exemplars: unit number -> its best photographs, best first.
         quantiles: unit number -> photographs from all over its scores.
         histogram: unit number -> the histogram of its scores, or None.

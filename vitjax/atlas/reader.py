@@ -135,7 +135,15 @@ class _Reader:
             return lambda number: None
         edges = json.loads(self.units.schema.metadata[b"edges"])
         counts = self.units["photos_histogram"]
-        return lambda number: Histogram(edges, counts[number].as_py())
+
+        def histogram(number: int) -> Histogram:
+            """The bins from the first to the last that have photographs."""
+            count = counts[number].as_py()
+            seen = np.flatnonzero(count)
+            first, last = (int(seen[0]), int(seen[-1])) if len(seen) else (0, len(count) - 1)
+            return Histogram(edges[first:last], count[first : last + 1])
+
+        return histogram
 
     def near(self):
         table = self.table("near")

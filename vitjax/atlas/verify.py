@@ -62,6 +62,7 @@ def report(address: str, *, repair: bool = False) -> int:
     With `repair`, what is wrong is forgotten, so that the next run of the atlas makes it anew.
     """
     store, right, found = Store(address), 0, []
+    manifest.read(store)  # a store without an atlas is said before a bar is drawn
     with tqdm(desc="verifying", unit="piece", dynamic_ncols=True) as bar:
         for fault in faults(store):
             bar.update()

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vitjax.errors import InputError
@@ -45,7 +46,26 @@ def use_cores() -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if jax.config.jax_num_cpu_devices < 1:
-        jax.config.update("jax_num_cpu_devices", min(cores, CORES))
+        with suppress(RuntimeError):  # JAX is in use already, as in a notebook
+            jax.config.update("jax_num_cpu_devices", min(cores, CORES))
+
+
+COMPILED = 2**30  # bytes of compiled programs that are kept
+
+
+def keep_compiled() -> None:
+    """Keeps compiled programs in vitjax's cache: a run that goes on compiles nothing anew, and on a GPU, where the
+    compiler tries several kernels and takes the fastest, it goes on with the same ones.
+
+    To be called before JAX compiles; without effect where the user has named a folder.
+    """
+    import jax
+
+    from vitjax.weights.cache import root
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(root() / "compiled"))
+        jax.config.update("jax_compilation_cache_max_size", COMPILED)
 
 
 def free_folder(name: str) -> Path:

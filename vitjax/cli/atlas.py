@@ -98,9 +98,10 @@ def _paint(args: argparse.Namespace) -> int:
 
         images = open_images(args.data, args.split).some(args.limit)
         names = args.class_names and class_names(args.class_names)
-    from vitjax.cli.arguments import use_cores
+    from vitjax.cli.arguments import keep_compiled, use_cores
 
     use_cores()
+    keep_compiled()
     model = load(args)
     from vitjax.atlas.run import Request, run
     from vitjax.data.dataset import Dataset

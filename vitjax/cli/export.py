@@ -30,6 +30,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="other exported atlases of the same site that may be compared, as seen from this one, e.g. ../other",
     )
     export.add_argument("--overwrite", action="store_true", help="replace an older export in that folder")
+    export.add_argument("--no-contact", action="store_true", help="leave out the contact sheets, a fifth of its size")
     export.add_argument("--push", metavar="OWNER/NAME", help="then upload it as a data set of that name to the hub")
     export.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
     export.set_defaults(run=_run)
@@ -51,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     beside = [{"name": Path(path).name, "path": path} for path in args.beside]
     what = replace(contents(Store(args.store)), beside=beside)
     with exporting() as progress:
-        done = export(what, out, overwrite=args.overwrite, progress=progress)
+        done = export(what, out, overwrite=args.overwrite, contact=not args.no_contact, progress=progress)
     print(f"{done.files} files, {done.bytes / 1e6:.1f} MB: {done.folder / 'index.html'}")
     if args.push:
         from vitjax.atlas.push import push

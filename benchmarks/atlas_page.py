@@ -1,0 +1,140 @@
+"""An exported atlas's page in headless Chromium, opened from disk: how soon all is there, memory, gaps on the way.
+
+    python benchmarks/atlas_page.py FOLDER [--rounds 5] [--result FILE]
+
+Each round is a browser of its own. "First complete view" is the time from the navigation's start until every tile of
+the overview is drawn at its final sharpness. Then the wall is zoomed and dragged about; in the midst of each move a
+screenshot is taken, and another when all tiles are there: the share of the wall's blocks of 16 pixels that show the
+bare ground. Needs Playwright and a Chromium (`--chromium`).
+"""
+
+import argparse
+import io
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+WALL = ".wall[data-tiles]"
+COMPLETE = '.wall[data-tiles="complete"]'
+BLOCK = 16
+# Notes when the wall is complete for the first time, by the page's own clock.
+WATCH = """
+new MutationObserver((_, watch) => {
+  if (!document.querySelector('.wall[data-tiles="complete"]')) return;
+  window.firstComplete = performance.now();
+  watch.disconnect();
+}).observe(document, {subtree: true, childList: true, attributeFilter: ["data-tiles"]});
+"""
+# A key that zooms by 2, or from where to where (share of the wall's width and height) to drag: in until pictures are
+# large, along, out by half the way, back, in again. Never to the edge.
+MOVES = ["+"] * 5 + [((0.8, 0.6), (0.2, 0.4))] * 5 + ["-"] * 2 + [((0.2, 0.3), (0.8, 0.6))] * 4 + ["+"] * 3
+
+
+def bare(page: Page) -> float:
+    """The share of the wall's blocks that show nothing but ground, within what the layout covers."""
+    box = page.locator(WALL).bounding_box()
+    inner = {"x": box["x"] + 24, "y": box["y"] + 24, "width": box["width"] - 120, "height": box["height"] - 48}
+    pixels = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=inner))).convert("RGB")).astype(int)
+    high, wide = (length // BLOCK for length in pixels.shape[:2])
+    blocks = pixels[: high * BLOCK, : wide * BLOCK].reshape(high, BLOCK, wide, BLOCK, 3).swapaxes(1, 2)
+    flat = np.ptp(blocks, axis=(2, 3)).max(-1) <= 2
+    return float(flat.mean())
+
+
+def move(page: Page, what: str | tuple) -> float:
+    """Presses a key, or drags; gives how bare the wall is in the midst of it."""
+    if isinstance(what, str):
+        page.locator(WALL).press(what)
+        return bare(page)
+    box = page.locator(WALL).bounding_box()
+    start, end = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in what]
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=8)
+    found = bare(page)
+    page.wait_for_timeout(200)  # a hand that rests lets go without a flick
+    page.mouse.up()
+    return found
+
+
+def one_round(page: Page, address: str, layout: str) -> dict[str, object]:
+    """Opens the page, then moves about in a layout without holes."""
+    page.add_init_script(WATCH)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("requestfailed", lambda request: problems.append(request.url))
+    outside: list[str] = []
+    page.on("request", lambda request: None if request.url.startswith("file:") else outside.append(request.url))
+    page.goto(f"{address}#/")
+    page.wait_for_selector(COMPLETE, timeout=120_000)
+    heap = lambda: page.evaluate("performance.memory.usedJSHeapSize")
+    found = {"first_complete_s": page.evaluate("firstComplete") / 1e3, "heap_first_bytes": heap()}
+    page.goto(f"{address}#/?layout={layout}")
+    page.wait_for_selector(COMPLETE, timeout=120_000)
+    settled = []
+    at_once, at_last = [], []
+    for what in MOVES:
+        at_once.append(move(page, what))
+        began = time.perf_counter()
+        page.wait_for_timeout(700)  # the animation
+        page.wait_for_selector(COMPLETE, timeout=120_000)
+        settled.append(time.perf_counter() - began)
+        at_last.append(bare(page))
+    return found | {
+        "heap_after_bytes": heap(),
+        "decoded_pictures_bytes": page.evaluate("vitjax.images.bytes"),
+        "bare_at_once": at_once,
+        "bare_at_last": at_last,
+        "complete_after_s": settled,
+        "problems": problems,
+        "outside_requests": outside,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--layout", default="looks", help="one without empty cells")
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--screenshots", type=Path, help="a folder for how it looked at the end of each round")
+    parser.add_argument("--result", type=Path)
+    args = parser.parse_args()
+    address = (args.folder / "index.html").resolve().as_uri()
+    rounds = []
+    with sync_playwright() as playwright:
+        for number in range(args.rounds):
+            flags = ["--enable-precise-memory-info", "--no-sandbox"]
+            browser = playwright.chromium.launch(executable_path=args.chromium, args=flags)
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            rounds.append(one_round(page, address, args.layout))
+            version = browser.version
+            if args.screenshots:
+                args.screenshots.mkdir(parents=True, exist_ok=True)
+                page.screenshot(path=args.screenshots / f"{number}.png")
+            browser.close()
+    files = [path.stat().st_size for path in args.folder.rglob("*") if path.is_file()]
+    found = {
+        "chromium": version,
+        "files": len(files),
+        "bytes": sum(files),
+        "first_complete_s": statistics.median(one["first_complete_s"] for one in rounds),
+        "heap_first_mb": statistics.median(one["heap_first_bytes"] for one in rounds) / 1e6,
+        "heap_after_mb": max(one["heap_after_bytes"] for one in rounds) / 1e6,
+        "bare_at_once": max(max(one["bare_at_once"]) for one in rounds),
+        "bare_at_last": max(max(one["bare_at_last"]) for one in rounds),
+        "rounds": rounds,
+    }
+    print(json.dumps({key: value for key, value in found.items() if key != "rounds"}, indent=1))
+    if args.result:
+        args.result.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

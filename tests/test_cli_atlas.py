@@ -1,0 +1,92 @@
+"""`vitjax atlas` as its users meet it: made, gone on with, refused, written beside, exported, verified."""
+
+import json
+import re
+
+import pytest
+
+from tests.pictures import encode, photo, unpack
+from vitjax.cli import main
+from vitjax.models.config import Preprocess, ViTConfig
+from vitjax.models.vit import random
+from vitjax.weights.save import export_timm
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A folder with a small random model as timm would keep it."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    config = ViTConfig(
+        image_size=(32, 32), patch_size=(16, 16), width=48, depth=2, heads=3, mlp_width=96, classes=10,
+        preprocess=Preprocess(crop=0.9),
+    )  # fmt: skip
+    export_timm(random(config), folder, dtype="float32")
+    return folder
+
+
+@pytest.fixture
+def atlas(checkpoint, tmp_path, monkeypatch):
+    """A function (*arguments) -> exit code of `vitjax atlas` on that model, quick and in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
+    quick = ["--model", str(checkpoint), "--set", "steps=2", "--set", "views=1", "--units", "blocks.1.mlp.hidden:0-2"]
+    return lambda *arguments: main(["atlas", *quick, *arguments])
+
+
+def test_an_atlas_is_made_gone_on_with_and_exported(atlas, tmp_path, capsys):
+    photos = {f"000{i % 3}_{i}.png": encode(photo(40, 48, i)) for i in range(6)}
+    unpack(tmp_path / "photos", photos)
+    (tmp_path / "names.txt").write_text("\n".join(f"kind {i}" for i in range(10)))
+    given = ["--data", "photos", "--class-names", "names.txt", "--k", "2", "--seeds", "0,4"]
+    assert atlas(*given) == 0
+    said = capsys.readouterr().out
+    assert "3 units, " in said and "pictures an hour" in said and "atlas/page/index.html" in said
+    assert (tmp_path / "atlas/page/data/units.js").exists()
+    table = (tmp_path / "atlas/page/manifest.json").read_text()
+    assert json.loads(table)["seeds"] == [0, 4] and json.loads(table)["slots"] == 3
+    assert "kind 1" in (tmp_path / "atlas/page/data/atlas.js").read_text()
+
+    assert atlas(*given) == 0  # goes on: nothing is left to do
+    assert main(["atlas", "--out", "atlas", "--verify"]) == 0
+    assert main(["atlas", "export", "atlas", "--to", "elsewhere", "--beside", "../other"]) == 0
+    assert '"beside":[{"name":"other","path":"../other"}]' in (tmp_path / "elsewhere/data/atlas.js").read_text()
+    capsys.readouterr()
+    assert main(["atlas", "export", "atlas", "--to", "elsewhere"]) == 2
+    assert "elsewhere" in capsys.readouterr().err
+
+    assert atlas("--seeds", "1") == 2
+    assert "data is source: photos" in (error := capsys.readouterr().err) and "seeds is 0, 4 there, 1 here" in error
+    assert atlas("--seeds", "1", "--beside", "--no-page") == 0
+    assert (tmp_path / "atlas-2/finished.json").exists() and not (tmp_path / "atlas-2/page").exists()
+    assert atlas("--seeds", "1", "--beside", "--no-page") == 0 and not (tmp_path / "atlas-3").exists()
+
+
+def test_hosts_by_hand(atlas, tmp_path, capsys):
+    assert atlas("--shard", "1/2", "--slots", "1") == 0
+    assert "part 1 of 2 is done" in capsys.readouterr().out
+    assert main(["atlas", "--out", "atlas", "--verify"]) == 1
+    assert "3 missing" in capsys.readouterr().out  # two batches of the other host, and the end
+    assert atlas("--shard", "0/2") == 0 and (tmp_path / "atlas/page/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--repair"], "--repair goes with --verify"),
+        (["--verify", "--out", "nowhere"], "nowhere holds no atlas"),
+        (["--labels", "x.csv"], "--labels says something of photographs"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--out", "http://host/x"], "a store is a folder, gs://BUCKET/PATH or s3://BUCKET/PATH"),
+        (["export", "nowhere"], "nowhere holds no atlas"),
+        (["export", "nowhere", "--private"], "--private goes with --push"),
+    ],
+)
+def test_mistakes_are_one_line(atlas, capsys, arguments, words):
+    code = atlas(*arguments) if arguments[0] not in ("export", "--verify", "--repair") else main(["atlas", *arguments])
+    error = capsys.readouterr().err.strip()
+    assert code == 2 and error.startswith("vitjax: error: ") and re.search(words, error) and "\n" not in error
+
+
+def test_serve_says_what_is_no_atlas(tmp_path, capsys):
+    assert main(["serve", str(tmp_path)]) == 2
+    assert "is no exported atlas" in capsys.readouterr().err

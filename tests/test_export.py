@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -386,7 +385,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def refusal(source: str, *arguments: object, before=None) -> str:
+def refusal(source: str, *arguments: object) -> str:
     """The one line of the InputError that a process of its own ends with."""
     program = f"""
 import sys
@@ -400,7 +399,7 @@ except InputError as error:
     print(error)
 """
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, preexec_fn=before)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     return line
@@ -423,8 +422,8 @@ def test_a_full_disk_is_one_line_and_freed(tmp_path):
 
 
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path):
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    line = refusal("sys.dont_write_bytecode = True", tmp_path / "site", before=limit)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    line = refusal(f"sys.dont_write_bytecode = True; {limit}", tmp_path / "site")
     assert line.startswith(f"cannot write {tmp_path / 'site'}: file too large")
     assert list(tmp_path.iterdir()) == []
 

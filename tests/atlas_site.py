@@ -183,6 +183,7 @@ def write_site(
         "count": count, "taps": listed, "columns": COLUMNS, "classes": CLASSES,
         "sheets": {"side": SIDE, "cells": list(CELLS)}, "detail": {"per": PER}, "grid": list(GRID),
         "layouts": [{"key": "layers", "label": "by layer"}, {"key": "looks", "label": "by looks"}],
+        "tables": ["units"],
         "beside": list(beside),
     })  # fmt: skip
     return folder

@@ -77,6 +77,7 @@ def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]
         "detail": {"per": PER_DETAIL},
         "grid": contents.grid,
         "layouts": [{"key": layout.key, "label": layout.label} for layout in contents.layouts],
+        "tables": sorted(contents.tables),
         "beside": list(contents.beside),
     }
 

@@ -5,7 +5,6 @@ machine where it was made, and at several side by side.
 """
 
 import html
-import json
 import socket
 import sys
 import webbrowser
@@ -16,10 +15,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from vitjax.atlas.scripts import script
+from vitjax.atlas.folder import MARK, is_export
+from vitjax.atlas.scripts import script, unscript
 from vitjax.errors import InputError
 
-ATLAS = Path("data") / "atlas.js"  # what every exported atlas holds, and where it says which ones are beside it
 SEARCHED = 100  # ports looked at for a free one
 TYPES = {
     ".js": "text/javascript",
@@ -59,8 +58,8 @@ def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") ->
     """The server of `serve`, listening but not yet answering; arguments and errors are the same."""
     roots = [Path(folder) for folder in folders]
     for root in roots:
-        if not exported(root):
-            there = "there is no such folder" if not root.is_dir() else f"there is no {ATLAS.as_posix()} in it"
+        if not is_export(root):
+            there = "there is no such folder" if not root.is_dir() else f"there is no {MARK} of an atlas in it"
             raise InputError(f"{root} is no exported atlas: {there}")
     names = {_name(root): root for root in roots}
     if len(names) < len(roots):
@@ -80,11 +79,6 @@ def _name(root: Path) -> str:
     """What an atlas is called: as its folder, or as the store whose page it is."""
     root = root.resolve()
     return root.parent.name if root.name == "page" and root.parent.name else root.name
-
-
-def exported(folder: Path) -> bool:
-    """Whether `folder` is an exported atlas, page and data."""
-    return (folder / "index.html").is_file() and (folder / ATLAS).is_file()
 
 
 def _free_port(host: str, port: int) -> int | None:
@@ -117,7 +111,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         """A file; with several atlases the list of them at /, and each is told of those beside it."""
         path = unquote(urlsplit(self.path).path)
-        together = {} if "" in self.site else {f"/{name}/{ATLAS.as_posix()}": name for name in self.site}
+        together = {} if "" in self.site else {f"/{name}/{MARK}": name for name in self.site}
         if together and path == "/":
             self._list()
         elif path in together:
@@ -157,8 +151,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self._send("text/html; charset=utf-8", f"{head}<h1>Atlases</h1><ul>{links}</ul>".encode())
 
     def _beside(self, name: str) -> None:
-        text = (self.site[name] / ATLAS).read_text()
-        about = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        about = unscript((self.site[name] / MARK).read_bytes())
         about["beside"] = [{"name": other, "path": f"../{quote(other)}"} for other in self.site if other != name]
         self._send(TYPES[".js"], script("atlas", about))
 

@@ -16,10 +16,8 @@ from PIL import Image
 SIDE = 512
 CELLS = (8, 16, 32, 64, 128)
 QUALITY = 85  # of pictures
-_COARSE, _FINE = (
-    80,
-    92,
-)  # of sheets; small thumbnails share the format's blocks of 16 pixels: less loss keeps them apart
+_COARSE = 80  # of sheets
+_FINE = 92  # of those whose thumbnails share the format's blocks of 16 pixels: less loss keeps them apart
 _METHOD = 2  # of six: half the time of 4, Pillow's own choice, for 4 % more bytes
 
 

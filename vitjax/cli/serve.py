@@ -41,9 +41,10 @@ def _port(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.atlas.serve import exported, serve
+    from vitjax.atlas.folder import is_export
+    from vitjax.atlas.serve import serve
 
-    folders = [folder if exported(folder) else _page(folder) for folder in args.folders]
+    folders = [folder if is_export(folder) else _page(folder) for folder in args.folders]
     serve(folders, args.port, args.open, host=args.host)
     return 0
 

@@ -12,6 +12,8 @@
       element("dl", { class: "facts" }, rows.map(([key, value]) => [element("dt", null, key.replaceAll("_", " ")), element("dd", null, said(value))])));
   };
 
+  const TABLES = { units: "the units and their grades", pictures: "every picture and its grades", exemplars: "the photographs they respond to" };
+
   const file = (name, help) => element("li", null, element("a", { href: name }, name), ` – ${help}`);
 
   vitjax.views.about = async (atlas) => {
@@ -28,8 +30,7 @@
           element("dl", { class: "facts" }, atlas.about.columns.map(({ label, help }) => [element("dt", null, label), element("dd", null, help)]))),
         table("Versions", versions),
         element("section", null, element("h2", null, "Files"), element("ul", null,
-          file("units.parquet", "the units and their grades"), data && file("exemplars.parquet", "their best photographs"),
-          file("manifest.json", "how all was made"))),
+          atlas.about.tables.map((name) => file(`${name}.parquet`, TABLES[name] ?? "a table")), file("manifest.json", "how all was made"))),
         element("p", { class: "note" }, "Deep zoom by ", element("a", { href: "page/vendor/openseadragon-6.1.1/LICENSE.txt" }, "OpenSeadragon 6.1.1"), " (BSD). Made with vitjax.")),
       keys: { Escape: () => vitjax.routes.go(vitjax.selection?.hash ?? "#/") },
     };

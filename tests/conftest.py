@@ -58,3 +58,19 @@ def on_devices():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A folder with a tiny random model as timm would keep it."""
+    from vitjax.models.config import Preprocess, ViTConfig
+    from vitjax.models.vit import random
+    from vitjax.weights.save import export_timm
+
+    folder = tmp_path_factory.mktemp("checkpoint")
+    config = ViTConfig(
+        image_size=(32, 32), patch_size=(16, 16), width=48, depth=2, heads=3, mlp_width=96, classes=10,
+        preprocess=Preprocess(crop=0.9),
+    )  # fmt: skip
+    export_timm(random(config), folder, dtype="float32")
+    return folder

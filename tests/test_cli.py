@@ -12,22 +12,7 @@ from PIL import Image
 
 from tests import small
 from vitjax.cli import main
-from vitjax.models.config import Preprocess, ViTConfig
-from vitjax.models.vit import random
 from vitjax.optimize import pictures
-from vitjax.weights.save import export_timm
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A folder with a tiny random model as timm would keep it."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    config = ViTConfig(
-        image_size=(32, 32), patch_size=(16, 16), width=48, depth=2, heads=3, mlp_width=96, classes=10,
-        preprocess=Preprocess(crop=0.9),
-    )  # fmt: skip
-    export_timm(random(config), folder, dtype="float32")
-    return folder
 
 
 def opened(path):

@@ -37,7 +37,7 @@ def die_after(what: str, times: int) -> None:
     """Has this process killed, as by `kill -9`, when `what` was done so many times."""
     owner, name = {
         "pictures": (series.PictureArray, "write"),  # the pictures are there, their record is not
-        "record": (Store, "write_json"),  # the manifest is the first
+        "record": (Store, "write_json"),  # records and logs take turns
         "card": (Store, "write_json"),
     }[what]
     original, count = getattr(owner, name), 0

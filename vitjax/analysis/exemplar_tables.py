@@ -125,13 +125,18 @@ def _image_rows(natural, names, sizes, config, place, score, patch) -> dict[str,
     units = [str(natural.unit(i)) for i in range(len(score))]
     return {
         "unit": pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(units), dtype=np.int32), score.shape[1]), units),
-        "image": pa.array(np.array(names, object)[place]),
+        "image": pa.array(np.array([text_of(name) for name in names], object)[place]),
         "score": pa.array(score.ravel()),
         "patch": pa.array(patch, pa.int32(), mask=without),
         "row": pa.array(row, pa.int32(), mask=without),
         "column": pa.array(column, pa.int32(), mask=without),
         **{side: pa.array(box, pa.float32(), mask=without) for side, box in zip(_SIDES, boxes, strict=True)},
     }
+
+
+def text_of(name: str) -> str:
+    """A file's name as text: bytes of it that are no UTF-8 are replaced."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 class _Sizes:

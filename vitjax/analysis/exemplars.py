@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def exemplars(
     token_span(tokens, model.config)
     settings = _settings(model, data, taps, k, tokens)
     path = folder and folder / _file(data.shard)
-    part = _begun(path, settings, data.shard) or Part(settings, {}, 0, False, {})
+    part = _begun(path, settings, data.shard) or Part(data.shard[0], settings, {}, 0, False, {})
     if not part.complete:
         sizes = {tap: int(np.prod(feature_shape(tap, shapes[tap]))) for tap in taps}
         part = _run(model, data, part, sizes, k, tokens, path)
@@ -105,7 +105,7 @@ def exemplars(
 
 
 def _settings(model: ViT, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
-    names = zlib.crc32("\n".join(data.images.names).encode())
+    names = zlib.crc32("\n".join(data.images.names).encode(errors="surrogateescape"))
     card = asdict(model.card) if model.card else {}
     return {
         "model": card,
@@ -143,17 +143,26 @@ def _begun(path: Path | None, settings: Mapping, shard: tuple[int, int]) -> Part
     if path is None or not path.exists():
         return None
     part = read_part(path)
-    _same(part, settings, path)
+    _same(part, settings, path, shard[0])
     return part
 
 
-def _same(part: Part, settings: Mapping, path: Path) -> None:
+def _same(part: Part, settings: Mapping, path: Path, number: int) -> None:
+    if part.number != number:
+        raise InputError(f"{path} holds part {part.number}, not part {number}; remove it to begin that part again")
     for key, value in settings.items():
-        if part.settings.get(key) != value:
+        if _anywhere(key, part.settings.get(key)) != _anywhere(key, value):
             raise InputError(
                 f"{path} was made with another {key} ({part.settings.get(key)}, not {value}); choose another folder,"
                 " or remove it"
             )
+
+
+def _anywhere(key: str, value: object) -> object:
+    """A setting without what only says where the model and the images lie."""
+    if key == "data":
+        return None
+    return {name: part for name, part in value.items() if name != "source"} if isinstance(value, dict) else value
 
 
 def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | None:
@@ -166,7 +175,7 @@ def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | Non
             return None
         else:
             parts.append(read_part(path))
-            _same(parts[-1], mine.settings, path)
+            _same(parts[-1], mine.settings, path, i)
     return parts if all(part.complete for part in parts) else None
 
 
@@ -187,7 +196,13 @@ def _run(model: ViT, data: Dataset, part: Part, sizes: dict[str, int], k: int, t
     def so_far(done: int, complete: bool) -> Part:
         host = jax.tree.map(np.asarray, tallies)
         apart = {tap: [jax.tree.map(lambda x, i=i: x[i], host[tap]) for i in range(mesh.size)] for tap in sizes}
-        return Part(part.settings, {tap: merge(apart[tap]) for tap in sizes}, done, complete, batches.unreadable)
+        return replace(
+            part,
+            tallies={tap: merge(apart[tap]) for tap in sizes},
+            done=done,
+            complete=complete,
+            unreadable=batches.unreadable,
+        )
 
     done, pace = part.done, Pace()
     try:

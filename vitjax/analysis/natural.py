@@ -110,6 +110,7 @@ class Part:
     """One host's share of a pass, as far as it has come: what the file of a part holds.
 
     Attributes:
+        number: which share, from 0.
         settings: what must be the same for parts to belong together, and to go on with one.
         tallies: {tap: Tally}.
         done: batches that are in the tallies.
@@ -117,6 +118,7 @@ class Part:
         unreadable: {name: reason}.
     """
 
+    number: int
     settings: Mapping[str, object]
     tallies: Mapping[str, Tally]
     done: int
@@ -125,7 +127,7 @@ class Part:
 
     def write(self, path: Path) -> None:
         """Writes the part as one .npz, so that a kill leaves the old one or the new one."""
-        head = {"settings": self.settings, "done": self.done, "complete": self.complete, "unreadable": self.unreadable}
+        head = {name: getattr(self, name) for name in ("number", "settings", "done", "complete", "unreadable")}
         arrays = {f"{tap}/{name}": x for tap, tally in self.tallies.items() for name, x in tally._asdict().items()}
         data = io.BytesIO()
         np.savez(data, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
@@ -146,13 +148,18 @@ def read_part(path: Path) -> Part:
         InputError: the file is damaged.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as file:
-            head = json.loads(file["head"].tobytes())
-            taps = dict.fromkeys(name.rpartition("/")[0] for name in file.files if name != "head")
-            tallies = {tap: Tally(*(file[f"{tap}/{name}"] for name in Tally._fields)) for tap in taps}
+        return part_of(path.read_bytes())
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path} is damaged ({error}); remove it to begin that part again") from None
-    return Part(head["settings"], tallies, head["done"], head["complete"], head["unreadable"])
+
+
+def part_of(data: bytes) -> Part:
+    """The part that the bytes of a file hold; raises as NumPy and zipfile do where they are damaged."""
+    with np.load(io.BytesIO(data)) as file:
+        head = json.loads(file["head"].tobytes())
+        taps = dict.fromkeys(name.rpartition("/")[0] for name in file.files if name != "head")
+        tallies = {tap: Tally(*(file[f"{tap}/{name}"] for name in Tally._fields)) for tap in taps}
+    return Part(head["number"], head["settings"], tallies, head["done"], head["complete"], head["unreadable"])
 
 
 def merged(parts: list[Part]) -> dict[str, Tally]:

@@ -88,9 +88,19 @@ def grade(
 
 def read(store: Store, series: Series) -> dict[str, Card]:
     """The cards of a series, {unit: card}."""
-    return {
-        card["unit"]: card for batch in series.batches for card in store.read_json(series.card_key(batch.number)) or []
-    }
+    return {card["unit"]: card for batch in series.batches for card in of_batch(store, series, batch)}
+
+
+def of_batch(store: Store, series: Series, batch: Batch) -> list[Card]:
+    """The cards of a batch.
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    found = store.read_json(key := series.card_key(batch.number), list)
+    if found is None or [card.get("unit") for card in found if isinstance(card, dict)] != list(map(str, batch.goals)):
+        raise store.damaged(key)
+    return found
 
 
 def merit(card: Card) -> tuple[bool, float]:

@@ -1,5 +1,6 @@
 """Report cards in, further attempts out: units whose pictures fail are painted again from other starts."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from vitjax.optimize.units import Unit
 from vitjax.optimize.workers import Goal, Starts
 
 PREFIX = "series/"
+_BEGUN = re.compile(PREFIX + r"(retry-[a-z]+)\.json")
 RETRIED = ("dead", "weak")  # verdicts that another start may mend
 
 
@@ -57,7 +59,7 @@ def failing(cards: Mapping[str, Sequence[Card]]) -> list[str]:
 def series_of(store: Store, attempt: Attempt, units: Sequence[Unit], about: Manifest) -> Series:
     """The pictures of an attempt: of `units`, or of those it was begun with, which the store remembers."""
     name = f"retry-{attempt.key}"
-    begun = store.read_json(f"{PREFIX}{name}.json")
+    begun = _read(store, name)
     if begun is None:
         begun = {"units": condense(units), "recipe": asdict(attempt.recipe), "seed": attempt.seed}
         store.write_json(f"{PREFIX}{name}.json", begun)
@@ -66,8 +68,25 @@ def series_of(store: Store, attempt: Attempt, units: Sequence[Unit], about: Mani
 
 def begun(store: Store, about: Manifest) -> list[Series]:
     """The series of all attempts that were begun."""
-    names = [key.removeprefix(PREFIX).removesuffix(".json") for key in store.keys(PREFIX)]
-    return [_series(name, store.read_json(f"{PREFIX}{name}.json"), about) for name in names]
+    return [begun_under(store, key, about) for key in keys(store)]
+
+
+def keys(store: Store) -> list[str]:
+    """Where the attempts that were begun are described."""
+    return [key for key in store.keys(PREFIX) if _BEGUN.fullmatch(key)]
+
+
+def begun_under(store: Store, key: str, about: Manifest) -> Series:
+    """The series of one attempt; raises an InputError if its description is damaged."""
+    name = _BEGUN.fullmatch(key)[1]
+    return _series(name, _read(store, name), about)
+
+
+def _read(store: Store, name: str) -> dict[str, Any] | None:
+    found = store.read_json(key := f"{PREFIX}{name}.json")
+    if found is not None and not {"units", "recipe", "seed"} <= found.keys():
+        raise store.damaged(key)
+    return found
 
 
 def _series(name: str, begun: Mapping[str, Any], about: Manifest) -> Series:

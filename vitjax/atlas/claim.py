@@ -10,7 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 from filelock import FileLock, Timeout
@@ -69,13 +69,14 @@ def _noted(store: Store, part: str) -> Iterator[None]:
     renew = lambda: store.write(key, json.dumps(note | {"renewed": time.time()}).encode())
     renew()
     time.sleep(1.0)  # if two came at once, the later note stands
-    if store.read_json(key)["owner"] != me:
+    if (store.read_json(key) or {}).get("owner") != me:
         raise _held(store, part, "another process that began at the same moment")
     over = Event()
 
     def keep() -> None:
         while not over.wait(RENEWED):
-            renew()
+            with suppress(InputError):  # a store that cannot be reached for a moment
+                renew()
 
     thread = Thread(target=keep, daemon=True)
     thread.start()
@@ -84,4 +85,5 @@ def _noted(store: Store, part: str) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        store.delete(key)
+        if (store.read_json(key) or {}).get("owner") == me:
+            store.delete(key)

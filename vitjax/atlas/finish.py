@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +27,7 @@ from vitjax.optimize.recipes import Recipe
 
 KEY = "finished.json"
 LIKE = 0.95  # cosine of two activation profiles, or without photographs of two pictures, of near-repeats
+CHECKED = ("manifest.json", "natural/", "batches/", "series/", "cards/", "tables/")
 CHUNK = 256  # pictures in memory together
 
 
@@ -60,6 +63,8 @@ class Finish:
             if make is None:
                 return False
             makes.append(make)
+        if self.job.enough.is_set():
+            return False
         self._tables(makes)
         return True
 
@@ -91,6 +96,7 @@ class Finish:
                 remat=self.job.remat,
                 starts=starts,
                 enough=self.job.enough,
+                stepped=self.job.stepped,
                 finished=self.job.report.done,
                 log=self.log,
             )
@@ -162,8 +168,9 @@ class Finish:
         self.store.write(f"tables/{name}.npy", buffer.getvalue())
 
     def _close(self, units: pa.Table, pictures: pa.Table) -> None:
-        """The last thing written: what is finished, with checksums of all that came after the pictures."""
-        sums = {key: hashlib.sha256(self.store.read(key)).hexdigest() for key in self.store.keys("tables/")}
+        """The last thing written: what is finished, with checksums of everything but the pictures and the logs."""
+        keys = [key for part in CHECKED for key in self.store.keys(part)]
+        sums = {key: hashlib.sha256(self.store.read(key)).hexdigest() for key in keys}
         verdicts = Counter(units["verdict"].to_pylist()) if "verdict" in units.column_names else {}
         about = {
             "units": len(units),
@@ -172,15 +179,35 @@ class Finish:
             "retried": len(self._again(pictures)),
             "repeats": len(units) - units["duplicate"].null_count,
             "unreadable": dict(self.job.data.unreadable) if self.job.data else {},
+            "options": options(self.job),
             "sha256": sums,
         }
-        self.store.write_json(KEY, about, indent=1)
+        self.store.write_json(KEY, about)
 
     @staticmethod
     def _again(pictures: pa.Table) -> set[str]:
         """The units that were painted again."""
         rows = zip(pictures["unit"].to_pylist(), pictures["series"].to_pylist(), strict=True)
         return {unit for unit, series in rows if series.startswith("retry-")}
+
+
+def options(job: Job) -> dict[str, object]:
+    """What of a job decides how its atlas ends and is not in the manifest."""
+    names = job.class_names and zlib.crc32("\n".join(job.class_names).encode(errors="surrogateescape"))
+    labels = str(job.data.listed) if job.data and job.data.listed else None
+    return {"retry": job.retry, "class_names": names and f"{names:08x}", "labels": labels}
+
+
+def ended(store: Store) -> dict[str, Any] | None:
+    """What is known of a finished atlas; None of one that is not.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    found = store.read_json(KEY)
+    if found is not None and not {"units", "pictures", "verdicts", "options", "sha256"} <= found.keys():
+        raise store.damaged(KEY)
+    return found
 
 
 def _laid(chart: Layout) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """A job's settings in, its manifest out: what an atlas is of, how it is made, and whether a store holds just that."""
 
+import json
 import platform
 import re
 import zlib
@@ -67,7 +68,7 @@ def manifest(
     """The manifest of a job."""
     about = None
     if data is not None:
-        names = f"{zlib.crc32(chr(10).join(data.images.names).encode()):08x}"
+        names = f"{zlib.crc32(chr(10).join(data.images.names).encode(errors='surrogateescape')):08x}"
         about = {"source": data.images.source, "images": len(data.images), "names": names}
     return Manifest(
         schema=SCHEMA,
@@ -124,7 +125,9 @@ def agree(store: Store, wanted: Manifest) -> None:
         InputError: as `compare`.
     """
     if compare(store, wanted):
-        store.write_json(KEY, asdict(wanted) | {"made": made()}, indent=1)
+        data = (json.dumps(asdict(wanted) | {"made": made()}, indent=1, ensure_ascii=False) + "\n").encode()
+        if not store.create(KEY, data):  # another host was faster
+            compare(store, wanted)
 
 
 def compare(store: Store, wanted: Manifest) -> bool:
@@ -135,12 +138,13 @@ def compare(store: Store, wanted: Manifest) -> bool:
     """
     found = store.read_json(KEY)
     if found is None:
-        held = [key for key in store.keys("") if not key.startswith((".lock-", "claims/"))]
+        held = [key for key in store.keys("") if not key.startswith("claims/")]
         if held:
             raise InputError(f"{store.address} is not empty ({held[0]}) and holds no atlas; choose another --out")
         return True
     if found.get("schema") != SCHEMA:
         raise InputError(f"{store.address} has schema {found.get('schema')}, this version of vitjax writes {SCHEMA}")
+    _check(store, found)
     if differences := list(_differences(found, asdict(wanted))):
         raise InputError(
             f"{store.address} holds another atlas: {'; '.join(differences)}. Choose another --out, or --beside to begin"
@@ -160,7 +164,13 @@ def read(store: Store) -> Manifest:
         raise InputError(f"{store.address} holds no atlas: there is no {KEY}")
     if found.get("schema") != SCHEMA:
         raise InputError(f"{store.address} has schema {found.get('schema')}, this version of vitjax reads {SCHEMA}")
+    _check(store, found)
     return Manifest(**{name: found[name] for name in Manifest.__dataclass_fields__})
+
+
+def _check(store: Store, found: Mapping[str, Any]) -> None:
+    if not Manifest.__dataclass_fields__.keys() <= found.keys() or not isinstance(found["units"], dict):
+        raise InputError(f"{KEY} in {store.address} is damaged, and with it the atlas; choose another --out")
 
 
 def made() -> dict[str, str]:
@@ -177,9 +187,12 @@ def made() -> dict[str, str]:
 
 def _differences(found: Any, wanted: Any, path: str = ""):
     """What differs, in words: `recipe.steps is 160 there, 200 here`."""
-    if path == "model.source":  # the same weights may lie in another place
+    if path in ("model.source", "data.source"):  # the same weights and photographs may lie in another place
         return
-    if isinstance(found, dict) and isinstance(wanted, dict) and path != "units":
+    if path == "units":
+        tap = next((tap for tap in [*found, *wanted] if found.get(tap) != wanted.get(tap)), None)
+        found, wanted, path = (found.get(tap), wanted.get(tap), f"units of {tap}") if tap else (0, 0, path)
+    if isinstance(found, dict) and isinstance(wanted, dict):
         for name in wanted:
             yield from _differences(found.get(name), wanted[name], f"{path}.{name}".lstrip("."))
     elif found != wanted:

@@ -28,20 +28,38 @@ def look(
     def until_enough(batches, total):
         for batch in data.progress(batches, total):
             yield batch
+            keep()
             if enough.is_set():
                 raise Stopped
 
+    keep = lambda: None
     seen = replace(data, progress=until_enough)
     if store.folder:
         return exemplars(model, seen, taps, k=k, tokens=tokens, folder=store.folder / PREFIX)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for key in store.keys(PREFIX):
-            (folder / key.removeprefix(PREFIX)).write_bytes(store.read(key))
-        before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+        mirror = _Mirror(store, Path(name), f"-of-{data.shard[1]}.npz")
+        keep = mirror.keep
         try:
-            return exemplars(model, seen, taps, k=k, tokens=tokens, folder=folder)
+            return exemplars(model, seen, taps, k=k, tokens=tokens, folder=mirror.folder)
         finally:
-            for path in folder.iterdir():
-                if path.suffix == ".npz" and before.get(path.name) != path.stat().st_mtime_ns:
-                    store.write(f"{PREFIX}{path.name}", path.read_bytes())
+            keep()
+
+
+class _Mirror:
+    """A local folder of the parts in a store that is elsewhere; `keep` puts what is new there into the store."""
+
+    def __init__(self, store: Store, folder: Path, ending: str):
+        self.store, self.folder = store, folder
+        for key in store.keys(PREFIX):
+            if key.endswith(ending):
+                (folder / key.removeprefix(PREFIX)).write_bytes(store.read(key))
+        self.kept = self._times()
+
+    def keep(self) -> None:
+        for name, time in self._times().items():
+            if self.kept.get(name) != time:
+                self.store.write(f"{PREFIX}{name}", (self.folder / name).read_bytes())
+                self.kept[name] = time
+
+    def _times(self) -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in self.folder.glob("part-*.npz")}

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 
 from vitjax.atlas.manifest import made
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
+from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.optimize.workers import Starts, Task, run
 
@@ -60,7 +62,10 @@ class Totals:
 
 def totals(store: Store) -> Totals:
     """What the logs of a store add up to; of a run that was killed, up to its last batch."""
-    logs = [store.read_json(key) for key in store.keys("logs/")]
+    logs = []
+    for key in store.keys("logs/"):
+        with suppress(InputError):  # a damaged log is no reason to lose an atlas
+            logs.append(store.read_json(key))
     seconds = sum(log["wall"] * log["devices"] for log in logs)
     looping = sum(log["looping"] for log in logs)
     return Totals(sum(log["pictures"] for log in logs), seconds / 3600, 1 - looping / seconds if seconds else 0.0)

@@ -1,17 +1,18 @@
 """A finished atlas's store in, what the export shows out; no model and no photographs are needed any more."""
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from vitjax.atlas import finish, manifest
+from vitjax.atlas import care, finish, manifest
 from vitjax.atlas.columns import ABOUT, columns
 from vitjax.atlas.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
 from vitjax.atlas.store import Store
@@ -46,23 +47,32 @@ class _Rows:
 
 class _Reader:
     def __init__(self, store: Store):
-        self.store, self.manifest = store, manifest.read(store)
-        if store.read(finish.KEY) is None:
+        self.store, self.manifest, self.ended = store, manifest.read(store), finish.ended(store)
+        if self.ended is None:
             raise InputError(f"the atlas in {store.address} is not finished: run `vitjax atlas` on it once more")
 
+    def read(self, key: str) -> bytes | None:
+        """A key's bytes, as they were when the atlas was finished; None for what it did not have."""
+        if key not in self.ended["sha256"]:
+            return None
+        data = self.store.read(key)
+        if data is None or hashlib.sha256(data).hexdigest() != self.ended["sha256"][key]:
+            raise self.store.damaged(key)
+        return data
+
     def table(self, name: str) -> pa.Table | None:
-        data = self.store.read(f"tables/{name}.parquet")
+        data = self.read(f"tables/{name}.parquet")
         return None if data is None else parquet.read_table(io.BytesIO(data))
 
     def array(self, name: str) -> np.ndarray | None:
-        data = self.store.read(f"tables/{name}.npy")
+        data = self.read(f"tables/{name}.npy")
         return None if data is None else np.load(io.BytesIO(data), allow_pickle=False)
 
     def contents(self) -> Contents:
         units, pictures, exemplars = self.units, self.table("pictures"), self.table("exemplars")
         model, recipe = self.manifest.model, dict(self.manifest.recipe)
         known = next((name for name, value in RECIPES.items() if value == Recipe(**recipe)), "own settings")
-        made = self.store.read_json(manifest.KEY)["made"]
+        about = json.loads(self.read(manifest.KEY))
         photos, tables = self.photos, {"units": units, "pictures": pictures}
         if exemplars is not None:
             tables["exemplars"] = exemplars
@@ -73,9 +83,9 @@ class _Reader:
             seeds=self.manifest.seeds,
             image_size=tuple(self.manifest.image_size),
             grid=self.maps.shape[2:] if self.maps is not None else (1, 1),
-            versions=made,
+            versions=about["made"],
             data=self.manifest.data and {key: self.manifest.data[key] for key in ("source", "images")},
-            manifest=self.store.read_json(manifest.KEY) | {"finished": self.store.read_json(finish.KEY)},
+            manifest=about | {"finished": self.ended},
             units=units["unit"].to_pylist(),
             columns=columns(units),
             layouts=self.layouts(),
@@ -110,17 +120,23 @@ class _Reader:
                 np.array(laid["cells"], np.int32),
                 [Band(**band) for band in laid["bands"]],
             )
-            for laid in json.loads(self.store.read("tables/layouts.json"))
+            for laid in json.loads(self.read("tables/layouts.json"))
         ]
 
     def pictures(self, table: pa.Table):
         rows = _Rows.of(table, table["number"].to_numpy(), len(self.units))
-        arrays = {key: self.store.existing(f"pictures/{key}") for key in set(table["series"].to_pylist())}
+        series = [*self.manifest.series(self.manifest.unit_list), *care.begun(self.store, self.manifest)]
+        batches = {(one.key, batch.number): (one, batch) for one in series for batch in one.batches}
+
+        @lru_cache(maxsize=32)  # units of a batch are asked for one after another, by a few threads
+        def batch(key: str, number: int) -> np.ndarray:
+            one, batch = batches[key, number]
+            return one.pictures(self.store, batch)[0]
 
         def pictures(number: int) -> Sequence[Picture]:
             return [
                 Picture(
-                    arrays[row["series"]].one(row["batch"], row["slot"]),
+                    batch(row["series"], row["batch"])[row["slot"]],
                     row["made"],
                     row["chosen"],
                     {name: row[name] for name in ABOUT if name in row},

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import jax
+import numpy as np
 
 from vitjax.atlas import finish, manifest, scripts
 from vitjax.atlas.contents import Contents
@@ -21,6 +22,7 @@ from vitjax.atlas.paint import totals
 from vitjax.atlas.reader import contents
 from vitjax.atlas.screen import Screen, exporting
 from vitjax.atlas.store import Store
+from vitjax.atlas.tables import class_of
 from vitjax.atlas.work import Status, work
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -61,10 +63,13 @@ def run(request: Request) -> int:
     units = resolve(request.model, request.units or NEURONS)
     units = _in_order(request.model, sample(units, request.sample, 0) if request.sample else units)
     store = Store(request.out)
+    _apart(store, request.data)
     shard = request.shard or (jax.process_index(), jax.process_count())
     wanted = _manifest(request, units, store)
     if request.beside:
         store = _beside(store, wanted)
+    if request.data:  # classes are read at the end; a mistake in them is said now
+        class_of(request.data, request.class_names, np.arange(len(request.data.images)))
     screen = Screen()
     data = request.data and replace(request.data, progress=screen.photographs)
     with stopped_by_signals() as enough:
@@ -122,6 +127,12 @@ def _same(page: Path, what: Contents) -> bool:
         return False
 
 
+def _apart(store: Store, data: Dataset | None) -> None:
+    """Says that an atlas among its own photographs would be taken for some of them at the next run."""
+    if data and store.folder and Path(data.images.source).resolve() in (out := store.folder.resolve(), *out.parents):
+        raise InputError(f"{store.address} lies within the photographs {data.images.source}: choose another --out")
+
+
 def _in_order(model: ViT, units: Sequence[Unit]) -> list[Unit]:
     """By the order of the model's taps, then of the index."""
     order = {tap: i for i, tap in enumerate(model.taps())}
@@ -129,9 +140,8 @@ def _in_order(model: ViT, units: Sequence[Unit]) -> list[Unit]:
 
 
 def _manifest(request: Request, units: Sequence[Unit], store: Store) -> manifest.Manifest:
-    wanted = manifest.manifest(
-        request.model, units, request.recipe, request.seeds, request.slots or 0, request.data, request.k
-    )
+    k = min(request.k, len(request.data.images)) if request.data else request.k
+    wanted = manifest.manifest(request.model, units, request.recipe, request.seeds, request.slots or 0, request.data, k)
     if request.slots:
         return wanted
     held = store.read_json(manifest.KEY)  # what was chosen when the atlas was begun holds

@@ -1,6 +1,7 @@
 """Units in, batches over a store out: which pictures there are to be, which are there, and what is known of them."""
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from vitjax.atlas.store import PictureArray, Store
+from vitjax.atlas.store import MEND, PictureArray, Store
 from vitjax.errors import InputError
 from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
 from vitjax.optimize.workers import Batch, Painted, batches_of
 
+RECORDED = {"units", "activation", "history", "sha256"}  # of a record, what is read again
+_NUMBERED = re.compile(r"(\d{6})\.json")
 POINTS = 40  # of a picture's history that are kept: means over equal stretches of steps
 
 
@@ -46,7 +49,12 @@ class Series:
 
     def array(self, store: Store) -> PictureArray:
         """The pictures: those of batch n in rows n * slots and following."""
-        return store.pictures(f"pictures/{self.key}", len(self.batches) * self.slots, self.size, self.slots)
+        return store.pictures(self.array_key, len(self.batches) * self.slots, self.size, self.slots)
+
+    @property
+    def array_key(self) -> str:
+        """Where the array of pictures is."""
+        return f"pictures/{self.key}"
 
     def record_key(self, number: int) -> str:
         """Where a batch's record is: it is written after the pictures, so what has a record is there."""
@@ -59,7 +67,7 @@ class Series:
     def done(self, store: Store, kind: str = "batches") -> set[int]:
         """The numbers of the batches that have a record, or with kind "cards" report cards."""
         prefix = f"{kind}/{self.key}/"
-        return {int(key[len(prefix) : -len(".json")]) for key in store.keys(prefix) if key.endswith(".json")}
+        return {int(match[1]) for key in store.keys(prefix) if (match := _NUMBERED.fullmatch(key[len(prefix) :]))}
 
     def write(self, store: Store, array: PictureArray, painted: Painted, made: Mapping[str, str]) -> None:
         """Puts a finished batch into the store: the pictures, then the record."""
@@ -85,9 +93,11 @@ class Series:
         Raises:
             InputError: it is missing, or speaks of other units.
         """
-        record = store.read_json(self.record_key(batch.number))
-        if record is None or record["units"] != list(map(str, batch.goals)):
-            raise InputError(f"batch {batch.number} of {self.key} in {store.address} is missing or of other units")
+        record = store.read_json(key := self.record_key(batch.number))
+        if record is None:
+            raise InputError(f"{key} in {store.address} is missing")
+        if not record.keys() >= RECORDED or record["units"] != list(map(str, batch.goals)):
+            raise store.damaged(key)
         return record
 
     def pictures(self, store: Store, batch: Batch) -> tuple[UInt8[np.ndarray, "picture h w 3"], dict[str, Any]]:
@@ -97,11 +107,10 @@ class Series:
             InputError: they are damaged, missing, or not those that were written.
         """
         record = self.record(store, batch)
-        images = self.array(store).read(batch.number, len(batch.goals))
+        images = store.existing(self.array_key).read(batch.number, len(batch.goals))
         if digest(images) != record["sha256"]:
             raise InputError(
-                f"batch {batch.number} of {self.key} in {store.address} does not match its checksum;"
-                " `vitjax atlas --verify --repair` forgets it, the next run makes it anew"
+                f"batch {batch.number} of {self.key} in {store.address} does not match its checksum; {MEND}"
             )
         return images, record
 

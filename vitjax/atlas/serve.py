@@ -122,7 +122,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def translate_path(self, path: str) -> str:
         """The file of an address, always within its atlas; what is none of them is no file at all."""
         parts = [unquote(part) for part in urlsplit(path).path.split("/")[1:]]
-        root = self.site.get("") or self.site.get(parts.pop(0))
+        root = self.site.get("") or self.site.get(parts.pop(0) if parts else "/")
         inside = not any(part in (".", "..") or set(part) & set("/\\:") for part in parts)
         return str(root.joinpath(*parts)) + "/" * (parts[-1:] == [""]) if root and inside else "\0"
 

@@ -5,6 +5,7 @@ Everything goes through TensorStore, which replaces a file as a whole or not at 
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +17,15 @@ from jaxtyping import UInt8
 
 from vitjax.errors import InputError
 
+_FORMS = "a store is a folder, gs://BUCKET/PATH or s3://BUCKET/PATH"
+MEND = "`vitjax atlas --verify --repair` forgets it, the next run makes it anew"
 _CODES = {
     "No space left": "the disk is full",
     "Disk quota exceeded": "the disk quota is used up",
     "Read-only file system": "it is read-only",
     "Permission denied": "no permission",
     "File too large": "the file is too large for this disk or its limit",
+    "Not a directory": "that is no folder",
 }
 
 
@@ -54,21 +58,41 @@ class Store:
         self._do(f"remove {key} in", lambda: self._values.write(key, None).result())
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with a prefix, sorted; with "" all."""
+        """The keys that begin with a prefix, sorted; with "" all; hidden ones are none."""
         span = ts.KvStore.KeyRange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)) if prefix else ts.KvStore.KeyRange()
-        return sorted(key.decode() for key in self._do("list", lambda: self._values.list(span).result()))
+        found = self._do("list", lambda: self._values.list(span).result())
+        return sorted(name for name in map(bytes.decode, found) if not name.rpartition("/")[2].startswith("."))
 
-    def read_json(self, key: str) -> Any:
-        """What a key's JSON says, None where there is nothing."""
+    def create(self, key: str, data: bytes) -> bool:
+        """Puts bytes under a key that holds none; False if another was faster."""
+        found = self._do(f"read {key} in", lambda: self._values.read(key).result())
+        if found.state == "value":
+            return False
+        put = lambda: self._values.write(key, data, if_equal=found.stamp.generation).result()
+        return bool(self._do(f"write {key} in", put).generation)
+
+    def read_json(self, key: str, kind: type = dict) -> Any:
+        """What a key's JSON says, of this type; None where there is nothing.
+
+        Raises:
+            InputError: it is no JSON, or of another type.
+        """
         data = self.read(key)
         try:
-            return None if data is None else json.loads(data)
-        except ValueError as error:
-            raise InputError(f"{key} in {self.address} is damaged: {error}") from None
+            value = None if data is None else json.loads(data)
+        except ValueError:
+            value = ...
+        if value is not None and not isinstance(value, kind):
+            raise self.damaged(key)
+        return value
 
-    def write_json(self, key: str, value: Any, indent: int | None = None) -> None:
+    def damaged(self, key: str) -> InputError:
+        """The error that says so, to be raised."""
+        return InputError(f"{key} in {self.address} is damaged; {MEND}")
+
+    def write_json(self, key: str, value: Any) -> None:
         """Puts JSON under a key."""
-        self.write(key, (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode())
+        self.write(key, (json.dumps(value, ensure_ascii=False) + "\n").encode())
 
     def pictures(self, key: str, rows: int, size: tuple[int, int], slots: int) -> "PictureArray":
         """The array of pictures under a key, made where there is none: `rows` pictures, one file for each `slots`."""
@@ -100,6 +124,8 @@ class Store:
         return self._do("open", lambda: ts.KvStore.open(self._spec("")).result())
 
     def _spec(self, key: str) -> dict[str, Any]:
+        if not self.address or re.match(r"(gs|s3):/?[^/]", self.address):
+            raise InputError(f"{self.address!r}: {_FORMS}")
         driver, separator, rest = self.address.partition("://")
         if not separator:
             return {"driver": "file", "path": f"{Path(self.address).absolute()}/{key}"}
@@ -108,7 +134,7 @@ class Store:
         if driver == "gs":
             return {"driver": "gcs", "bucket": bucket, "path": path}
         if driver != "s3":
-            raise InputError(f"{self.address}: a store is a folder, gs://BUCKET/PATH or s3://BUCKET/PATH")
+            raise InputError(f"{self.address}: {_FORMS}")
         spec = {"driver": "s3", "bucket": bucket, "path": path}
         names = {"endpoint": "AWS_ENDPOINT_URL", "aws_region": "AWS_REGION"}
         return spec | {field: os.environ[name] for field, name in names.items() if name in os.environ}
@@ -118,7 +144,7 @@ class Store:
             return call()
         except (ValueError, RuntimeError, OSError) as error:  # TensorStore's errors, by its status codes
             text = " ".join(str(error).split())
-            reason = next((said for code, said in _CODES.items() if code in text), text[:300])
+            reason = next((said for code, said in _CODES.items() if code in text), text.partition(" [")[0][:300])
             raise InputError(f"cannot {what} {self.address}: {reason}") from None
 
 
@@ -149,17 +175,11 @@ class PictureArray:
         Raises:
             InputError: one of them is damaged.
         """
-        return self._read(batch, slice(batch * self.slots, batch * self.slots + count))
-
-    def one(self, batch: int, slot: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Reads one picture of a batch; raises as `read`."""
-        return self._read(batch, batch * self.slots + slot)
-
-    def _read(self, batch: int, rows: int | slice) -> np.ndarray:
+        rows = slice(batch * self.slots, batch * self.slots + count)
         try:
             return self.array[rows].read().result()
         except (ValueError, RuntimeError) as error:
+            said = str(error).partition(":")[0]
             raise InputError(
-                f"batch {batch} of {self.key} in {self.store.address} is damaged ({str(error).partition(':')[0]});"
-                " `vitjax atlas --verify --repair` forgets it, the next run makes it anew"
+                f"batch {batch} of {self.key} in {self.store.address} is damaged ({said}); {MEND}"
             ) from None

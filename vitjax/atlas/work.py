@@ -37,9 +37,12 @@ def work(job: Job, store: Store) -> Status:
         InputError: the store holds another atlas, another process is at work on this part, or it cannot be read or
             written.
     """
+    for series in job.manifest.series(job.units):  # a mistake is said before a store is begun with it
+        check(job.model, series.recipe, series.seed)
     manifest.agree(store, job.manifest)
     with claimed(store, f"{job.shard[0]}-of-{job.shard[1]}"):
-        if store.read(finish.KEY) is not None:
+        manifest.compare(store, job.manifest)  # two that began at once have agreed on one
+        if (ended := finish.ended(store)) and ended["options"] == finish.options(job):
             return Status.FINISHED
         try:
             return _go_on(job, store)
@@ -49,8 +52,6 @@ def work(job: Job, store: Store) -> Status:
 
 def _go_on(job: Job, store: Store) -> Status:
     log, series = Log(job.shard, devices=jax.local_device_count()), job.manifest.series(job.units)
-    for one in series:
-        check(job.model, one.recipe, one.seed)
     found = _look(job, store)
     for one in series:
         job.report.begin(f"painting, seed {one.seed}", _missing(job, store, one))

@@ -20,7 +20,7 @@ examples:
   vitjax atlas --model ./vit --data photos/ --out atlas           every neuron of your own checkpoint
   vitjax atlas --model ./vit --units 'blocks.*.mlp.hidden:*' --sample 384 --data photos.zip
   vitjax atlas --out atlas --verify                               reads everything again, against its checksums
-  vitjax atlas export atlas --out page                            the page alone, to be put on any static host
+  vitjax atlas export atlas --to page                             the page alone, to be put on any static host
 """
 SAMPLE = 36  # pictures made where nothing is said
 
@@ -89,10 +89,10 @@ def _paint(args: argparse.Namespace) -> int:
     recipe = choose(args.recipe, **changes(args.set))
     for unit in args.units or ():
         split_unit(unit)
-    if not args.data and (given := [o for o in ("split", "labels", "class_names", "limit") if getattr(args, o)]):
+    if args.data is None and (given := [o for o in ("split", "labels", "class_names", "limit") if getattr(args, o)]):
         raise InputError(f"--{given[0].replace('_', '-')} says something of photographs: name them with --data")
     images, names = None, None
-    if args.data:
+    if args.data is not None:
         from vitjax.data.images import open_images
         from vitjax.data.labels import class_names
 

@@ -41,6 +41,13 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.private and not args.push:
         raise InputError("--private goes with --push")
+    if args.push:
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+        try:
+            validate_repo_id(args.push)
+        except HFValidationError:
+            raise InputError(f"{args.push!r} is no name of a data set on the hub: OWNER/NAME would be") from None
     out = args.to or free_folder("page")
     from dataclasses import replace
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from vitjax.errors import InputError
+
 EXAMPLES = """
 examples:
   vitjax serve atlas/                        the page of one atlas at http://127.0.0.1:8000/
@@ -52,6 +54,8 @@ def _run(args: argparse.Namespace) -> int:
 def _page(folder: Path) -> Path:
     """The page of an atlas's store, written if it is not there; any other folder as it is."""
     if not (folder / "manifest.json").is_file():
+        if str(folder).startswith(("gs:", "s3:")):
+            raise InputError(f"only local folders can be served: vitjax atlas export {folder} --to FOLDER first")
         return folder
     from vitjax.atlas.run import show
     from vitjax.atlas.store import Store

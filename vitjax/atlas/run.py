@@ -65,9 +65,7 @@ def run(request: Request) -> int:
     store = Store(request.out)
     _apart(store, request.data)
     shard = request.shard or (jax.process_index(), jax.process_count())
-    wanted = _manifest(request, units, store)
-    if request.beside:
-        store = _beside(store, wanted)
+    store, wanted = _beside(request, units, store) if request.beside else (store, _manifest(request, units, store))
     if request.data:  # classes are read at the end; a mistake in them is said now
         class_of(request.data, request.class_names, np.arange(len(request.data.images)))
     screen = Screen()
@@ -90,15 +88,15 @@ def run(request: Request) -> int:
             status = work(job, store)
         finally:
             screen.close()
+        if status is Status.FINISHED:
+            _tell(store, time.perf_counter() - clock)
+            if request.page:
+                show(store)
     if status is Status.STOPPED:
         print(f"vitjax: stopped; run the same command again to go on with {store.address}", file=sys.stderr)
         return AGAIN
     if status is Status.WAITING:
         print(f"part {shard[0]} of {shard[1]} is done; the last part to be done finishes {store.address}")
-        return 0
-    _tell(store, time.perf_counter() - clock)
-    if request.page:
-        show(store)
     return 0
 
 
@@ -145,7 +143,7 @@ def _manifest(request: Request, units: Sequence[Unit], store: Store) -> manifest
     if request.slots:
         return wanted
     held = store.read_json(manifest.KEY)  # what was chosen when the atlas was begun holds
-    slots = held.get("slots") if held and not request.beside else None
+    slots = held.get("slots") if held else None
     return replace(wanted, slots=slots or _slots(request, units))
 
 
@@ -157,13 +155,14 @@ def _slots(request: Request, units: Sequence[Unit]) -> int:
     return -(-largest // -(-largest // most))
 
 
-def _beside(store: Store, wanted: manifest.Manifest) -> Store:
+def _beside(request: Request, units: Sequence[Unit], store: Store) -> tuple[Store, manifest.Manifest]:
     """The store itself if it is free or holds this atlas, else the first such one beside it: atlas-2, atlas-3, …"""
     address, number = store.address.rstrip("/"), 1
     while True:
+        wanted = _manifest(request, units, store)
         try:
             manifest.compare(store, wanted)
-            return store
+            return store, wanted
         except InputError:
             number += 1
             store = Store(f"{address}-{number}")

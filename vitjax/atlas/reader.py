@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -27,6 +27,12 @@ def contents(store: Store) -> Contents:
         InputError: there is no atlas, it is not finished, or something in it is missing or damaged.
     """
     return _Reader(store).contents()
+
+
+def _title(model: Mapping[str, str]) -> str:
+    """What was loaded without its folders, and the architecture where that says more."""
+    name, architecture = model.get("source", "").rstrip("/").rpartition("/")[2], model.get("architecture", "")
+    return f"{name} ({architecture})" if name and architecture not in ("", name) else name or architecture or "a model"
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class _Reader:
         if exemplars is not None:
             tables["exemplars"] = exemplars
         return Contents(
-            title=model.get("architecture") or model.get("source") or "a model without a name",
+            title=_title(model),
             model=model,
             recipe={"name": known, "fields": recipe},
             seeds=self.manifest.seeds,

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,10 +149,9 @@ def _manifest(request: Request, units: Sequence[Unit], store: Store) -> manifest
 
 
 def _slots(request: Request, units: Sequence[Unit]) -> int:
-    """As many as memory allows, or fewer where a tap's units then fall into equal batches."""
-    deepest = max(units, key=lambda unit: list(request.model.taps()).index(unit.tap)).tap
-    most = fitting_slots(request.model, deepest, request.recipe, remat=request.remat) or SLOTS["cpu"]
-    largest = max(sum(unit.tap == tap for unit in units) for tap in {unit.tap for unit in units})
+    """As many as memory allows in the last tap, or fewer where a tap's units then fall into equal batches."""
+    most = fitting_slots(request.model, units[-1].tap, request.recipe, remat=request.remat) or SLOTS["cpu"]
+    largest = max(Counter(unit.tap for unit in units).values())
     return -(-largest // -(-largest // most))
 
 

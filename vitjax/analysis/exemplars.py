@@ -1,6 +1,5 @@
 """Images in, for every unit of the chosen taps the images that show what it responds to, in one pass on the device."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from vitjax.analysis.natural import Natural, Part, merged, read_part
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.tally import Tally, add, empty, merge
 from vitjax.data.dataset import Dataset
+from vitjax.data.images import checksum
 from vitjax.errors import InputError, Stopped
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import axes
@@ -105,7 +105,6 @@ def exemplars(
 
 
 def _settings(model: ViT, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
-    names = zlib.crc32("\n".join(data.images.names).encode(errors="surrogateescape"))
     card = asdict(model.card) if model.card else {}
     return {
         "model": card,
@@ -113,7 +112,7 @@ def _settings(model: ViT, data: Dataset, taps: list[str], k: int, tokens: str) -
         "dtype": str(model.position.dtype),
         "data": data.images.source,
         "images": len(data.images),
-        "names": f"{names:08x}",
+        "names": checksum(data.images.names),
         "taps": taps,
         "k": k,
         "tokens": tokens,

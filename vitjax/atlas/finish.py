@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from vitjax.atlas.paint import Log, paint
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.atlas.tables import Made
+from vitjax.data.images import checksum
 from vitjax.optimize.recipes import Recipe
 
 KEY = "finished.json"
@@ -193,9 +193,9 @@ class Finish:
 
 def options(job: Job) -> dict[str, object]:
     """What of a job decides how its atlas ends and is not in the manifest."""
-    names = job.class_names and zlib.crc32("\n".join(job.class_names).encode(errors="surrogateescape"))
+    names = job.class_names and checksum(job.class_names)
     labels = str(job.data.listed) if job.data and job.data.listed else None
-    return {"retry": job.retry, "class_names": names and f"{names:08x}", "labels": labels}
+    return {"retry": job.retry, "class_names": names, "labels": labels}
 
 
 def ended(store: Store) -> dict[str, Any] | None:

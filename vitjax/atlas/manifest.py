@@ -3,7 +3,6 @@
 import json
 import platform
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from vitjax import __version__
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.data.dataset import Dataset
+from vitjax.data.images import checksum
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.optimize.recipes import Recipe
@@ -68,8 +68,7 @@ def manifest(
     """The manifest of a job."""
     about = None
     if data is not None:
-        names = f"{zlib.crc32(chr(10).join(data.images.names).encode(errors='surrogateescape')):08x}"
-        about = {"source": data.images.source, "images": len(data.images), "names": names}
+        about = {"source": data.images.source, "images": len(data.images), "names": checksum(data.images.names)}
     return Manifest(
         schema=SCHEMA,
         model=asdict(model.card) if model.card else {},

@@ -22,8 +22,7 @@ class Log:
         shard: its part of the work.
         started: when, as UTC text; it names the log.
         wall: seconds since.
-        painting: of these, seconds in which pictures were painted.
-        looping, working: seconds of all devices in the compiled steps, and in painting altogether.
+        looping: seconds of all devices in the compiled steps.
         devices: how many there are.
         pictures: finished.
     """
@@ -31,9 +30,7 @@ class Log:
     shard: tuple[int, int]
     started: str = field(default_factory=lambda: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
     wall: float = 0.0
-    painting: float = 0.0
     looping: float = 0.0
-    working: float = 0.0
     devices: int = 0
     pictures: int = 0
     clock: float = field(default_factory=time.perf_counter)
@@ -103,14 +100,12 @@ def paint(
     missing = [batch for batch in mine if batch.number not in there]
     if not missing:
         return True
-    array, log, versions, began = series.array(store), log or Log(shard), made(), time.perf_counter()
-    painted_before = log.painting
+    array, log, versions = series.array(store), log or Log(shard), made()
     task, left = Task(model, series.recipe, series.seed, remat=remat, starts=starts), len(missing)
     for painted in run(task, missing, stepped=stepped, enough=enough):
         series.write(store, array, painted, versions)
         left -= 1
-        log.painting = painted_before + time.perf_counter() - began
-        log.looping, log.working = log.looping + painted.looping, log.working + painted.seconds
+        log.looping += painted.looping
         log.pictures += len(painted.pictures)
         log.write(store)
         finished(len(painted.pictures))

@@ -5,6 +5,7 @@ A folder, a zip, parquet files, or a data set on the hub: `Images` looks the sam
 
 import os
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -125,6 +126,11 @@ def walk(root: Path) -> Iterator[str]:
         below[:] = sorted(name for name in below if not _hidden(name))
         start = Path(here).relative_to(root).as_posix()
         yield from (name if start == "." else f"{start}/{name}" for name in files if not _hidden(name))
+
+
+def checksum(names: Sequence[str]) -> str:
+    """Eight hexadecimal digits that tell one list of names from another."""
+    return f"{zlib.crc32(chr(10).join(names).encode(errors='surrogateescape')):08x}"
 
 
 def missing(path: Path) -> str:

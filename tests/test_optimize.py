@@ -7,7 +7,9 @@ import pytest
 
 from tests import small
 from vitjax.errors import InputError
-from vitjax.optimize import loop, memory
+from vitjax.optimize import embedding, loop, memory
+from vitjax.optimize.augment import views
+from vitjax.optimize.columns import cheapest
 from vitjax.optimize.objectives import activation
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
@@ -66,6 +68,44 @@ def test_which_tokens_count(tokens, span):
     values = jax.random.normal(jax.random.key(1), (2, 19, 96))
     seen = activation(values, "blocks.0.mlp.hidden", jnp.int32(9), tokens, small.CONFIG)
     np.testing.assert_allclose(seen, values[:, span, 9].mean(axis=1), rtol=1e-6)
+
+
+SITES = ("attn.q", "attn.k", "attn.v", "mlp.pre", "mlp.hidden")
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("tokens", ["patches", "class"])
+def test_a_column_is_the_unit_of_the_whole_layer(site, tokens):
+    tap, model, images = f"blocks.2.{site}", small.model(), jax.random.uniform(jax.random.key(2), (3, 32, 32, 3))
+    for target in (jnp.int32(21), jax.random.normal(jax.random.key(3), (int(np.prod(model.taps()[tap][1:])),))):
+        units = target.ndim == 0
+        source, score = cheapest(model, tap, tokens, units=units)
+        assert (source == tap) == (site == "mlp.hidden" and not units)
+
+        def whole(images, target=target):
+            return activation(model(images, tap)[tap], tap, target, tokens, model.config).sum()
+
+        def column(images, source=source, score=score, target=target):
+            return score(model(images, source)[source], target=target).sum()
+
+        for one, other in zip(jax.value_and_grad(column)(images), jax.value_and_grad(whole)(images), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("name", ["ghiasi", "ghiasi-paper", "default"])
+def test_views_are_embedded_together_as_each_alone(name):
+    model, recipe, keys = small.model(), choose(name, views=3), jax.random.split(jax.random.key(5), 2)
+    pictures = jax.random.uniform(jax.random.key(4), (2, 32, 32, 3))
+    seen_of = jax.vmap(lambda key, picture: views(key, picture, 0, recipe))
+
+    def alone(pictures):
+        images = jax.vmap(lambda seen: seen.images)(seen_of(keys, pictures))
+        return model.embed(model.normalise(images.reshape(-1, 32, 32, 3)))
+
+    one, one_back = jax.vjp(lambda pictures: embedding.embed(model, seen_of(keys, pictures)), pictures)
+    other, other_back = jax.vjp(alone, pictures)
+    for found, wanted in ((one, other), (one_back(other)[0], other_back(other)[0])):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_a_direction_along_an_axis_is_the_unit():

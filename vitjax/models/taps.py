@@ -6,6 +6,7 @@ A tap is a line in the forward pass, `q = taps("q", q)`: it returns the value un
 from collections.abc import Callable, Iterable, Mapping
 
 import jax
+from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.vocabulary import split_tap
@@ -32,13 +33,8 @@ class Taps:
         inner.__dict__.update(self.__dict__, prefix=f"{self.prefix}{name}.")
         return inner
 
-    def wants(self, *names: str) -> bool:
-        """Whether any of these taps is read or edited: attention keeps its fused form when none is."""
-        full = {self.prefix + name for name in names}
-        return self.record or bool(full & (self.reads | self.edits.keys()))
-
     def __call__(self, name: str, value: jax.Array) -> jax.Array:
-        """Passes an activation through the tap `name`."""
+        """Passes an activation through the tap `name`, which is also its name for what the backward pass keeps."""
         name = self.prefix + name
         self._passed.add(name)
         if name in self.edits:
@@ -46,6 +42,7 @@ class Taps:
             if edited.ndim != value.ndim or edited.shape[-1] != value.shape[-1]:
                 raise InputError(f"the edit at {name} changed the shape from {value.shape} to {edited.shape}")
             value = edited.astype(value.dtype)
+        value = checkpoint_name(value, name)
         if self.record or name in self.reads:
             self.values[name] = value
         return value

@@ -15,6 +15,9 @@ from vitjax.models.config import ViTConfig
 from vitjax.models.layers import AttentionPool, Block, layer_norm
 from vitjax.models.taps import Edit, Taps
 
+# What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
+KEPT = ("attn.q", "attn.k", "attn.v", "resid_mid", "mlp.pre")
+
 
 class ViT(nnx.Module):
     """A Vision Transformer whose every activation can be read and edited by name.
@@ -66,9 +69,26 @@ class ViT(nnx.Module):
         Raises:
             InputError: an unknown tap, an edit without effect, or images of another size.
         """
+        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
+            want = "x".join(map(str, self.config.image_size))
+            raise InputError(
+                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
+                " load it with another image_size"
+            )
+        return self.from_tokens(self.embed(self.normalise(images)), reads, edits, remat=remat)
+
+    def from_tokens(
+        self,
+        tokens: Float[Array, "batch token channel"],
+        reads: Iterable[str] | str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+        *,
+        remat: bool = False,
+    ) -> dict[str, Array]:
+        """Runs the model from the tokens that `embed` gives; all else as for images."""
         reads = [reads] if isinstance(reads, str) else reads
         taps = Taps(reads if reads is not None else [self.output], edits)
-        self._run(images, taps, remat)
+        self._run(tokens, taps, remat)
         taps.check(self.taps)
         return taps.values
 
@@ -82,7 +102,7 @@ class ViT(nnx.Module):
 
         def record(model, images):
             taps = Taps(record=True)
-            model._run(images, taps, remat=False)
+            model._run(model.embed(model.normalise(images)), taps, remat=False)
             return list(taps.values.items())
 
         names: list[str] = []
@@ -96,26 +116,35 @@ class ViT(nnx.Module):
         values = jax.eval_shape(shapes, self, image)
         return {name: value.shape[1:] for name, value in zip(names, values, strict=True)}
 
-    def embed(self, images: jax.Array) -> jax.Array:
-        """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
-        rows, columns = self.config.grid
-        height, width = self.config.patch_size
-        pieces = images.reshape(-1, rows, height, columns, width, 3).swapaxes(2, 3)
-        patches = self.patch(pieces.reshape(-1, rows * columns, height * width * 3)) + self.position[...]
-        prefix = jnp.broadcast_to(self.prefix[...], (len(patches), *self.prefix.shape))
-        return jnp.concatenate([prefix, patches], axis=1)
+    def block(self, i: int | jax.Array) -> Block:
+        """The i-th block alone."""
+        return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), self.blocks)
 
-    def _run(self, images: jax.Array, taps: Taps, remat: bool) -> None:
-        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
-            want = "x".join(map(str, self.config.image_size))
-            raise InputError(
-                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
-                " load it with another image_size"
-            )
+    def normalise(self, images: jax.Array) -> jax.Array:
+        """Images in [0, 1] with the model's mean and std taken off, in the model's dtype."""
         preprocess = self.config.preprocess
         wide = jnp.promote_types(images.dtype, jnp.float32)
         mean, std = (jnp.asarray(value, wide) for value in (preprocess.mean, preprocess.std))
-        x = self.embed(((images - mean) / std).astype(self.position.dtype))
+        return ((images - mean) / std).astype(self.position.dtype)
+
+    def cut(self, images: jax.Array) -> jax.Array:
+        """Cuts images into patches, row by row: [batch, patch, height * width * 3]."""
+        rows, columns = self.config.grid
+        height, width = self.config.patch_size
+        pieces = images.reshape(-1, rows, height, columns, width, 3).swapaxes(2, 3)
+        return pieces.reshape(-1, rows * columns, height * width * 3)
+
+    def arrange(self, patches: jax.Array) -> jax.Array:
+        """Adds positions to embedded patches and puts the prefix tokens before them: [batch, token, channel]."""
+        patches = patches + self.position[...]
+        prefix = jnp.broadcast_to(self.prefix[...], (len(patches), *self.prefix.shape))
+        return jnp.concatenate([prefix, patches], axis=1)
+
+    def embed(self, images: jax.Array) -> jax.Array:
+        """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
+        return self.arrange(self.patch(self.cut(images)))
+
+    def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
         x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
         for start, stop, touched in taps.runs(self.config.depth):
             if touched:
@@ -129,10 +158,11 @@ class ViT(nnx.Module):
                 taps("logits", self._head(x))
 
     def _block(self, i: int | jax.Array, x: jax.Array, taps: Taps, remat: bool) -> jax.Array:
-        block = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), self.blocks)
-        if not remat or taps.prefix:
+        block = self.block(i)
+        if taps.prefix:
             return block(x, taps)
-        return jax.checkpoint(lambda block, x: block(x, Taps()), prevent_cse=False)(block, x)
+        kept = jax.checkpoint_policies.save_only_these_names(*(() if remat else KEPT))
+        return jax.checkpoint(lambda block, x: block(x, Taps()), policy=kept, prevent_cse=False)(block, x)
 
     def _pool(self, x: jax.Array) -> jax.Array:
         if self.config.distilled:

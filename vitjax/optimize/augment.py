@@ -1,5 +1,7 @@
 """One picture becomes its views for one step: colour shift, noise and jitter, drawn from the slot's own key."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -7,15 +9,37 @@ from jaxtyping import Array, Float
 from vitjax.optimize.recipes import Recipe
 
 
-def views(key: jax.Array, image: Float[Array, "h w 3"], step: jax.Array, recipe: Recipe) -> Float[Array, "view h w 3"]:
+class Views(NamedTuple):
+    """The views of one picture as `gain * base + shift`: what they have in common stands, and is computed, once.
+
+    Attributes:
+        base: the picture after jitter, one for all views, or one for each where they differ in more than colour.
+        gain: contrast of each view and channel.
+        shift: brightness of each view and channel.
+    """
+
+    base: Float[Array, "shared h w 3"]
+    gain: Float[Array, "view 1 1 3"]
+    shift: Float[Array, "view 1 1 3"]
+
+    @property
+    def images(self) -> Float[Array, "view h w 3"]:
+        """The views themselves."""
+        return self.gain * self.base + self.shift
+
+
+def views(key: jax.Array, image: Float[Array, "h w 3"], step: jax.Array, recipe: Recipe) -> Views:
     """Draws the views of one picture at one step.
 
     The values leave [0, 1] on purpose: the model sees them unclipped (Ghiasi et al., `augmentation/pre.py`).
     """
     color, noise, jitter = jax.random.split(key, 3)
-    image = jnp.broadcast_to(image, (recipe.views, *image.shape))
-    image = _COLORS[recipe.color](image, *color_shift(color, step, recipe))
-    return roll(jitter, image + noise_at(noise, image.shape, step, recipe), recipe)
+    gain, shift = _COLORS[recipe.color](*color_shift(color, step, recipe))
+    noise = noise_at(noise, (recipe.views, *image.shape), step, recipe)
+    base = roll(jitter, image[None], recipe)
+    if recipe.noise_shape == "channel":
+        return Views(base, gain, shift + noise)
+    return Views(gain * base + shift + noise, jnp.ones_like(gain), jnp.zeros_like(shift))
 
 
 def color_shift(key: jax.Array, step: jax.Array, recipe: Recipe) -> tuple[jax.Array, jax.Array]:
@@ -26,10 +50,11 @@ def color_shift(key: jax.Array, step: jax.Array, recipe: Recipe) -> tuple[jax.Ar
     return mu, jnp.exp(log_sigma)
 
 
+# A view's gain and shift, from what was drawn for it.
 _COLORS = {
-    "divide": lambda image, mu, sigma: (image - mu) / sigma,
-    "multiply": lambda image, mu, sigma: image * sigma + mu,
-    "none": lambda image, mu, sigma: image,
+    "divide": lambda mu, sigma: (1 / sigma, -mu / sigma),
+    "multiply": lambda mu, sigma: (sigma, mu),
+    "none": lambda mu, sigma: (jnp.ones_like(sigma), jnp.zeros_like(mu)),
 }
 
 
@@ -50,12 +75,10 @@ def noise_at(key: jax.Array, shape: tuple[int, ...], step: jax.Array, recipe: Re
     return jax.random.normal(key, shape) * noise_scale(step, recipe)
 
 
-def roll(key: jax.Array, image: Float[Array, "view h w 3"], recipe: Recipe) -> Float[Array, "view h w 3"]:
-    """Rolls the views circularly by whole pixels in [-jitter, jitter], together or each by itself."""
+def roll(key: jax.Array, image: Float[Array, "1 h w 3"], recipe: Recipe) -> Float[Array, "shared h w 3"]:
+    """Rolls the picture circularly by whole pixels in [-jitter, jitter], once for all views or for each by itself."""
     if not recipe.jitter:
         return image
     count = recipe.views if recipe.jitter_per_view else 1
     shifts = jax.random.randint(key, (count, 2), -recipe.jitter, recipe.jitter + 1)
-    if recipe.jitter_per_view:
-        return jax.vmap(lambda view, shift: jnp.roll(view, shift, (0, 1)))(image, shifts)
-    return jnp.roll(image, shifts[0], (1, 2))
+    return jax.vmap(lambda shift: jnp.roll(image[0], shift, (0, 1)))(shifts)

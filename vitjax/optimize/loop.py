@@ -19,6 +19,8 @@ from jaxtyping import Array, Float, Int, UInt32
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
+from vitjax.optimize.columns import cheapest
+from vitjax.optimize.embedding import embed
 from vitjax.optimize.objectives import activation, total_variation
 from vitjax.optimize.objectives import targets as places
 from vitjax.optimize.parametrize import Parametrization, parametrization
@@ -136,10 +138,12 @@ def loss_of(
     recipe, shown = program.recipe, _parametrization(model, program.recipe)
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
     seen = jax.vmap(lambda key, params: views(key, shown.image(params), step, recipe))(keys, params)
-    values = model(seen.reshape(-1, *seen.shape[2:]), program.read, remat=program.remat)[program.read]
-    values = values.reshape(*seen.shape[:2], *values.shape[1:])
-    score = jax.vmap(lambda value, target: activation(value, program.tap, target, recipe.tokens, model.config).mean())
-    reached, variation = score(values, targets.target), jax.vmap(total_variation)(seen)
+    units = jnp.issubdtype(targets.target.dtype, jnp.integer)
+    tap, score = cheapest(model, program.read, recipe.tokens, units=units)
+    values = model.from_tokens(embed(model, seen), tap, remat=program.remat)[tap]
+    values = values.reshape(-1, recipe.views, *values.shape[1:])
+    reached = jax.vmap(lambda value, target: score(value, target=target).mean())(values, targets.target)
+    variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)
     loss = recipe.total_variation * variation - recipe.scale * reached
     return loss.sum(), History(loss, reached, variation)
 

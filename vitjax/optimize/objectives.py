@@ -72,10 +72,11 @@ def token_span(tokens: str, config: ViTConfig) -> slice:
     return slice(config.prefix + patch, config.prefix + patch + 1)
 
 
-def total_variation(images: Float[Array, "*n h w c"]) -> Float[Array, ""]:
-    """Sum over four directions of the L2 norm of the whole difference image, averaged over images and channels.
+def total_variation(images: Float[Array, "*n h w c"]) -> Float[Array, "*n c"]:
+    """Sum over four directions of the L2 norm of the whole difference image, for each image and channel.
 
-    Not squared, not circular: right, down and both diagonals (Ghiasi et al., `loss/regularizers/image.py`).
+    Not squared, not circular: right, down and both diagonals; the loss has its mean over images and channels
+    (Ghiasi et al., `loss/regularizers/image.py`). An image `a * x + b` has |a| times that of x.
     """
     rows, columns = images[..., 1:, :, :], images[..., :, 1:, :]
     differences = (
@@ -84,7 +85,7 @@ def total_variation(images: Float[Array, "*n h w c"]) -> Float[Array, ""]:
         images[..., 1:, 1:, :] - images[..., :-1, :-1, :],
         images[..., 1:, :-1, :] - images[..., :-1, 1:, :],
     )
-    return sum(_norm(jnp.sum(d * d, axis=(-3, -2))).mean() for d in differences)
+    return sum(_norm(jnp.sum(d * d, axis=(-3, -2))) for d in differences)
 
 
 def _norm(squared: jax.Array) -> jax.Array:

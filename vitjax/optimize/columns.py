@@ -1,0 +1,68 @@
+"""A tap in, the cheapest way to single units of it out: the one column of its last layer that each slot asks for.
+
+The layers with a row of the table read normalised tokens and give the units of a tap. The loop wants one of them for
+each picture, so the model runs as far as those tokens, and one column a picture does the rest: the same numbers at
+1 / 768 of the last layer's cost, most of all that the first blocks cost.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vitjax.models.layers import ACTIVATIONS, Block
+from vitjax.models.vit import ViT
+from vitjax.models.vocabulary import split_tap
+from vitjax.optimize.objectives import activation, token_span
+
+Score = Callable[[Array, Array], Float[Array, " image"]]
+
+# The tap that a layer's norm reads, the norm, and the layer, with its kernel's axes [channel, unit].
+_NORMS: dict[str, tuple[str, str]] = {
+    "attn.q": ("resid_pre", "norm1"),
+    "attn.k": ("resid_pre", "norm1"),
+    "attn.v": ("resid_pre", "norm1"),
+    "mlp.pre": ("resid_mid", "norm2"),
+    "mlp.hidden": ("resid_mid", "norm2"),
+}
+
+
+def cheapest(model: ViT, tap: str, tokens: str, *, units: bool) -> tuple[str, Score]:
+    """What to read for targets at a tap: another tap's name, and a function of its value and a target.
+
+    Args:
+        model: the model.
+        tap: where the targets are.
+        tokens: those that count, as in `Recipe.tokens`.
+        units: whether the targets are units, not directions.
+
+    Returns:
+        the tap to read, and a function from its value [image, *axes] and one target to the activations [image].
+    """
+    block, site = split_tap(tap)
+    if site not in _NORMS or not (units or site != "mlp.hidden"):
+        return tap, partial(activation, tap=tap, tokens=tokens, config=model.config)
+    source, norm = _NORMS[site]
+    return f"blocks.{block}.{source}", partial(_score, model.block(block), norm, site, token_span(tokens, model.config))
+
+
+def _score(block: Block, norm: str, site: str, span: slice, values: Array, target: Array) -> Float[Array, " image"]:
+    kernel, bias = _layer(block, site)
+    unit = jnp.issubdtype(target.dtype, jnp.integer)
+    column, offset = (kernel[:, target], bias[target]) if unit else (kernel @ target, bias @ target)
+    x = getattr(block, norm)(values[:, span])
+    along = jnp.einsum("itc,c->it", x, column.astype(x.dtype), preferred_element_type=jnp.float32) + offset
+    if site == "mlp.hidden":
+        along = ACTIVATIONS[block.mlp.activation](along)
+    return along.mean(axis=1)
+
+
+def _layer(block: Block, site: str) -> tuple[Array, Array]:
+    """Kernel [channel, unit] and bias [unit] of the layer whose output is the tap, or is what the tap activates."""
+    if site.startswith("mlp."):
+        return block.mlp.fc1.kernel[...], block.mlp.fc1.bias[...]
+    part, qkv = "qkv".index(site[-1]), block.attn.qkv
+    kernel = qkv.kernel[...][:, part].reshape(qkv.kernel.shape[0], -1)
+    bias = jnp.zeros(kernel.shape[1]) if qkv.bias is None else qkv.bias[...][part].reshape(-1)
+    return kernel, bias

@@ -8,7 +8,8 @@ import pytest
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
-from vitjax.weights.rules import build, convert, drop, linear, merge, norm, parameters, patch_conv, same, shapes
+from vitjax.weights.layouts import drop, linear, merge, norm, patch_conv, same
+from vitjax.weights.rules import build, convert, parameters, shapes
 from vitjax.weights.timm import config_from_timm, port, rules
 from vitjax.weights.timm_architectures import ARCHITECTURES, UNSUPPORTED
 from vitjax.weights.tokens import unfolded

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from vitjax.errors import InputError, nearest
 
-POOLS = ("token", "mean", "attention")
+POOLS = ("token", "mean", "attention", "token+mean")
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,40 @@ class Preprocess:
 
 
 @dataclass(frozen=True)
+class Rotary:
+    """Rotary positions: each pair of a head's channels of q and k turns by an angle, patch tokens only.
+
+    Half the pairs turn by the patch's row, half by its column, pair i of n by coordinate · temperature^(-i/n). The
+    coordinate is the row's (column's) number + `offset`, rescaled so that the grid covers `reference` (rows, columns)
+    if there is one (EVA-02, arXiv 2303.11331); or, if `centred`, 2π times the patch's centre, from -1 to 1 over the
+    image (DINOv3, arXiv 2508.10104). A pair is two neighbours or, if `halves`, channels i and i + size / 2. The row's
+    pairs come first, or the column's if `columns_first`.
+    """
+
+    temperature: float = 10000.0
+    centred: bool = False
+    reference: tuple[int, int] | None = None
+    offset: float = 0.0
+    halves: bool = False
+    columns_first: bool = False
+
+
+@dataclass(frozen=True)
 class ViTConfig:
     """A plain Vision Transformer: sizes in pixels and channels, in the semantics of timm.
 
     `image_size` and `patch_size` are (height, width). Prefix tokens stand before the patch tokens in the order class
     token, distillation token, registers. `pool` says what the head reads: the class token, the mean over patch tokens,
-    or one latent query attending to the patch tokens (SigLIP). `final_norm` says where the last LayerNorm stands:
-    over all tokens ("tokens"), after pooling ("pooled"), or nowhere ("none").
+    one latent query attending to the patch tokens (SigLIP), or class token and mean side by side (DINOv2's
+    classifiers). `final_norm` says where the last LayerNorm stands: over all tokens ("tokens"), after pooling
+    ("pooled"), or nowhere ("none"). `pre_logits` is the width of a dense layer with tanh between pooling and head (ViT
+    as first published), 0 for none.
+
+    In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
+    and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
+    hidden units before the second dense layer (EVA-02). Besides the learned positions added to the tokens, which are
+    zeros in models without, positions may be `rotary`, or a bias of the attention scores that is learned for each
+    block, head and distance between two patches (`relative_bias`: BEiT).
     """
 
     image_size: tuple[int, int] = (224, 224)
@@ -48,6 +75,14 @@ class ViTConfig:
     layer_scale: bool = False
     patch_bias: bool = True
     qkv_bias: bool = True
+    qk_norm: bool = False
+    attn_norm: bool = False
+    mlp_norm: bool = False
+    gated: bool = False
+    rotary: Rotary | None = None
+    relative_bias: bool = False
+    pre_logits: int = 0
+    head_bias: bool = True
     activation: str = "gelu"
     norm_eps: float = 1e-6
     preprocess: Preprocess = field(default_factory=Preprocess)
@@ -66,8 +101,12 @@ class ViTConfig:
             raise InputError(f"width {self.width} does not split into {self.heads} heads")
         if self.pool not in POOLS:
             raise InputError(f"unknown pool {self.pool!r}{nearest(self.pool, POOLS)}")
-        if self.pool == "token" and not self.class_token:
-            raise InputError("pool='token' reads the class token, but class_token=False")
+        if self.pool.startswith("token") and not self.class_token:
+            raise InputError(f"pool={self.pool!r} reads the class token, but class_token=False")
+        if self.rotary and self.head_width % 4:
+            raise InputError(f"rotary positions turn channels by fours, a head has {self.head_width}")
+        if self.relative_bias and self.prefix != 1:
+            raise InputError(f"relative_bias knows patches and one token before them, not {self.prefix}")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -93,6 +132,11 @@ class ViTConfig:
     def head_width(self) -> int:
         """Channels of one attention head."""
         return self.width // self.heads
+
+    @property
+    def pooled_width(self) -> int:
+        """Channels of what the head reads."""
+        return self.pre_logits or self.width * (2 if self.pool == "token+mean" else 1)
 
 
 def _multiple(side: int, patch: int) -> int:

@@ -51,7 +51,7 @@ def _pieces(config: ViTConfig, tap: str) -> dict[str, float]:
         "scores": 2 * tokens * tokens * width,
         "z": 2 * tokens * tokens * width,
         "proj": 2 * tokens * width * width,
-        "fc1": 2 * tokens * width * config.mlp_width,
+        "fc1": 2 * tokens * width * config.mlp_width * (1 + config.gated),
         "fc2": 2 * tokens * config.mlp_width * width,
     }
     index, site = split_tap(tap)
@@ -63,5 +63,5 @@ def _pieces(config: ViTConfig, tap: str) -> dict[str, float]:
     height, across = config.patch_size
     costs["patch"] = 2 * config.patches * height * across * 3 * width
     if site == "logits":
-        costs["head"] = 2 * width * config.classes * (1 + config.distilled)
+        costs["head"] = 2 * config.pooled_width * config.classes * (1 + config.distilled)
     return costs

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.config import ViTConfig
+from vitjax.models.positions import Turns, distance_rows, distances, turn
 from vitjax.models.taps import Taps
 
 
@@ -20,43 +21,78 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": gelu,
     "gelu_tanh": partial(jax.nn.gelu, approximate=True),
     "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
+    "silu": jax.nn.silu,
 }
 
 
-def layer_norm(config: ViTConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """LayerNorm over channels with the two-pass variance that the source libraries compute."""
-    return nnx.LayerNorm(config.width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
+def layer_norm(config: ViTConfig, rngs: nnx.Rngs, width: int | None = None) -> nnx.LayerNorm:
+    """LayerNorm over the model's (or `width`) channels with the two-pass variance of the source libraries."""
+    return nnx.LayerNorm(width or config.width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
 
 
 class Attention(nnx.Module):
-    """Multi-head self-attention, [batch, token, channel] to the same."""
+    """Multi-head self-attention, [batch, token, channel] to the same.
+
+    `q` and `k` are what the scores are the products of, so after norms and rotation; `z` is what the output projection
+    reads, so after its norm.
+    """
 
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
         heads, size = config.heads, config.head_width
         self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
         self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        if config.qk_norm:
+            self.q_norm, self.k_norm = layer_norm(config, rngs, size), layer_norm(config, rngs, size)
+        if config.attn_norm:
+            self.norm = layer_norm(config, rngs)
+        if config.relative_bias:
+            self.distances = nnx.Param(jnp.zeros((distances(config.grid), heads)))
+        self.config = config
 
-    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+    def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None) -> jax.Array:
         q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
+        if self.config.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if turns:
+            q, k = (turn(part, turns, self.config.rotary.halves) for part in (q, k))
         q, k, v = (taps(name, part).swapaxes(1, 2) for name, part in (("q", q), ("k", k), ("v", v)))
         wide = jnp.promote_types(q.dtype, jnp.float32)
         scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k, preferred_element_type=wide)
-        probs = taps("probs", jax.nn.softmax(taps("scores", scores)))
-        z = jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v)
-        return self.proj(taps("z", z.swapaxes(1, 2)))
+        bias = self._bias()
+        probs = taps("probs", jax.nn.softmax(taps("scores", scores if bias is None else scores + bias)))
+        z = jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
+        if self.config.attn_norm:
+            z = self.norm(z.reshape(x.shape)).reshape(z.shape)
+        return self.proj(taps("z", z))
+
+    def _bias(self) -> jax.Array | None:
+        """What relative positions add to the scores, [1, head, query, key]."""
+        if not self.config.relative_bias:
+            return None
+        return jnp.moveaxis(self.distances[...][distance_rows(self.config.grid)], -1, 0)[None]
 
 
 class Mlp(nnx.Module):
-    """Two dense layers around an activation function; the units of `hidden` are the network's neurons."""
+    """Two dense layers around an activation function; the units of `hidden` are the network's neurons.
+
+    `hidden` is what the second layer reads, so after its norm. In a gated MLP `pre` is [gate, up], and a neuron is
+    activation(gate) · up (arXiv 2002.05202).
+    """
 
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
-        self.fc1 = nnx.Linear(config.width, config.mlp_width, rngs=rngs)
+        wide = (2, config.mlp_width) if config.gated else config.mlp_width
+        self.fc1 = nnx.LinearGeneral(config.width, wide, rngs=rngs)
         self.fc2 = nnx.Linear(config.mlp_width, config.width, rngs=rngs)
-        self.activation = config.activation
+        if config.mlp_norm:
+            self.norm = layer_norm(config, rngs, config.mlp_width)
+        self.activation, self.gated, self.normed = config.activation, config.gated, config.mlp_norm
 
     def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
-        pre = taps("pre", self.fc1(x))
-        return self.fc2(taps("hidden", ACTIVATIONS[self.activation](pre)))
+        pre = taps("pre", self.fc1(x).reshape(*x.shape[:-1], -1))
+        gate, *up = jnp.split(pre, 2, axis=-1) if self.gated else [pre]
+        hidden = ACTIVATIONS[self.activation](gate)
+        hidden = hidden * up[0] if self.gated else hidden
+        return self.fc2(taps("hidden", self.norm(hidden) if self.normed else hidden))
 
 
 class Block(nnx.Module):
@@ -70,9 +106,9 @@ class Block(nnx.Module):
             self.scale2 = nnx.Param(jnp.ones(config.width))
         self.scaled = config.layer_scale
 
-    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+    def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None = None) -> jax.Array:
         x = taps("resid_pre", x)
-        out = self.attn(self.norm1(x), taps.scope("attn"))
+        out = self.attn(self.norm1(x), taps.scope("attn"), turns)
         x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out))
         out = self.mlp(self.norm2(x), taps.scope("mlp"))
         return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out))

@@ -1,4 +1,4 @@
-"""The plain Vision Transformer (ViT, DeiT, CLIP's and SigLIP's image towers, DINOv2): images in, taps out."""
+"""The plain Vision Transformer (ViT, DeiT, CLIP, SigLIP, DINO, MAE, BEiT, EVA-02): images in, taps out."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.layers import AttentionPool, Block, layer_norm
+from vitjax.models.positions import turns
 from vitjax.models.taps import Edit, Taps
 
 # What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
@@ -41,8 +42,10 @@ class ViT(nnx.Module):
             self.norm = layer_norm(config, rngs)
         if config.pool == "attention":
             self.pool = AttentionPool(config, rngs)
+        if config.pre_logits:
+            self.pre_logits = nnx.Linear(config.width, config.pre_logits, rngs=rngs)
         if config.classes:
-            self.head = nnx.Linear(config.width, config.classes, rngs=rngs)
+            self.head = nnx.Linear(config.pooled_width, config.classes, use_bias=config.head_bias, rngs=rngs)
             if config.distilled:
                 self.head_distilled = nnx.Linear(config.width, config.classes, rngs=rngs)
         self.config = config
@@ -146,6 +149,8 @@ class ViT(nnx.Module):
 
     def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
         x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
+        if x.shape[1] != self.config.tokens and (self.config.rotary or self.config.relative_bias):
+            raise InputError("tokens cannot be dropped from this model: its attention knows each by its position")
         for start, stop, touched in taps.runs(self.config.depth):
             if touched:
                 x = self._block(start, x, taps.scope(f"blocks.{start}"), remat)
@@ -158,11 +163,11 @@ class ViT(nnx.Module):
                 taps("logits", self._head(x))
 
     def _block(self, i: int | jax.Array, x: jax.Array, taps: Taps, remat: bool) -> jax.Array:
-        block = self.block(i)
+        block, by = self.block(i), turns(self.config)
         if taps.prefix:
-            return block(x, taps)
+            return block(x, taps, by)
         kept = jax.checkpoint_policies.save_only_these_names(*(() if remat else KEPT))
-        return jax.checkpoint(lambda block, x: block(x, Taps()), policy=kept, prevent_cse=False)(block, x)
+        return jax.checkpoint(lambda block, x: block(x, Taps(), by), policy=kept, prevent_cse=False)(block, x)
 
     def _pool(self, x: jax.Array) -> jax.Array:
         if self.config.distilled:
@@ -172,9 +177,11 @@ class ViT(nnx.Module):
             "token": lambda: x[:, 0],
             "mean": lambda: patches.mean(axis=1),
             "attention": lambda: self.pool(patches),
+            "token+mean": lambda: jnp.concatenate([x[:, 0], patches.mean(axis=1)], axis=-1),
         }
         pooled = pools[self.config.pool]()
-        return self.norm(pooled) if self.config.final_norm == "pooled" else pooled
+        pooled = self.norm(pooled) if self.config.final_norm == "pooled" else pooled
+        return jnp.tanh(self.pre_logits(pooled)) if self.config.pre_logits else pooled
 
     def _head(self, pooled: jax.Array) -> jax.Array:
         if self.config.distilled:  # DeiT averages the two classifiers at inference

@@ -1,10 +1,11 @@
 """A tap in, the cheapest way to single units of it out: the one column of its last layer that each slot asks for.
 
-The layers with a row of the table read normalised tokens and give the units of a tap. The loop wants one of them for
+The layers in the table read normalised tokens and give the units of a tap. The loop wants one of them for
 each picture, so the model runs as far as those tokens, and one column a picture does the rest: the same numbers at
 1 / 768 of the last layer's cost, most of all that the first blocks cost.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -41,28 +42,34 @@ def cheapest(model: ViT, tap: str, tokens: str, *, units: bool) -> tuple[str, Sc
         the tap to read, and a function from its value [image, *axes] and one target to the activations [image].
     """
     block, site = split_tap(tap)
-    if site not in _NORMS or not (units or site != "mlp.hidden"):
-        return tap, partial(activation, tap=tap, tokens=tokens, config=model.config)
+    config = model.config
+    turned = site in ("attn.q", "attn.k") and (config.qk_norm or config.rotary)
+    bent = site == "mlp.hidden" and (config.mlp_norm or not units)
+    if site not in _NORMS or turned or bent:
+        return tap, partial(activation, tap=tap, tokens=tokens, config=config)
     source, norm = _NORMS[site]
-    return f"blocks.{block}.{source}", partial(_score, model.block(block), norm, site, token_span(tokens, model.config))
+    return f"blocks.{block}.{source}", partial(_score, model.block(block), norm, site, token_span(tokens, config))
 
 
 def _score(block: Block, norm: str, site: str, span: slice, values: Array, target: Array) -> Float[Array, " image"]:
     kernel, bias = _layer(block, site)
     unit = jnp.issubdtype(target.dtype, jnp.integer)
-    column, offset = (kernel[:, target], bias[target]) if unit else (kernel @ target, bias @ target)
+    columns, offset = (kernel[..., target], bias[..., target]) if unit else (kernel @ target, bias @ target)
     x = getattr(block, norm)(values[:, span])
-    along = jnp.einsum("itc,c->it", x, column.astype(x.dtype), preferred_element_type=jnp.float32) + offset
+    along = jnp.einsum("itc,cp->pit", x, columns.astype(x.dtype), preferred_element_type=jnp.float32)
+    along, *up = along + offset[:, None, None]
     if site == "mlp.hidden":
-        along = ACTIVATIONS[block.mlp.activation](along)
+        along = math.prod(up, start=ACTIVATIONS[block.mlp.activation](along))
     return along.mean(axis=1)
 
 
 def _layer(block: Block, site: str) -> tuple[Array, Array]:
-    """Kernel [channel, unit] and bias [unit] of the layer whose output is the tap, or is what the tap activates."""
-    if site.startswith("mlp."):
-        return block.mlp.fc1.kernel[...], block.mlp.fc1.bias[...]
-    part, qkv = "qkv".index(site[-1]), block.attn.qkv
-    kernel = qkv.kernel[...][:, part].reshape(qkv.kernel.shape[0], -1)
-    bias = jnp.zeros(kernel.shape[1]) if qkv.bias is None else qkv.bias[...][part].reshape(-1)
-    return kernel, bias
+    """Kernel [channel, part, unit] and bias [part, unit]; a hidden unit of a gated MLP has two parts, gate and up."""
+    layer = block.mlp.fc1 if site.startswith("mlp.") else block.attn.qkv
+    kernel = layer.kernel[...]
+    bias = jnp.zeros(kernel.shape[1:]) if layer.bias is None else layer.bias[...]
+    if site.startswith("attn."):
+        part = "qkv".index(site[-1])
+        kernel, bias = kernel[:, part], bias[part]
+    parts = 2 if site == "mlp.hidden" and block.mlp.gated else 1
+    return kernel.reshape(len(kernel), parts, -1), bias.reshape(parts, -1)

@@ -1,13 +1,11 @@
 """Rule tables: a source's tensors by name in, the model's arrays by dotted name out, all of them or none.
 
-A table is a list of rules with the source's literal names, `{i}` standing for the block; targets name the stacked
-arrays of `vitjax.models.vit.ViT`, such as `blocks.attn.qkv.kernel`. Rules whose target the model at hand lacks do not
-apply: their tensors count as unknown. Several rules may name one target, for spellings that changed over time.
+Rules (see `vitjax.weights.layouts`) whose target the model at hand lacks do not apply: their tensors count as unknown.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from fnmatch import fnmatchcase
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,67 +14,29 @@ from flax import nnx
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT, abstract
+from vitjax.weights.layouts import Layout, Rule, Shape
 
-Shape = tuple[int, ...]
 NAMED = 4  # how many tensors an error names before it counts the rest
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a source keeps a tensor: its shape there, given the shape here, and what to do before reshaping to ours."""
+class _Place:
+    """Where one tensor of the source goes; block None stands for an array that has none, or for all its blocks."""
 
-    shape: Callable[[Shape], Shape]
-    read: Callable[[np.ndarray], np.ndarray] = np.asarray
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One tensor of the source and the array it fills; with target None it is known and left out."""
-
-    source: str
-    target: str | None
+    target: str
+    block: int | None
     layout: Layout
+    part: tuple[int, int] | None
 
-
-FLAT = Layout(lambda ours: (prod(ours),))
-KERNEL = Layout(lambda ours: (prod(ours[1:]), ours[0]), np.transpose)
-MERGE = Layout(lambda ours: (ours[-1], prod(ours[:-1])), np.transpose)
-
-
-def same(source: str, target: str, leading: int = 0) -> list[Rule]:
-    """A tensor kept as it is, with `leading` axes of length one before it."""
-    return [Rule(source, target, Layout(lambda ours: (1,) * leading + ours))]
-
-
-def drop(*sources: str) -> list[Rule]:
-    """Tensors that the model has no use for; they may be absent."""
-    return [Rule(source, None, FLAT) for source in sources]
-
-
-def linear(source: str, target: str) -> list[Rule]:
-    """A dense layer stored [out, in]; the outputs here may be split, e.g. into (3, heads, channels)."""
-    return [Rule(f"{source}.weight", f"{target}.kernel", KERNEL), Rule(f"{source}.bias", f"{target}.bias", FLAT)]
-
-
-def merge(source: str, target: str) -> list[Rule]:
-    """A dense layer stored [out, in] whose inputs here are split into (heads, channels)."""
-    return [Rule(f"{source}.weight", f"{target}.kernel", MERGE), Rule(f"{source}.bias", f"{target}.bias", FLAT)]
-
-
-def norm(source: str, target: str) -> list[Rule]:
-    """A LayerNorm's weight and bias."""
-    return [Rule(f"{source}.weight", f"{target}.scale", FLAT), Rule(f"{source}.bias", f"{target}.bias", FLAT)]
-
-
-def patch_conv(source: str, target: str, patch_size: tuple[int, int]) -> list[Rule]:
-    """The patch embedding, stored as a convolution [out, channel, row, column]; here rows, columns, channels flat."""
-    kernel = Layout(lambda ours: (ours[1], 3, *patch_size), lambda tensor: tensor.transpose(2, 3, 1, 0))
-    return [Rule(f"{source}.weight", f"{target}.kernel", kernel), Rule(f"{source}.bias", f"{target}.bias", FLAT)]
+    def of(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """A view of the place."""
+        array = arrays[self.target][... if self.block is None else self.block]
+        return array if self.part is None else np.moveaxis(array, self.part[0], 0)[self.part[1]]
 
 
 def convert(
     source: Mapping[str, np.ndarray],
-    rules: Iterable[Rule],
+    rules: Sequence[Rule],
     target_shapes: Mapping[str, Shape],
     dtype: np.typing.DTypeLike = np.float32,
 ) -> dict[str, np.ndarray]:
@@ -94,34 +54,41 @@ def convert(
     Raises:
         InputError: unknown, missing, doubled, wrongly shaped or non-finite tensors, by name.
     """
-    plan = _plan(rules, target_shapes)
+    dropped = tuple(rule.source for rule in rules if rule.target is None)
+    rules = [rule for rule in rules if rule.target in target_shapes]
+    cells = _cells(rules, target_shapes)
+    places = [named for rule in rules for named in _places(rule, target_shapes)]
+    plan = {name: place for name, place in places if name}
     arrays = {target: np.empty(shape, dtype) for target, shape in target_shapes.items()}
-    filled: dict[tuple[str, int | None], str] = {}
+    owners: dict[tuple, str] = {}
     doubled, misshapen, infinite = [], [], []
-    for name, (target, block, layout) in plan.items():
-        if name not in source or target is None:
+    for name, place in plan.items():
+        if name not in source:
             continue
-        if (target, block) in filled:
-            doubled.append(f"{filled[target, block]} and {name}")
+        if rival := next((owners[cell] for cell in cells(place) if cell in owners), None):
+            doubled.append(f"{rival} and {name}")
             continue
-        filled[target, block] = name
-        tensor, ours = source[name], target_shapes[target][0 if block is None else 1 :]
-        if tensor.shape != layout.shape(ours):
-            misshapen.append(f"{name} is {tensor.shape} instead of {layout.shape(ours)}")
+        owners |= dict.fromkeys(cells(place), name)
+        tensor, ours = source[name], place.of(arrays)
+        if tensor.shape != place.layout.shape(ours.shape):
+            misshapen.append(f"{name} is {tensor.shape} instead of {place.layout.shape(ours.shape)}")
             continue
         with np.errstate(over="ignore"):  # what the dtype cannot hold is found below
-            value = layout.read(np.asarray(tensor)).reshape(ours).astype(dtype)
-        if not np.isfinite(value).all():
+            ours[...] = place.layout.read(np.asarray(tensor)).reshape(ours.shape)
+        if not np.isfinite(ours).all():
             infinite.append(name)
-        arrays[target][... if block is None else block] = value
+    for name, place in places:
+        if name is None and not any(cell in owners for cell in cells(place)):
+            owners |= dict.fromkeys(cells(place), "zeros")
+            place.of(arrays)[...] = 0
 
-    unknown = [name for name in source if name not in plan]
-    slots: dict[tuple[str, int | None], str] = {}
-    for name, (target, block, _) in plan.items():
-        if target is not None:
-            slots.setdefault((target, block), name)
-    missing = [name for slot, name in slots.items() if slot not in filled]
-    missing += [f"any for {target}" for target in target_shapes.keys() - {target for target, _ in slots}]
+    unknown = [name for name in source if name not in plan and not any(fnmatchcase(name, known) for known in dropped)]
+    wanted: dict[tuple, str] = {}
+    for name, place in plan.items():
+        for cell in cells(place):
+            wanted.setdefault(cell, name)
+    missing = list(dict.fromkeys(name for cell, name in wanted.items() if cell not in owners))
+    missing += [f"any for {target}" for target in target_shapes.keys() - {rule.target for rule in rules}]
     _refuse(
         {
             "unknown tensors": _hinted(unknown, missing or plan),
@@ -173,17 +140,32 @@ def _variables(state: nnx.State) -> dict[str, nnx.Variable]:
     return {".".join(path): variable for path, variable in nnx.to_flat_state(state)}
 
 
-def _plan(
-    rules: Iterable[Rule], target_shapes: Mapping[str, Shape]
-) -> dict[str, tuple[str | None, int | None, Layout]]:
-    """Writes the rules out block by block: {source name: (target, block, layout)}."""
-    depth = next((shape[0] for target, shape in target_shapes.items() if target.startswith("blocks.")), 0)
-    plan = {}
-    for rule in rules:
-        if rule.target is None or rule.target in target_shapes:
-            blocks = range(depth) if "{i}" in rule.source else [None]
-            plan |= {rule.source.format(i=block): (rule.target, block, rule.layout) for block in blocks}
-    return plan
+def _places(rule: Rule, target_shapes: Mapping[str, Shape]) -> Iterator[tuple[str | None, _Place]]:
+    """Writes a rule out block by block: (source name, place)."""
+    each = rule.source is None or "{i}" in rule.source
+    blocks = range(target_shapes[rule.target][0]) if each and _stacked(rule.target) else [None]
+    for block in blocks:
+        yield rule.source and rule.source.format(i=block), _Place(rule.target, block, rule.layout, rule.part)
+
+
+def _cells(rules: Iterable[Rule], target_shapes: Mapping[str, Shape]) -> Callable[[_Place], list[tuple]]:
+    """A function that lists what a place covers, in the smallest pieces that any rule fills."""
+    parts = {
+        rule.target: target_shapes[rule.target][rule.part[0] + _stacked(rule.target)] for rule in rules if rule.part
+    }
+
+    def cells(place: _Place) -> list[tuple]:
+        every = place.block is None and _stacked(place.target)
+        blocks = range(target_shapes[place.target][0]) if every else [place.block]
+        pieces = [place.part[1]] if place.part else range(parts.get(place.target, 1))
+        return [(place.target, block, piece) for block in blocks for piece in pieces]
+
+    return cells
+
+
+def _stacked(target: str) -> bool:
+    """Whether a target has a leading depth axis."""
+    return target.startswith("blocks.")
 
 
 def _hinted(names: list[str], choices: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
 from vitjax.weights import rules, timm
-from vitjax.weights.rules import Layout, Rule
+from vitjax.weights.layouts import Layout, Rule
 from vitjax.weights.source import CONFIG, WEIGHTS
 from vitjax.weights.timm_architectures import ARCHITECTURES
 from vitjax.weights.tokens import unfolded

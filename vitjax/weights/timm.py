@@ -10,7 +10,8 @@ import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess, ViTConfig
-from vitjax.weights.rules import Rule, Shape, convert, drop, linear, merge, norm, patch_conv, same, shapes
+from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
+from vitjax.weights.rules import convert, shapes
 from vitjax.weights.timm_arguments import POOLS, PREPROCESS, arguments
 from vitjax.weights.tokens import fold, unfolded
 

@@ -14,10 +14,13 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
 from vitjax.weights import cache as disk
-from vitjax.weights import rules, timm
+from vitjax.weights import google, rules
 from vitjax.weights.card import Card
+from vitjax.weights.families import Family, family_of
 from vitjax.weights.files import Header, read_config, read_header, read_tensors
-from vitjax.weights.resize import resize_positions
+from vitjax.weights.hf_preprocess import PROCESSOR
+from vitjax.weights.npz import read_arrays
+from vitjax.weights.resize import DISTANCES, POSITIONS, resized
 from vitjax.weights.source import Source, parse
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -58,23 +61,22 @@ def load(
         raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
     found = _fetched(parse(source, revision))
-    header = read_header(found.weights)
-    settings = read_config(found.config, found.weights, header.metadata)
+    header, settings = _read(found)
     with _naming(found):
-        config = _config(settings, header)
-        resized = replace(config, image_size=sides or config.image_size)
+        family = family_of(settings)
+        config = _config(family, settings, header)
+        wanted = replace(config, image_size=sides or config.image_size)
         large = cache and found.weights.stat().st_size >= CACHED
         key = disk.Key(disk.digest(found.weights, remember=large), config)
-        card = _card(found, key, settings)
-        arrays = disk.restore(key, _wanted(config, resized, DTYPES[dtype], sharding)) if large else None
+        card = _card(found, key, family, settings)
+        arrays = disk.restore(key, _wanted(config, wanted, DTYPES[dtype], sharding)) if large else None
         if arrays is None:
-            arrays = timm.port(read_tensors(found.weights), settings)[1]
+            arrays = family.port(_tensors(found), settings)[1]
             if large:
                 disk.store(key, arrays, asdict(card))
-    if resized != config:
-        convention = timm.position_convention(card.architecture)
-        arrays["position"] = resize_positions(arrays["position"], config.grid, resized.grid, convention)
-    model = rules.build(resized, {name: _placed(array, DTYPES[dtype], sharding) for name, array in arrays.items()})
+    if wanted != config:
+        arrays = resized(arrays, config, wanted, family.resampling(settings))
+    model = rules.build(wanted, {name: _placed(array, DTYPES[dtype], sharding) for name, array in arrays.items()})
     model.card = card
     return model
 
@@ -86,14 +88,32 @@ def _wanted(
     wanted = {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding) for name, shape in rules.shapes(config).items()
     }
-    if resized != config:
-        wanted["position"] = jax.ShapeDtypeStruct(wanted["position"].shape, jnp.float32)
+    for name in {POSITIONS, DISTANCES} & wanted.keys() if resized != config else ():
+        wanted[name] = jax.ShapeDtypeStruct(wanted[name].shape, jnp.float32)
     return wanted
 
 
-def _config(settings: Mapping[str, Any], header: Header) -> ViTConfig:
+def _read(source: Source) -> tuple[Header, dict[str, Any]]:
+    """Names and shapes of a checkpoint's tensors, and the settings that come with them."""
+    if source.weights.suffix == ".npz":
+        return Header({name: array.shape for name, array in _tensors(source).items()}, {}), {
+            google.KEY: source.weights.stem
+        }
+    header = read_header(source.weights)
+    settings = read_config(source.config, source.weights, header.metadata)
+    processor = source.config and source.config.with_name(PROCESSOR)
+    if processor and processor.exists():
+        settings["preprocessor"] = read_config(processor, source.weights, {})
+    return header, settings
+
+
+def _tensors(source: Source) -> dict[str, np.ndarray]:
+    return (read_arrays if source.weights.suffix == ".npz" else read_tensors)(source.weights)
+
+
+def _config(family: Family, settings: Mapping[str, Any], header: Header) -> ViTConfig:
     try:
-        return timm.config_from_timm(settings, header.shapes)
+        return family.config(settings, header.shapes)
     except InputError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -108,15 +128,15 @@ def _fetched(source: Source) -> Source:
     return hub.fetch(source)
 
 
-def _card(source: Source, key: disk.Key, settings: Mapping[str, Any]) -> Card:
+def _card(source: Source, key: disk.Key, family: Family, settings: Mapping[str, Any]) -> Card:
     licence = settings.get("license") or (settings.get("pretrained_cfg") or {}).get("license")
     return Card(
         source=source.name,
         revision=source.revision or "",
         sha256=key.sha256,
         licence=str(licence or ""),
-        architecture=str(settings["architecture"]),
-        converter=f"timm-{disk.CONVERTER}",
+        architecture=family.architecture(settings),
+        converter=f"{family.name}-{disk.CONVERTER}",
     )
 
 

@@ -58,36 +58,40 @@ def convert(
     rules = [rule for rule in rules if rule.target in target_shapes]
     cells = _cells(rules, target_shapes)
     places = [named for rule in rules for named in _places(rule, target_shapes)]
-    plan = {name: place for name, place in places if name}
+    plan: dict[str, list[_Place]] = {}
+    for name, place in places:
+        if name:
+            plan.setdefault(name, []).append(place)
     arrays = {target: np.empty(shape, dtype) for target, shape in target_shapes.items()}
     owners: dict[tuple, str] = {}
     doubled, misshapen, infinite = [], [], []
-    for name, place in plan.items():
-        if name not in source:
-            continue
-        if rival := next((owners[cell] for cell in cells(place) if cell in owners), None):
+    for name in filter(source.__contains__, plan):
+        wanted = [cell for place in plan[name] for cell in cells(place)]
+        if rival := next((owners[cell] for cell in wanted if cell in owners), None):
             doubled.append(f"{rival} and {name}")
             continue
-        owners |= dict.fromkeys(cells(place), name)
-        tensor, ours = source[name], place.of(arrays)
-        if tensor.shape != place.layout.shape(ours.shape):
-            misshapen.append(f"{name} is {tensor.shape} instead of {place.layout.shape(ours.shape)}")
-            continue
-        with np.errstate(over="ignore"):  # what the dtype cannot hold is found below
-            ours[...] = place.layout.read(np.asarray(tensor)).reshape(ours.shape)
-        if not np.isfinite(ours).all():
-            infinite.append(name)
+        owners |= dict.fromkeys(wanted, name)
+        tensor = source[name]
+        for place in plan[name]:
+            ours = place.of(arrays)
+            if tensor.shape != (theirs := place.layout.shape(ours.shape)):
+                misshapen.append(f"{name} is {tensor.shape} instead of {theirs}")
+                break
+            with np.errstate(over="ignore"):  # what the dtype cannot hold is found below
+                ours[...] = place.layout.read(np.asarray(tensor)).reshape(ours.shape)
+            if not np.isfinite(ours).all():
+                infinite.append(name)
     for name, place in places:
         if name is None and not any(cell in owners for cell in cells(place)):
             owners |= dict.fromkeys(cells(place), "zeros")
             place.of(arrays)[...] = 0
 
     unknown = [name for name in source if name not in plan and not any(fnmatchcase(name, known) for known in dropped)]
-    wanted: dict[tuple, str] = {}
-    for name, place in plan.items():
+    spelled: dict[tuple, str] = {}
+    for name, place in places:
         for cell in cells(place):
-            wanted.setdefault(cell, name)
-    missing = list(dict.fromkeys(name for cell, name in wanted.items() if cell not in owners))
+            spelled.setdefault(cell, name)
+    missing = list(dict.fromkeys(name for cell, name in spelled.items() if cell not in owners))
     missing += [f"any for {target}" for target in target_shapes.keys() - {rule.target for rule in rules}]
     _refuse(
         {

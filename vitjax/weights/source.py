@@ -10,7 +10,7 @@ from vitjax.errors import InputError, nearest
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 DEMO = Path(__file__).parent.parent / "demo"
 ORGANISATIONS = ("timm",)  # those whose checkpoints there is a rule table for
-FOREIGN = (".pth", ".pt", ".npz", ".bin", ".ckpt", ".h5", ".msgpack", ".pkl")
+FOREIGN = (".pth", ".pt", ".bin", ".ckpt", ".h5", ".msgpack", ".pkl")
 ACCEPTED = '"demo", a hub id timm/NAME, a .safetensors file, or a folder with model.safetensors and config.json'
 
 _HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")

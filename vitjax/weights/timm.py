@@ -11,6 +11,7 @@ import numpy as np
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess, ViTConfig
 from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
+from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
 from vitjax.weights.timm_arguments import POOLS, PREPROCESS, arguments
 from vitjax.weights.tokens import fold, unfolded
@@ -70,9 +71,14 @@ def rules(config: ViTConfig) -> list[Rule]:
     ]
 
 
-def position_convention(architecture: str) -> str:
-    """How timm resamples this architecture's position embeddings, a key of `vitjax.weights.resize.CONVENTIONS`."""
-    return "bilinear" if architecture.startswith("flexivit") else "bicubic"
+def resampling(config_json: Mapping[str, Any]) -> Resampling:
+    """How timm resamples this architecture's positions."""
+    return Resampling("bilinear" if architecture(config_json).startswith("flexivit") else "bicubic")
+
+
+def architecture(config_json: Mapping[str, Any]) -> str:
+    """The architecture's name in timm, with what may stand after its dot."""
+    return str(config_json["architecture"])
 
 
 def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:

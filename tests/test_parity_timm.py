@@ -31,6 +31,8 @@ VARIANTS = {  # what it shows: architecture, arguments
     "attention pooling over registers too": ("test_vit3", {"qkv_bias": False}),
     "no head": ("vit_tiny_patch16_224", {"num_classes": 0}),
     "no final norm": ("vit_intern300m_patch14_448", {"img_size": 42}),
+    "norms inside attention and MLP, of q and k too": ("beit3_base_patch16_224", {"qk_norm": True}),
+    "gated MLP": ("vit_giant_patch14_dinov2", {"img_size": 42}),
     "rectangle, no qkv bias": ("vit_base_patch16_224_miil", {"img_size": [48, 80]}),
 }
 PREPROCESS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

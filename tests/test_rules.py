@@ -168,9 +168,10 @@ def test_config_reads_every_place():
     ("fields", "message"),
     [
         ({"architecture": "vit_tiny_patch16_225"}, r"'vit_tiny_patch16_225' \(did you mean vit_tiny_patch16_224"),
-        ({"architecture": "vit_giant_patch14_dinov2"}, "SwiGLU"),
+        ({"architecture": "vit_base_patch16_xp_224"}, "parallel blocks and RMSNorm"),
+        ({"architecture": "eva02_enormous_patch14_clip_224"}, "norms after the residual branches"),
         ({"model_args": {"embed_dims": 3}}, r"unknown model_args.embed_dims \(did you mean embed_dim"),
-        ({"model_args": {"qk_norm": True}}, "qk_norm=True is not supported, only False"),
+        ({"model_args": {"proj_bias": False}}, "proj_bias=False is not supported, only True"),
         ({"model_args": {"act_layer": "relu"}}, "act_layer='relu' is not supported, only 'gelu'"),
         ({"global_pool": "max"}, "global_pool='max' is not supported, only 'token', 'avg', 'map', ''"),
         ({"pretrained_cfg": {"mean": [0.5] * 3}}, "states no std"),
@@ -239,25 +240,30 @@ def timm_shapes(config, covered):
 
 
 def test_every_architecture_has_timm_s_arguments(timm, monkeypatch):
+    from torch import nn
+
     named = set(timm.list_models(module="vision_transformer") + timm.list_models(module="deit"))
     assert named - UNSUPPORTED.keys() <= ARCHITECTURES.keys()
     defaults = {key: p.default for key, p in signature(timm.models.VisionTransformer.__init__).parameters.items()}
     defaults |= {"act_layer": "gelu", "norm_eps": 1e-6, "distilled": False}
     for module in (timm.models.vision_transformer, timm.models.deit):
         monkeypatch.setattr(module, "build_model_with_cfg", lambda cls, *_, **given: given | {"cls": cls})
+    words = {timm.layers.Mlp: "mlp", timm.layers.SwiGLUPacked: "swiglu", nn.SiLU: "silu"}
     for name, row in ARCHITECTURES.items():
         given = timm.model_entrypoint(name)()
         given |= {"img_size": timm.get_pretrained_cfg(name).input_size[1]}
         given |= {"distilled": given["cls"] is timm.models.deit.VisionTransformerDistilled}
         if "norm_layer" in given:
             given["norm_eps"] = given["norm_layer"].keywords["eps"]
-        assert row == {key: given.get(key, defaults[key]) for key in row}, name
+        given = {key: given.get(key, defaults[key]) for key in row}
+        given |= {key: words.get(given[key], given[key]) for key in ("mlp_layer", "act_layer")}
+        assert row == given, name
 
 
 def test_every_architecture_has_timm_s_tensors(timm):
     import torch
 
-    activations = {"GELU": "gelu", "GELUTanh": "gelu_tanh", "QuickGELU": "quick_gelu"}
+    activations = {"GELU": "gelu", "GELUTanh": "gelu_tanh", "QuickGELU": "quick_gelu", "SiLU": "silu"}
     small = {"embed_dim": 32, "num_heads": 2, "mlp_ratio": 2, "depth": 2}
     small |= {"img_size": 8, "patch_size": 4, "num_classes": 3}
     for name in ARCHITECTURES:

@@ -46,10 +46,10 @@ class ViTConfig:
 
     `image_size` and `patch_size` are (height, width). Prefix tokens stand before the patch tokens in the order class
     token, distillation token, registers. `pool` says what the head reads: the class token, the mean over patch tokens,
-    one latent query attending to the patch tokens (SigLIP), or class token and mean side by side (DINOv2's
-    classifiers). `final_norm` says where the last LayerNorm stands: over all tokens ("tokens"), after pooling
-    ("pooled"), or nowhere ("none"). `pre_logits` is the width of a dense layer with tanh between pooling and head (ViT
-    as first published), 0 for none.
+    one latent query attending to the patch tokens (SigLIP; with `pool_heads` heads if not as many as a block has), or
+    class token and mean side by side (DINOv2's classifiers). `final_norm` says where the last LayerNorm stands: over
+    all tokens ("tokens"), after pooling ("pooled"), or nowhere ("none"). `pre_logits` is the width of a dense layer
+    with tanh between pooling and head (ViT as first published), 0 for none.
 
     In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
     and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
@@ -69,6 +69,7 @@ class ViTConfig:
     distilled: bool = False
     registers: int = 0
     pool: str = "token"
+    pool_heads: int = 0
     pool_prefix: bool = False
     final_norm: str = "tokens"
     pre_norm: bool = False
@@ -97,8 +98,9 @@ class ViTConfig:
                     f"image {what} {side} is not divisible by the patch {what} {patch}"
                     f" (nearest: {_multiple(side, patch)})"
                 )
-        if self.width % self.heads:
-            raise InputError(f"width {self.width} does not split into {self.heads} heads")
+        for heads in (self.heads, self.pool_heads or self.heads):
+            if self.width % heads:
+                raise InputError(f"width {self.width} does not split into {heads} heads")
         if self.pool not in POOLS:
             raise InputError(f"unknown pool {self.pool!r}{nearest(self.pool, POOLS)}")
         if self.pool.startswith("token") and not self.class_token:

@@ -118,7 +118,8 @@ class AttentionPool(nnx.Module):
     """One learned query attends to all tokens, then an MLP: [batch, token, channel] to [batch, channel] (SigLIP)."""
 
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
-        heads, size = config.heads, config.head_width
+        heads = config.pool_heads or config.heads
+        size = config.width // heads
         self.latent = nnx.Param(jax.random.normal(rngs.params(), (config.width,)) * config.width**-0.5)
         self.q = nnx.LinearGeneral(config.width, (heads, size), rngs=rngs)
         self.kv = nnx.LinearGeneral(config.width, (2, heads, size), rngs=rngs)

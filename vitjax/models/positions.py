@@ -21,8 +21,7 @@ def turns(config: ViTConfig) -> Turns | None:
         return None
     bands = rotary.temperature ** -np.linspace(0, 1, config.head_width // 4, endpoint=False)
     along = np.meshgrid(*(_coordinates(rotary, axis, count) for axis, count in enumerate(config.grid)), indexing="ij")
-    if rotary.columns_first:
-        along.reverse()
+    along = along[:: -1 if rotary.columns_first else 1]
     angles = np.concatenate([np.outer(coordinate, bands) for coordinate in along], axis=1)
     angles = np.tile(angles, 2) if rotary.halves else np.repeat(angles, 2, axis=1)
     angles = np.concatenate([np.zeros((config.prefix, config.head_width)), angles])[:, None]

@@ -1,9 +1,9 @@
 """Arrays of Google's `.npz` files in, config and the model's arrays out: ViT as first published, and AugReg.
 
 Everything about the model stands in the arrays' shapes, heads too: kernels are [in, head, channel]. What does not is
-how pictures were prepared: mean and std 0.5, resized to 8/7 of the model's size before the crop. GELU is the exact one, as
-timm and transformers run the same weights; Google's own code approximates it by tanh, which changes logits by 3e-4 of
-the largest. Source of the facts: google-research/vision_transformer, `vit_jax/models_vit.py`, and timm 1.0.31,
+how pictures were prepared: mean and std 0.5, resized to 8/7 of the model's size before the crop. GELU is the exact
+one, as timm and transformers run the same weights; Google's own code approximates it by tanh, which changes logits by
+3e-4 of the largest. Source of the facts: google-research/vision_transformer, `vit_jax/models_vit.py`, and timm 1.0.31,
 `_load_weights` in `models/vision_transformer.py`.
 """
 

@@ -97,7 +97,9 @@ def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
     """The `config.json` of a model: the architecture of timm that is closest, and how the model differs from it."""
     args = _arguments(config)
     differences = {
-        name: {key: value for key, value in args.items() if value != row[key]} for name, row in ARCHITECTURES.items()
+        name: {key: value for key, value in args.items() if value != row[key]}
+        for name, row in ARCHITECTURES.items()
+        if row["mlp_layer"] == args["mlp_layer"]  # no name for it can stand in model_args
     }
     name = min(differences, key=lambda name: len(differences[name]))
     preprocess = config.preprocess
@@ -127,8 +129,9 @@ def _arguments(config: ViTConfig) -> dict[str, Any]:
     """A config in the words of timm's `VisionTransformer`, the inverse of `vitjax.weights.timm.config_from_timm`."""
     pool = {ours: theirs for theirs, ours in timm.POOLS.items()}[config.pool]
     after_pool, customary = config.final_norm == "pooled", pool == "avg"
-    ratio = config.mlp_width / config.width
-    if int(config.width * ratio) < config.mlp_width:  # timm cuts off what rounding left
+    inner = config.mlp_width * (1 + config.gated)
+    ratio = inner / config.width
+    if int(config.width * ratio) < inner:  # timm cuts off what rounding left
         ratio = math.nextafter(ratio, math.inf)
     return {
         "img_size": _side(config.image_size),
@@ -149,6 +152,10 @@ def _arguments(config: ViTConfig) -> dict[str, Any]:
         "pool_include_prefix": config.pool_prefix,
         "init_values": 1e-5 if config.layer_scale else None,
         "qkv_bias": config.qkv_bias,
+        "qk_norm": config.qk_norm,
+        "scale_attn_norm": config.attn_norm,
+        "scale_mlp_norm": config.mlp_norm,
+        "mlp_layer": "swiglu" if config.gated else "mlp",
         "act_layer": config.activation,
         "norm_eps": config.norm_eps,
     }

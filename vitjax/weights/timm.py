@@ -1,6 +1,6 @@
 """Tensors and `config.json` as timm keeps them on the hub in, a `ViTConfig` and the model's arrays out.
 
-Source of the facts: timm 1.0.31, `models/vision_transformer.py` and `models/deit.py`.
+Source of the facts: timm 1.0.31, `models/vision_transformer.py` and `models/deit.py`; see `timm_eva` for the others.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from vitjax.errors import InputError
-from vitjax.models.config import Preprocess, ViTConfig
+from vitjax.models.config import ViTConfig
 from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
-from vitjax.weights.timm_arguments import POOLS, PREPROCESS, arguments
+from vitjax.weights.timm_arguments import POOLS, arguments, image_size, is_eva, pair, preprocess
+from vitjax.weights.timm_eva import attention_pool, eva_config, eva_rules
 from vitjax.weights.tokens import fold, unfolded
 
 
@@ -33,11 +34,12 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> t
     config = config_from_timm(config_json, {name: tensor.shape for name, tensor in tensors.items()})
     table = tensors["pos_embed"].shape if "pos_embed" in tensors else ()
     covered = table[1] - config.patches if len(table) == 3 else 0
-    return config, fold(convert(tensors, rules(config), unfolded(shapes(config), config, covered)), config)
+    table = eva_rules(config, arguments(config_json)) if is_eva(config_json) else rules(config)
+    return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered)), config)
 
 
 def rules(config: ViTConfig) -> list[Rule]:
-    """The rule table; the tokens before the patches come as `tokens.*`, see `vitjax.weights.tokens`."""
+    """The table of `VisionTransformer`; the tokens before the patches come as `tokens.*`, see `vitjax.weights.tokens`."""
     return [
         *patch_conv("patch_embed.proj", "patch", config.patch_size),
         *same("cls_token", "tokens.class", leading=1),
@@ -47,22 +49,20 @@ def rules(config: ViTConfig) -> list[Rule]:
         *norm("norm_pre", "pre_norm"),
         *norm("blocks.{i}.norm1", "blocks.norm1"),
         *linear("blocks.{i}.attn.qkv", "blocks.attn.qkv"),
+        *norm("blocks.{i}.attn.q_norm", "blocks.attn.q_norm"),
+        *norm("blocks.{i}.attn.k_norm", "blocks.attn.k_norm"),
+        *norm("blocks.{i}.attn.norm", "blocks.attn.norm"),
         *merge("blocks.{i}.attn.proj", "blocks.attn.proj"),
         *same("blocks.{i}.ls1.gamma", "blocks.scale1"),
         *same("blocks.{i}.gamma_1", "blocks.scale1"),  # DeiT III as first published
         *norm("blocks.{i}.norm2", "blocks.norm2"),
         *linear("blocks.{i}.mlp.fc1", "blocks.mlp.fc1"),
+        *norm("blocks.{i}.mlp.norm", "blocks.mlp.norm"),
         *linear("blocks.{i}.mlp.fc2", "blocks.mlp.fc2"),
         *same("blocks.{i}.ls2.gamma", "blocks.scale2"),
         *same("blocks.{i}.gamma_2", "blocks.scale2"),
         *norm("fc_norm" if config.final_norm == "pooled" else "norm", "norm"),
-        *same("attn_pool.latent", "pool.latent", leading=2),
-        *linear("attn_pool.q", "pool.q"),
-        *linear("attn_pool.kv", "pool.kv"),
-        *merge("attn_pool.proj", "pool.proj"),
-        *norm("attn_pool.norm", "pool.norm"),
-        *linear("attn_pool.mlp.fc1", "pool.mlp.fc1"),
-        *linear("attn_pool.mlp.fc2", "pool.mlp.fc2"),
+        *attention_pool(),
         *linear("head", "head"),
         *linear("head_dist", "head_distilled"),
         # timm leaves these out as well: DINOv2's mask, a layer of early checkpoints, the head of a headless model.
@@ -90,17 +90,22 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
         InputError: an unknown architecture, argument or value, or sizes that the tensors contradict.
     """
     args = arguments(config_json)
-    patch, pool = _pair(args["patch_size"]), args["global_pool"]
+    config = eva_config(args) if is_eva(config_json) else _plain_config(args)
+    _agree(config, 0 if args["no_embed_class"] else config.prefix, tensor_shapes)
+    return config
+
+
+def _plain_config(args: Mapping[str, Any]) -> ViTConfig:
+    """The config of a `VisionTransformer`."""
+    pool, gated = args["global_pool"], args["mlp_layer"] == "swiglu"
     after_pool = pool == "avg" if args["fc_norm"] is None else args["fc_norm"]
-    preprocess = {ours: args[theirs] for theirs, ours in PREPROCESS.items()}
-    config = ViTConfig(
-        # A convolution leaves out the pixels beyond the last whole patch.
-        image_size=tuple(side - side % p for side, p in zip(_pair(args["img_size"]), patch, strict=True)),
-        patch_size=patch,
+    return ViTConfig(
+        image_size=image_size(args),
+        patch_size=pair(args["patch_size"]),
         width=args["embed_dim"],
         depth=args["depth"],
         heads=args["num_heads"],
-        mlp_width=int(args["embed_dim"] * args["mlp_ratio"]),
+        mlp_width=int(args["embed_dim"] * args["mlp_ratio"]) // (1 + gated),
         classes=args["num_classes"] if pool else 0,
         class_token=args["class_token"],
         distilled=args["distilled"],
@@ -112,12 +117,14 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
         layer_scale=bool(args["init_values"]),
         patch_bias=not args["pre_norm"],
         qkv_bias=args["qkv_bias"],
+        qk_norm=args["qk_norm"],
+        attn_norm=args["scale_attn_norm"],
+        mlp_norm=args["scale_mlp_norm"],
+        gated=gated,
         activation=args["act_layer"],
         norm_eps=args["norm_eps"],
-        preprocess=Preprocess(**preprocess | {name: tuple(preprocess[name]) for name in ("mean", "std")}),
+        preprocess=preprocess(args),
     )
-    _agree(config, 0 if args["no_embed_class"] else config.prefix, tensor_shapes)
-    return config
 
 
 def _agree(config: ViTConfig, covered: int, tensor_shapes: Mapping[str, Shape]) -> None:
@@ -129,7 +136,7 @@ def _agree(config: ViTConfig, covered: int, tensor_shapes: Mapping[str, Shape]) 
         ("patch_embed.proj.weight", 0, "width (embed_dim)", config.width),
         ("patch_embed.proj.weight", 2, "patch height", config.patch_size[0]),
         ("patch_embed.proj.weight", 3, "patch width", config.patch_size[1]),
-        ("blocks.0.mlp.fc1.weight", 0, "MLP width (mlp_ratio)", config.mlp_width),
+        ("blocks.0.mlp.fc1.weight", 0, "MLP width (mlp_ratio)", config.mlp_width * (1 + config.gated)),
         ("reg_token", 1, "number of registers (reg_tokens)", config.registers),
         ("pos_embed", 1, "number of positions (img_size, no_embed_class)", config.patches + covered),
         ("head.weight", 0, "number of classes", config.classes),
@@ -138,7 +145,3 @@ def _agree(config: ViTConfig, covered: int, tensor_shapes: Mapping[str, Shape]) 
         shape = tensor_shapes.get(name, ())
         if axis < len(shape) and shape[axis] != said and said:
             raise InputError(f"the config says {what} {said}, but {name} has shape {tuple(shape)}")
-
-
-def _pair(size: int | list[int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])

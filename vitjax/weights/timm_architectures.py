@@ -5,7 +5,7 @@ The patch size stands in the name, and so does the image size unless a row gives
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -24,11 +24,15 @@ _DEFAULTS: dict[str, Any] = {
     "final_norm": True,
     "fc_norm": None,
     "pool_include_prefix": False,
+    "qk_norm": False,
+    "scale_attn_norm": False,
+    "scale_mlp_norm": False,
+    "mlp_layer": "mlp",
     "act_layer": "gelu",
     "norm_eps": 1e-6,
 }
 
-_SIZES = {  # width, depth, heads, width of the MLP relative to the model's
+SIZES = {  # width, depth, heads, width of the MLP relative to the model's
     "tiny": (192, 12, 3, 4),
     "xsmall": (256, 10, 4, 4),
     "wee": (256, 14, 4, 5),
@@ -48,6 +52,7 @@ _SIZES = {  # width, depth, heads, width of the MLP relative to the model's
     "huge": (1280, 32, 16, 4),
     "giant": (1408, 40, 16, 48 / 11),
     "giantopt": (1536, 40, 16, 4),
+    "dino_giant": (1536, 40, 24, 2.66667 * 2),
     "gigantic": (1664, 48, 16, 64 / 13),
     "test": (64, 6, 2, 3),
     "test2": (64, 8, 2, 3),
@@ -58,6 +63,8 @@ _CLIP = {"pre_norm": True, "norm_eps": 1e-5}
 _QUICK = {**_CLIP, "act_layer": "quick_gelu"}
 _SCALED = {"init_values": 1e-5}
 _DINOV2 = {**_SCALED, "img_size": 518}
+_SWIGLU = {"mlp_layer": "swiglu", "act_layer": "silu"}
+_BEIT3 = {"scale_attn_norm": True, "scale_mlp_norm": True, "global_pool": "avg", "norm_eps": 1e-5}
 _DEIT3 = {"init_values": 1e-6, "no_embed_class": True}
 _MEAN = {"class_token": False, "global_pool": "avg"}
 _GAP = {**_MEAN, "fc_norm": False}
@@ -81,6 +88,8 @@ _ROWS: list[tuple[str, str, dict[str, Any]]] = [  # names, size, what differs fr
     ("vit_{large,huge,giant,gigantic}_patch14_224", "*", {}),
     ("vit_intern300m_patch14_448", "large", {"init_values": 0.1, "final_norm": False}),
     ("eva_large_patch14_{196,336}", "large", {"global_pool": "avg"}),
+    ("beit3_{base,large}_patch16_224", "*", _BEIT3),
+    ("beit3_giant_patch14_{224,336}", "giant", {**_BEIT3, "mlp_ratio": 4.3637}),
     ("flexivit_{small,base,large}", "*", {"img_size": 240, "no_embed_class": True}),
     ("deit_{tiny,small,base}_patch16_224", "*", {}),
     ("deit_base_patch16_384", "base", {}),
@@ -103,6 +112,9 @@ _ROWS: list[tuple[str, str, dict[str, Any]]] = [  # names, size, what differs fr
     ("vit_gigantic_patch14_clip_quickgelu_224", "gigantic", _QUICK),
     ("vit_{small,base,large}_patch14_dinov2", "*", _DINOV2),
     ("vit_{small,base,large}_patch14_reg4_dinov2", "*", {**_DINOV2, "reg_tokens": 4, "no_embed_class": True}),
+    ("vit_giant_patch14_dinov2", "dino_giant", {**_DINOV2, **_SWIGLU}),
+    ("vit_giant_patch14_reg4_dinov2", "dino_giant", {**_DINOV2, **_SWIGLU, "reg_tokens": 4, "no_embed_class": True}),
+    ("vit_giant_patch14_reg1_tipsv2", "dino_giant", {**_TIPS, **_SWIGLU}),
     ("vit_{base,large}_patch14_reg1_tipsv2", "*", _TIPS),
     ("vit_so400m_patch14_reg1_tipsv2", "so400m", {**_TIPS, "mlp_ratio": 4304 / 1152}),
     ("vit_medium_patch16_gap_{240,256,384}", "medium", _GAP_SCALED),
@@ -138,16 +150,12 @@ _ROWS: list[tuple[str, str, dict[str, Any]]] = [  # names, size, what differs fr
 ]
 
 _OTHERS = {  # names, what sets them apart from a plain Vision Transformer
-    "vit_giant_patch14_{dinov2,reg4_dinov2,reg1_tipsv2}": "a SwiGLU MLP",
     "vit_{small,base}_patch16_18x2_224": "parallel blocks",
     "vit_{pwee,dpwee}_patch16_reg1_gap_256": "parallel blocks",
     "vit_{dwee,dlittle}_patch16_reg1_gap_256": "differential attention",
     "vit_base_patch16_rpn_224": "norms after the residual branches",
     "vit_base_patch16_xp_224": "parallel blocks and RMSNorm",
     "vit_{large,huge}_patch14_xp_224": "parallel blocks and RMSNorm",
-    "beit3_base_patch16_224": "norms inside attention and MLP",
-    "beit3_large_patch16_224": "norms inside attention and MLP",
-    "beit3_giant_patch14_{224,336}": "norms inside attention and MLP",
     "aimv2_{large,huge,1b,3b}_patch14_{224,336,448}": "a SwiGLU MLP and RMSNorm",
     "vit_{base,large,huge,giant}_patch16_radio_v3": "position embeddings cropped to the image",
     "vit_{so400m,huge}_patch16_radio_v4": "position embeddings cropped to the image",
@@ -155,26 +163,40 @@ _OTHERS = {  # names, what sets them apart from a plain Vision Transformer
 }
 
 
-def _names(pattern: str) -> Iterator[tuple[str, str]]:
+def names(pattern: str) -> Iterator[tuple[str, str]]:
     """Spells out the {alternatives} of a pattern, each name with its first alternative."""
     parts = [part.split(",") for part in re.split(r"[{}]", pattern)]
     for choice in product(*parts):
         yield "".join(choice), choice[min(1, len(choice) - 1)]
 
 
-def _arguments(name: str, size: str, differences: dict[str, Any]) -> dict[str, Any]:
-    width, depth, heads, ratio = _SIZES[size]
+def spelled(
+    rows: Iterable[tuple[str, str, dict[str, Any]]],
+    sizes: Mapping[str, tuple[int, int, int, float]],
+    defaults: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Writes a table of architectures out: {name: all its arguments}.
+
+    Args:
+        rows: pattern of names, size ("*": the pattern's first alternative), what differs from the defaults.
+        sizes: width, depth, heads and the MLP's width relative to the model's.
+        defaults: every argument.
+    """
+    return {
+        name: {**defaults, **_sizes(name, *sizes[first if size == "*" else size]), **differences}
+        for pattern, size, differences in rows
+        for name, first in names(pattern)
+    }
+
+
+def _sizes(name: str, width: int, depth: int, heads: int, ratio: float) -> dict[str, Any]:
     sizes = {"embed_dim": width, "depth": depth, "num_heads": heads, "mlp_ratio": ratio}
     for key, number in (("patch_size", r"_patch(\d+)_"), ("img_size", r"_(\d+)(?:_|$)")):
         if found := re.search(number, name):
             sizes[key] = int(found[1])
-    return {**_DEFAULTS, **sizes, **differences}
+    return sizes
 
 
-ARCHITECTURES: dict[str, dict[str, Any]] = {
-    name: _arguments(name, first if size == "*" else size, differences)
-    for pattern, size, differences in _ROWS
-    for name, first in _names(pattern)
-}
+ARCHITECTURES: dict[str, dict[str, Any]] = spelled(_ROWS, SIZES, _DEFAULTS)
 
-UNSUPPORTED: dict[str, str] = {name: reason for pattern, reason in _OTHERS.items() for name, _ in _names(pattern)}
+UNSUPPORTED: dict[str, str] = {name: reason for pattern, reason in _OTHERS.items() for name, _ in names(pattern)}

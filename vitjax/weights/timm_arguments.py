@@ -8,6 +8,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.config import Preprocess
 from vitjax.models.layers import ACTIVATIONS
 from vitjax.weights.timm_architectures import ARCHITECTURES, UNSUPPORTED
+from vitjax.weights.timm_eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
 
 POOLS = {"token": "token", "avg": "mean", "map": "attention"}  # timm's name: ours
 
@@ -17,17 +18,31 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "global_pool": (*POOLS, ""),
     "in_chans": (3,),
     "pos_embed": ("learn",),
-    "qk_norm": (False,),
-    "scale_attn_norm": (False,),
-    "scale_mlp_norm": (False,),
     "proj_bias": (True,),
+    "mlp_layer": ("mlp", "swiglu"),
     "norm_layer": (None, "layernorm"),
+    "attn_type": ("eva", "rope"),
+    "rope_type": ("cat", "dinov3"),
+    "rope_grid_indexing": ("ij", "xy"),
+    "num_kv_heads": (None,),
+    "attn_only_layer_scale": (False,),
+    "use_post_norm": (False,),
+    "use_shared_rel_pos_bias": (False,),
 }
 
 # Arguments of timm that change training or the class that reads the images, never the arithmetic of a trained model.
 INERT = frozenset(
     {f"{part}drop_rate" for part in ("", "attn_", "patch_", "pos_", "proj_")}
-    | {"drop_path_rate", "dynamic_img_size", "fix_init", "strict_img_size", "weight_init"}
+    | {f"rope_{change}_coords" for change in ("shift", "jitter", "rescale")}
+    | {
+        "drop_path_rate",
+        "dynamic_img_size",
+        "fix_init",
+        "head_init_scale",
+        "qkv_fused",
+        "strict_img_size",
+        "weight_init",
+    }
 )
 
 PREPROCESS = {"mean": "mean", "std": "std", "crop_pct": "crop", "interpolation": "interpolation"}  # timm's name: ours
@@ -51,16 +66,33 @@ def _positive(value: Any) -> bool:
 
 _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("embed_dim depth num_heads", "a whole number above 0", _whole),
-    ("num_classes reg_tokens", "a whole number", lambda value: _whole(value, least=0)),
-    ("mlp_ratio norm_eps crop_pct", "a number above 0", _positive),
-    ("init_values", "a number or null", lambda value: value is None or _number(value)),
+    (
+        "num_classes reg_tokens num_reg_tokens swiglu_align_to",
+        "a whole number",
+        lambda value: _whole(value, least=0),
+    ),
+    ("attn_pool_num_heads", "a whole number above 0 or null", lambda value: value is None or _whole(value)),
+    ("mlp_ratio norm_eps crop_pct rope_temperature", "a number above 0", _positive),
+    ("rope_grid_offset", "a number", _number),
+    ("init_values attn_pool_mlp_ratio", "a number or null", lambda value: value is None or _number(value)),
+    (
+        "ref_feat_shape",
+        "patches, [rows, columns] or null",
+        lambda value: value is None or _whole(value) or _row(value, 2, _whole),
+    ),
     ("img_size patch_size", "pixels or [height, width]", lambda value: _whole(value) or _row(value, 2, _whole)),
     ("mean", "three numbers, one for each channel", lambda value: _row(value, 3, _number)),
     ("std", "three numbers above 0, one for each channel", lambda value: _row(value, 3, _positive)),
     ("interpolation", "a name", lambda value: isinstance(value, str)),
-    ("fc_norm", "true, false or null", lambda value: value is None or isinstance(value, bool)),
     (
-        "class_token distilled no_embed_class pre_norm final_norm pool_include_prefix qkv_bias",
+        "fc_norm use_fc_norm use_post_transformer_norm",
+        "true, false or null",
+        lambda value: value is None or isinstance(value, bool),
+    ),
+    (
+        "class_token distilled no_embed_class pre_norm final_norm pool_include_prefix qkv_bias qk_norm scale_attn_norm"
+        " scale_mlp_norm swiglu_mlp scale_mlp scale_attn_inner use_abs_pos_emb use_rot_pos_emb rope_rotate_half"
+        " use_rel_pos_bias use_pre_transformer_norm",
         "true or false",
         lambda value: isinstance(value, bool),
     ),
@@ -71,18 +103,19 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     """Reads every argument: `model_args` come before what else the file states, and that before the architecture's row.
 
     Returns:
-        {timm's name: value}: those of a row of `ARCHITECTURES`, and mean, std, crop_pct and interpolation.
+        {timm's name: value}: those of a row of `ARCHITECTURES` or `EVA_ARCHITECTURES`, and mean, std, crop_pct and
+        interpolation.
 
     Raises:
         InputError: an unknown architecture or argument, a value that it cannot have, or no mean and std.
     """
     cfg = _section(config_json, "pretrained_cfg") or config_json  # timm's first form had everything at the top
     given = _section(config_json, "model_args")
-    row = _row_of(config_json.get("architecture", ""))
-    known = {**row, **CHOICES}
+    row = _row_of(_name(config_json))
+    known = [*row, *CHOICES, *INERT]
     for key in given:
-        if key not in known and key not in INERT:
-            raise InputError(f"unknown model_args.{key}{nearest(key, [*known, *INERT])}")
+        if key not in known:
+            raise InputError(f"unknown model_args.{key}{nearest(key, known)}")
     size = cfg.get("input_size")
     stated = {
         "crop_pct": cfg.get("crop_pct"),
@@ -101,6 +134,27 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     return args
 
 
+def is_eva(config_json: Mapping[str, Any]) -> bool:
+    """Whether the architecture is of timm's `Eva` or `Beit`, not of its `VisionTransformer`."""
+    return _name(config_json) in EVA_ARCHITECTURES
+
+
+def image_size(args: Mapping[str, Any]) -> tuple[int, int]:
+    """(height, width) without the pixels beyond the last whole patch, which a convolution leaves out."""
+    return tuple(side - side % p for side, p in zip(pair(args["img_size"]), pair(args["patch_size"]), strict=True))
+
+
+def preprocess(args: Mapping[str, Any]) -> Preprocess:
+    """How pictures are prepared."""
+    stated = {ours: args[theirs] for theirs, ours in PREPROCESS.items()}
+    return Preprocess(**stated | {name: tuple(stated[name]) for name in ("mean", "std")})
+
+
+def pair(size: int | list[int]) -> tuple[int, int]:
+    """A size as (height, width)."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 def _section(config_json: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = config_json.get(name) or {}
     if not isinstance(section, Mapping):
@@ -108,13 +162,17 @@ def _section(config_json: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return section
 
 
-def _row_of(architecture: Any) -> dict[str, Any]:
-    name = str(architecture).split(".")[0]
-    if name in UNSUPPORTED:
-        raise InputError(f"{name} is not a plain Vision Transformer: it has {UNSUPPORTED[name]}")
-    if name not in ARCHITECTURES:
-        raise InputError(f"unknown architecture {name!r}{nearest(name, ARCHITECTURES)}")
-    return ARCHITECTURES[name]
+def _name(config_json: Mapping[str, Any]) -> str:
+    return str(config_json.get("architecture", "")).split(".")[0]
+
+
+def _row_of(name: str) -> dict[str, Any]:
+    unsupported, known = UNSUPPORTED | EVA_UNSUPPORTED, ARCHITECTURES | EVA_ARCHITECTURES
+    if name in unsupported:
+        raise InputError(f"{name} is not a plain Vision Transformer: it has {unsupported[name]}")
+    if name not in known:
+        raise InputError(f"unknown architecture {name!r}{nearest(name, known)}")
+    return known[name]
 
 
 def _check(args: Mapping[str, Any]) -> None:
@@ -123,5 +181,5 @@ def _check(args: Mapping[str, Any]) -> None:
             raise InputError(f"{key}={args[key]!r} is not supported, only {', '.join(map(repr, allowed))}")
     for keys, what, fits in _KINDS:
         for key in keys.split():
-            if not fits(args[key]):
+            if key in args and not fits(args[key]):
                 raise InputError(f"{key}={args[key]!r} in config.json is not {what}")

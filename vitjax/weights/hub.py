@@ -13,6 +13,8 @@ import huggingface_hub as hub
 from huggingface_hub import constants, errors
 
 from vitjax.errors import InputError, nearest
+from vitjax.weights.files import read_config
+from vitjax.weights.hf_preprocess import PROCESSOR
 from vitjax.weights.source import CONFIG, WEIGHTS, Source
 from vitjax.weights.timm_architectures import ARCHITECTURES
 
@@ -52,6 +54,8 @@ def fetch(source: Source) -> Source:
     """
     config = Path(download(source.repo, CONFIG, source.revision or constants.DEFAULT_REVISION))
     commit = config.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
+    if "model_type" in read_config(config, config, {}):  # transformers keeps how pictures are prepared apart
+        download(source.repo, PROCESSOR, commit)
     return replace(source, config=config, weights=Path(download(source.repo, WEIGHTS, commit)), revision=commit)
 
 

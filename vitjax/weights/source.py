@@ -9,9 +9,9 @@ from vitjax.errors import InputError, nearest
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 DEMO = Path(__file__).parent.parent / "demo"
-ORGANISATIONS = ("timm",)  # those whose checkpoints there is a rule table for
+TIMM = "timm"  # the organisation whose names are the hub's even where a folder is called so
 FOREIGN = (".pth", ".pt", ".bin", ".ckpt", ".h5", ".msgpack", ".pkl")
-ACCEPTED = '"demo", a hub id timm/NAME, a .safetensors file, or a folder with model.safetensors and config.json'
+ACCEPTED = '"demo", a hub id such as timm/NAME, a .safetensors file, or a folder with model.safetensors and config.json'
 
 _HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _PATH_START = ("~", ".", os.sep, "/")
@@ -36,27 +36,34 @@ def parse(text: str | os.PathLike[str], revision: str | None = None) -> Source:
     """Finds out what a model's name means; looks at the disk, never at the network.
 
     Args:
-        text: "demo", `timm/NAME` (also `hf-hub:timm/NAME`, and with `@REVISION`), a .safetensors file, or a folder with
-            `model.safetensors` and `config.json`. A folder called `timm` here is reached with `./timm/...`.
+        text: "demo", a hub id `OWNER/NAME` (also `hf-hub:OWNER/NAME`, and with `@REVISION`), a .safetensors or .npz
+            file, or a folder with `model.safetensors` and `config.json`. What is on disk comes before the hub, but for
+            the owner `timm`: a folder of that name is reached with `./timm/...`.
         revision: branch, tag or commit on the hub.
 
     Raises:
-        InputError: nothing of the kind, a path that does not exist, or a format or an organisation not supported yet.
+        InputError: nothing of the kind, a path that does not exist, or a format not supported yet.
     """
     typed = os.fspath(text).strip()
     hub = _HUB.fullmatch(typed) if isinstance(text, str) else None
-    if hub and hub[1].split("/")[0] in ORGANISATIONS:
+    if hub and _on_hub(typed, hub[1]):
         return Source(hub[1], repo=hub[1], revision=_one_revision(hub[2], revision))
-    source = Source("demo", DEMO / WEIGHTS, DEMO / CONFIG) if typed == "demo" else _on_disk(typed, hub)
+    source = Source("demo", DEMO / WEIGHTS, DEMO / CONFIG) if typed == "demo" else _on_disk(typed)
     if revision is not None:
         raise InputError(f"revision={revision!r} has no meaning for {source.name}: only hub models have revisions")
     return source
 
 
-def _on_disk(typed: str, hub: re.Match | None) -> Source:
+def _on_hub(typed: str, repo: str) -> bool:
+    """Whether a name that looks like a hub id is one, and not a path."""
+    is_path = typed.startswith(_PATH_START) or repo.endswith((".safetensors", ".npz", *FOREIGN)) or os.path.exists(repo)
+    return repo.startswith(f"{TIMM}/") or not is_path
+
+
+def _on_disk(typed: str) -> Source:
     path = Path(os.path.expanduser(typed))
     if not typed or not os.path.exists(path):
-        raise InputError(_why_not(typed, path, hub))
+        raise InputError(_why_not(typed, path))
     if path.is_dir():
         return _in_folder(typed, path)
     if path.suffix in FOREIGN:
@@ -75,18 +82,13 @@ def _in_folder(typed: str, folder: Path) -> Source:
     raise InputError(f"the folder {typed} has no {missing}{found}")
 
 
-def _why_not(typed: str, path: Path, hub: re.Match | None) -> str:
-    """Says what is wrong with a name that is neither on disk nor in the supported part of the hub."""
+def _why_not(typed: str, path: Path) -> str:
+    """Says what is wrong with a name that is neither on disk nor could be on the hub."""
     if not typed:
         return f"the model's name is empty; give {ACCEPTED}"
     if "://" in typed:
         return f"{typed} is an address; give {ACCEPTED}"
-    is_file = path.suffix in (".safetensors", *FOREIGN)
-    if hub and not is_file and not typed.startswith(_PATH_START):
-        organisation, name = hub[1].split("/")
-        hint = f" (did you mean timm/{name}?)" if nearest(organisation, ORGANISATIONS) else ""
-        return f"there is no folder {hub[1]} here, and of the hub only timm/NAME is supported yet{hint}"
-    if is_file or "/" in typed or typed.startswith(_PATH_START):
+    if path.suffix in (".safetensors", ".npz", *FOREIGN) or "/" in typed or typed.startswith(_PATH_START):
         if not os.path.isdir(path.absolute().parent):
             return f"{typed} does not exist: there is no folder {path.parent}"
         known = [name for name in _names(path.parent) if Path(name).suffix not in FOREIGN]

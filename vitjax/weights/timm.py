@@ -39,7 +39,7 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> t
 
 
 def rules(config: ViTConfig) -> list[Rule]:
-    """The table of `VisionTransformer`; the tokens before the patches come as `tokens.*`, see `vitjax.weights.tokens`."""
+    """The table of `VisionTransformer`; tokens before the patches come as `tokens.*`, see `vitjax.weights.tokens`."""
     return [
         *patch_conv("patch_embed.proj", "patch", config.patch_size),
         *same("cls_token", "tokens.class", leading=1),

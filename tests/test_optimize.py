@@ -1,5 +1,7 @@
 """The loop and its surroundings: slots that do not know each other, one compile per tap, devices, objectives."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from tests import small
 from vitjax.errors import InputError
+from vitjax.models.vit import random
 from vitjax.optimize import embedding, loop, memory
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
@@ -74,9 +77,10 @@ SITES = ("attn.q", "attn.k", "attn.v", "mlp.pre", "mlp.hidden")
 
 
 @pytest.mark.parametrize("site", SITES)
-@pytest.mark.parametrize("tokens", ["patches", "class"])
-def test_a_column_is_the_unit_of_the_whole_layer(site, tokens):
-    tap, model, images = f"blocks.2.{site}", small.model(), jax.random.uniform(jax.random.key(2), (3, 32, 32, 3))
+@pytest.mark.parametrize(("tokens", "gated"), [("patches", False), ("class", True)])
+def test_a_column_is_the_unit_of_the_whole_layer(site, tokens, gated):
+    model = random(replace(small.CONFIG, gated=True, qkv_bias=False)) if gated else small.model()
+    tap, images = f"blocks.2.{site}", jax.random.uniform(jax.random.key(2), (3, 32, 32, 3))
     for target in (jnp.int32(21), jax.random.normal(jax.random.key(3), (int(np.prod(model.taps()[tap][1:])),))):
         units = target.ndim == 0
         source, score = cheapest(model, tap, tokens, units=units)

@@ -9,10 +9,12 @@ import pytest
 
 from tests import small
 from vitjax.errors import InputError
-from vitjax.models.vit import random
+from vitjax.models.config import ViTConfig
+from vitjax.models.vit import abstract, random
 from vitjax.optimize import embedding, loop, memory
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
+from vitjax.optimize.cost import step_flops
 from vitjax.optimize.objectives import activation
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
@@ -112,6 +114,35 @@ def test_views_are_embedded_together_as_each_alone(name):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("changes", [{}, {"jitter_per_view": True}, {"seen": 0.25}], ids=str)
+@pytest.mark.parametrize("name", ["ghiasi", "default"])
+def test_the_operations_of_a_step_are_those_that_xla_counts(name, changes):
+    config = ViTConfig(width=768, heads=12, mlp_width=3072, depth=2, image_size=(112, 112))
+    recipe, tap, model = choose(name, views=4, **changes), "blocks.0.mlp.hidden", abstract(config)
+    aims = loop.aims([Unit(tap, (3,))], (50, 3072), 0)
+    program = loop.program(recipe, tap)
+    params = jax.eval_shape(lambda model: loop.start(model, aims, recipe=recipe), model).params
+    step = jax.jit(jax.grad(loop.loss_of, argnums=1, has_aux=True), static_argnames="program")
+    counted = step.lower(model, params, aims, loop.slot_keys(aims)[1], jnp.int32(0), program=program).cost_analysis()
+    assert step_flops(config, tap, recipe) == pytest.approx(counted["flops"], rel=0.05)
+
+
+def test_unknown_parts_of_recipes():
+    for changes, words in (
+        ({"optimizer": "adm"}, "one of adam, nadam"),
+        ({"seen": 1.5}, "at most 1"),
+        ({"seen": 0.5, "tokens": "patch 3"}, "a view may lack 'patch 3'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            choose("default", **changes)
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": o} for o in ("nadam", "lion", "sign")] + [{"seen": 0.5}], ids=str)
+def test_every_part_of_a_recipe_raises_the_activation(changes):
+    pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", "default", steps=30, views=2, **changes)
+    assert (pictures.activation > pictures.history["activation"][:, 0]).all()
+
+
 def test_a_direction_along_an_axis_is_the_unit():
     vector = np.zeros(48)
     vector[7] = 1
@@ -131,7 +162,7 @@ def test_a_neuron_before_its_activation_function_is_the_same_neuron():
     assert loop.program(choose("default"), "blocks.2.attn.z").read == "blocks.2.attn.z"
 
 
-@pytest.mark.parametrize("name", ["pixels", "fourier"])
+@pytest.mark.parametrize("name", ["pixels", "fourier", "pyramid", "maco"])
 def test_parametrizations_give_pictures(name):
     shown = parametrization_of((24, 40), Recipe(parametrization=name))
     params = shown.project(shown.init(jax.random.key(0)) * 3)
@@ -158,7 +189,7 @@ def test_more_devices_make_the_same_pictures(on_devices, tmp_path):
     assert np.array_equal(one, four)
 
 
-@pytest.mark.parametrize("parametrization", ["pixels", "fourier"])
+@pytest.mark.parametrize("parametrization", ["pixels", "fourier", "pyramid"])
 def test_a_given_image_is_where_the_loop_starts(parametrization):
     shown = parametrization_of((24, 40), Recipe(parametrization=parametrization))
     image = np.random.default_rng(0).uniform(0.05, 0.95, (24, 40, 3)).astype(np.float32)
@@ -216,7 +247,7 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
         visualize(small.model(), "blocks.2.mlp.hidden:0-6", SHORT, batch=2)
 
 
-@pytest.mark.parametrize("parametrization", ["pixels", "fourier"])
+@pytest.mark.parametrize("parametrization", ["pixels", "fourier", "pyramid"])
 def test_the_loop_lowers_for_every_platform(parametrization):
     recipe = choose(SHORT, parametrization=parametrization)
     program, aims = loop.program(recipe, "blocks.2.mlp.hidden"), small.aims("blocks.2.mlp.hidden:0-3")

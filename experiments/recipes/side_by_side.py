@@ -22,8 +22,8 @@ import vitjax
 from vitjax.analysis.passes import over
 from vitjax.data.images import open_images
 from vitjax.data.pipeline import Batches
-from vitjax.models.flops import step_flops
 from vitjax.models.vit import ViT
+from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.pictures import append, read_record, write_sheet
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Unit, expand, sample
@@ -63,7 +63,7 @@ def summary(
     activation = np.array([reached[str(unit)] for unit in units])
     best = np.array([natural[unit] for unit in units])
     ratio, wins = activation / best, activation > best
-    cost = np.mean([recipe.steps * step_flops(model.config, unit.tap, recipe.views) for unit in units])
+    cost = np.mean([picture_flops(model.config, unit.tap, recipe) for unit in units])
     return {
         "units": len(units),
         "beat_best_photo": int(wins.sum()),

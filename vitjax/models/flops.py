@@ -25,27 +25,9 @@ _UP_TO = {
 }
 
 
-def forward_flops(config: ViTConfig, tap: str) -> float:
-    """Operations for one image from pixels to `tap`."""
-    return sum(_pieces(config, tap).values())
-
-
-def gradient_flops(config: ViTConfig, tap: str) -> float:
-    """Operations for one image from the gradient at `tap` back to the pixels; the weights get none.
-
-    A product with weights costs as much backward as forward; attention's two products have two gradients each.
-    """
-    pieces = _pieces(config, tap)
-    return sum(cost * (2 if name in ("scores", "z") else 1) for name, cost in pieces.items())
-
-
-def step_flops(config: ViTConfig, tap: str, views: int) -> float:
-    """Operations of one optimisation step of one picture."""
-    return views * (forward_flops(config, tap) + gradient_flops(config, tap))
-
-
-def _pieces(config: ViTConfig, tap: str) -> dict[str, float]:
-    tokens, width = config.tokens, config.width
+def forward_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> dict[str, float]:
+    """Operations for one image from pixels to `tap`, by product; on `tokens` of its tokens, where some are left out."""
+    tokens, width = tokens or config.tokens, config.width
     block = {
         "qkv": 2 * tokens * width * 3 * width,
         "scores": 2 * tokens * tokens * width,
@@ -65,3 +47,12 @@ def _pieces(config: ViTConfig, tap: str) -> dict[str, float]:
     if site == "logits":
         costs["head"] = 2 * config.pooled_width * config.classes * (1 + config.distilled)
     return costs
+
+
+def gradient_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> dict[str, float]:
+    """Operations for one image from the gradient at `tap` back to the pixels, by product; the weights get none.
+
+    A product with weights costs as much backward as forward; attention's two products have two gradients each.
+    """
+    pieces = forward_flops(config, tap, tokens)
+    return {name: cost * (2 if name in ("scores", "z") else 1) for name, cost in pieces.items()}

@@ -37,7 +37,7 @@ def views(key: jax.Array, image: Float[Array, "h w 3"], step: jax.Array, recipe:
     gain, shift = _COLORS[recipe.color](*color_shift(color, step, recipe))
     noise = noise_at(noise, (recipe.views, *image.shape), step, recipe)
     base = roll(jitter, image[None], recipe)
-    if recipe.noise_shape == "channel":
+    if recipe.noise_shape == "channel":  # noise that is the same all over a view is a part of its shift
         return Views(base, gain, shift + noise)
     return Views(gain * base + shift + noise, jnp.ones_like(gain), jnp.zeros_like(shift))
 

@@ -12,6 +12,7 @@ from functools import partial
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vitjax.models.config import ViTConfig
 from vitjax.models.layers import ACTIVATIONS, Block
 from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import split_tap
@@ -41,14 +42,20 @@ def cheapest(model: ViT, tap: str, tokens: str, *, units: bool) -> tuple[str, Sc
     Returns:
         the tap to read, and a function from its value [image, *axes] and one target to the activations [image].
     """
+    source = source_of(model.config, tap, units=units)
+    if source == tap:
+        return tap, partial(activation, tap=tap, tokens=tokens, config=model.config)
     block, site = split_tap(tap)
-    config = model.config
+    span = token_span(tokens, model.config)
+    return source, partial(_score, model.block(block), _NORMS[site][1], site, span)
+
+
+def source_of(config: ViTConfig, tap: str, *, units: bool) -> str:
+    """The tap that `cheapest` reads: the tokens that the tap's layer reads, or the tap itself."""
+    block, site = split_tap(tap)
     turned = site in ("attn.q", "attn.k") and (config.qk_norm or config.rotary)
     bent = site == "mlp.hidden" and (config.mlp_norm or not units)
-    if site not in _NORMS or turned or bent:
-        return tap, partial(activation, tap=tap, tokens=tokens, config=config)
-    source, norm = _NORMS[site]
-    return f"blocks.{block}.{source}", partial(_score, model.block(block), norm, site, token_span(tokens, config))
+    return tap if site not in _NORMS or turned or bent else f"blocks.{block}.{_NORMS[site][0]}"
 
 
 def _score(block: Block, norm: str, site: str, span: slice, values: Array, target: Array) -> Float[Array, " image"]:

@@ -8,8 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
 from vitjax.optimize.augment import Views
+from vitjax.optimize.recipes import Recipe
+
+_PLACES = 1  # sets the draw of places apart from the other draws of a step
 
 
 def embed(model: ViT, seen: Views) -> Float[Array, "image token channel"]:
@@ -29,3 +33,24 @@ def embed(model: ViT, seen: Views) -> Float[Array, "image token channel"]:
     if model.patch.bias is not None:
         patches = patches + model.patch.bias[...]
     return model.arrange(patches.reshape(-1, *patches.shape[2:]).astype(kernel.dtype))
+
+
+def some(
+    keys: jax.Array, tokens: Float[Array, "image token channel"], recipe: Recipe, config: ViTConfig
+) -> Float[Array, "image fewer channel"]:
+    """All prefix tokens and the recipe's share of each image's patch tokens, drawn from its slot's key."""
+    if recipe.seen == 1:
+        return tokens
+    count = count_seen(recipe, config)
+    places = jax.vmap(lambda key: _drawn(jax.random.fold_in(key, _PLACES), recipe.views, config.patches, count))(keys)
+    places = config.prefix + places.reshape(-1, count, 1)
+    return jnp.concatenate([tokens[:, : config.prefix], jnp.take_along_axis(tokens, places, axis=1)], axis=1)
+
+
+def count_seen(recipe: Recipe, config: ViTConfig) -> int:
+    """How many patch tokens a view shows."""
+    return max(1, round(recipe.seen * config.patches))
+
+
+def _drawn(key: jax.Array, views: int, patches: int, count: int) -> jax.Array:
+    return jnp.argsort(jax.random.uniform(key, (views, patches)))[:, :count]

@@ -4,7 +4,7 @@ Slots never touch each other: random numbers, augmentations, loss and optimizer 
 them as one batch. Targets and seeds are arrays, so one compile serves every unit of a tap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
-from vitjax.optimize.embedding import embed
+from vitjax.optimize.embedding import embed, some
 from vitjax.optimize.objectives import activation, total_variation
 from vitjax.optimize.objectives import targets as places
 from vitjax.optimize.parametrize import Parametrization, parametrization
@@ -90,10 +90,18 @@ class History(NamedTuple):
     total_variation: Float[Array, "step slot"]
 
 
+_OPTIMIZERS: dict[str, Callable[[optax.Schedule, Recipe], optax.GradientTransformation]] = {
+    "adam": lambda rate, recipe: optax.adam(rate, recipe.b1, recipe.b2, recipe.eps),
+    "nadam": lambda rate, recipe: optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps),
+    "lion": lambda rate, recipe: optax.lion(rate, recipe.b1, recipe.b2, weight_decay=0),
+    "sign": lambda rate, recipe: optax.sign_sgd(rate),
+}
+
+
 def transform(recipe: Recipe) -> optax.GradientTransformation:
-    """The optimizer of one slot: Adam under a cosine that reaches 0 at the last step."""
+    """The optimizer of one slot, under a cosine that reaches 0 at the last step."""
     schedule = optax.cosine_decay_schedule(recipe.learning_rate, max(recipe.steps - 1, 1))
-    return optax.adam(schedule, recipe.b1, recipe.b2, recipe.eps)
+    return _OPTIMIZERS[recipe.optimizer](schedule, recipe)
 
 
 def slot_keys(targets: Targets) -> tuple[jax.Array, jax.Array]:
@@ -140,7 +148,8 @@ def loss_of(
     seen = jax.vmap(lambda key, params: views(key, shown.image(params), step, recipe))(keys, params)
     units = jnp.issubdtype(targets.target.dtype, jnp.integer)
     tap, score = cheapest(model, program.read, recipe.tokens, units=units)
-    values = model.from_tokens(embed(model, seen), tap, remat=program.remat)[tap]
+    shown_tokens = some(keys, embed(model, seen), recipe, model.config)
+    values = model.from_tokens(shown_tokens, tap, remat=program.remat)[tap]
     values = values.reshape(-1, recipe.views, *values.shape[1:])
     reached = jax.vmap(lambda value, target: score(value, target=target).mean())(values, targets.target)
     variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)

@@ -16,11 +16,15 @@ class Recipe:
     Attributes:
         steps: number of updates.
         views: augmented copies of the picture per step.
-        parametrization: "pixels" (RGB in [0, 1], clamped) or "fourier" (decorrelated colours, sigmoid).
-        decay: power of the frequency by which "fourier" scales its coefficients; 1 gives natural images' 1/f.
+        parametrization: "pixels" (RGB in [0, 1], clamped); or through a sigmoid from decorrelated colours: "fourier"
+            (coefficients), "pyramid" (a sum of resolutions, each twice the one before), "maco" (phases alone, at the
+            amplitudes of natural images).
+        decay: power of the frequency by which coefficients are scaled; 1 gives natural images' 1/f.
+        optimizer: "adam", "nadam", "lion" or "sign".
         learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
-        b1, b2, eps: Adam's.
+        b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
         before_activation: take a neuron before its activation function, where its gradient cannot vanish.
+        seen: share of the patch tokens that each view shows, drawn anew at every step; the others are left out.
         tokens: "patches" (mean over patch tokens), "class", "all", or "patch N" (one patch, row by row).
         scale: factor of the activation in the loss.
         total_variation: factor of the total variation, which is measured on the views.
@@ -38,11 +42,13 @@ class Recipe:
     views: int = 8
     parametrization: str = "pixels"
     decay: float = 1.0
+    optimizer: str = "adam"
     learning_rate: float = 0.1
     b1: float = 0.5
     b2: float = 0.99
     eps: float = 1e-8
     before_activation: bool = False
+    seen: float = 1.0
     tokens: str = "patches"
     scale: float = 1.0
     total_variation: float = 0.004
@@ -64,10 +70,20 @@ class Recipe:
         for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise InputError(f"recipe: {name} is {getattr(self, name)}, it must be at least {least}")
+        if not 0 < self.seen <= 1:
+            raise InputError(f"recipe: seen is {self.seen}, it must be more than 0 and at most 1")
+        if self.seen < 1 and self.tokens not in TOKENS:
+            raise InputError(f"recipe: with seen={self.seen} a view may lack {self.tokens!r}; use tokens='patches'")
+
+    @property
+    def shared(self) -> bool:
+        """Whether the views of a step differ in colour alone, so that they are embedded together."""
+        return self.noise_shape == "channel" and not self.jitter_per_view
 
 
 CHOICES = {
-    "parametrization": ("pixels", "fourier"),
+    "parametrization": ("pixels", "fourier", "pyramid", "maco"),
+    "optimizer": ("adam", "nadam", "lion", "sign"),
     "color": ("divide", "multiply", "none"),
     "noise_shape": ("channel", "pixel"),
 }

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import torch
 
 import vitjax
-from vitjax.bench import machine
+from vitjax.bench.rates import machine
 from vitjax.cli.arguments import use_cores
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
@@ -44,7 +44,7 @@ Run = Callable[[int], None]
 
 
 def total_variation(x: torch.Tensor) -> torch.Tensor:
-    """Four directions' L2 norms per view and channel of [..., channel, h, w], averaged over the channels of all views."""
+    """Four directions' L2 norms per view and channel of [..., channel, h, w], averaged over all channels."""
     pairs = (
         (x[..., :, 1:], x[..., :, :-1]),
         (x[..., 1:, :], x[..., :-1, :]),

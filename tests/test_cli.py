@@ -70,6 +70,8 @@ def test_the_default_folder_is_the_next_free_one(checkpoint, tmp_path, monkeypat
         (["visualize", "logits:1", "--set", "tokens=patch 4"], "has 4 patches"),
         (["bench", "--blocks", "2"], "block 2 is out of range"),
         (["bench", "--recipe", "gihasi"], "did you mean ghiasi"),
+        (["bench", "--devices", "99"], "99 devices: this machine has"),
+        (["bench", "--compare", "README.md"], "no measurements of this version"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(checkpoint, tmp_path, monkeypatch, capsys, arguments, words):
@@ -141,17 +143,20 @@ def test_taps_lists_every_tap(checkpoint, capsys):
 
 
 def test_bench_measures(checkpoint, tmp_path, capsys):
-    out = tmp_path / "bench.json"
-    assert main(["bench", "--model", str(checkpoint), "--steps", "2", "--batch", "1,2", "--out", str(out)]) == 0
+    out, settings = tmp_path / "bench.json", ["--steps", "2", "--batch", "1,2", "--remat", "both"]
+    assert main(["bench", "--model", str(checkpoint), *settings, "--out", str(out)]) == 0
     record = json.loads(out.read_text())
-    assert [(row["tap"], row["batch"]) for row in record["rows"]] == [
-        (f"blocks.{block}.mlp.hidden", batch) for block in (0, 1) for batch in (1, 2)
+    assert [(row["setting"]["tap"], row["setting"]["batch"], row["setting"]["remat"]) for row in record["rows"]] == [
+        (f"blocks.{block}.mlp.hidden", batch, remat) for block in (0, 1) for batch in (1, 2) for remat in (False, True)
     ]
     for row in record["rows"]:
         assert row["steps_per_second"] > 0 and row["compile_seconds"] > 0 and row["megabytes"] > 0
-        hourly = 3600 * row["batch"] * row["steps_per_second"] / record["settings"]["recipe"]["steps"]
+        hourly = 3600 * row["setting"]["batch"] * row["steps_per_second"] / record["settings"]["recipe"]["steps"]
         assert row["pictures_per_hour"] == pytest.approx(hourly)
-    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert record["copy_gigabytes_per_second"] > 0 and out.with_suffix(".png").stat().st_size > 1000
+    assert "times before" not in capsys.readouterr().out
+    assert main(["bench", "--model", str(checkpoint), "--steps", "2", "--batch", "1", "--compare", str(out)]) == 0
+    assert capsys.readouterr().out.count("times before") == 2
 
 
 def test_a_notebook_shows_the_pictures():

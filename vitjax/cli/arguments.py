@@ -7,9 +7,11 @@ from pathlib import Path
 
 from vitjax.errors import InputError
 
+DTYPES = ("float32", "bfloat16")
 
-def model_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the arguments that say which model."""
+
+def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
+    """Adds the arguments that say which model, and in which dtype."""
     group = command.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -19,17 +21,18 @@ def model_arguments(command: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--revision", help="commit, tag or branch of a hub id; what was used is recorded")
     group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")
-    group.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and activations")
+    if dtype:
+        group.add_argument("--dtype", choices=DTYPES, default="float32", help="of weights and activations")
 
 
-def load(args: argparse.Namespace):
+def load(args: argparse.Namespace, dtype: str | None = None):
     """Loads the model that the arguments name; a wrong name is answered before JAX is imported."""
     from vitjax.weights.source import parse
 
     parse(args.model, args.revision)
     from vitjax.weights.load import load
 
-    return load(args.model, image_size=args.image_size, dtype=args.dtype, revision=args.revision)
+    return load(args.model, image_size=args.image_size, dtype=dtype or args.dtype, revision=args.revision)
 
 
 CORES = 8  # CPU devices at most: each has the whole model

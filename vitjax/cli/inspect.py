@@ -1,9 +1,10 @@
 """`vitjax taps` and `vitjax bench`: what a model holds, and how fast it runs here."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from vitjax.cli.arguments import count, load, model_arguments, numbers
+from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, use_cores
 
 
 def add_taps(commands) -> None:
@@ -26,37 +27,50 @@ def add_bench(commands) -> None:
     command = commands.add_parser(
         "bench",
         help="measure how fast pictures are made here",
-        description="Times the compiled loop at several taps: steps/s, pictures/hour, TFLOP/s, compile time, memory.",
+        description="Times the compiled loop at every combination of the settings given: steps/s, pictures/hour,"
+        " TFLOP/s and their share of a plain matrix product's, compile time, memory.",
     )
-    model_arguments(command)
+    model_arguments(command, dtype=False)
     group = command.add_argument_group("benchmark")
     group.add_argument("--recipe", default="ghiasi", help="recipe that is timed (default: ghiasi)")
     group.add_argument(
         "--blocks", type=numbers, metavar="I,J,...", help="blocks whose neurons are timed (first, middle, last)"
     )
     group.add_argument(
-        "--batch", type=numbers, default=[1, 4], metavar="N,...", help="pictures optimised together (1,4)"
+        "--batch", type=numbers, default=[1, 4], metavar="N,...", help="pictures together on a device (1,4)"
+    )
+    group.add_argument("--views", type=numbers, metavar="N,...", help="views of a picture (the recipe's)")
+    group.add_argument("--dtype", nargs="+", choices=DTYPES, default=["float32"], help="(float32)")
+    group.add_argument("--remat", choices=("no", "yes", "both"), default="no", help="recompute activations (no)")
+    group.add_argument(
+        "--devices", type=numbers, default=[1], metavar="N,...", help="devices that work side by side (1)"
     )
     group.add_argument("--steps", type=count, default=10, help="steps timed for each row (default: 10)")
-    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
-    group.add_argument("--out", type=Path, help="write the measurements to this JSON file")
+    group.add_argument("--out", type=Path, metavar="FILE.json", help="write the measurements, and a figure beside them")
+    group.add_argument("--compare", type=Path, metavar="OLD.json", help="say how steps/s changed since an older run")
     command.set_defaults(run=_run_bench)
 
 
 def _run_bench(args: argparse.Namespace) -> int:
     from vitjax.optimize.recipes import choose
+    from vitjax.weights.source import parse
 
     recipe = choose(args.recipe)
-    model = load(args)
-    from vitjax import bench
+    parse(args.model, args.revision)
+    use_cores()
+    from vitjax.bench.run import run
 
-    return bench.run(
-        model,
+    return run(
+        partial(load, args),
         recipe,
         source=args.model,
         blocks=args.blocks,
         batches=args.batch,
+        views=args.views or [recipe.views],
+        dtypes=args.dtype,
+        remats={"no": [False], "yes": [True], "both": [False, True]}[args.remat],
+        devices=args.devices,
         steps=args.steps,
-        remat=args.remat,
         out=args.out,
+        compare=args.compare,
     )

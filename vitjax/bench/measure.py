@@ -1,0 +1,104 @@
+"""A model and a setting in, the loop's speed, compile time and memory at it out."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from vitjax.bench.rates import fastest
+from vitjax.models.vit import ViT
+from vitjax.optimize import loop
+from vitjax.optimize.cost import step_flops
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.units import expand
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one row is measured at: `batch` pictures of `views` views on each of `devices` devices."""
+
+    tap: str
+    batch: int
+    views: int
+    dtype: str
+    remat: bool
+    devices: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting's figures, those of all devices together.
+
+    `tflops` is what the loop computes (`vitjax.optimize.cost`) over the time; `utilisation` its ratio to the matrix
+    product timed in the same run and dtype, times devices; `megabytes` what the compiled step needs on a device beside
+    the weights, `peak_megabytes` what the device saw, where it says.
+    """
+
+    setting: Setting
+    compile_seconds: float
+    steps_per_second: float
+    pictures_per_hour: float
+    tflops: float
+    utilisation: float
+    megabytes: float
+    peak_megabytes: float | None
+
+
+def measure(model: ViT, recipe: Recipe, setting: Setting, steps: int, rate: float) -> Row:
+    """Times `steps` steps after compiling and one call to warm up.
+
+    Args:
+        model: in the setting's dtype.
+        recipe: with the setting's views.
+        setting: what to measure.
+        steps: of each call that is timed.
+        rate: operations per second of a matrix product on one device, in the setting's dtype.
+    """
+    program = loop.Program(recipe, setting.tap, chunk=steps, remat=setting.remat)
+    devices = jax.local_devices()[: setting.devices]
+    units = expand(f"{setting.tap}:*", model.taps())[: setting.batch]
+    units += [units[-1]] * (setting.batch - len(units))
+    aims = loop.aims(units, model.taps()[setting.tap], seed=0)
+    clock = time.perf_counter()
+    calls, memory = zip(*(_loaded(model, aims, program, device) for device in devices), strict=True)
+    compiling = (time.perf_counter() - clock) / len(devices)
+    with ThreadPoolExecutor(len(devices)) as pool:
+        together = lambda: list(pool.map(lambda call: call(), calls))
+        together()
+        seconds = fastest(together, repeats=2) / steps
+    pictures = setting.batch * len(devices)
+    flops = pictures * step_flops(model.config, setting.tap, recipe) / seconds
+    stats = devices[0].memory_stats() or {}
+    return Row(
+        setting=setting,
+        compile_seconds=compiling,
+        steps_per_second=1 / seconds,
+        pictures_per_hour=3600 * pictures / seconds / recipe.steps,
+        tflops=flops / 1e12,
+        utilisation=flops / rate / len(devices),
+        megabytes=memory[0] / 1e6,
+        peak_megabytes=stats["peak_bytes_in_use"] / 1e6 if "peak_bytes_in_use" in stats else None,
+    )
+
+
+def _loaded(
+    model: ViT, aims: loop.Targets, program: loop.Program, device: jax.Device
+) -> tuple[Callable[[], None], int]:
+    """The compiled loop on a device, as a function that runs it once more, and the bytes that it needs."""
+    model, aims = jax.device_put((model, aims), device)
+    slots = loop.start(model, aims, recipe=program.recipe)
+    compiled = loop.advance.lower(model, slots, aims, program=program).compile()
+
+    def call() -> None:
+        nonlocal slots
+        slots, _ = jax.block_until_ready(compiled(model, slots._replace(step=jnp.zeros_like(slots.step)), aims))
+
+    return call, compiled.memory_analysis().temp_size_in_bytes
+
+
+def taps_of(depth: int, blocks: Sequence[int] | None) -> list[str]:
+    """The neurons of the first, the middle and the last block, or of those given."""
+    return [f"blocks.{block}.mlp.hidden" for block in blocks or sorted({0, depth // 2, depth - 1})]

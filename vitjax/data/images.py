@@ -83,8 +83,8 @@ def open_images(source: str | Path, split: str | None = None) -> Images:
     Files whose name, or whose folder's, begins with a dot, and the `__MACOSX` of zips, are left out.
 
     Args:
-        source: a folder (with all its folders) or a zip of image files; a .parquet file or a folder of them; or a hub
-            data set, `hf://datasets/OWNER/NAME`, with `@REVISION` where the newest is not meant.
+        source: a folder (with all its folders) or a zip of image files, or one image file; a .parquet file or a folder
+            of them; or a hub data set, `hf://datasets/OWNER/NAME`, with `@REVISION` where the newest is not meant.
         split: which part of a parquet data set, e.g. "validation".
 
     Raises:
@@ -105,6 +105,8 @@ def open_images(source: str | Path, split: str | None = None) -> Images:
         raise InputError(f"split={split!r} has no meaning for {path}: only parquet data sets have splits")
     if path.is_dir():
         return _listed(text, files, _Folder(path))
+    if path.is_file() and path.suffix.lower() in ENDINGS:
+        return _listed(text, [path.name], _Folder(path.parent))
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} is neither a folder, a zip nor a parquet file" if path.exists() else missing(path))
     archive = _Zip(path)

@@ -124,18 +124,18 @@ class ViT(nnx.Module):
         return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), self.blocks)
 
     def normalise(self, images: jax.Array) -> jax.Array:
-        """Images in [0, 1] with the model's mean and std taken off, in the model's dtype."""
+        """Images in [0, 1] with the model's mean and std applied, in float32 at least."""
         preprocess = self.config.preprocess
         wide = jnp.promote_types(images.dtype, jnp.float32)
         mean, std = (jnp.asarray(value, wide) for value in (preprocess.mean, preprocess.std))
-        return ((images - mean) / std).astype(self.position.dtype)
+        return (images - mean) / std
 
     def cut(self, images: jax.Array) -> jax.Array:
-        """Cuts images into patches, row by row: [batch, patch, height * width * 3]."""
+        """Cuts images into patches, row by row: [batch, patch, height, width, 3]."""
         rows, columns = self.config.grid
         height, width = self.config.patch_size
         pieces = images.reshape(-1, rows, height, columns, width, 3).swapaxes(2, 3)
-        return pieces.reshape(-1, rows * columns, height * width * 3)
+        return pieces.reshape(-1, rows * columns, height, width, 3)
 
     def arrange(self, patches: jax.Array) -> jax.Array:
         """Adds positions to embedded patches and puts the prefix tokens before them: [batch, token, channel]."""
@@ -145,7 +145,8 @@ class ViT(nnx.Module):
 
     def embed(self, images: jax.Array) -> jax.Array:
         """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
-        return self.arrange(self.patch(self.cut(images)))
+        pieces = self.cut(images.astype(self.position.dtype))
+        return self.arrange(self.patch(pieces.reshape(*pieces.shape[:2], -1)))
 
     def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
         x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)

@@ -25,7 +25,7 @@ def embed(model: ViT, seen: Views) -> Float[Array, "image token channel"]:
     planes = kernel.reshape(-1, 3, kernel.shape[1])  # pixel, colour, channel
     mean, std = (jnp.asarray(value) for value in (model.config.preprocess.mean, model.config.preprocess.std))
     gain, shift = (seen.gain / std)[:, :, 0, 0], ((seen.shift - mean) / std)[:, :, 0, 0]
-    pieces = model.cut(seen.base[:, 0]).astype(kernel.dtype)
+    pieces = model.cut(seen.base[:, 0].astype(kernel.dtype))
     pieces = pieces.reshape(*pieces.shape[:2], *planes.shape[:2])
     wide = jnp.promote_types(kernel.dtype, jnp.float32)
     shared = jnp.einsum("spxc,xcd->spcd", pieces, planes, preferred_element_type=wide)

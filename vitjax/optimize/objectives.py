@@ -66,7 +66,10 @@ def token_span(tokens: str, config: ViTConfig) -> slice:
         return slice(None)
     if tokens == "patches":
         return slice(config.prefix, None)
-    patch = int(tokens.removeprefix("patch "))
+    number = tokens.removeprefix("patch ")
+    if not number.isdigit():
+        raise InputError(f"unknown tokens {tokens!r}: write patches, class, all or 'patch N'")
+    patch = int(number)
     if patch >= config.patches:
         raise InputError(f"tokens='patch {patch}' is out of range, this model has {config.patches} patches")
     return slice(config.prefix + patch, config.prefix + patch + 1)

@@ -167,6 +167,36 @@ ANALYSES: dict[str, Analysis] = {
             Option("--shape", "text", "of what is kept: disk or square", "disk"),
         ),
     ),
+    "views": Analysis(
+        "views_run",
+        "what units of the residual stream are said to see of an image",
+        "The filters of the patch embedding laid over the patches of images, and carried to later blocks by the rollout"
+        " of attention: the views of Nguyen et al. 2022, for any token and unit of the residual stream.",
+        (
+            Option("--units", "words", "e.g. embed:7 blocks.4,8.resid_post:7 (default: the most even filters)"),
+            Option("--tokens", "words", "whose views: patches, class, all or 'patch N' (default: patches class)"),
+            Option("--heads", "text", "of the attention: mean, own (that of the unit's channel) or a number", "mean"),
+            Option("--residual", "fraction", "weight of a token itself in what a block does to it", 0.5),
+            Option("--gamma", "fraction", "contrast; 2.5 fits the paper's figures of object patches", 1.0),
+            Option("--count", "count", "images shown, evenly spaced", 2),
+        ),
+    ),
+    "rollout": Analysis(
+        "rollout_run",
+        "where the information in a token comes from",
+        "Attention maps by rollout, by each block's attention alone or weighted by the gradient of the model's choice"
+        " (figures of Nguyen et al. 2022; Abnar and Zuidema 2020; Chefer et al. 2021), and over all images how far"
+        " tokens have looked after each block.",
+        (
+            Option("--method", "text", "rollout, attention or gradient", "rollout"),
+            Option(
+                "--residual", "fraction", "of rollout: weight of the token itself, 0 for attention alone (default: 0.5)"
+            ),
+            Option("--tokens", "text", "whose map: class, patches, all or 'patch N' (default: class, if there is one)"),
+            Option("--layers", "numbers", "show maps after so many blocks, e.g. 1,12 (default: four of them)"),
+            Option("--count", "count", "images shown, evenly spaced", 4),
+        ),
+    ),
     "report-card": Analysis(
         "report_card",
         "grades and a verdict for pictures",

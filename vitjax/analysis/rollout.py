@@ -4,7 +4,8 @@ Nguyen et al. 2022 (arXiv 2210.07646) use the rollout of Abnar and Zuidema 2020 
 and to carry views to higher layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +104,11 @@ METHODS: dict[str, Callable[[ViT, Array, float], Array]] = {
 }
 
 
+@partial(jax.jit, static_argnames=("method", "residual"))
+def _relevance(model: ViT, images: Array, *, method: str, residual: float) -> Array:
+    return METHODS[method](model, images, residual)
+
+
 def relevance(
     model: ViT, images: Float[Array, "image h w 3"], method: str = "rollout", residual: float | None = None
 ) -> Float[Array, "layer image query key"]:
@@ -119,7 +125,7 @@ def relevance(
     """
     check_method(method, residual)
     check_images(model.config, images)
-    return METHODS[method](model, images, RESIDUAL if residual is None else residual)
+    return _relevance(model, jnp.asarray(images), method=method, residual=RESIDUAL if residual is None else residual)
 
 
 def check_method(method: str, residual: float | None) -> None:
@@ -128,6 +134,15 @@ def check_method(method: str, residual: float | None) -> None:
         raise InputError(f"unknown method {method!r}{nearest(method, METHODS)}: one of {', '.join(METHODS)}")
     if residual is not None and method != "rollout":
         raise InputError(f"residual={residual} has no meaning for method {method!r}, only for 'rollout'")
+
+
+def check_layers(layers: Sequence[int], config: ViTConfig, first: int = 1) -> tuple[int, ...]:
+    """The layers; an InputError for one below `first` or beyond the last block, or for none."""
+    wrong = [layer for layer in layers if not first <= layer <= config.depth]
+    if wrong or not layers:
+        which = f"layer {wrong[0]} is out of range" if wrong else "no layers are given"
+        raise InputError(f"{which}: layers count the blocks gone through, {first}-{config.depth}")
+    return tuple(layers)
 
 
 def default_tokens(config: ViTConfig) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from vitjax.analysis.filters import assembled, check_images, check_units, cut, filters
-from vitjax.analysis.rollout import RESIDUAL, attention, mixing, rollout
+from vitjax.analysis.rollout import RESIDUAL, attention, check_layers, mixing, rollout
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
@@ -59,14 +59,10 @@ def views(
     """
     config = model.config
     check_images(config, images)
-    wrong = [layer for layer in layers if not 0 <= layer <= config.depth]
-    if wrong or not layers:
-        which = f"layer {wrong[0]} is out of range" if wrong else "no layers are given"
-        raise InputError(f"{which}: layers count the blocks gone through, 0-{config.depth}")
     return _views(
         model,
         jnp.asarray(images),
-        layers=tuple(layers),
+        layers=check_layers(layers, config, first=0),
         tokens=tuple(tokens),
         units=check_units(config, units),
         heads=check_heads(heads, config),

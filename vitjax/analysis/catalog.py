@@ -181,6 +181,25 @@ ANALYSES: dict[str, Analysis] = {
             Option("--count", "count", "images shown, evenly spaced", 2),
         ),
     ),
+    "view-cards": Analysis(
+        "views_cards",
+        "a unit's view beside its optimised picture and its best images",
+        "A figure for each channel of the residual stream: at several depths the optimised picture of the unit, its"
+        " best images, its view of them, and where on them it is active. Without --pictures, units are painted first.",
+        (
+            Option(
+                "--units", "words", "e.g. embed:7 blocks.4,8.resid_post:7 (default: the most even filter's channel)"
+            ),
+            Option(
+                "--pictures",
+                "path",
+                "folder that `vitjax visualize` made of these units (default: they are painted now)",
+            ),
+            Option("--recipe", "text", "how they are painted otherwise", "default"),
+            Option("--k", "count", _K, 3),
+            Option("--seed", "seed", "of the pictures", 0),
+        ),
+    ),
     "rollout": Analysis(
         "rollout_run",
         "where the information in a token comes from",

@@ -41,15 +41,26 @@ def layer_of(unit: Unit) -> int:
     return block + AFTER[site]
 
 
-def some_units(model: ViT, count: int = FILTERS) -> list[Unit]:
-    """The units of the most even filters (`evenness`) at the embedding, at two blocks on the way, and at the last."""
-    depth = model.config.depth
-    blocks = dict.fromkeys((depth // 3, 2 * depth // 3, depth - 1))
-    channels = np.argsort(-np.asarray(evenness(filters(model))), kind="stable")[:count].tolist()
-    return [Unit(tap, (j,)) for j in channels for tap in ("embed", *(f"blocks.{i}.resid_post" for i in blocks))]
+def named_units(model: ViT, units: str | Unit | Iterable[str | Unit] | None, count: int) -> list[Unit]:
+    """The units meant, all of the residual stream; by default those of the `count` filters that are most even.
+
+    These are then taken at the embedding, after two blocks on the way, and after the last.
+
+    Raises:
+        InputError: unknown units, or units without views.
+    """
+    if units is None:
+        blocks = dict.fromkeys((model.config.depth // 3, 2 * model.config.depth // 3, model.config.depth - 1))
+        taps = ["embed", *(f"blocks.{i}.resid_post" for i in blocks)]
+        channels = np.argsort(-np.asarray(evenness(filters(model))), kind="stable")[:count].tolist()
+        return [Unit(tap, (channel,)) for channel in channels for tap in taps]
+    wanted = expand([str(unit) for unit in ([units] if isinstance(units, str | Unit) else units)], model.taps())
+    for unit in wanted:
+        layer_of(unit)
+    return wanted
 
 
-def pictures(
+def view_pictures(
     model: ViT,
     images: UInt8[np.ndarray, "image h w 3"],
     units: Sequence[Unit],
@@ -108,7 +119,7 @@ def run(
     Args:
         model: any.
         data: the images.
-        units: unit sets of the residual stream, e.g. "embed:7" or "blocks.*.resid_post:7"; default `some_units`.
+        units: unit sets of the residual stream, e.g. "embed:7" or "blocks.*.resid_post:7"; default see `named_units`.
         tokens: whose views; default all patches together, and the class token.
         heads, residual: as of `views`.
         gamma: contrast of the pictures.
@@ -124,14 +135,11 @@ def run(
     tokens = tokens or list(dict.fromkeys(("patches", default_tokens(model.config))))
     for one in tokens:
         token_span(one, model.config)
-    texts = [str(unit) for unit in ([units] if isinstance(units, str | Unit) else units or some_units(model))]
-    wanted = expand(texts, model.taps())
+    wanted = named_units(model, units, FILTERS)
     heads = check_heads(heads, model.config)
-    for unit in wanted:
-        layer_of(unit)
     chosen = data.images.some(count)
     photos = pixels(chosen, range(len(chosen)), model.config)
-    painted, measured = pictures(model, photos, wanted, tokens, gamma=gamma, heads=heads, residual=residual)
+    painted, measured = view_pictures(model, photos, wanted, tokens, gamma=gamma, heads=heads, residual=residual)
     even = np.asarray(evenness(filters(model)))
     rows = []
     for i, u, t in np.ndindex(painted.shape[:3]):
@@ -148,7 +156,8 @@ def run(
                 "positive": float(measured["positive"][i, u, t]),
             }
         )
-    about = settings(model, data, units=texts, tokens=tokens, heads=heads, residual=residual, gamma=gamma, count=count)
+    options = {"tokens": list(tokens), "heads": heads, "residual": residual, "gamma": gamma, "count": count}
+    about = settings(model, data, units=[str(unit) for unit in wanted], **options)
     summary = f"{len(wanted)} units on {len(chosen)} images: {len(rows)} views"
     return Findings("views", rows, about, {"": figure(model, photos, wanted, tokens, painted)}, summary)
 

@@ -200,6 +200,13 @@ ANALYSES: dict[str, Analysis] = {
             Option("--seed", "seed", "of the pictures", 0),
         ),
     ),
+    "view-worth": Analysis(
+        "views_worth",
+        "how far units do what their views say",
+        "The correlation, over the patches of an image, of every unit of the residual stream with the sum of its view,"
+        " after every block; beside it that with the local view alone, as if no token had looked elsewhere.",
+        (Option("--residual", "fraction", "weight of a token itself in what a block does to it", 0.5),),
+    ),
     "rollout": Analysis(
         "rollout_run",
         "where the information in a token comes from",

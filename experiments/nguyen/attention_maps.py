@@ -1,0 +1,56 @@
+"""Where the class token looks, by four methods (Nguyen et al. 2022, the published notebook's attention map).
+
+The paper shows the rollout of the last block over the image, from blue (its lowest) to yellow (its highest). Beside it
+here: the same without the residual part, the attention of the last block alone, and rollout weighted by the gradient of
+the model's choice (Chefer et al. 2021), which alone of the four depends on what the model says.
+
+    python experiments/nguyen/attention_maps.py --model vit_tiny_patch16_224 --images dogcat_600x411.png
+    python experiments/nguyen/attention_maps.py --model ViT-B_16-224.npz --images dogcat_600x411.png
+
+How far patch tokens have looked after each block, over a data set, is `vitjax analyze rollout`.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from picture import BILINEAR, squashed
+
+import vitjax
+from vitjax.analysis.findings import Findings
+from vitjax.analysis.rollout import at_grid, default_tokens, relevance
+from vitjax.analysis.rollout_run import effective_patches, in_rows
+
+METHODS = {
+    "rollout": {"method": "rollout"},
+    "no residual": {"method": "rollout", "residual": 0},
+    "last block": {"method": "attention"},
+    "gradient": {"method": "gradient"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo", help="with a head")
+    parser.add_argument("--images", nargs="+", required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    model = vitjax.load(args.model)
+    images = np.stack([squashed(path, model.config, BILINEAR) for path in args.images])
+    tokens = default_tokens(model.config)
+    found = {name: relevance(model, images.astype(np.float32) / 255, **how)[-1] for name, how in METHODS.items()}
+    maps = {name: np.asarray(at_grid(values, tokens, model.config)) for name, values in found.items()}
+    rows = []
+    for name, some in maps.items():
+        for path, at, spread in zip(args.images, some, effective_patches(some), strict=True):
+            row, column = divmod(int(at.argmax()), at.shape[1])
+            rows.append(
+                {"image": Path(path).name, "method": name, "row": row, "column": column, "patches": float(spread)}
+            )
+    settings = {"model": str(args.model), "tokens": tokens}
+    findings = Findings("attention-maps", rows, settings, {"": in_rows(images, maps)})
+    print(*findings.save(args.out), findings.csv(), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""One filter in deeper layers, at tokens on objects and off them (Nguyen et al. 2022, `layer_high_object_non_object`).
+
+Rows: the class token, a patch of the background (0) and two of the dog (78 and 62, row by row). Columns: before the
+first block, and after blocks 4, 8 and 11, counted from 0. The class token has no view before the first block, and the
+image stands there, as in the paper. Patches of the object are sharpened, as the paper's panels seem to be.
+
+The paper's reading: early views are local, late ones see everything. The table has the part of it that is a number: the
+median weight of another patch in a view, relative to the token's own patch; and what it would be with even attention,
+where nothing but the number of blocks is at work.
+
+    python experiments/nguyen/higher_layers.py --model vit_tiny_patch16_224 --image dogcat_600x411.png
+    python experiments/nguyen/higher_layers.py --model ViT-B_16-224.npz --image dogcat_600x411.png --filter 3
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from picture import squashed
+
+import vitjax
+from vitjax.analysis.filters import evenness, filters
+from vitjax.analysis.findings import Findings
+from vitjax.analysis.gallery import gallery
+from vitjax.analysis.rollout import relevance
+from vitjax.analysis.rollout_run import even_attention
+from vitjax.analysis.views import SHARPENED
+from vitjax.analysis.views_run import view_pictures
+from vitjax.optimize.units import Unit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--filter", type=int, help="default: the most even one")
+    parser.add_argument("--background", nargs="+", type=int, default=[0], help="patches, row by row")
+    parser.add_argument("--object", nargs="+", type=int, default=[78, 62], help="patches, row by row")
+    parser.add_argument("--blocks", nargs="+", type=int, default=[4, 8, 11])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    model = vitjax.load(args.model)
+    number = int(np.argmax(evenness(filters(model)))) if args.filter is None else args.filter
+    image = squashed(args.image, model.config)
+    units = [Unit(tap, (number,)) for tap in ("embed", *(f"blocks.{i}.resid_post" for i in args.blocks))]
+
+    plain = ["class", *(f"patch {patch}" for patch in args.background)]
+    sharp = [f"patch {patch}" for patch in args.object]
+    pictures = [
+        picture
+        for tokens, gamma in ((plain, 1.0), (sharp, SHARPENED))
+        for picture in np.moveaxis(view_pictures(model, image[None], units, tokens, gamma=gamma)[0][0], 1, 0)
+    ]
+    pictures[0][0] = image  # the class token's
+    figure = gallery(
+        [[[cell] for cell in row] for row in pictures],
+        labels=[*plain, *sharp],
+        titles=[f"filter {number}\nlayer 0", *(f"\nblock {block}" for block in args.blocks)],
+        side=1.3,
+    )
+    rolled = np.asarray(relevance(model, image[None].astype(np.float32) / 255))[:, 0]
+    rolled = rolled[:, model.config.prefix :, model.config.prefix :]
+    even = even_attention(model.config)["reach"]
+    rows = [
+        {"patch": patch, "block": block, "others": others(rolled[block, patch], patch), "even": float(even[block])}
+        for patch in args.background + args.object
+        for block in range(model.config.depth)
+    ]
+    settings = {"model": str(args.model), "image": args.image, "filter": number}
+    print(*Findings("higher-layers", rows, settings, {"": figure}).save(args.out), sep="\n")
+
+
+def others(row: np.ndarray, own: int) -> float:
+    """The median weight of the other patches, relative to the own."""
+    return float(np.median(np.delete(row, own)) / row[own])
+
+
+if __name__ == "__main__":
+    main()

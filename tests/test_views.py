@@ -1,6 +1,9 @@
 """Views: they sum to the activations, recursion and closed form agree, what an occluded patch and a lone token show."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -219,3 +222,11 @@ def test_mistakes_are_named(call, words):
     with pytest.raises(InputError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_the_checks_against_the_paper_say_what_they_lack():
+    script = Path(__file__).resolve().parents[1] / "experiments" / "nguyen" / "checks.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) > 10
+    assert all(line.startswith("skipped") and "needs --" in line for line in lines)

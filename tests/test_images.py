@@ -36,6 +36,14 @@ def test_images_are_read_in_another_process(opened):
     assert there.texts["notes.txt"] == "one\n"
 
 
+def test_one_image_file_is_a_data_set_of_one(tmp_path):
+    unpack(tmp_path, {"one.PNG": level(3), "two.png": level(4)})
+    images = open_images(tmp_path / "one.PNG")
+    assert images.names == ("one.PNG",) and images.read(0) == level(3)
+    with pytest.raises(InputError, match=r"did you mean two\.png\?"):
+        open_images(tmp_path / "twi.png")
+
+
 def test_linked_folders_are_entered_once(tmp_path):
     unpack(tmp_path / "store", {"1.png": level(1)})
     unpack(tmp_path / "set", {"own/0.png": level(0)})
@@ -92,13 +100,13 @@ def test_a_damaged_zip_is_named(tmp_path):
         ("photoz", r"photoz does not exist \(did you mean photos,"),
         ("empty", "no images in .*empty: looked for .bmp"),
         ("empty.zip", "no images in"),
-        ("a.png", "neither a folder, a zip nor a parquet file"),
+        ("empty/notes.txt", "neither an image, a folder, a zip nor a parquet file"),
         ("far/away", "far/away does not exist"),
         ("photos.parquet", "photos.parquet does not exist"),
     ],
 )
 def test_what_is_no_data_set(tmp_path, name, said):
-    unpack(tmp_path, {"photos/1.png": level(1), "a.png": level(1), "empty/notes.txt": b""})
+    unpack(tmp_path, {"photos/1.png": level(1), "empty/notes.txt": b""})
     pack(tmp_path / "empty.zip", {"notes.txt": b"", "folder.png/": b""})
     with pytest.raises(InputError, match=said) as caught:
         open_images(tmp_path / name)

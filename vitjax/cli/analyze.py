@@ -25,7 +25,7 @@ KINDS = {
 }
 DATA = """
 data is one of
-  a folder (with all its folders) or a .zip of images
+  a folder (with all its folders) or a .zip of images, or one image file
   a .parquet file, a folder of them, or hf://datasets/OWNER/NAME, with --split
 classes come from --labels, a table's label column, Tiny ImageNet's val_annotations.txt, names such as 0042_cat.jpg, or
 one folder per class.

@@ -108,7 +108,8 @@ def open_images(source: str | Path, split: str | None = None) -> Images:
     if path.is_file() and path.suffix.lower() in ENDINGS:
         return _listed(text, [path.name], _Folder(path.parent))
     if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is neither a folder, a zip nor a parquet file" if path.exists() else missing(path))
+        known = f"{path} is neither an image, a folder, a zip nor a parquet file"
+        raise InputError(known if path.exists() else missing(path))
     archive = _Zip(path)
     files = [name for name in archive.names() if not name.endswith("/") and not _hidden(name)]
     twice = [name for name, count in Counter(files).items() if count > 1]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 from matplotlib.figure import Figure
@@ -99,8 +98,8 @@ def _measured(model: ViT, images: Array, *, gamma: float, **options) -> tuple[Ar
     found = views(model, images, **options)
     over = (-3, -2, -1)
     best = found.max(axis=over)
-    patches = jnp.moveaxis(model.cut(found).max(axis=over).reshape(*best.shape, -1), -1, 0)
-    return shown(found, gamma), best, patches.argmax(axis=0), (found > 0).mean(axis=over)
+    patches = model.cut(found).max(axis=over).reshape(*best.shape, -1)
+    return shown(found, gamma), best, patches.argmax(axis=-1), (found > 0).mean(axis=over)
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Google's `.npz` files, with timm's own loader of them as referee; and one real model by the names of three sources."""
+"""Google's `.npz` files, with timm's own loader of them as referee; and one real model by three sources' names."""
 
 import dataclasses
 import json

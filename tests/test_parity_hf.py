@@ -11,6 +11,7 @@ from converters.hf_reference import reference
 from converters.parity import GRADIENT, TOLERANCE, output_errors, relative_errors
 from vitjax.errors import InputError
 from vitjax.weights.load import load
+from vitjax.weights.rules import parameters
 
 PROCESSOR = {
     "image_mean": [0.48, 0.45, 0.4], "image_std": [0.26, 0.27, 0.28], "resample": 3,
@@ -53,7 +54,8 @@ VARIANTS = {  # what it shows: class of the model, of its config, its settings
         "BeitModel", "BeitConfig", {**WIDE, "use_mean_pooling": False, "use_absolute_position_embeddings": True},
     ),
 }  # fmt: skip
-IN_MEMORY = ("ViT", "DINOv2 giant", "DINOv3", "BEiT")  # those whose names changed in transformers 5
+RESIZED = ("ViT with pooler, no qkv bias", "DINOv2", "DINOv2 with registers", "DINOv3", "SigLIP", "SigLIP 2", "BEiT")
+RENAMED = ("ViT", "DINOv2 giant", "DINOv3 gated", "BEiT", "BEiT before tuning, shared table")  # in transformers 5
 
 
 @pytest.fixture(scope="module")
@@ -97,5 +99,69 @@ def check(model, theirs, errors_of=relative_errors):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_activation(transformers, tmp_path, variant):
     theirs = make(transformers, tmp_path, variant)
-    model = load(tmp_path, cache=False)
+    model = load(tmp_path, cache=False, image_size=(40, 24) if variant in RESIZED else None)
     assert set(check(model, theirs)) == {*model.taps(), GRADIENT}
+
+
+def test_half_precision_source(transformers, tmp_path):
+    theirs = make(transformers, tmp_path, "CLIP", dtype="float16")
+    assert {tensor.dtype.name for tensor in load_file(tmp_path / "model.safetensors").values()} == {"float16"}
+    check(load(tmp_path, cache=False), theirs, output_errors)
+
+
+@pytest.mark.parametrize("variant", RENAMED)
+def test_the_names_of_transformers_5(transformers, tmp_path, variant):
+    theirs = make(transformers, tmp_path, variant)
+    ours = parameters(load(tmp_path, cache=False))
+    old = load_file(tmp_path / "model.safetensors").keys()
+    tensors = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    assert len(tensors.keys() - old) > 10
+    save_file(tensors, tmp_path / "model.safetensors")
+    for name, array in parameters(load(tmp_path, cache=False)).items():
+        np.testing.assert_array_equal(array, ours[name], err_msg=name)
+
+
+def test_how_pictures_are_prepared(transformers, tmp_path):
+    make(transformers, tmp_path, "CLIP")
+    preprocess = load(tmp_path, cache=False).config.preprocess
+    assert preprocess.mean == tuple(PROCESSOR["image_mean"]) and preprocess.std == tuple(PROCESSOR["image_std"])
+    assert (preprocess.crop, preprocess.interpolation) == (32 / 36, "bicubic")
+    transformers.ViTImageProcessor(size=256).save_pretrained(tmp_path)
+    preprocess = load(tmp_path, cache=False).config.preprocess
+    assert (preprocess.crop, preprocess.interpolation, preprocess.mean) == (1.0, "bilinear", (0.5,) * 3)
+
+
+CONFIG, PICTURES = "config.json", "preprocessor_config.json"
+
+
+@pytest.mark.parametrize(
+    ("variant", "file", "changes", "said"),
+    [
+        ("ViT", CONFIG, {"model_type": "vitt"}, r"'vitt' \(did you mean vit"),
+        ("ViT", CONFIG, {"model_type": None}, "neither an architecture of timm nor a model_type"),
+        ("ViT", CONFIG, {"hidden_act": "relu"}, "hidden_act='relu' is not supported"),
+        ("ViT", CONFIG, {"hidden_size": "wide"}, "width is 'wide'"),
+        ("ViT", CONFIG, {"image_size": 40}, r"position_embeddings is \(1, 17, 24\) instead"),
+        ("ViT", CONFIG, {"num_hidden_layers": 1}, "unknown tensors: vit.encoder.layer.1"),
+        ("ViT", CONFIG, {"num_channels": 1}, "num_channels=1 is not supported"),
+        ("ViT", PICTURES, {"image_std": None}, "states no image_std"),
+        ("ViT", PICTURES, {"resample": 9}, "resample=9"),
+        ("ViT with pooler, no qkv bias", CONFIG, {"pooler_act": "relu"}, "pooler_act='relu'"),
+        ("DINOv3", CONFIG, {"mlp_bias": False}, "mlp_bias=False is not supported"),
+        ("DINOv3", CONFIG, {"key_bias": True}, "missing tensors: layer.0.attention.k_proj.bias"),
+    ],
+)
+def test_what_is_refused(transformers, tmp_path, variant, file, changes, said):
+    make(transformers, tmp_path, variant)
+    settings = json.loads((tmp_path / file).read_text()) | changes
+    (tmp_path / file).write_text(json.dumps({key: value for key, value in settings.items() if value is not None}))
+    with pytest.raises(InputError, match=said) as caught:
+        load(tmp_path, cache=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_need_a_mean(transformers, tmp_path):
+    make(transformers, tmp_path, "ViT")
+    (tmp_path / PICTURES).unlink()
+    with pytest.raises(InputError, match=r"there is no preprocessor_config\.json beside config\.json"):
+        load(tmp_path, cache=False)

@@ -87,11 +87,17 @@ def convert(
             place.of(arrays)[...] = 0
 
     unknown = [name for name in source if name not in plan and not any(fnmatchcase(name, known) for known in dropped)]
-    spelled: dict[tuple, str] = {}
+    spellings: dict[tuple, list[str]] = {}
     for name, place in places:
         for cell in cells(place):
-            spelled.setdefault(cell, name)
-    missing = list(dict.fromkeys(name for cell, name in spelled.items() if cell not in owners))
+            spellings.setdefault(cell, []).append(name)
+    layers = {name.rpartition(".")[0] for name in source}  # of several spellings, the one that the source uses
+    missing = [
+        next((name for name in names if name and name.rpartition(".")[0] in layers), names[0])
+        for cell, names in spellings.items()
+        if cell not in owners
+    ]
+    missing = list(dict.fromkeys(missing))
     missing += [f"any for {target}" for target in target_shapes.keys() - {rule.target for rule in rules}]
     _refuse(
         {

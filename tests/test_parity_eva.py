@@ -37,6 +37,7 @@ def test_every_activation(timm, variant):
     assert set(check(model, theirs)) == {*model.taps(), GRADIENT}
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, about how timm resamples tables of distances
 @pytest.mark.parametrize(
     "architecture", ["beit_base_patch16_224", "eva02_tiny_patch14_224", "vit_small_patch16_dinov3"]
 )

@@ -6,16 +6,14 @@ import os
 import pickle
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
 from vitjax.errors import InputError
-from vitjax.weights.files import read_config, read_header, read_tensors
+from vitjax.weights.files import open_tensors, read_config
 from vitjax.weights.source import Source, parse
 
 GOOD = save({"a": np.ones((2, 3), np.float32)}, metadata={"architecture": "vit_tiny_patch16_224"})
@@ -86,19 +84,34 @@ def test_a_file_alone_has_no_config(folder):
         ("~nobody-of-this-name/x", "does not exist"),
         ("x" * 5000, "unknown model"),
         ("a\0b", "unknown model"),
-        ("model.pth", ".pth files are not supported yet; convert it to safetensors"),
+        ("model.h5", ".h5 files are not supported; convert it to safetensors"),
         ("other.pth", "other.pth does not exist"),
-        ("empty", "the folder empty has no model.safetensors and no config.json"),
-        ("torch", "has no model.safetensors and no config.json (it has pytorch_model.bin)"),
+        ("empty", "the folder empty has no model.safetensors or other file of weights"),
+        ("keras", "the folder keras has no model.safetensors or other file of weights (it has tf_model.h5)"),
+        ("two", "the folder two has several files of weights, give one of them: a.pth, b.npz"),
     ],
 )
 def test_names_that_mean_nothing(folder, typed, said):
-    for name in ("model.safetensors", "model.pth", "weights.npz"):
+    for name in ("model.safetensors", "model.h5", "empty/x", "keras/tf_model.h5", "two/a.pth", "two/b.npz"):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
-    (folder / "empty").mkdir()
-    (folder / "torch").mkdir()
-    (folder / "torch" / "pytorch_model.bin").touch()
     assert said in complaint(parse, typed)
+
+
+@pytest.mark.parametrize(
+    ("files", "taken"),
+    [
+        (["vit.npz", "README.md"], "vit.npz"),
+        (["a.pth", "pytorch_model.bin", "config.json"], "pytorch_model.bin"),
+        (["model.safetensors.index.json", "part-1.safetensors", "pytorch_model.bin"], "model.safetensors.index.json"),
+        (["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"], "model.safetensors"),
+    ],
+)
+def test_the_weights_of_a_folder(folder, files, taken):
+    for name in files:
+        (folder / name).touch()
+    config = folder / "config.json" if "config.json" in files else None
+    assert parse(folder) == Source(str(folder), folder / taken, config)
 
 
 def test_revisions_belong_to_the_hub(folder):
@@ -113,35 +126,6 @@ def test_a_name_is_checked_without_heavy_imports():
     assert done.stdout.strip() == "set()"
 
 
-def test_all_floats_are_read_as_they_are(folder):
-    tensors = {
-        "double": np.ones((2, 3)),
-        "single": np.full(4, 0.5, np.float32),
-        "half": np.arange(3, dtype=np.float16),
-        "brain": np.array(1.5, ml_dtypes.bfloat16),
-        "none": np.zeros((0, 2), np.float32),
-    }
-    path = folder / "all.safetensors"
-    path.write_bytes(save(tensors, metadata={"architecture": "vit"}))
-    header, read = read_header(path), read_tensors(path)
-    assert header.shapes == {name: tensor.shape for name, tensor in tensors.items()}
-    assert header.metadata == {"architecture": "vit"}
-    for name, tensor in tensors.items():
-        assert read[name].dtype == tensor.dtype
-        np.testing.assert_array_equal(read[name], tensor)
-
-
-def test_integers_are_refused_by_name(folder):
-    path = folder / "int.safetensors"
-    path.write_bytes(save({f"n{i}": np.ones(2, np.int8) for i in range(5)}))
-    assert complaint(read_header, path).endswith(": n0 is I8, n1 is I8, n2 is I8 and 2 more")
-
-
-def zipped(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps(Bomb()))
-
-
 BAD_WEIGHTS = {
     "empty": (b"", "is empty"),
     "few bytes": (GOOD[:5], "damaged, truncated"),
@@ -149,7 +133,7 @@ BAD_WEIGHTS = {
     "data cut": (GOOD[:-4], "damaged, truncated"),
     "too long": (GOOD + b"xx", "damaged, truncated"),
     "absurd header": ((2**60).to_bytes(8, "little") + b"{}", "damaged, truncated"),
-    "pickle": (pickle.dumps(Bomb()), "is a Python pickle"),
+    "pickle": (pickle.dumps(Bomb()), "is a bare Python pickle"),
     "web page": (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
     "json": (b'{"architecture": "vit"}', "is JSON"),
@@ -162,22 +146,16 @@ def test_bad_weights(folder, case):
     data, said = BAD_WEIGHTS[case]
     path = folder / "bad.safetensors"
     path.write_bytes(data)
-    line = complaint(read_tensors, path)
+    line = complaint(open_tensors, path)
     assert said in line and str(path) in line
     assert not (folder / "exploded").exists()
 
 
-def test_a_zip_of_pickles_is_not_opened(folder):
-    zipped(folder / "bad.safetensors")
-    assert "is a zip archive, such as torch's .pth" in complaint(read_tensors, folder / "bad.safetensors")
-    assert not (folder / "exploded").exists()
-
-
 def test_paths_that_are_no_files(folder):
-    assert "is a folder, not a file" in complaint(read_header, folder)
-    assert "No such file" in complaint(read_header, folder / "nowhere")
+    assert "is a folder, not a file" in complaint(open_tensors, folder)
+    assert "No such file" in complaint(open_tensors, folder / "nowhere")
     (folder / "file").touch()
-    assert "Not a directory" in complaint(read_header, folder / "file" / "below")
+    assert "Not a directory" in complaint(open_tensors, folder / "file" / "below")
 
 
 def test_no_permission(folder, monkeypatch):
@@ -185,7 +163,7 @@ def test_no_permission(folder, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr("builtins.open", refuse)  # file modes mean nothing to root
-    assert complaint(read_header, Path("secret")) == "cannot read secret: Permission denied"
+    assert complaint(open_tensors, Path("secret")) == "cannot read secret: Permission denied"
 
 
 BAD_CONFIGS = {

@@ -4,8 +4,18 @@ import difflib
 from collections.abc import Iterable
 
 
+LONGEST = 2000  # letters of a message
+
+
 class InputError(ValueError):
-    """A mistake in what the user gave: the message is one line, meant to be read as it stands."""
+    """A mistake in what the user gave: the message is one line, meant to be read as it stands.
+
+    What cannot be printed, as in a name out of a damaged file, is written as an escape, and a line without end is cut.
+    """
+
+    def __init__(self, message: str):
+        text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message[: LONGEST + 1])
+        super().__init__(text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
 
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:

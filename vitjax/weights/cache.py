@@ -14,7 +14,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -58,6 +58,11 @@ def root() -> Path:
         return Path(own).expanduser()
     shared = os.environ.get("XDG_CACHE_HOME") or _PLATFORMS.get(sys.platform, "~/.cache")
     return Path(shared).expanduser() / "vitjax"
+
+
+def joint_digest(digests: Sequence[str]) -> str:
+    """One digest for the files of a checkpoint: that of the only file, or the sha256 of all their digests."""
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def digest(path: Path, remember: bool = True) -> str:

@@ -13,7 +13,7 @@ class Card:
     Attributes:
         source: what was loaded: "demo", a hub id or a path.
         revision: commit on the hub, 40 hexadecimal digits; empty for files.
-        sha256: of the weights file, 64 hexadecimal digits.
+        sha256: of the weights file, 64 hexadecimal digits; of several files, that of their digests.
         licence: as the checkpoint states it, e.g. "apache-2.0"; empty if it states none.
         architecture: the name in the source library, e.g. "vit_tiny_patch16_224".
         converter: source family and version of the conversion, e.g. "timm-1".

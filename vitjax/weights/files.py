@@ -1,8 +1,11 @@
-"""A safetensors file and a config.json in, numpy arrays and a dict out; nothing in them is ever executed."""
+"""A file of weights of any kind and a config.json in, tensors by name and a dict out; nothing in them is ever executed.
+
+What a file is, is read off its first bytes, not its name. What is noticed of damage: safetensors keeps no checksums,
+so its structure alone is held against the file; of zip archives (`.npz`, torch's) every byte of data is.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,59 +14,56 @@ import numpy as np
 import safetensors
 
 from vitjax.errors import InputError
+from vitjax.weights import npz, sharded, torch_zip
+from vitjax.weights.archive import open_archive
+from vitjax.weights.tensors import Tensors
 
-FLOATS = ("F64", "F32", "F16", "BF16")
-
-# What a file that is not what its name says begins with, and what to do about it.
+# What a file that holds no weights begins with, and what to do about it.
 FOREIGN = {
     b"version https://git-lfs": "a git-lfs pointer, not the file itself; fetch it with `git lfs pull`",
     b"<": "a web page or XML, not weights; download the file itself, not the page about it",
-    b"PK": "a zip archive, such as torch's .pth or numpy's .npz; convert it to safetensors",
-    b"\x80": "a Python pickle, such as torch's old .pth; convert it to safetensors",
+    b"\x80": "a bare Python pickle, torch's form before 1.6; `torch.save` it again from a newer torch",
     b"\x89HDF": "an HDF5 file; convert it to safetensors",
     b"\x93NUMPY": "a numpy array; convert it to safetensors",
     b"\x1f\x8b": "gzip-compressed; decompress it",
     b"{": "JSON; the weights are a .safetensors file",
 }
+ZIP = b"PK"
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a safetensors file says before its data: {tensor: shape} and its free-text metadata."""
-
-    shapes: Mapping[str, tuple[int, ...]]
-    metadata: Mapping[str, str]
-
-
-def read_header(path: Path) -> Header:
-    """Reads names, shapes and metadata of a safetensors file, without its data.
+def open_tensors(path: Path) -> Tensors:
+    """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt` and `.bin`, or the index of several files.
 
     Raises:
-        InputError: no such file, no permission, a folder, an empty, truncated or foreign file, or tensors that are not
-            floating point (of 16, 32 or 64 bits).
+        InputError: no such file, no permission, a folder, an empty, damaged or foreign file, a pickle that names
+            anything but tensors and containers, an index whose files do not fit, or no tensors at all.
     """
-    with _opened(path) as tensors:
-        slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118, not a mapping
-        kinds = {name: part.get_dtype() for name, part in slices.items()}
-        header = Header({name: tuple(part.get_shape()) for name, part in slices.items()}, tensors.metadata() or {})
-    odd = [f"{name} is {kind}" for name, kind in kinds.items() if kind not in FLOATS]
-    if odd:
-        rest = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
-        raise InputError(f"{path} holds tensors that are not {', '.join(FLOATS)}: {', '.join(odd[:3])}{rest}")
-    if not header.shapes:
+    if path.name.endswith(sharded.SUFFIX):
+        return sharded.open_index(path, read_json(path), open_tensors)
+    if _bytes(path, 2) != ZIP:
+        tensors = _open_safetensors(path)
+    elif torch_zip.is_torch_zip(archive := open_archive(path)):
+        tensors = torch_zip.open_torch_zip(archive)
+    else:
+        tensors = npz.open_npz(archive)
+    if not tensors:
         raise InputError(f"{path} holds no tensors")
-    return header
+    return tensors
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Reads a safetensors file whole: {name: array} in the file's own dtypes.
+def _open_safetensors(path: Path) -> Tensors:
+    with _safetensors(path) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118, no mapping
+        metadata = file.metadata() or {}
 
-    Raises:
-        InputError: as for `read_header`.
-    """
-    header = read_header(path)
-    with _opened(path) as tensors:
-        return {name: tensors.get_tensor(name) for name in header.shapes}
+    def read(name: str) -> np.ndarray:
+        try:
+            with _safetensors(path) as file:  # opened anew, as what is read stays mapped until it is closed
+                return file.get_tensor(name)
+        except (safetensors.SafetensorError, AttributeError, TypeError) as error:  # numpy lacks some of its types
+            raise InputError(f"{name} in {path} cannot be read: {error}") from None
+
+    return Tensors((path,), shapes, read, metadata)
 
 
 def read_config(path: Path | None, weights: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -84,25 +84,34 @@ def read_config(path: Path | None, weights: Path, metadata: Mapping[str, str]) -
             f'there is no config.json beside {weights}: put the model\'s own there, or {{"architecture": "NAME"}} '
             "with its name in timm, e.g. vit_tiny_patch16_224"
         )
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        InputError: the file is unreadable or holds anything else.
+    """
     data = _bytes(path)
     try:
-        config = json.loads(data)
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:
         what = f"not valid JSON: {error}"
         if not (start := data.lstrip()).startswith(b"{"):
             what = _foreign(start) or what
         raise InputError(f"{path} is {what}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} holds a JSON {type(config).__name__}, not an object of settings")
-    return config
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds a JSON {type(value).__name__}, not an object of settings")
+    return value
 
 
-def _opened(path: Path) -> safetensors.safe_open:
-    start = _bytes(path, 64)
+def _safetensors(path: Path) -> safetensors.safe_open:
     try:
         return safetensors.safe_open(path, framework="numpy")
     except safetensors.SafetensorError as error:
-        what = _foreign(start) or f"damaged, truncated or not a safetensors file ({error}); download it again"
+        what = _foreign(_bytes(path, 64))
+        what = what or f"damaged, truncated or not a safetensors file ({error}); download it again"
         raise InputError(f"{path} is {what}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error}") from None

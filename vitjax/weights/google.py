@@ -19,6 +19,7 @@ from vitjax.models.config import Preprocess, ViTConfig
 from vitjax.weights.layouts import Layout, Rule, Shape, drop, parted, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
+from vitjax.weights.tensors import shapes_of
 from vitjax.weights.tokens import fold, unfolded
 
 KEY = "npz"  # the one setting of files that come without a config: their name
@@ -43,7 +44,7 @@ def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tupl
     Raises:
         InputError: arrays that are missing, unknown or of the wrong shape, by name.
     """
-    config = config_from_google(settings, {name: tensor.shape for name, tensor in tensors.items()})
+    config = config_from_google(settings, shapes_of(tensors))
     target_shapes = unfolded(shapes(config), config, covered=1)
     return config, fold(convert(tensors, rules(config, _prefix(tensors)), target_shapes), config)
 

@@ -13,6 +13,7 @@ from vitjax.weights.hf_preprocess import preprocess
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
+from vitjax.weights.tensors import shapes_of
 from vitjax.weights.tokens import fold, unfolded
 
 
@@ -29,7 +30,7 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Settings) -> tuple[ViTC
     Raises:
         InputError: a kind of model, a setting or a tensor that does not fit, by name.
     """
-    tensor_shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    tensor_shapes = shapes_of(tensors)
     config, settings = config_from_hf(config_json, tensor_shapes), _settings(config_json)
     covered = 0 if config.rotary else config.prefix if settings["model_type"] == "deit" else int(config.class_token)
     table = KINDS[settings["model_type"]].rules(config, settings, _prefix(settings, tensor_shapes))

@@ -4,7 +4,8 @@ All traffic goes through huggingface-hub, so its settings hold: HF_ENDPOINT, HF_
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ import huggingface_hub as hub
 from huggingface_hub import constants, errors
 
 from vitjax.errors import InputError, nearest
-from vitjax.weights.files import read_config
+from vitjax.weights.files import read_json
 from vitjax.weights.hf_preprocess import PROCESSOR
-from vitjax.weights.source import CONFIG, WEIGHTS, Source
+from vitjax.weights.sharded import SUFFIX, shards
+from vitjax.weights.source import CONFIG, NAMES, WEIGHTS, Source
 from vitjax.weights.timm_architectures import ARCHITECTURES
 
 # What each error of huggingface-hub means here, the narrower before the wider.
@@ -54,9 +56,41 @@ def fetch(source: Source) -> Source:
     """
     config = Path(download(source.repo, CONFIG, source.revision or constants.DEFAULT_REVISION))
     commit = config.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
-    if "model_type" in read_config(config, config, {}):  # transformers keeps how pictures are prepared apart
+    if "model_type" in read_json(config):  # transformers keeps how pictures are prepared apart
         download(source.repo, PROCESSOR, commit)
-    return replace(source, config=config, weights=Path(download(source.repo, WEIGHTS, commit)), revision=commit)
+    return replace(source, config=config, weights=_weights(source.repo, commit), revision=commit)
+
+
+def _weights(repo: str, commit: str) -> Path:
+    """A repository's weights: the first of their names in the cache, else on the hub, and all that an index names."""
+    cached = [name for name in NAMES if isinstance(hub.try_to_load_from_cache(repo, name, revision=commit), str)]
+    for name in cached or NAMES:
+        with suppress(Absent):
+            path = Path(download(repo, name, commit))
+            for shard in shards(path, read_json(path)) if name.endswith(SUFFIX) else ():
+                download(repo, shard, commit)
+            return path
+    raise InputError(f"{repo} has no {WEIGHTS} at {commit}, nor {', '.join(NAMES[1:])}")
+
+
+def check(files: Iterable[Path], digests: Iterable[str]) -> None:
+    """Holds files of the hub's cache against the sha256 that the hub keeps of large ones.
+
+    Args:
+        files: links of the cache, `.../snapshots/COMMIT/FILE`, to blobs that bear the sha256 as their names.
+        digests: the sha256 of each.
+
+    Raises:
+        InputError: other bytes than the hub has.
+    """
+    for file, digest in zip(files, digests, strict=True):
+        blob = file.resolve()
+        if re.fullmatch("[0-9a-f]{64}", blob.name) and blob.name != digest:
+            raise InputError(f"{file} is not what the hub has; delete {blob} and download it again")
+
+
+class Absent(InputError):
+    """A file that a repository does not have, as the hub itself says."""
 
 
 def download(repo: str, file: str, revision: str, kind: str = "model") -> str:
@@ -79,7 +113,8 @@ def download(repo: str, file: str, revision: str, kind: str = "model") -> str:
                 hub.get_hf_file_metadata(hub.hf_hub_url(**place))
         return hub.hf_hub_download(**place)
     except FINAL as error:
-        raise InputError(explain(error, repo, file, revision, kind)) from None
+        complaint = Absent if isinstance(error, errors.RemoteEntryNotFoundError) else InputError
+        raise complaint(explain(error, repo, file, revision, kind)) from None
     except Exception as error:  # whatever happened to the connection, the cache may have the file
         with suppress(Exception):
             return hub.hf_hub_download(**place, local_files_only=True)

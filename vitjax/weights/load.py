@@ -17,11 +17,11 @@ from vitjax.weights import cache as disk
 from vitjax.weights import google, rules
 from vitjax.weights.card import Card
 from vitjax.weights.families import Family, family_of
-from vitjax.weights.files import Header, read_config, read_header, read_tensors
+from vitjax.weights.files import open_tensors, read_config
 from vitjax.weights.hf_preprocess import PROCESSOR
-from vitjax.weights.npz import read_arrays
 from vitjax.weights.resize import DISTANCES, POSITIONS, resized
 from vitjax.weights.source import Source, parse
+from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
@@ -39,8 +39,9 @@ def load(
     """Loads a Vision Transformer with its weights, from this package, the disk or the hub.
 
     Args:
-        source: "demo" (comes with vitjax), a hub id `timm/NAME` or `timm/NAME@REVISION`, a .safetensors file with its
-            config.json beside it, or a folder with `model.safetensors` and `config.json`, all as timm keeps them.
+        source: "demo" (comes with vitjax), a hub id `timm/NAME` or `timm/NAME@REVISION`, a file of weights
+            (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) with config.json beside it, or a
+            folder with both, as timm keeps them.
         image_size: pixels, one side or (height, width), divisible by the patch; position embeddings are resampled as
             timm does. Default: the checkpoint's own.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
@@ -61,17 +62,18 @@ def load(
         raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
     found = _fetched(parse(source, revision))
-    header, settings = _read(found)
+    tensors = open_tensors(found.weights)
+    settings = _settings(found, tensors)
     with _naming(found):
         family = family_of(settings)
-        config = _config(family, settings, header)
+        config = _config(family, settings, tensors)
         wanted = replace(config, image_size=sides or config.image_size)
-        large = cache and found.weights.stat().st_size >= CACHED
-        key = disk.Key(disk.digest(found.weights, remember=large), config)
+        large = cache and tensors.size >= CACHED
+        key = disk.Key(_digest(found, tensors, large), config)
         card = _card(found, key, family, settings)
         arrays = disk.restore(key, _wanted(config, wanted, DTYPES[dtype], sharding)) if large else None
         if arrays is None:
-            arrays = family.port(_tensors(found), settings)[1]
+            arrays = family.port(tensors, settings)[1]
             if large:
                 disk.store(key, arrays, asdict(card))
     if wanted != config:
@@ -93,27 +95,20 @@ def _wanted(
     return wanted
 
 
-def _read(source: Source) -> tuple[Header, dict[str, Any]]:
-    """Names and shapes of a checkpoint's tensors, and the settings that come with them."""
-    if source.weights.suffix == ".npz":
-        return Header({name: array.shape for name, array in _tensors(source).items()}, {}), {
-            google.KEY: source.weights.stem
-        }
-    header = read_header(source.weights)
-    settings = read_config(source.config, source.weights, header.metadata)
+def _settings(source: Source, tensors: Tensors) -> dict[str, Any]:
+    """The settings that come with a checkpoint's tensors."""
+    if source.weights.suffix == ".npz" and not source.config:
+        return {google.KEY: source.weights.stem}
+    settings = read_config(source.config, source.weights, tensors.metadata)
     processor = source.config and source.config.with_name(PROCESSOR)
     if processor and processor.exists():
         settings["preprocessor"] = read_config(processor, source.weights, {})
-    return header, settings
+    return settings
 
 
-def _tensors(source: Source) -> dict[str, np.ndarray]:
-    return (read_arrays if source.weights.suffix == ".npz" else read_tensors)(source.weights)
-
-
-def _config(family: Family, settings: Mapping[str, Any], header: Header) -> ViTConfig:
+def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> ViTConfig:
     try:
-        return family.config(settings, header.shapes)
+        return family.config(settings, tensors.shapes)
     except InputError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -126,6 +121,15 @@ def _fetched(source: Source) -> Source:
     from vitjax.weights import hub  # a fifth of a second, for hub models only
 
     return hub.fetch(source)
+
+
+def _digest(source: Source, tensors: Tensors, remember: bool) -> str:
+    digests = [disk.digest(path, remember) for path in tensors.files]
+    if source.repo:
+        from vitjax.weights import hub
+
+        hub.check(tensors.files, digests)
+    return disk.joint_digest(digests)
 
 
 def _card(source: Source, key: disk.Key, family: Family, settings: Mapping[str, Any]) -> Card:

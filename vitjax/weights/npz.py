@@ -1,23 +1,52 @@
-"""An `.npz` file in, numpy arrays by name out; what would have to be unpickled is refused."""
+"""An archive of numpy arrays (`.npz`) in, its tensors out; pickled objects in it are refused, never loaded.
 
+Every array is held against the CRC-32 that the archive keeps of it, so data that changed on the way is noticed.
+"""
+
+import zipfile
+from math import prod
 from pathlib import Path
-from zipfile import BadZipFile
 
+import ml_dtypes
 import numpy as np
 
 from vitjax.errors import InputError
+from vitjax.weights.archive import read_member
+from vitjax.weights.tensors import Tensors
+
+SUFFIX = ".npy"
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Reads the floating-point arrays of an `.npz` file: {name: array} in the file's own dtypes.
+def open_npz(archive: zipfile.ZipFile) -> Tensors:
+    """Reads the header of every array.
+
+    Args:
+        archive: as `numpy.savez` or `savez_compressed` writes it.
 
     Raises:
-        InputError: a file that cannot be read, is none, or holds Python objects.
+        InputError: members that are no plain arrays, or whose headers do not fit their sizes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: array for name in file.files if np.issubdtype((array := file[name]).dtype, np.floating)}
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (AttributeError, BadZipFile, ValueError, EOFError) as error:
-        raise InputError(f"{path} is damaged or not an .npz file of arrays ({error})") from None
+    headers = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(SUFFIX)
+        try:
+            with archive.open(member) as file:
+                shape, column_major, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+                start = file.tell()
+        except Exception as error:  # numpy and zipfile raise as they please on what is no array
+            raise InputError(f"{archive.filename} holds {member.filename!r}, which is no array ({error})") from None
+        if dtype.hasobject:
+            raise InputError(f"{archive.filename} holds Python objects in {name!r}; only arrays of numbers are read")
+        if start + prod(shape) * dtype.itemsize != member.file_size:
+            raise InputError(f"{archive.filename} is damaged: {name!r} is not as long as its shape {shape} says")
+        headers[name] = start, shape, "F" if column_major else "C", dtype
+
+    def read(name: str) -> np.ndarray:
+        start, shape, order, dtype = headers[name]
+        array = np.frombuffer(read_member(archive, name + SUFFIX), dtype, offset=start).reshape(shape, order=order)
+        if dtype == np.dtype("V2"):  # numpy has no name for bfloat16 and writes it so, as in big_vision's files
+            return array.view(ml_dtypes.bfloat16)
+        return array.astype(dtype.newbyteorder("="), copy=False)
+
+    return Tensors((Path(archive.filename),), {name: shape for name, (_, shape, *_) in headers.items()}, read)

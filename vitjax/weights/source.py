@@ -8,10 +8,13 @@ from pathlib import Path
 from vitjax.errors import InputError, nearest
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+# Names that weights go by in a folder or repository, the first that is there is taken.
+NAMES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+READABLE = (".safetensors", ".npz", ".pth", ".pt", ".bin", ".ckpt")
 DEMO = Path(__file__).parent.parent / "demo"
 TIMM = "timm"  # the organisation whose names are the hub's even where a folder is called so
-FOREIGN = (".pth", ".pt", ".bin", ".ckpt", ".h5", ".msgpack", ".pkl")
-ACCEPTED = '"demo", a hub id such as timm/NAME, a .safetensors file, or a folder with model.safetensors and config.json'
+FOREIGN = (".h5", ".msgpack", ".pkl", ".onnx")
+ACCEPTED = '"demo", a hub id OWNER/NAME, a file of weights such as .safetensors, or a folder with one and config.json'
 
 _HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _PATH_START = ("~", ".", os.sep, "/")
@@ -36,9 +39,10 @@ def parse(text: str | os.PathLike[str], revision: str | None = None) -> Source:
     """Finds out what a model's name means; looks at the disk, never at the network.
 
     Args:
-        text: "demo", a hub id `OWNER/NAME` (also `hf-hub:OWNER/NAME`, and with `@REVISION`), a .safetensors or .npz
-            file, or a folder with `model.safetensors` and `config.json`. What is on disk comes before the hub, but for
-            the owner `timm`: a folder of that name is reached with `./timm/...`.
+        text: "demo", a hub id `OWNER/NAME` (also `hf-hub:OWNER/NAME`, and with `@REVISION`), a file of weights
+            (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) or a folder with one, `config.json`
+            beside it. What is on disk comes before the hub, but for the owner `timm`: a folder of that name is reached
+            with `./timm/...`.
         revision: branch, tag or commit on the hub.
 
     Raises:
@@ -67,19 +71,26 @@ def _on_disk(typed: str) -> Source:
     if path.is_dir():
         return _in_folder(typed, path)
     if path.suffix in FOREIGN:
-        raise InputError(f"{typed}: {path.suffix} files are not supported yet; convert it to safetensors")
-    config = path.parent / CONFIG
-    return Source(typed, path, config if config.exists() else None)
+        raise InputError(f"{typed}: {path.suffix} files are not supported; convert it to safetensors")
+    return Source(typed, path, _config_beside(path))
 
 
 def _in_folder(typed: str, folder: Path) -> Source:
-    weights, config = folder / WEIGHTS, folder / CONFIG
-    if weights.exists() and config.exists():
-        return Source(typed, weights, config)
-    missing = " and no ".join(path.name for path in (weights, config) if not path.exists())
-    others = [name for name in _names(folder) if Path(name).suffix in (".safetensors", *FOREIGN)]
-    found = f" (it has {', '.join(others[:3])})" if others and not weights.exists() else ""
-    raise InputError(f"the folder {typed} has no {missing}{found}")
+    files = _names(folder)
+    kept = [name for name in files if name.endswith(READABLE)]
+    found = next((name for name in NAMES if name in files), kept[0] if len(kept) == 1 else None)
+    if found:
+        return Source(typed, folder / found, _config_beside(folder / found))
+    if kept:
+        raise InputError(f"the folder {typed} has several files of weights, give one of them: {', '.join(kept[:3])}")
+    others = [name for name in files if name.endswith(FOREIGN)]
+    hint = f" (it has {', '.join(others[:3])})" if others else ""
+    raise InputError(f"the folder {typed} has no {WEIGHTS} or other file of weights{hint}")
+
+
+def _config_beside(weights: Path) -> Path | None:
+    config = weights.parent / CONFIG
+    return config if config.exists() else None
 
 
 def _why_not(typed: str, path: Path) -> str:
@@ -88,7 +99,7 @@ def _why_not(typed: str, path: Path) -> str:
         return f"the model's name is empty; give {ACCEPTED}"
     if "://" in typed:
         return f"{typed} is an address; give {ACCEPTED}"
-    if path.suffix in (".safetensors", ".npz", *FOREIGN) or "/" in typed or typed.startswith(_PATH_START):
+    if path.suffix in (*READABLE, *FOREIGN) or "/" in typed or typed.startswith(_PATH_START):
         if not os.path.isdir(path.absolute().parent):
             return f"{typed} does not exist: there is no folder {path.parent}"
         known = [name for name in _names(path.parent) if Path(name).suffix not in FOREIGN]

@@ -13,6 +13,7 @@ from vitjax.models.config import ViTConfig
 from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
+from vitjax.weights.tensors import shapes_of
 from vitjax.weights.timm_arguments import POOLS, arguments, image_size, is_eva, pair, preprocess
 from vitjax.weights.timm_eva import attention_pool, eva_config, eva_rules
 from vitjax.weights.tokens import fold, unfolded
@@ -31,8 +32,9 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> t
     Raises:
         InputError: an architecture, argument or tensor that does not fit, by name.
     """
-    config = config_from_timm(config_json, {name: tensor.shape for name, tensor in tensors.items()})
-    table = tensors["pos_embed"].shape if "pos_embed" in tensors else ()
+    tensor_shapes = shapes_of(tensors)
+    config = config_from_timm(config_json, tensor_shapes)
+    table = tensor_shapes.get("pos_embed", ())
     covered = table[1] - config.patches if len(table) == 3 else 0
     table = eva_rules(config, arguments(config_json)) if is_eva(config_json) else rules(config)
     return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered)), config)

@@ -153,7 +153,7 @@ def test_half_an_entry_is_made_anew_in_silence(model, harm):
 def test_an_entry_that_cannot_be_read_is_made_anew(model):
     vitjax.load("tiny")
     (entry,) = entries()
-    metadata = entry / "arrays" / "_METADATA"
+    metadata = entry / "arrays" / "head.kernel" / ".zarray"
     metadata.write_bytes(b"x" * metadata.stat().st_size)
     with pytest.warns(UserWarning, match="are damaged and made anew"):
         assert_equal(vitjax.load("tiny"), model)

@@ -26,6 +26,7 @@ import numpy as np
 
 from vitjax import __version__
 from vitjax.models.config import ViTConfig
+from vitjax.weights import host
 
 CONVERTER = 1  # raise it when the arrays that a conversion gives change: older entries are then made anew
 PACKAGES = ("flax", "jax", "numpy", "orbax-checkpoint", "safetensors")
@@ -79,27 +80,36 @@ def digest(path: Path, remember: bool = True) -> str:
     return sha256
 
 
-def restore(key: Key, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, jax.Array | np.ndarray] | None:
-    """Reads an entry, cast and placed as `wanted` says; None if there is none, or only one that has to be made anew.
+def restore(key: Key, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray] | None:
+    """Reads an entry into host memory; None if there is none, or only one that has to be made anew.
+
+    TensorStore reads the arrays of the checkpoint straight to where JAX can take them from, one at a time; Orbax would
+    hold them twice.
 
     Args:
         key: of the entry.
-        wanted: {dotted name: shape, dtype and sharding}; without a sharding the array comes as numpy's.
+        wanted: {dotted name: shape and dtype}.
     """
     if not _whole(key):
         return None
-    full = {name: want for name, want in wanted.items() if np.prod(want.shape)}
+    largest_first = sorted(wanted, key=lambda name: -np.prod(wanted[name].shape))  # while there is most room for it
     try:
-        with _checkpointer() as (checkpointer, ocp):
-            arguments = {name: _restore_argument(want, ocp) for name, want in full.items()}
-            arguments = ocp.args.PyTreeRestore(item=dict.fromkeys(full, 0), restore_args=arguments)
-            arrays = checkpointer.restore(key.folder.absolute() / "arrays", args=arguments)
-    except Exception as error:  # Orbax and TensorStore raise as they please; any of it means the entry is no good
+        return {name: _read(key.folder / "arrays" / name, wanted[name]) for name in largest_first}
+    except Exception as error:  # TensorStore raises as it pleases; any of it means the entry is no good
         warnings.warn(f"the cached weights {key.folder} are damaged and made anew ({_line(error)})", stacklevel=3)
         shutil.rmtree(key.folder, ignore_errors=True)
         return None
-    empty = {name: np.zeros(want.shape, want.dtype) for name, want in wanted.items() if name not in full}
-    return arrays | {name: jax.device_put(array, wanted[name].sharding) for name, array in empty.items()}
+
+
+def _read(folder: Path, want: jax.ShapeDtypeStruct) -> np.ndarray:
+    import tensorstore
+
+    array = host.empty(want.shape, want.dtype)
+    if array.size:
+        spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": str(folder.absolute())}}
+        stored = tensorstore.open(spec, open=True, read=True).result()
+        tensorstore.array(array).write(tensorstore.cast(stored, want.dtype)).result()
+    return array
 
 
 def store(key: Key, arrays: Mapping[str, np.ndarray], origin: Mapping[str, str]) -> None:
@@ -141,12 +151,6 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
-def _restore_argument(want: jax.ShapeDtypeStruct, ocp: Any) -> Any:
-    if want.sharding is None:
-        return ocp.RestoreArgs(restore_type=np.ndarray, dtype=want.dtype)
-    return ocp.ArrayRestoreArgs(sharding=want.sharding, global_shape=want.shape, dtype=want.dtype)
-
-
 @contextmanager
 def _checkpointer() -> Iterator[tuple[Any, Any]]:
     """An Orbax checkpointer for this process alone: hosts that share no cache must not wait for each other."""
@@ -156,12 +160,18 @@ def _checkpointer() -> Iterator[tuple[Any, Any]]:
     alone = ocp.options.MultiprocessingOptions(
         primary_host=None, active_processes={me}, barrier_sync_key_prefix=f"vitjax{me}"
     )
-    # One plain file per array: twice as fast as the compressed store for weights, which do not compress.
-    handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False, use_compression=False, multiprocessing_options=alone)
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.ERROR)  # Orbax warns about the very options chosen above
     try:
+        # One plain file per array: twice as fast as the compressed store for weights, which do not compress. And no copy
+        # of arrays that nobody changes meanwhile.
+        kinds = ocp.type_handlers.create_type_handler_registry(
+            (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False))
+        )
+        handler = ocp.PyTreeCheckpointHandler(
+            use_ocdbt=False, use_compression=False, type_handler_registry=kinds, multiprocessing_options=alone
+        )
         with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
             yield checkpointer, ocp
     finally:

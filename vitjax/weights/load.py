@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
@@ -71,25 +70,24 @@ def load(
         large = cache and tensors.size >= CACHED
         key = disk.Key(_digest(found, tensors, large), config)
         card = _card(found, key, family, settings)
-        arrays = disk.restore(key, _wanted(config, wanted, DTYPES[dtype], sharding)) if large else None
+        arrays = disk.restore(key, _wanted(config, wanted, DTYPES[dtype])) if large else None
         if arrays is None:
             arrays = family.port(tensors, settings)[1]
             if large:
                 disk.store(key, arrays, asdict(card))
     if wanted != config:
         arrays = resized(arrays, config, wanted, family.resampling(settings))
-    model = rules.build(wanted, {name: _placed(array, DTYPES[dtype], sharding) for name, array in arrays.items()})
+    placed = {  # each is given up when it has its place: two of everything would not fit everywhere
+        name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
+    }
+    model = rules.build(wanted, placed)
     model.card = card
     return model
 
 
-def _wanted(
-    config: ViTConfig, resized: ViTConfig, dtype: Any, sharding: jax.sharding.Sharding | None
-) -> dict[str, jax.ShapeDtypeStruct]:
+def _wanted(config: ViTConfig, resized: ViTConfig, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """How the weights shall come from the cache: positions that will be resampled as they were trained."""
-    wanted = {
-        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding) for name, shape in rules.shapes(config).items()
-    }
+    wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}
     for name in {POSITIONS, DISTANCES} & wanted.keys() if resized != config else ():
         wanted[name] = jax.ShapeDtypeStruct(wanted[name].shape, jnp.float32)
     return wanted
@@ -142,10 +140,6 @@ def _card(source: Source, key: disk.Key, family: Family, settings: Mapping[str, 
         architecture=family.architecture(settings),
         converter=f"{family.name}-{disk.CONVERTER}",
     )
-
-
-def _placed(array: np.ndarray | jax.Array, dtype: Any, sharding: jax.sharding.Sharding | None) -> jax.Array:
-    return array if isinstance(array, jax.Array) else jax.device_put(array.astype(dtype, copy=False), sharding)
 
 
 def _sharding(device: jax.Device | jax.sharding.Sharding | None) -> jax.sharding.Sharding | None:

@@ -14,6 +14,7 @@ from flax import nnx
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT, abstract
+from vitjax.weights import host
 from vitjax.weights.layouts import Layout, Rule, Shape
 
 NAMED = 4  # how many tensors an error names before it counts the rest
@@ -62,7 +63,7 @@ def convert(
     for name, place in places:
         if name:
             plan.setdefault(name, []).append(place)
-    arrays = {target: np.empty(shape, dtype) for target, shape in target_shapes.items()}
+    arrays = {target: host.empty(shape, dtype) for target, shape in target_shapes.items()}
     owners: dict[tuple, str] = {}
     doubled, misshapen, infinite = [], [], []
     for name in filter(source.__contains__, plan):
@@ -78,7 +79,7 @@ def convert(
                 misshapen.append(f"{name} is {tensor.shape} instead of {theirs}")
                 break
             with np.errstate(over="ignore"):  # what the dtype cannot hold is found below
-                ours[...] = place.layout.read(np.asarray(tensor)).reshape(ours.shape)
+                host.fill(ours, place.layout.read(np.asarray(tensor)))
             if not np.isfinite(ours).all():
                 infinite.append(name)
     for name, place in places:

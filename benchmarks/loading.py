@@ -1,0 +1,116 @@
+"""A large checkpoint with random weights in, what loading it takes out: seconds and host memory, as JSON.
+
+    python benchmarks/loading.py --out benchmarks/results/loading_cpu.json
+
+Every load runs in a process of its own, from files that the page cache has forgotten. Its memory is the peak of the
+resident set from after the imports on; what the model itself takes is in it. `read` is a plain sequential read of the
+same file: what the disk gives.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ARCHITECTURE = "vit_large_patch14_clip_224"
+CHUNK = 2**24
+STEPS = ("read", "load", "load and cache", "load from the cache")
+
+
+def main() -> None:
+    """Runs the script."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--architecture", default=ARCHITECTURE, help="name in timm (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each kind, in turns (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="write the measurements to this JSON file")
+    parser.add_argument("--step", choices=("make", *STEPS), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.step:
+        return print(json.dumps(make(args) if args.step == "make" else measure(args.step, args.folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        size = run("make", folder, args.architecture)["bytes"]
+        rows = [{"step": step, **run(step, folder, args.architecture)} for _ in range(args.repeats) for step in STEPS]
+    for row in rows:
+        row["of_the_file"] = round(row["peak_bytes"] / size, 3)
+        print(f"{row['step']:20} {row['seconds']:6.2f} s {row['peak_bytes'] / 1e6:8.0f} MB {row['of_the_file']:6.2f}")
+    machine = {"platform": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
+    versions = {name: version(name) for name in ("jax", "flax", "numpy", "orbax-checkpoint", "safetensors")}
+    record = {"machine": machine, "versions": versions, "architecture": args.architecture, "bytes": size, "rows": rows}
+    if args.out:
+        args.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def run(step: str, folder: str, architecture: str) -> dict:
+    """One step in a fresh process."""
+    command = [sys.executable, __file__, "--step", step, "--folder", folder, "--architecture", architecture]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "VITJAX_CACHE": f"{folder}/cache", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def make(args: argparse.Namespace) -> dict:
+    """Writes the checkpoint: normal numbers in timm's names."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from vitjax.weights import rules, save, timm
+
+    settings = {"architecture": args.architecture, "pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    config, random = timm.config_from_timm(settings, {}), np.random.default_rng(0)
+    arrays = {name: random.standard_normal(shape, np.float32) for name, shape in rules.shapes(config).items()}
+    path = args.folder / "model.safetensors"
+    save_file(save.to_timm(arrays, config, "float32"), path)
+    (args.folder / "config.json").write_text(json.dumps(settings))
+    return {"bytes": path.stat().st_size}
+
+
+def measure(step: str, folder: Path) -> dict:
+    """Seconds and peak of the resident set of one step, counted from after the imports."""
+    import shutil
+
+    import jax
+
+    import vitjax
+
+    load, file = vitjax.load, folder / "model.safetensors"
+    jax.block_until_ready(jax.numpy.zeros(1))
+    if step == "load and cache":
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+    for path in folder.rglob("*"):
+        forget(path)
+    before, start = resident("VmRSS"), time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
+    if step == "read":
+        with open(file, "rb", buffering=0) as data:
+            buffer = bytearray(CHUNK)
+            while data.readinto(buffer):
+                pass
+    else:
+        jax.block_until_ready(jax.tree.leaves(load(folder, cache=step != "load")))
+    return {"seconds": round(time.perf_counter() - start, 2), "peak_bytes": resident("VmHWM") - before}
+
+
+def forget(path: Path) -> None:
+    """Drops a file from the page cache."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def resident(field: str) -> int:
+    """Bytes of this process's memory, by its name in /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+if __name__ == "__main__":
+    main()

@@ -15,11 +15,14 @@ from threading import Thread
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from safetensors.numpy import save_file
 
 import vitjax
+from tests import torch_files
 from vitjax import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.weights import hub, rules
+from vitjax.weights.files import open_tensors
 from vitjax.weights.save import export_timm
 from vitjax.weights.source import parse
 
@@ -109,7 +112,22 @@ class Handler(BaseHTTPRequestHandler):
             data = file.read_bytes()
             headers = {"X-Repo-Commit": COMMITS[revision], "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
             headers = headers if repo != "timm/nohub" else {}
-            self.say(200, headers, data, (data if repo != "timm/dropped" else data[:9]) if body is None else body)
+            sent = data if body is None else body
+            if repo == "timm/dropped":
+                sent = sent[:9]
+            if repo == "timm/garbled" and name == "model.safetensors" and sent:
+                sent = sent[:-1] + bytes([sent[-1] ^ 1])
+            if repo == "timm/resumed" and body is None:
+                return self.piece(headers, data)
+            self.say(200, headers, data, sent)
+
+    def piece(self, headers: dict[str, str], data: bytes) -> None:
+        """Answers with a third of what is left of a file, then hangs up."""
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.hub.requests.append(f"from {start}")
+        left = data[start:]
+        headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        self.say(206 if start else 200, headers, left, left[: max(len(data) // 3, 1)])
 
     def say(self, status: int, headers: dict[str, str], data: bytes = b"", body: bytes = b"") -> None:
         self.send_response(status)
@@ -208,6 +226,56 @@ def test_a_connection_that_is_dropped(server):
 def test_a_repository_without_safetensors(server):
     (server.folder / "model.safetensors").unlink()
     assert complaint("timm/tiny").startswith(f"timm/tiny has no model.safetensors at {'b' * 40}, nor ")
+
+
+def rewrite(server, form: str) -> None:
+    """Puts the repository's weights in another form, or in two files."""
+    tensors = dict(open_tensors(server.folder / "model.safetensors"))
+    (server.folder / "model.safetensors").unlink()
+    halves = [tensors] if form.endswith("bin") else [dict(list(tensors.items())[i::2]) for i in range(2)]
+    name, _, end = form.partition(".")
+    parts = [name] if len(halves) == 1 else [f"{name}-{i}" for i in range(2)]
+    for part, half in zip(parts, halves, strict=True):
+        file = server.folder / f"{part}.{end.partition('.')[0]}"
+        save_file(half, file) if file.suffix == ".safetensors" else torch_files.save(file, half)
+    if len(halves) == 2:
+        where = {
+            key: f"{part}.{end.partition('.')[0]}" for part, half in zip(parts, halves, strict=True) for key in half
+        }
+        (server.folder / form).write_text(json.dumps({"weight_map": where}))
+
+
+@pytest.mark.parametrize("form", ["pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"])
+def test_weights_in_other_forms(server, model, monkeypatch, form):
+    rewrite(server, form)
+    for offline in (False, True):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        loaded = rules.parameters(vitjax.load("timm/tiny"))
+        assert all(np.array_equal(loaded[name], array) for name, array in rules.parameters(model).items())
+
+
+def test_an_index_on_the_hub_that_names_files_elsewhere(server):
+    (server.folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "../../../etc/passwd"}}
+    (server.folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "names '../../../etc/passwd', which is no file beside it" in complaint("timm/tiny")
+    assert not any("passwd" in request for request in server.requests)
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(server, model, monkeypatch):
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1)  # what arrives is written in pieces of this many bytes
+    loaded = rules.parameters(vitjax.load("timm/resumed"))
+    assert all(np.array_equal(loaded[name], array) for name, array in rules.parameters(model).items())
+    size = (server.folder / "model.safetensors").stat().st_size
+    starts = [int(request[5:]) for request in server.requests if request.startswith("from")]
+    assert {0, size // 3, 2 * (size // 3)} <= set(starts)
+
+
+def test_bytes_that_are_not_the_hub_s_are_not_loaded(server):
+    with pytest.raises(
+        InputError, match=r"model\.safetensors is not what the hub has; delete .* and download it again"
+    ):
+        vitjax.load("timm/garbled")
 
 
 def test_half_a_download_leaves_nothing(server):

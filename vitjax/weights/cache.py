@@ -164,8 +164,8 @@ def _checkpointer() -> Iterator[tuple[Any, Any]]:
     level = log.level
     log.setLevel(logging.ERROR)  # Orbax warns about the very options chosen above
     try:
-        # One plain file per array: twice as fast as the compressed store for weights, which do not compress. And no copy
-        # of arrays that nobody changes meanwhile.
+        # One plain file per array: twice as fast as the compressed store for weights, which do not compress. No copy of
+        # them first: nobody changes them meanwhile.
         kinds = ocp.type_handlers.create_type_handler_registry(
             (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False))
         )

@@ -60,7 +60,7 @@ def parse(text: str | os.PathLike[str], revision: str | None = None) -> Source:
 
 def _on_hub(typed: str, repo: str) -> bool:
     """Whether a name that looks like a hub id is one, and not a path."""
-    is_path = typed.startswith(_PATH_START) or repo.endswith((".safetensors", ".npz", *FOREIGN)) or os.path.exists(repo)
+    is_path = typed.startswith(_PATH_START) or repo.endswith((*READABLE, *FOREIGN)) or os.path.exists(repo)
     return repo.startswith(f"{TIMM}/") or not is_path
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from vitjax.cli import analyze, atlas, inspect, serve, visualize
+from vitjax.cli import analyze, atlas, inspect, models, serve, visualize
 from vitjax.errors import InputError
 
 EXAMPLES = """
@@ -15,6 +15,7 @@ examples:
   vitjax visualize --model timm/vit_base_patch16_224.augreg_in21k_ft_in1k 'blocks.*.mlp.hidden:*' --sample 64
   vitjax atlas --model ./vit --data photos/                     a whole network, and a page to explore it
   vitjax analyze exemplars --model ./vit --data photos.zip      the photos that every neuron responds to
+  vitjax models dinov2                                          checkpoints that are known by name
   vitjax taps --model ./vit                                     what can be looked at, with shapes
   vitjax bench --model ./vit                                    how fast it runs here
 """
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     atlas.add(commands)
     serve.add(commands)
     analyze.add(commands)
+    models.add(commands)
     inspect.add_taps(commands)
     inspect.add_bench(commands)
     return whole

@@ -4,17 +4,15 @@
 
 The same images go through both. In float64 every activation, the output and its gradient must agree to 1e-6: the two
 compute the same. In float32 they must agree to 1e-5 or, where timm's own float32 is further than that from its
-float64, to twice that. The exit code is 1 if they do not. What is written is an entry of vitjax's cache of converted
-weights, VITJAX_CACHE, with the errors beside it in `parity.json`.
+float64, to twice that. The exit code is 1 if they do not. What is written is what `vitjax convert` writes, with the
+errors beside it in `parity.json`.
 """
 
 import argparse
 import io
 import json
-import os
 import sys
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 
 IMAGES = 3
@@ -72,7 +70,10 @@ def port(source: str, photographs: Path | None, out: Path | None, seed: int) -> 
     if failed:
         return 1
     if out:
-        print(f"written to {write(out, model, errors)}")
+        from vitjax.weights.converted import export
+
+        export(model, out, {"parity.json": json.dumps(errors, indent=2)})
+        print(f"written to {out}")
     return 0
 
 
@@ -99,20 +100,6 @@ def read_images(path: Path | None, size: tuple[int, int], seed: int):
     chosen = random.choice(names, min(IMAGES, len(names)), replace=False)
     photographs = [Image.open(io.BytesIO(files[name]())).convert("RGB") for name in chosen]
     return np.stack([np.asarray(ImageOps.fit(image, size[::-1]), np.float32) / 255 for image in photographs])
-
-
-def write(out: Path, model, errors: dict[str, dict[str, float]]) -> Path:
-    """Writes the weights and their proof as an entry of a cache at `out`; returns the entry's folder."""
-    os.environ["VITJAX_CACHE"] = str(out)
-    from vitjax.errors import InputError
-    from vitjax.weights import cache, rules
-
-    key = cache.Key(model.card.sha256, model.config)
-    cache.store(key, rules.parameters(model), asdict(model.card))
-    if not key.folder.is_dir():
-        raise InputError(f"nothing could be written to {out}")
-    (key.folder / "parity.json").write_text(json.dumps(errors, indent=2))
-    return key.folder
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from vitjax.cli import analyze, atlas, inspect, models, serve, visualize
+from vitjax.cli import analyze, atlas, convert, inspect, models, serve, visualize
 from vitjax.errors import InputError
 
 EXAMPLES = """
@@ -16,6 +16,7 @@ examples:
   vitjax atlas --model ./vit --data photos/                     a whole network, and a page to explore it
   vitjax analyze exemplars --model ./vit --data photos.zip      the photos that every neuron responds to
   vitjax models dinov2                                          checkpoints that are known by name
+  vitjax convert --model model.pth --out vit/                   a checkpoint as Orbax arrays, with a model card
   vitjax taps --model ./vit                                     what can be looked at, with shapes
   vitjax bench --model ./vit                                    how fast it runs here
 """
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add(commands)
     analyze.add(commands)
     models.add(commands)
+    convert.add(commands)
     inspect.add_taps(commands)
     inspect.add_bench(commands)
     return whole

@@ -1,35 +1,28 @@
-"""Converted weights in, an Orbax checkpoint that the next load reads straight to its dtype and device.
+"""Converted weights in, a folder that the next load of the same file reads in place of it.
 
-One folder per weights file and config, `SHA256-CONFIG`, holding `provenance.json` (what it is, of which file, made by
-what, and the size of each file of the checkpoint) and `arrays` (a flat dict of arrays by dotted name). It appears under
-its name only when it is whole; a cache that cannot be read or written costs a warning, never the model.
+One folder (see `vitjax.weights.folders`) per weights file and config, `SHA256-CONFIG`. A cache that cannot be read or
+written costs a warning, never the model.
 """
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import sys
 import time
-import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from vitjax import __version__
 from vitjax.models.config import ViTConfig
-from vitjax.weights import host
+from vitjax.weights import folders
 
 CONVERTER = 1  # raise it when the arrays that a conversion gives change: older entries are then made anew
-PACKAGES = ("flax", "jax", "numpy", "orbax-checkpoint", "safetensors")
 
 _RECENT = 2 * 10**9  # ns: a file this young may change again within one tick of its clock
 _PLATFORMS = {"darwin": "~/Library/Caches", "win32": "~/AppData/Local"}
@@ -70,7 +63,7 @@ def digest(path: Path, remember: bool = True) -> str:
     """The sha256 of a file, 64 hexadecimal digits; with `remember` it is not read again until the file changes."""
     memory, stat = root() / "sha256.json", path.stat()
     name, state = str(path.resolve()), [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    known = (_json(memory) if remember else None) or {}
+    known = folders.read_json(memory) if remember else {}
     if known.get(name, [None])[:-1] == state:
         return known[name][-1]
     with open(path, "rb") as file:
@@ -83,33 +76,18 @@ def digest(path: Path, remember: bool = True) -> str:
 def restore(key: Key, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray] | None:
     """Reads an entry into host memory; None if there is none, or only one that has to be made anew.
 
-    TensorStore reads the arrays of the checkpoint straight to where JAX can take them from, one at a time; Orbax would
-    hold them twice.
-
     Args:
         key: of the entry.
         wanted: {dotted name: shape and dtype}.
     """
-    if not _whole(key):
+    if not folders.is_whole(key.folder, key.contents()):
         return None
-    largest_first = sorted(wanted, key=lambda name: -np.prod(wanted[name].shape))  # while there is most room for it
     try:
-        return {name: _read(key.folder / "arrays" / name, wanted[name]) for name in largest_first}
+        return folders.read(key.folder, wanted)
     except Exception as error:  # TensorStore raises as it pleases; any of it means the entry is no good
-        warnings.warn(f"the cached weights {key.folder} are damaged and made anew ({_line(error)})", stacklevel=3)
+        warnings.warn(f"the cached weights {key.folder} are damaged and made anew ({_line(error)})", stacklevel=4)
         shutil.rmtree(key.folder, ignore_errors=True)
         return None
-
-
-def _read(folder: Path, want: jax.ShapeDtypeStruct) -> np.ndarray:
-    import tensorstore
-
-    array = host.empty(want.shape, want.dtype)
-    if array.size:
-        spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": str(folder.absolute())}}
-        stored = tensorstore.open(spec, open=True, read=True).result()
-        tensorstore.array(array).write(tensorstore.cast(stored, want.dtype)).result()
-    return array
 
 
 def store(key: Key, arrays: Mapping[str, np.ndarray], origin: Mapping[str, str]) -> None:
@@ -120,70 +98,10 @@ def store(key: Key, arrays: Mapping[str, np.ndarray], origin: Mapping[str, str])
         arrays: {dotted name: array}.
         origin: more to say in `provenance.json`, such as the repository and its revision.
     """
-    partial = key.folder.with_name(f".partial-{uuid.uuid4().hex}")
     try:
-        partial.mkdir(parents=True)
-        with _checkpointer() as (checkpointer, ocp):  # Orbax does not store empty arrays
-            full = {name: array for name, array in arrays.items() if array.size}
-            checkpointer.save(partial.absolute() / "arrays", args=ocp.args.PyTreeSave(full))
-        packages = {"vitjax": __version__} | {name: version(name) for name in PACKAGES}
-        made = {"origin": dict(origin), "packages": packages}
-        provenance = {**key.contents(), **made, "files": _sizes(partial / "arrays")}
-        (partial / "provenance.json").write_text(json.dumps(provenance, indent=2))
-        if not _whole(key):  # else another process was faster
-            shutil.rmtree(key.folder, ignore_errors=True)
-            os.rename(partial, key.folder)
+        folders.write(key.folder, key.contents(), origin, arrays)
     except Exception as error:  # a full disk reaches us as whatever TensorStore makes of it
-        warnings.warn(f"the cache {root()} cannot be written, going on without it ({_line(error)})", stacklevel=3)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _whole(key: Key) -> bool:
-    """Whether an entry is there, of this version, with every file as long as it was when it was written."""
-    provenance = _json(key.folder / "provenance.json") or {}
-    same = all(provenance.get(name) == value for name, value in key.contents().items())
-    return same and provenance.get("files") == _sizes(key.folder / "arrays")
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-@contextmanager
-def _checkpointer() -> Iterator[tuple[Any, Any]]:
-    """An Orbax checkpointer for this process alone: hosts that share no cache must not wait for each other."""
-    import orbax.checkpoint as ocp  # a fifth of a second, and most loads do not need it
-
-    me = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=None, active_processes={me}, barrier_sync_key_prefix=f"vitjax{me}"
-    )
-    log = logging.getLogger("absl")
-    level = log.level
-    log.setLevel(logging.ERROR)  # Orbax warns about the very options chosen above
-    try:
-        # One plain file per array: twice as fast as the compressed store for weights, which do not compress. No copy of
-        # them first: nobody changes them meanwhile.
-        kinds = ocp.type_handlers.create_type_handler_registry(
-            (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False))
-        )
-        handler = ocp.PyTreeCheckpointHandler(
-            use_ocdbt=False, use_compression=False, type_handler_registry=kinds, multiprocessing_options=alone
-        )
-        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
-            yield checkpointer, ocp
-    finally:
-        log.setLevel(level)
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+        warnings.warn(f"the cache {root()} cannot be written, going on without it ({_line(error)})", stacklevel=4)
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
@@ -15,14 +16,16 @@ from vitjax.models.vit import ViT
 from vitjax.weights import cache as disk
 from vitjax.weights import google, rules
 from vitjax.weights.card import Card
+from vitjax.weights.converted import open_folder
 from vitjax.weights.families import Family, family_of
 from vitjax.weights.files import open_tensors, read_config
 from vitjax.weights.hf_preprocess import PROCESSOR
 from vitjax.weights.resize import DISTANCES, POSITIONS, resized
-from vitjax.weights.source import Source, parse
+from vitjax.weights.source import PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+_Read = tuple[ViTConfig, Card, dict[str, np.ndarray]]  # of a model, its arrays in host memory
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
 
 
@@ -40,7 +43,7 @@ def load(
     Args:
         source: "demo" (comes with vitjax), a hub id `timm/NAME` or `timm/NAME@REVISION`, a file of weights
             (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) with config.json beside it, or a
-            folder with both, as timm keeps them.
+            folder with both, or one that `vitjax convert` wrote.
         image_size: pixels, one side or (height, width), divisible by the patch; position embeddings are resampled as
             timm does. Default: the checkpoint's own.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
@@ -61,28 +64,43 @@ def load(
         raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
     found = _fetched(parse(source, revision))
-    tensors = open_tensors(found.weights)
-    settings = _settings(found, tensors)
-    with _naming(found):
+    read = _converted if found.weights.name == PROVENANCE else _ported
+    config, card, arrays = read(found, sides, DTYPES[dtype], cache)
+    placed = {  # each is given up when it has its place: two of everything would not fit everywhere
+        name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
+    }
+    model = rules.build(config, placed)
+    model.card = card
+    return model
+
+
+def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
+    """Reads a folder that `vitjax convert` wrote."""
+    config, card, arrays = open_folder(source.weights, dtype)
+    if sides not in (None, config.image_size):
+        raise InputError(f"{source.name} was converted for {config.image_size} pixels; convert it again for {sides}")
+    return config, card, arrays
+
+
+def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
+    """Reads a checkpoint of another library, or what the cache has of it."""
+    tensors = open_tensors(source.weights)
+    settings = _settings(source, tensors)
+    with _naming(source):
         family = family_of(settings)
         config = _config(family, settings, tensors)
         wanted = replace(config, image_size=sides or config.image_size)
         large = cache and tensors.size >= CACHED
-        key = disk.Key(_digest(found, tensors, large), config)
-        card = _card(found, key, family, settings)
-        arrays = disk.restore(key, _wanted(config, wanted, DTYPES[dtype])) if large else None
+        key = disk.Key(_digest(source, tensors, large), config)
+        card = _card(source, key, family, settings)
+        arrays = disk.restore(key, _wanted(config, wanted, dtype)) if large else None
         if arrays is None:
             arrays = family.port(tensors, settings)[1]
             if large:
                 disk.store(key, arrays, asdict(card))
     if wanted != config:
-        arrays = resized(arrays, config, wanted, family.resampling(settings))
-    placed = {  # each is given up when it has its place: two of everything would not fit everywhere
-        name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
-    }
-    model = rules.build(wanted, placed)
-    model.card = card
-    return model
+        arrays = dict(resized(arrays, config, wanted, family.resampling(settings)))
+    return wanted, card, arrays
 
 
 def _wanted(config: ViTConfig, resized: ViTConfig, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:

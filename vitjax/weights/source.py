@@ -11,10 +11,11 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 # Names that weights go by in a folder or repository, the first that is there is taken.
 NAMES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 READABLE = (".safetensors", ".npz", ".pth", ".pt", ".bin", ".ckpt")
+PROVENANCE = "provenance.json"  # of a model that `vitjax convert` wrote
 DEMO = Path(__file__).parent.parent / "demo"
 TIMM = "timm"  # the organisation whose names are the hub's even where a folder is called so
 FOREIGN = (".h5", ".msgpack", ".pkl", ".onnx")
-ACCEPTED = '"demo", a hub id OWNER/NAME, a file of weights such as .safetensors, or a folder with one and config.json'
+ACCEPTED = '"demo", a hub id OWNER/NAME, a file of weights such as .safetensors, or a folder'
 
 _HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _PATH_START = ("~", ".", os.sep, "/")
@@ -77,6 +78,8 @@ def _on_disk(typed: str) -> Source:
 
 def _in_folder(typed: str, folder: Path) -> Source:
     files = _names(folder)
+    if PROVENANCE in files:
+        return Source(typed, folder / PROVENANCE)
     kept = [name for name in files if name.endswith(READABLE)]
     found = next((name for name in NAMES if name in files), kept[0] if len(kept) == 1 else None)
     if found:

@@ -19,8 +19,10 @@ PROCESSOR = {
 }  # fmt: skip
 SIZES = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 32, "patch_size": 8}
 WIDE = {**SIZES, "intermediate_size": 40}
+ONE = {"num_hidden_layers": 1}  # for what a sibling shows at two
 TEXT = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 9}
 TOWERS = {"vision_config": WIDE, "text_config": TEXT}
+LOW_TOWERS = {"vision_config": {**WIDE, **ONE}, "text_config": TEXT}
 DECODER = {
     "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1, "decoder_num_attention_heads": 2,
     "decoder_intermediate_size": 8,
@@ -28,30 +30,30 @@ DECODER = {
 BLOCKS = {"use_relative_position_bias": True}
 VARIANTS = {  # what it shows: class of the model, of its config, its settings
     "ViT": ("ViTForImageClassification", "ViTConfig", {**WIDE, "num_labels": 5}),
-    "ViT with pooler, no qkv bias": ("ViTModel", "ViTConfig", {**WIDE, "qkv_bias": False}),
+    "ViT with pooler, no qkv bias": ("ViTModel", "ViTConfig", {**WIDE, **ONE, "qkv_bias": False}),
     "DeiT": ("DeiTForImageClassification", "DeiTConfig", WIDE),
-    "DeiT with teacher": ("DeiTForImageClassificationWithTeacher", "DeiTConfig", WIDE),
-    "MAE with decoder": ("ViTMAEForPreTraining", "ViTMAEConfig", {**WIDE, **DECODER}),
+    "DeiT with teacher": ("DeiTForImageClassificationWithTeacher", "DeiTConfig", {**WIDE, **ONE}),
+    "MAE with decoder": ("ViTMAEForPreTraining", "ViTMAEConfig", {**WIDE, **ONE, **DECODER}),
     "DINOv2": ("Dinov2Model", "Dinov2Config", {**SIZES, "mlp_ratio": 2}),
-    "DINOv2 classifier": ("Dinov2ForImageClassification", "Dinov2Config", {**SIZES, "mlp_ratio": 2}),
-    "DINOv2 giant": ("Dinov2Model", "Dinov2Config", {**SIZES, "use_swiglu_ffn": True}),
+    "DINOv2 classifier": ("Dinov2ForImageClassification", "Dinov2Config", {**SIZES, **ONE, "mlp_ratio": 2}),
+    "DINOv2 giant": ("Dinov2Model", "Dinov2Config", {**SIZES, **ONE, "use_swiglu_ffn": True}),
     "DINOv2 with registers": ("Dinov2WithRegistersModel", "Dinov2WithRegistersConfig", {**SIZES, "mlp_ratio": 2}),
     "DINOv3": ("DINOv3ViTModel", "DINOv3ViTConfig", {**WIDE, "num_register_tokens": 2}),
-    "DINOv3 gated": ("DINOv3ViTModel", "DINOv3ViTConfig", {**WIDE, "use_gated_mlp": True, "hidden_act": "silu"}),
+    "DINOv3 gated": ("DINOv3ViTModel", "DINOv3ViTConfig", {**WIDE, **ONE, "use_gated_mlp": True, "hidden_act": "silu"}),
     "CLIP": ("CLIPModel", "CLIPConfig", {**TOWERS, "projection_dim": 7}),
     "CLIP's image tower": ("CLIPVisionModel", "CLIPVisionConfig", WIDE),
-    "CLIP's image tower with projection": ("CLIPVisionModelWithProjection", "CLIPVisionConfig", WIDE),
-    "CLIP classifier": ("CLIPForImageClassification", "CLIPConfig", TOWERS),
+    "CLIP's image tower with projection": ("CLIPVisionModelWithProjection", "CLIPVisionConfig", {**WIDE, **ONE}),
+    "CLIP classifier": ("CLIPForImageClassification", "CLIPConfig", LOW_TOWERS),
     "SigLIP": ("SiglipModel", "SiglipConfig", TOWERS),
-    "SigLIP classifier": ("SiglipForImageClassification", "SiglipConfig", TOWERS),
-    "SigLIP 2": ("Siglip2VisionModel", "Siglip2VisionConfig", {**WIDE, "num_patches": 16}),
+    "SigLIP classifier": ("SiglipForImageClassification", "SiglipConfig", LOW_TOWERS),
+    "SigLIP 2": ("Siglip2VisionModel", "Siglip2VisionConfig", {**WIDE, **ONE, "num_patches": 16}),
     "BEiT": ("BeitForImageClassification", "BeitConfig", {**WIDE, **BLOCKS}),
     "BEiT before tuning, shared table": (
         "BeitForMaskedImageModeling", "BeitConfig",
         {**WIDE, "use_shared_relative_position_bias": True, "use_mask_token": True, "vocab_size": 11},
     ),
     "BEiT by class token": (
-        "BeitModel", "BeitConfig", {**WIDE, "use_mean_pooling": False, "use_absolute_position_embeddings": True},
+        "BeitModel", "BeitConfig", {**WIDE, **ONE, "use_mean_pooling": False, "use_absolute_position_embeddings": True},
     ),
 }  # fmt: skip
 RESIZED = ("ViT with pooler, no qkv bias", "DINOv2", "DINOv2 with registers", "DINOv3", "SigLIP", "SigLIP 2", "BEiT")

@@ -80,12 +80,16 @@ def evaluate(
     return {name: Outcome(*map(join, zip(*parts, strict=True))) for name, parts in found.items()}
 
 
-def _judge(condition: Condition) -> Callable[[ViT, Array, Array], tuple[Array, Array]]:
-    def judge(model, images, truth):
-        logits = condition(model, images).astype(jnp.float32)
-        truth = truth.reshape(-1, *[1] * (logits.ndim - 1))
-        true = jnp.take_along_axis(logits, truth, axis=-1)
-        before = (logits > true) | ((logits == true) & (jnp.arange(logits.shape[-1]) < truth))
-        return before.sum(axis=-1, dtype=jnp.int32), -jnp.take_along_axis(jax.nn.log_softmax(logits), truth, -1)[..., 0]
+def judged(
+    logits: Float[Array, "image *axes class"], truth: Int[Array, " image"]
+) -> tuple[Int[Array, "image ..."], Float[Array, "image ..."]]:
+    """How many classes stand before the true one, and the cross-entropy in nats: the fields of an `Outcome`."""
+    logits = logits.astype(jnp.float32)
+    truth = truth.reshape(-1, *[1] * (logits.ndim - 1))
+    true = jnp.take_along_axis(logits, truth, axis=-1)
+    before = (logits > true) | ((logits == true) & (jnp.arange(logits.shape[-1]) < truth))
+    return before.sum(axis=-1, dtype=jnp.int32), -jnp.take_along_axis(jax.nn.log_softmax(logits), truth, -1)[..., 0]
 
-    return judge
+
+def _judge(condition: Condition) -> Callable[[ViT, Array, Array], tuple[Array, Array]]:
+    return lambda model, images, truth: judged(condition(model, images), truth)

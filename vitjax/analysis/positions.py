@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Condition, evaluate, plain
@@ -41,29 +41,32 @@ def _with(model: ViT, position: Array) -> ViT:
     return copy
 
 
-def permutations(images: Float[Array, "image h w 3"], seed: int, patches: int) -> Int[Array, "image patch"]:
-    """An order of the patches for each image, drawn from the seed and the image's 8-bit pixels alone.
+def image_keys(images: Float[Array, "image h w 3"], seed: int) -> Key[Array, " image"]:
+    """A random key for each image, from the seed and the image's 8-bit pixels alone.
 
-    So an image is shuffled the same way in any batch, on any device, and in any part of a data set.
+    So an image is treated the same way in any batch, on any device, and in any part of a data set.
     """
     pixels = jnp.round(images * 255).astype(jnp.uint32).reshape(len(images), -1)
     weights = jax.random.bits(jax.random.key(0), pixels.shape[1:], jnp.uint32)
-    key = jax.random.key(seed)
-    return jax.vmap(lambda hash: jax.random.permutation(jax.random.fold_in(key, hash), patches))(
-        (pixels * weights).sum(axis=1, dtype=jnp.uint32)  # modulo 2**32
-    )
+    hashes = (pixels * weights).sum(axis=1, dtype=jnp.uint32)  # modulo 2**32
+    return jax.vmap(lambda hash: jax.random.fold_in(jax.random.key(seed), hash))(hashes)
+
+
+def permutations(images: Float[Array, "image h w 3"], seed: int, patches: int) -> Int[Array, "image patch"]:
+    """An order of the patches for each image, drawn with its key of `image_keys`."""
+    return jax.vmap(lambda key: jax.random.permutation(key, patches))(image_keys(images, seed))
 
 
 def shuffled(
-    images: Float[Array, "image h w 3"], order: Int[Array, "image patch"], patch_size: tuple[int, int]
-) -> Float[Array, "image h w 3"]:
+    images: Float[Array, "image h w channel"], order: Int[Array, "image patch"], patch_size: tuple[int, int]
+) -> Float[Array, "image h w channel"]:
     """The images with their patches in another order: at place i stands patch `order[:, i]`."""
-    count, height, width, _ = images.shape
+    count, height, width, channels = images.shape
     grid = (height // patch_size[0], width // patch_size[1])
-    pieces = images.reshape(count, grid[0], patch_size[0], grid[1], patch_size[1], 3).swapaxes(2, 3)
-    pieces = pieces.reshape(count, grid[0] * grid[1], *patch_size, 3)
+    pieces = images.reshape(count, grid[0], patch_size[0], grid[1], patch_size[1], channels).swapaxes(2, 3)
+    pieces = pieces.reshape(count, grid[0] * grid[1], *patch_size, channels)
     pieces = jnp.take_along_axis(pieces, order[:, :, None, None, None], axis=1)
-    return pieces.reshape(count, *grid, *patch_size, 3).swapaxes(2, 3).reshape(images.shape)
+    return pieces.reshape(count, *grid, *patch_size, channels).swapaxes(2, 3).reshape(images.shape)
 
 
 def conditions(seed: int = 0) -> dict[str, Condition]:

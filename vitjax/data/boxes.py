@@ -35,13 +35,15 @@ class Boxes:
     Attributes:
         corners: x0, y0, x1, y1 in pixels, x1 and y1 outside the box; may reach over the image's edges.
         size: (height, width) of the image in which the corners were counted, where the list says it.
+        kinds: the class of what each box holds, as the list calls it; "" where it does not.
     """
 
     corners: Int[np.ndarray, "box 4"]
     size: tuple[int, int] | None = None
+    kinds: tuple[str, ...] = ()
 
 
-class _Box(NamedTuple):
+class Box(NamedTuple):
     """A line of a list: `path` says the image, `text` is the box as it stands there."""
 
     path: str
@@ -73,7 +75,7 @@ def boxes(images: Images, source: str | Path | None = None, *, all_objects: bool
         listed[box.path].append(box)
     chosen = {
         name: kept
-        for name, path in _matched(images.names, list(listed)).items()
+        for name, path in matched(images.names, list(listed)).items()
         if (kept := [box for box in listed[path] if all_objects or _own(name, box.object)])
     }
     where = source or images.source
@@ -85,7 +87,10 @@ def boxes(images: Images, source: str | Path | None = None, *, all_objects: bool
         name, box, why = wrong[0]
         more = f" (and {len(wrong) - 1} more like this)" if wrong[1:] else ""
         raise InputError(f"{name}: the box {box.text} {why}{more}; take it out of {where} to go on without it")
-    return {name: Boxes(np.array([box.corners for box in kept]), kept[0].size) for name, kept in chosen.items()}
+    return {
+        name: Boxes(np.array([box.corners for box in kept]), kept[0].size, tuple(box.object for box in kept))
+        for name, kept in chosen.items()
+    }
 
 
 def mask(boxes: Boxes, height: int, width: int) -> Bool[np.ndarray, "h w"]:
@@ -115,7 +120,7 @@ def _own(name: str, object: str) -> bool:
     return not known or not _WNID.fullmatch(object) or object in known
 
 
-def _wrong(box: _Box) -> str:
+def _wrong(box: Box) -> str:
     x0, y0, x1, y1 = box.corners
     if x1 <= x0 or y1 <= y0:
         return "is empty or backwards"
@@ -124,8 +129,12 @@ def _wrong(box: _Box) -> str:
     return ""
 
 
-def _matched(names: Sequence[str], paths: Sequence[str]) -> dict[str, str]:
-    """{image name: path in a list}, the one that shares most of its folders, counted from the file upwards."""
+def matched(names: Sequence[str], paths: Sequence[str], what: str = "boxes") -> dict[str, str]:
+    """{image name: path in a list}, the one that shares most of its folders, counted from the file upwards.
+
+    Raises:
+        InputError: two paths that fit an image, or two images that fit a path, equally well.
+    """
     by_file = defaultdict(list)
     for path in paths:
         by_file[_parts(path)[0]].append(path)
@@ -136,12 +145,12 @@ def _matched(names: Sequence[str], paths: Sequence[str]) -> dict[str, str]:
             shared = [sum(1 for _ in takewhile(lambda ab: ab[0] == ab[1], zip(parts, _parts(path), strict=False)))
                       for path in candidates]  # fmt: skip
             if shared.count(max(shared)) > 1:
-                raise InputError(f"which boxes are meant for {name}: {' or '.join(candidates[:3])}?")
+                raise InputError(f"which {what} are meant for {name}: {' or '.join(candidates[:3])}?")
             found[name] = candidates[shared.index(max(shared))]
     path, count = Counter(found.values()).most_common(1)[0] if found else ("", 0)
     if count > 1:
         several = [name for name in found if found[name] == path]
-        raise InputError(f"which image are the boxes of {path} for: {' or '.join(several[:3])}?")
+        raise InputError(f"which image are the {what} of {path} for: {' or '.join(several[:3])}?")
     return found
 
 
@@ -152,7 +161,7 @@ def _parts(path: str) -> tuple[str, ...]:
     return file, *reversed(path.parent.parts)
 
 
-def _found(images: Images, source: str | Path | None) -> Iterator[_Box]:
+def _found(images: Images, source: str | Path | None) -> Iterator[Box]:
     if source is None:
         if lists := [name for name in images.texts if name.endswith(_LISTS)]:
             return _read(lists, lambda name: images.texts[name].encode())
@@ -174,12 +183,12 @@ def _found(images: Images, source: str | Path | None) -> Iterator[_Box]:
     return _read(lists, reader)
 
 
-def _read(files: Iterable[str], reader: Callable[[str], bytes]) -> Iterator[_Box]:
+def _read(files: Iterable[str], reader: Callable[[str], bytes]) -> Iterator[Box]:
     for name in files:
         yield from _FORMS[PurePosixPath(name).suffix](name, reader(name))
 
 
-def _tiny(where: str, data: bytes) -> Iterator[_Box]:
+def _tiny(where: str, data: bytes) -> Iterator[Box]:
     for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
         if not line.strip():
             continue
@@ -190,7 +199,7 @@ def _tiny(where: str, data: bytes) -> Iterator[_Box]:
         except ValueError:
             raise InputError(f"{where}, line {number}: {line!r} is not a file, its class and x0, y0, x1, y1") from None
         path = (PurePosixPath(where).parent / name).as_posix()
-        yield _Box(path, corners, f"{x0} {y0} {x1} {y1}", "".join(kind))
+        yield Box(path, corners, f"{x0} {y0} {x1} {y1}", "".join(kind))
 
 
 class _Plain(ElementTree.TreeBuilder):
@@ -200,7 +209,8 @@ class _Plain(ElementTree.TreeBuilder):
         raise InputError("it declares a document type, which annotations have no use for")
 
 
-def _pascal(where: str, data: bytes) -> Iterator[_Box]:
+def pascal(where: str, data: bytes) -> Iterator[Box]:
+    """The boxes of one of PASCAL's XML files, in its order; InputError where it is none."""
     try:
         root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_Plain()))
         number = lambda node, name: float(node.findtext(name, "").strip())
@@ -212,12 +222,12 @@ def _pascal(where: str, data: bytes) -> Iterator[_Box]:
             x0, y0, x1, y1 = map(math.floor, listed)
             text = " ".join(f"{corner:g}" for corner in listed)
             kind = thing.findtext("name", "").strip()
-            yield _Box(where, (x0, y0, x1 + 1, y1 + 1), text, kind, size if size and all(size) else None)
+            yield Box(where, (x0, y0, x1 + 1, y1 + 1), text, kind, size if size and all(size) else None)
     except (ElementTree.ParseError, LookupError, OverflowError, ValueError) as error:
         raise InputError(f"{where} is not readable as PASCAL's XML: {error}") from None
 
 
-def _coco(where: str, data: bytes) -> Iterator[_Box]:
+def _coco(where: str, data: bytes) -> Iterator[Box]:
     try:
         record = json.loads(data)
         images: Mapping[object, Mapping] = {image["id"]: image for image in record["images"]}
@@ -229,10 +239,10 @@ def _coco(where: str, data: bytes) -> Iterator[_Box]:
                 corners = (*corners[:2], *corners[:2])
             size = (image["height"], image["width"]) if image.get("height") and image.get("width") else None
             text = f"{x} {y} {width} {height}"
-            yield _Box(image["file_name"], corners, text, kinds.get(line.get("category_id"), ""), size)
+            yield Box(image["file_name"], corners, text, kinds.get(line.get("category_id"), ""), size)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
         raise InputError(f"{where} is not readable as COCO's JSON: {what}") from None
 
 
-_FORMS: Mapping[str, Callable[[str, bytes], Iterator[_Box]]] = {".json": _coco, ".txt": _tiny, ".xml": _pascal}
+_FORMS: Mapping[str, Callable[[str, bytes], Iterator[Box]]] = {".json": _coco, ".txt": _tiny, ".xml": pascal}

@@ -1,0 +1,52 @@
+"""Accuracy and embeddings when random, salient and non-salient patches are hidden (Nguyen et al. 2022, A.3).
+
+The paper says that ViTs are robust to occlusion and shows views of dropped patches that come back in deep layers; its
+published code occludes but keeps no curve. Here the salient patches are those that show objects where masks or boxes
+are given, else the half that the last block's class token attends to most.
+
+    python experiments/nguyen/occlusion_curves.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
+
+On the paper's model and a data set of its size:
+
+    python experiments/nguyen/occlusion_curves.py --model timm/vit_base_patch16_224.orig_in21k_ft_in1k \
+        --data imagenet/val --boxes Annotation/ --batch 256
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from pyarrow import csv
+
+import vitjax
+from vitjax.analysis.occlusion_curves import RATIOS, run
+from vitjax.data.dataset import open_dataset
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--data", required=True, help="folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser.add_argument("--masks", type=Path, help="of the objects: VOC's root, COCO's JSON, PNG class maps")
+    parser.add_argument("--boxes", type=Path, help="of the objects, instead of masks")
+    parser.add_argument("--fills", nargs="+", default=["black", "remove"], help="black, mean, noise, remove")
+    parser.add_argument("--ratios", nargs="+", type=float, default=RATIOS)
+    parser.add_argument("--native", action="store_true", help="hide before the image is resized")
+    parser.add_argument("--control", action="store_true", help="random weights too")
+    parser.add_argument("--labels", type=Path, help="classes: .csv, .tsv, .txt or .json of image and class")
+    parser.add_argument("--limit", type=int, help="take so many of the images, evenly spaced")
+    parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--name", default="occlusion", help="of the results' files")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    model = vitjax.load(args.model)
+    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch, listed=args.labels)
+    options = {name: getattr(args, name) for name in ("masks", "boxes", "fills", "ratios", "native", "control")}
+    findings = run(model, data, **options)
+    layers = findings.tables["occlusion-layers"]
+    print(*replace(findings, name=args.name, tables={}).save(args.out), findings.summary, findings.csv(), sep="\n")
+    csv.write_csv(layers, args.out / f"{args.name}-layers.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -50,6 +50,12 @@ _BOXES = (
     ),
     Option("--all-objects", "flag", "count objects of other classes than the image's as well", False),
 )
+_MASKED = (
+    Option("--masks", "path", "masks of objects: VOC's root, COCO's JSON, or PNG class maps (NAME.png, NAME_mask.png)"),
+    Option("--boxes", "path", "boxes in place of masks: Tiny ImageNet's lists, PASCAL's XML, COCO's JSON"),
+)
+_LAYERS = Option("--taps", "words", "whose embeddings (default: 'blocks.*.resid_post')")
+_CONTROL = Option("--control", "flag", "measure a model with random weights too", False)
 
 ANALYSES: dict[str, Analysis] = {
     "exemplars": Analysis(
@@ -221,6 +227,52 @@ ANALYSES: dict[str, Analysis] = {
             Option("--tokens", "text", "whose map: class, patches, all or 'patch N' (default: class, if there is one)"),
             Option("--layers", "numbers", "show maps after so many blocks, e.g. 1,12 (default: four of them)"),
             Option("--count", "count", "images shown, evenly spaced", 4),
+        ),
+    ),
+    "occlusion": Analysis(
+        "occlusion_curves",
+        "what hiding more and more of an image leaves of it",
+        "Accuracy, and how alike embeddings stay at every layer, when random, salient and non-salient patches are hidden"
+        " (Nguyen et al. 2022). Salient are the patches that show objects, where masks or boxes are given, else the half"
+        " that the class token attends to most. Writes occlusion-layers.parquet, a row per setting and layer.",
+        (
+            Option("--ratios", "fractions", "shares of each set of patches (default: 0.1,0.25,0.5,0.75,0.9)"),
+            Option("--fills", "words", "what is put there: black, mean, noise, remove (default: black)"),
+            *_MASKED,
+            Option("--native", "flag", "hide tiles of the original image, before it is resized", False),
+            _LAYERS,
+            _CONTROL,
+            Option("--seed", "seed", "of patches, noise and random weights", 0),
+        ),
+    ),
+    "shuffle": Analysis(
+        "shuffle",
+        "what shuffling the tiles of an image leaves of it",
+        "Accuracy, and how alike embeddings stay at every layer, when an image is cut into g x g tiles and these are"
+        " shuffled (Nguyen et al. 2022). Writes shuffle-layers.parquet, a row per setting and layer.",
+        (
+            Option("--grids", "numbers", "tiles along each side (default: 2,4,8 and the patches, where they fit)"),
+            _LAYERS,
+            _CONTROL,
+            Option("--seed", "seed", "of the shuffles and of random weights", 0),
+        ),
+    ),
+    "tokens": Analysis(
+        "tokens",
+        "whether patches of the same object have similar embeddings",
+        "Purity, silhouette, cosines and labels of DBSCAN's clusters of patches at every layer, as Nguyen et al. 2022"
+        " measure them, with k-means and a linear probe beside them, on images with masks of their objects; and a map"
+        " of the tokens of one image.",
+        (
+            *_MASKED,
+            Option("--ignored", "numbers", "ids of PNG class maps that are no objects (default: 0,255)"),
+            Option("--background", "flag", "what no object covers is an object, too", False),
+            Option("--fit", "text", "how images become square: squash or crop", "squash"),
+            Option("--grids", "numbers", "shuffles, 1 is the image as it is (default: 1)"),
+            _LAYERS,
+            _CONTROL,
+            Option("--layout", "text", "map of tokens: tsne, umap (takes umap-learn) or none", "tsne"),
+            Option("--seed", "seed", "of shuffles, k-means, layout and random weights", 0),
         ),
     ),
     "report-card": Analysis(

@@ -18,7 +18,17 @@ import pyarrow as pa
 from jax import lax
 from jaxtyping import Array
 
-from vitjax.analysis.embeddings_alike import CLASS, MEAN, Measured, compare, directions, layers, measure, table, weights
+from vitjax.analysis.embeddings_alike import (
+    CLASS,
+    MEAN,
+    Measured,
+    compare,
+    directions,
+    layers,
+    measure,
+    table,
+    weights,
+)
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.occlusion import (
     FILLS,
@@ -32,7 +42,7 @@ from vitjax.analysis.occlusion import (
     occlude,
     removal,
 )
-from vitjax.analysis.occlusion_figures import draw_accuracy, draw_layers
+from vitjax.analysis.occlusion_figures import draw_accuracy, draw_by_layer
 from vitjax.analysis.positions import permutations
 from vitjax.data.dataset import Dataset
 from vitjax.data.masks import Masks, box_masks, fitted, masks
@@ -114,7 +124,7 @@ def run(
         name="occlusion",
         rows=rows,
         settings=settings(model, data, **options),
-        figures={"": draw_accuracy(rows), "layers": draw_layers(lines)},
+        figures={"": draw_accuracy(rows), "layers": draw_by_layer(lines)},
         summary=_summary(rows),
         tables={"occlusion-layers": pa.Table.from_pylist(lines)},
     )

@@ -5,11 +5,9 @@ a random order. Where g is 8 and the image has 14 x 14 patches, the cuts run thr
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Array, Int, Shaped
@@ -19,7 +17,6 @@ from vitjax.analysis.embeddings_alike import (
     CLASS,
     GIVEN,
     MEAN,
-    RANDOM,
     compare,
     directions,
     layers,
@@ -27,9 +24,10 @@ from vitjax.analysis.embeddings_alike import (
     table,
     weights,
 )
+from vitjax.analysis.embeddings_figures import LINES, draw_layers
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.positions import permutations, shuffled
-from vitjax.analysis.style import MAP, panels, style
+from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
@@ -117,7 +115,7 @@ def run(
         name="shuffle",
         rows=rows,
         settings=settings(model, data, grids=grids, taps=taps, control=control, seed=seed),
-        figures={"": _accuracy(rows), "layers": _layers(lines)},
+        figures={"": _accuracy(rows), "layers": draw_layers(lines, "grid", lambda grid: f"{grid}x{grid}", "")},
         summary="top-1: "
         + ", ".join(f"{r['grid']}x{r['grid']} {r['top1']:.1%}" for r in rows if r["weights"] == GIVEN),
         tables={"shuffle-layers": pa.Table.from_pylist(lines)},
@@ -148,37 +146,11 @@ def _mix(model, images, truth, *, taps, grids, seed):
 def _accuracy(rows: Sequence[Mapping]) -> Figure:
     with style():
         figure, (axes,) = panels(size=(3.6, 2.7))
-        for name, line in _lines(rows):
+        for name in dict.fromkeys(row["weights"] for row in rows):
             some = [row for row in rows if row["weights"] == name]
             top1, error = (100 * np.array([row[key] for row in some]) for key in ("top1", "top1_error"))
-            axes.errorbar(range(len(some)), top1, error, fmt=f"o{line}", capsize=2, label=f"{name} weights")
+            axes.errorbar(range(len(some)), top1, error, fmt=f"o{LINES[name]}", capsize=2, label=f"{name} weights")
         axes.set_xticks(range(len(some)), [f"{row['grid']}x{row['grid']}" for row in some])
         axes.set(xlabel="tiles shuffled", ylabel="top-1 (%)", ylim=(0, None))
         figure.legend(loc="outside lower center", ncols=2)
     return figure
-
-
-def _layers(rows: Sequence[Mapping]) -> Figure:
-    grids = sorted({row["grid"] for row in rows} - {1})
-    colors = dict(zip(grids, matplotlib.colormaps[MAP](np.linspace(0, 0.9, len(grids))), strict=True))
-    with style():
-        figure, axes = panels(1, 3, size=(2.9, 2.9), sharey=True)
-        for panel, name in zip(axes, (CLASS, MEAN, MOVED), strict=True):
-            for (weights, line), grid in product(_lines(rows), grids):
-                some = [
-                    row for row in rows if (row["weights"], row["grid"], row["similarity"]) == (weights, grid, name)
-                ]
-                x, y = ([np.nan if row[key] is None else row[key] for row in some] for key in ("layer", "cosine"))
-                panel.plot(x, y, line, color=colors[grid], label=f"{grid}x{grid}" if weights == GIVEN else None)
-            panel.set(xlabel="layer", title=name)
-        for weights, line in _lines(rows)[1:]:
-            axes[0].plot([], [], f"k{line}", label=f"{weights} weights")
-        axes[0].set(ylabel="cosine with the image as it is")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(grids) + 1)
-    return figure
-
-
-def _lines(rows: Sequence[Mapping]) -> list[tuple[str, str]]:
-    """The weights that were measured and how they are drawn."""
-    there = {row["weights"] for row in rows}
-    return [(name, line) for name, line in ((GIVEN, "-"), (RANDOM, ":")) if name in there]

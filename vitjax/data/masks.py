@@ -186,7 +186,7 @@ def _coco(images: Images, path: Path) -> Masks:
     try:
         from pycocotools import mask as coco
     except ImportError:
-        raise InputError("COCO's masks take the package pycocotools: pip install pycocotools") from None
+        raise InputError("COCO's masks take the package pycocotools: pip install 'vitjax[coco]'") from None
     try:
         record = json.loads(path.read_bytes())
         kinds = {kind["id"]: kind["name"] for kind in record["categories"]}

@@ -1,0 +1,46 @@
+"""Tables of cosines by layer in, a figure out: how alike the embeddings of an image and of its changed copies are."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from vitjax.analysis.embeddings_alike import GIVEN, RANDOM
+from vitjax.analysis.style import MAP, panels, style
+
+LINES = {GIVEN: "-", RANDOM: ":"}
+
+
+def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str], what: str) -> Figure:
+    """Cosines by layer: a panel for each similarity that is there, a colour for each value of a column.
+
+    Args:
+        rows: as `embeddings_alike.table` makes them, one for each weights, value, similarity and layer.
+        key: the column that is changed; its first value, the image as it is, is left out.
+        label: names a value.
+        what: in the label of the axis.
+    """
+    names = [row["similarity"] for row in rows if row["cosine"] is not None]
+    values = sorted({row[key] for row in rows})[1:]
+    colors = dict(zip(values, matplotlib.colormaps[MAP](np.linspace(0, 0.9, len(values))), strict=True))
+    lines = {name: line for name, line in LINES.items() if any(row["weights"] == name for row in rows)}
+    curve = lambda rows, y: zip(*((r["layer"], np.nan if r[y] is None else r[y]) for r in rows), strict=True)
+    with style():
+        figure, axes = panels(1, len(set(names)), size=(2.7, 2.9), sharey=True)
+        for panel, name in zip(axes, dict.fromkeys(names), strict=True):
+            for weights, line in lines.items():
+                there = [row for row in rows if (row["weights"], row["similarity"]) == (weights, name)]
+                for value in values:
+                    panel.plot(*curve([row for row in there if row[key] == value], "cosine"), line, color=colors[value])
+                panel.plot(*curve([row for row in there if row[key] == values[0]], "between"), line, color="#888888")
+            panel.set(xlabel="layer", title=name)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles = {label(value): ("-", colors[value]) for value in values} | {"different images": ("-", "#888888")}
+        handles |= {"random weights": (":", "black")} if RANDOM in lines else {}
+        for text, (line, color) in handles.items():
+            axes[0].plot([], [], line, color=color, label=text)
+        axes[0].set(ylabel=f"cosine with the image as it is{what}")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(handles))
+    return figure

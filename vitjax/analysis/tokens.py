@@ -1,0 +1,226 @@
+"""A model, images and masks of their objects in, how well patch embeddings cluster by object at every layer out.
+
+The quantitative part of Nguyen et al. 2022 (arXiv 2210.07646), published code: VOC 2009, every image with two or more
+large objects, its tokens after each block, with the image as it is and with its tiles shuffled.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from vitjax.analysis import embeddings
+from vitjax.analysis.clusters import MIN_SAMPLES, clustered, kmeans_purity, measures, probe
+from vitjax.analysis.embeddings_alike import GIVEN, layers, weights
+from vitjax.analysis.findings import Findings, Value, settings
+from vitjax.analysis.passes import over
+from vitjax.analysis.shuffle import orders, shuffle, tile
+from vitjax.analysis.tokens_figures import draw
+from vitjax.data.dataset import Dataset
+from vitjax.data.masks import FITS, IGNORED, Masks, Objects, box_masks, fitted, masks, patch_labels
+from vitjax.data.prepare import decode
+from vitjax.errors import InputError, nearest
+from vitjax.models.vit import ViT
+
+AREA = 0.14**2  # share of the image that an object must cover, and more (published code: 0.14² · 224² pixels)
+OBJECTS = 2  # that an image must have
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """An image as the model takes it and its large objects: `labels` has 0 for none, i + 1 for the one of `kinds[i]`.
+
+    `place` is its place in the data set.
+    """
+
+    place: int
+    pixels: UInt8[np.ndarray, "h w 3"]
+    labels: Int[np.ndarray, "h w"]
+    kinds: tuple[str, ...]
+
+
+def large(objects: Objects, background: bool = False) -> Objects:
+    """The objects that cover more than `AREA` of the image, numbered anew; the others count as nothing.
+
+    With `background` all that no object covers, large or small, is one more object, if it is large.
+    """
+    labels = objects.labels
+    if background:
+        labels = np.where(labels == 0, len(objects.kinds) + 1, labels)
+    kinds = (*objects.kinds, *["background"] * background)
+    kept = [i for i in range(len(kinds)) if (labels == i + 1).sum() > AREA * labels.size]
+    numbers = np.zeros(len(kinds) + 1, np.int32)
+    numbers[[i + 1 for i in kept]] = np.arange(1, len(kept) + 1)
+    return Objects(numbers[labels], tuple(kinds[i] for i in kept))
+
+
+def scenes(
+    data: Dataset, found: Masks, *, fit: str = "squash", background: bool = False
+) -> tuple[list[Scene], dict[str, int]]:
+    """The images with two or more large objects, and how many there are of which kind of image.
+
+    Args:
+        data: the images.
+        found: their masks.
+        fit: see `vitjax.data.masks.fitted`.
+        background: see `large`.
+
+    Raises:
+        InputError: a mask that does not fit its image, or no image that will do.
+    """
+    chosen, masked = [], 0
+    for place, name in enumerate(data.images.names):
+        if name not in found:
+            continue
+        try:
+            image = decode(data.images.read(place))
+        except (InputError, OSError) as error:
+            data.unreadable[name] = str(error)
+            continue
+        masked += 1
+        pixels, objects = fitted(image, found[name](image.height, image.width), data.config, fit)
+        objects = large(objects, background)
+        if len(objects.kinds) >= OBJECTS:
+            chosen.append(Scene(place, pixels, objects.labels, objects.kinds))
+    if not chosen:
+        hint = "" if background else "; what surrounds a single object counts as another with background"
+        raise InputError(
+            f"none of {masked} images with a mask has {OBJECTS} objects larger than {AREA:.1%} of the image{hint}"
+        )
+    return chosen, {"with_mask": masked, "with_objects": len(chosen)}
+
+
+def embedded(
+    model: ViT, some: Sequence[Scene], taps: Sequence[str], grid: int = 1, seed: int = 0, batch: int = 32, progress=None
+) -> Iterator[tuple[Scene, Float[np.ndarray, "tap patch channel"], Int[np.ndarray, " patch"]]]:
+    """The patch tokens of scenes whose tiles are shuffled, and the object that each patch shows then, 0 for none."""
+    read = over(model, batch, _read, taps=tuple(taps))
+    starts = range(0, len(some), batch)
+    for start in starts if progress is None else progress(starts, len(starts)):
+        part = some[start : start + batch]
+        rows = np.minimum(np.arange(batch), len(part) - 1)  # the last batch is filled up
+        pixels, labels = (np.stack([getattr(scene, name) for scene in part])[rows] for name in ("pixels", "labels"))
+        order = orders(jnp.asarray(pixels) / 255, grid, seed)
+        pixels = np.asarray(shuffle(pixels, order, grid))
+        labels = np.asarray(shuffle(labels[..., None], order, grid))[..., 0]
+        values = np.asarray(read(pixels))
+        for scene, tokens, label in zip(part, values, labels, strict=False):
+            yield scene, tokens, patch_labels(label, model.config.grid)
+
+
+def _read(model, images, *, taps):
+    values = model(images, taps)
+    return jnp.stack([values[tap][:, model.config.prefix :] for tap in taps], axis=1).astype(jnp.float32)
+
+
+def run(
+    model: ViT,
+    data: Dataset,
+    *,
+    masks: Path | None = None,
+    boxes: Path | None = None,
+    ignored: Sequence[int] = IGNORED,
+    background: bool = False,
+    fit: str = "squash",
+    grids: Sequence[int] = (1,),
+    taps: Sequence[str] | None = None,
+    control: bool = False,
+    layout: str = "tsne",
+    seed: int = 0,
+) -> Findings:
+    """How the patches of an image cluster by object, layer after layer.
+
+    An image takes part where two or more objects cover more than 2 % of it each and none has fewer than three patches;
+    a patch shows the object that covers 0.4 of it or more.
+
+    Args:
+        model: any ViT.
+        data: images, which need no classes.
+        masks, boxes: where the objects are, see `vitjax.data.masks`; with neither, lists of boxes among the images.
+        ignored: ids of class maps that are no objects.
+        background: what no object covers is an object, too.
+        fit: "squash" as in the paper, or "crop" as the checkpoint was evaluated.
+        grids: shuffles of that many tiles along each side; 1 is the image as it is.
+        taps: whose tokens (default: the output of every block).
+        control: measure a model with random weights too.
+        layout: how the tokens of the first image are drawn in the plane: tsne, umap or none.
+        seed: of shuffles, k-means, layout and random weights.
+
+    Returns:
+        A row for each weights, grid and layer: the means over images of `clusters.measures`, of the purity of k-means,
+        and of a linear probe for the classes (with `majority`, the share of the most frequent class), with standard
+        errors over images; and `images`, how many there were.
+
+    Raises:
+        InputError: no masks, masks that do not fit, no image with enough objects, or grids that do not divide it.
+    """
+    if fit not in FITS:
+        raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
+    for grid in grids:
+        tile(model.config.image_size, grid)
+    embeddings.check(layout)
+    taps, found = layers(model, taps), _masks(data, masks, boxes, ignored)
+    chosen, count = scenes(data, found, fit=fit, background=background)
+    rows = []
+    for name, one in weights(model, control, seed).items():
+        for grid in grids:
+            read = embedded(one, chosen, taps, grid, seed, data.batch, data.progress)
+            rows += [{"weights": name, "grid": grid, **row} for row in _rows(read, taps, seed)]
+    options = {
+        "masks": str(masks or boxes or "boxes among the images"), "ignored": list(ignored), "background": background,
+        "fit": fit, "grids": list(grids), "taps": taps, "control": control, "layout": layout, "seed": seed, **count,
+    }  # fmt: skip
+    figures = {"": draw(rows)}
+    if layout != "none":
+        labels = patch_labels(chosen[0].labels, model.config.grid)
+        first = chosen[0].pixels, labels, chosen[0].kinds
+        figures[layout], _ = embeddings.example(model, *first, taps, layout, seed=seed)
+    return Findings("tokens", rows, settings(model, data, **options), figures, _summary(rows))
+
+
+def _masks(data: Dataset, masked: Path | None, boxes: Path | None, ignored: Sequence[int]) -> Masks:
+    return masks(data.images, masked, ignored=ignored) if masked else box_masks(data.images, boxes)
+
+
+def _rows(read: Iterator[tuple[Scene, np.ndarray, np.ndarray]], taps: Sequence[str], seed: int) -> list[dict]:
+    """A row for each layer; images with an object of too few patches are left out."""
+    kept, found = [], [[] for _ in taps]
+    for scene, tokens, labels in read:
+        there = labels > 0
+        sizes = np.bincount(labels, minlength=len(scene.kinds) + 1)[1:]
+        if sizes.min() < MIN_SAMPLES:
+            continue
+        kept.append((tokens[:, there], labels[there], scene.kinds))
+        for values, layer in zip(tokens[:, there], found, strict=True):
+            one = measures(values, labels[there], scene.kinds, clustered(values, labels[there]))
+            layer.append(one | {"kmeans_purity": kmeans_purity(values, labels[there], seed)})
+    if not kept:
+        raise InputError(f"no image has {MIN_SAMPLES} patches of every object: the patches are too large for them")
+    classes = np.concatenate([np.array(kinds)[labels - 1] for _, labels, kinds in kept])
+    images = np.repeat(np.arange(len(kept)), [len(labels) for _, labels, _ in kept])
+    majority = np.unique(classes, return_counts=True)[1].max() / len(classes)
+    rows = []
+    for layer, tap in enumerate(taps):
+        row: dict[str, Value] = {"layer": layer + 1, "tap": tap, "images": len(kept)}
+        row["objects"] = sum(len(kinds) for *_, kinds in kept)
+        probed = probe(np.concatenate([tokens[layer] for tokens, *_ in kept]), classes, images)
+        columns = {name: np.array([one[name] for one in found[layer]]) for name in found[layer][0]}
+        for name, values in {**columns, "probe": probed}.items():
+            row[name] = None if values is None else float(values.mean())
+            row[f"{name}_error"] = None if values is None else float(values.std() / np.sqrt(len(values)))
+        rows.append(row | {"majority": float(majority)})
+    return rows
+
+
+def _summary(rows: Sequence[dict]) -> str:
+    own = [row for row in rows if row["weights"] == GIVEN and row["grid"] == rows[0]["grid"]]
+    first, last = own[0], own[-1]
+    return (
+        f"{first['images']} images, {first['objects']} objects; from the first to the last layer purity"
+        f" {first['purity']:.2f} to {last['purity']:.2f}, silhouette {first['silhouette']:.2f} to"
+        f" {last['silhouette']:.2f}, cosine in objects {first['in_object_cosine']:.2f} to"
+        f" {last['in_object_cosine']:.2f}"
+    )

@@ -232,8 +232,8 @@ ANALYSES: dict[str, Analysis] = {
     "occlusion": Analysis(
         "occlusion_curves",
         "what hiding more and more of an image leaves of it",
-        "Accuracy, and how alike embeddings stay at every layer, when random, salient and non-salient patches are hidden"
-        " (Nguyen et al. 2022). Salient are the patches that show objects, where masks or boxes are given, else the half"
+        "Accuracy, and how alike embeddings stay at every layer, when random, salient and other patches are hidden"
+        " (Nguyen et al. 2022). Salient are the patches that show objects, where masks or boxes are given, else those"
         " that the class token attends to most. Writes occlusion-layers.parquet, a row per setting and layer.",
         (
             Option("--ratios", "fractions", "shares of each set of patches (default: 0.1,0.25,0.5,0.75,0.9)"),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.pictures import CONFIG, encode, photo, unpack
 from vitjax.data.images import open_images
-from vitjax.data.masks import Objects, box_masks, fitted, masks, painted, patch_labels
+from vitjax.data.masks import Objects, box_masks, fitted, fitted_labels, masks, painted, patch_labels
 from vitjax.errors import InputError
 
 PHOTO = encode(photo(20, 12))
@@ -138,7 +138,8 @@ def test_images_and_labels_move_alike(fit):
     labels[:, 30:60], labels[24:, 60:] = 1, 2
     colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)[labels]
     config = replace(CONFIG, preprocess=replace(CONFIG.preprocess, crop=0.8))
-    pixels, objects = fitted(Image.fromarray(colours), Objects(labels, ("a", "b")), config, fit)
+    pixels = fitted(Image.fromarray(colours), config, fit)
+    objects = fitted_labels(Objects(labels, ("a", "b")), config, fit)
     assert pixels.shape == (32, 32, 3) and objects.labels.shape == (32, 32)
     seen = np.where(pixels[..., 0] > 127, 1, np.where(pixels[..., 1] > 127, 2, 0))
     assert (seen != objects.labels).mean() < 0.04  # but for the blur at the edges

@@ -16,8 +16,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pyarrow import csv
-
 import vitjax
 from vitjax.analysis.occlusion_curves import RATIOS, run
 from vitjax.data.dataset import open_dataset
@@ -43,9 +41,9 @@ def main() -> None:
     data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch, listed=args.labels)
     options = {name: getattr(args, name) for name in ("masks", "boxes", "fills", "ratios", "native", "control")}
     findings = run(model, data, **options)
-    layers = findings.tables["occlusion-layers"]
+    layers = replace(findings, rows=findings.tables["occlusion-layers"].to_pylist())
     print(*replace(findings, name=args.name, tables={}).save(args.out), findings.summary, findings.csv(), sep="\n")
-    csv.write_csv(layers, args.out / f"{args.name}-layers.csv")
+    (args.out / f"{args.name}-layers.csv").write_text(layers.csv())
 
 
 if __name__ == "__main__":

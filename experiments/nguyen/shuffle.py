@@ -15,8 +15,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pyarrow import csv
-
 import vitjax
 from vitjax.analysis.shuffle import run
 from vitjax.data.dataset import open_dataset
@@ -36,9 +34,9 @@ def main() -> None:
     model = vitjax.load(args.model)
     data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch, listed=args.labels)
     findings = run(model, data, grids=args.grids, control=True, seed=args.seed)
-    layers = findings.tables["shuffle-layers"]
+    layers = replace(findings, rows=findings.tables["shuffle-layers"].to_pylist())
     print(*replace(findings, tables={}).save(args.out), findings.summary, findings.csv(), sep="\n")
-    csv.write_csv(layers, args.out / "shuffle-layers.csv")
+    (args.out / "shuffle-layers.csv").write_text(layers.csv())
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ from vitjax.analysis.occlusion import (
 from vitjax.analysis.occlusion_figures import draw_accuracy, draw_by_layer
 from vitjax.analysis.positions import permutations
 from vitjax.data.dataset import Dataset
-from vitjax.data.masks import Masks, box_masks, fitted, masks
+from vitjax.data.masks import Masks, box_masks, fitted_labels, masks
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest
 from vitjax.models.vit import ViT
@@ -160,7 +160,7 @@ def _salience(data: Dataset, found: Masks) -> Callable[[np.ndarray], np.ndarray]
         except (InputError, OSError):  # the batch has left it out and named it
             return np.zeros(data.config.patches, bool)
         objects = found[data.images.names[place]](image.height, image.width)
-        return object_tiles(fitted(image, objects, data.config, "crop")[1].labels, data.config.grid)
+        return object_tiles(fitted_labels(objects, data.config, "crop").labels, data.config.grid)
 
     empty = np.zeros(data.config.patches, bool)
     return lambda places: np.stack([one(place) if place >= 0 else empty for place in places])

@@ -20,7 +20,7 @@ from vitjax.analysis.passes import over
 from vitjax.analysis.shuffle import orders, shuffle, tile
 from vitjax.analysis.tokens_figures import draw
 from vitjax.data.dataset import Dataset
-from vitjax.data.masks import FITS, IGNORED, Masks, Objects, box_masks, fitted, masks, patch_labels
+from vitjax.data.masks import FITS, IGNORED, Masks, Objects, box_masks, fitted, fitted_labels, masks, patch_labels
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest
 from vitjax.models.vit import ViT
@@ -81,10 +81,10 @@ def scenes(
             data.unreadable[name] = str(error)
             continue
         masked += 1
-        pixels, objects = fitted(image, found[name](image.height, image.width), data.config, fit)
+        objects = fitted_labels(found[name](image.height, image.width), data.config, fit)
         objects = large(objects, background)
         if len(objects.kinds) >= OBJECTS:
-            chosen.append(Scene(place, pixels, objects.labels, objects.kinds))
+            chosen.append(Scene(place, fitted(image, data.config, fit), objects.labels, objects.kinds))
     if not chosen:
         hint = "" if background else "; what surrounds a single object counts as another with background"
         raise InputError(
@@ -94,12 +94,12 @@ def scenes(
 
 
 def embedded(
-    model: ViT, some: Sequence[Scene], taps: Sequence[str], grid: int = 1, seed: int = 0, batch: int = 32, progress=None
+    model: ViT, data: Dataset, some: Sequence[Scene], taps: Sequence[str], grid: int = 1, seed: int = 0
 ) -> Iterator[tuple[Scene, Float[np.ndarray, "tap patch channel"], Int[np.ndarray, " patch"]]]:
     """The patch tokens of scenes whose tiles are shuffled, and the object that each patch shows then, 0 for none."""
-    read = over(model, batch, _read, taps=tuple(taps))
+    batch, read = data.batch, over(model, data.batch, _read, taps=tuple(taps))
     starts = range(0, len(some), batch)
-    for start in starts if progress is None else progress(starts, len(starts)):
+    for start in data.progress(starts, len(starts)):
         part = some[start : start + batch]
         rows = np.minimum(np.arange(batch), len(part) - 1)  # the last batch is filled up
         pixels, labels = (np.stack([getattr(scene, name) for scene in part])[rows] for name in ("pixels", "labels"))
@@ -167,7 +167,7 @@ def run(
     rows = []
     for name, one in weights(model, control, seed).items():
         for grid in grids:
-            read = embedded(one, chosen, taps, grid, seed, data.batch, data.progress)
+            read = embedded(one, data, chosen, taps, grid, seed)
             rows += [{"weights": name, "grid": grid, **row} for row in _rows(read, taps, seed)]
     options = {
         "masks": str(masks or boxes or "boxes among the images"), "ignored": list(ignored), "background": background,

@@ -90,32 +90,33 @@ def painted(layers: Sequence[Bool[np.ndarray, "h w"]], kinds: Sequence[str]) -> 
     return Objects(labels, tuple(kinds))
 
 
-def fitted(
-    image: Image.Image, objects: Objects, config: ViTConfig, fit: str = "squash"
-) -> tuple[UInt8[np.ndarray, "h w 3"], Objects]:
-    """An image and its labels as the model takes them, both moved alike; labels are resized to the nearest pixel.
+def fitted(image: Image.Image, config: ViTConfig, fit: str = "squash") -> UInt8[np.ndarray, "h w 3"]:
+    """An image as the model takes it.
 
     Args:
-        image: RGB.
-        objects: of the image's size, at most 255.
+        image: of any size.
         config: the model's.
         fit: "squash", as Nguyen et al. 2022, resizes to the model's image size whatever the proportions; "crop" is
             what the checkpoint was evaluated with.
 
     Raises:
-        InputError: another fit, or more objects.
+        InputError: another fit.
     """
     if fit not in FITS:
         raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
+    if fit == "squash":
+        image = image.resize(config.image_size[::-1], Image.Resampling[config.preprocess.interpolation.upper()])
+        config = replace(config, preprocess=replace(config.preprocess, crop=1.0))
+    return prepare(image, config)
+
+
+def fitted_labels(objects: Objects, config: ViTConfig, fit: str = "squash") -> Objects:
+    """The labels of an image that is `fitted`, resized to the nearest pixel; InputError for more than 255 objects."""
     if len(objects.kinds) > 255:
         raise InputError(f"{len(objects.kinds)} objects in one image are more than 255")
-    labels = Image.fromarray(objects.labels.astype(np.uint8))
-    if fit == "squash":
-        size = config.image_size[::-1]
-        image, labels = image.resize(size, Image.Resampling.BICUBIC), labels.resize(size, Image.Resampling.NEAREST)
-        config = replace(config, preprocess=replace(config.preprocess, crop=1.0))
     sharp = replace(config, preprocess=replace(config.preprocess, interpolation="nearest"))
-    return prepare(image, config), Objects(prepare(labels, sharp)[..., 0].astype(np.int32), objects.kinds)
+    labels = fitted(Image.fromarray(objects.labels.astype(np.uint8)), sharp, fit)[..., 0]
+    return Objects(labels.astype(np.int32), objects.kinds)
 
 
 def patch_labels(

@@ -14,7 +14,8 @@ LINES = {GIVEN: "-", RANDOM: ":"}
 
 
 def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str], what: str) -> Figure:
-    """Cosines by layer: a panel for each similarity that is there, a colour for each value of a column.
+    """Cosines by layer: a panel for each similarity that is there, a colour for each value of a column; bands are
+    standard errors.
 
     Args:
         rows: as `embeddings_alike.table` makes them, one for each weights, value, similarity and layer.
@@ -26,15 +27,18 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
     values = sorted({row[key] for row in rows})[1:]
     colors = dict(zip(values, matplotlib.colormaps[MAP](np.linspace(0, 0.9, len(values))), strict=True))
     lines = {name: line for name, line in LINES.items() if any(row["weights"] == name for row in rows)}
-    curve = lambda rows, y: zip(*((r["layer"], np.nan if r[y] is None else r[y]) for r in rows), strict=True)
+    column = lambda rows, key: np.array([np.nan if row[key] is None else row[key] for row in rows])
     with style():
         figure, axes = panels(1, len(set(names)), size=(2.7, 2.9), sharey=True)
         for panel, name in zip(axes, dict.fromkeys(names), strict=True):
             for weights, line in lines.items():
                 there = [row for row in rows if (row["weights"], row["similarity"]) == (weights, name)]
                 for value in values:
-                    panel.plot(*curve([row for row in there if row[key] == value], "cosine"), line, color=colors[value])
-                panel.plot(*curve([row for row in there if row[key] == values[0]], "between"), line, color="#888888")
+                    some = [row for row in there if row[key] == value]
+                    layer, cosine, error = (column(some, name) for name in ("layer", "cosine", "cosine_error"))
+                    panel.plot(layer, cosine, line, color=colors[value])
+                    panel.fill_between(layer, cosine - error, cosine + error, color=colors[value], alpha=0.2, lw=0)
+                panel.plot(layer, column(some, "between"), line, color="#888888")
             panel.set(xlabel="layer", title=name)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles = {label(value): ("-", colors[value]) for value in values} | {"different images": ("-", "#888888")}

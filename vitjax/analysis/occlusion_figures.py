@@ -16,7 +16,7 @@ def draw_accuracy(rows: Sequence[dict]) -> Figure:
     rows = [row for row in rows if row["weights"] == GIVEN]
     fills = list(dict.fromkeys(row["fill"] for row in rows[1:]))
     with style():
-        figure, axes = panels(1, len(fills), size=(3.2, 2.8), sharey=True)
+        figure, axes = panels(1, len(fills), size=(3.8, 2.8), sharey=True)
         for panel, fill in zip(axes, fills, strict=True):
             for which, mark in zip(SETS, "os^", strict=True):
                 points = [rows[0], *(row for row in rows if (row["fill"], row["set"]) == (fill, which))]

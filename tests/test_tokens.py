@@ -122,9 +122,11 @@ def test_a_run(data):
     for row in findings.rows:
         assert 0 <= row["purity"] <= 1 and -1 <= row["silhouette"] <= 1 and 0 < row["majority"] < 1
         assert row["kmeans_purity"] >= 0.5 and 0 <= row["probe"] <= 1 and row["purity_error"] >= 0
-    again = run(MODEL, replace(data, batch=4), masks=folder, layout="none")
-    for one, other in zip(findings.rows[:2], again.rows, strict=True):
+    taps = ["blocks.*.resid_post", "blocks.1.mlp.hidden"]  # of two widths
+    again = run(MODEL, replace(data, batch=4), masks=folder, taps=taps, layout="none")
+    for one, other in zip(findings.rows[:2], again.rows[:2], strict=True):
         assert one["in_object_cosine"] == pytest.approx(other["in_object_cosine"], rel=1e-4)
+    assert again.rows[2]["tap"] == taps[1]
 
 
 def test_patches_of_colour_alone_cluster_by_object(tmp_path):

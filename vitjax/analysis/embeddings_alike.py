@@ -110,20 +110,20 @@ class Measured:
     """Copies of all readable images under several settings.
 
     Attributes:
-        outcome: [image, *setting], how the head judged them.
-        cosine: [image, *setting, tap, similarity].
+        outcome: [image, setting], how the head judged them.
+        cosine: [image, setting, tap, similarity].
         between: [tap, 2], the mean cosine between *different* images as they are, of class tokens and of means.
         about: what else the function gave, images first.
     """
 
     outcome: Outcome
-    cosine: Float[np.ndarray, "image ..."]
+    cosine: Float[np.ndarray, "image setting tap similarity"]
     between: Float[np.ndarray, "tap 2"]
     about: PyTree[np.ndarray]
 
-    def similar(self, *index: int | slice) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """The mean cosine over images for one setting, and its standard error, [tap, similarity]; NaN for none."""
-        values = self.cosine[:, *index]
+    def similar(self, at: int) -> tuple[Float[np.ndarray, "tap similarity"], Float[np.ndarray, "tap similarity"]]:
+        """The mean cosine over images for one setting, and its standard error; NaN for none."""
+        values = self.cosine[:, at]
         known = ~np.isnan(values)
         count = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
         mean = np.where(known, values, 0).sum(axis=0) / count
@@ -144,8 +144,8 @@ def measure(
         model: with a head.
         data: images whose classes are known.
         taps: what is compared.
-        function: (model, images, truth, *extra, taps=…, **options), as `passes.over` takes it, gives (`Copy` with axes
-            of settings after the image axis, `directions` of the images as they are, anything else).
+        function: (model, images, truth, *extra, taps=…, **options), as `passes.over` takes it, gives (`Copy` with an
+            axis of settings after that of images, `directions` of the images as they are, anything else).
         extra: further arrays for the images at these places (-1 for none).
         options: of `function`.
     """
@@ -159,8 +159,8 @@ def measure(
         parts.append((there, copy, about))
         count += int(there.sum())
     kept = np.concatenate([there for there, *_ in parts])
-    joined = jax.tree.map(lambda *some: np.concatenate([np.asarray(x) for x in some])[kept], *(p[1:] for p in parts))
-    copy, about = joined
+    join = lambda *some: np.concatenate([np.asarray(one) for one in some])[kept]
+    copy, about = jax.tree.map(join, *(part[1:] for part in parts))
     squares = np.array([np.square(np.asarray(line)).sum(axis=-1) for line in sums])
     between = (squares - count) / (count * (count - 1)) if count > 1 else np.full_like(squares, np.nan)
     return Measured(Outcome(copy.rank, copy.loss), copy.cosine, between, about)

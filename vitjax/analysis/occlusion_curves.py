@@ -97,19 +97,25 @@ def run(
         seed: of tiles, noise and random weights.
 
     Returns:
-        A row for each setting with the share of the patches that was hidden, top-1, top-5 and loss; ratio 0 is the
-        image as it is. The table `occlusion-layers` has cosines with the image as it is, by layer: of class tokens, of
-        means over the patches, of the patches that are seen and of those that are hidden.
+        A row for each setting with the share of the patches that was hidden (native: of the model's pixels that
+        changed), top-1, top-5 and loss; ratio 0 is the image as it is. The table `occlusion-layers` has cosines with
+        the image as it is, by layer: of class tokens, of means over the patches, of the patches that are seen and of
+        those that are hidden.
 
     Raises:
-        InputError: ratios or fills that do not exist, no classes, or masks that do not fit.
+        InputError: ratios or fills that do not exist, no classes, masks that do not fit, or none where no class token
+            says what is salient.
     """
-    if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1] or ([] if ratios else [0]):
+    if not ratios or not fills:
+        raise InputError("nothing is hidden: give ratios and fills")
+    if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1]:
         raise InputError(f"the ratio {wrong[0]:g} is not above 0 and at most 1: it is the share that is hidden")
     usable = (*FILLS,) if native else (*FILLS, REMOVE)
     if unknown := [fill for fill in fills if fill not in usable]:
         raise InputError(f"no occlusion by {unknown[0]!r}{nearest(unknown[0], usable)}: {', '.join(usable)}")
     data, found = _with_objects(data, masks, boxes)
+    if not (found or native or getattr(model.config, "class_token", False)):
+        raise InputError("which patches are salient? No class token attends to them: give masks or boxes")
     sets = SETS if found or not native else SETS[:1]
     every = [Setting(*one) for one in product(dict.fromkeys(fills), sets, sorted(set(ratios)))]
     taps, rows, lines = layers(model, taps), [], []
@@ -119,7 +125,8 @@ def run(
             rows.append(place | measured.outcome.at(at).row())
             lines += table(place, measured, at, taps, (CLASS, MEAN) if native else (CLASS, MEAN, SEEN, HIDDEN))
     salience = str(masks or boxes) if found else "none" if native else "attention of the last block's class token"
-    options = {"native": native, "salience": salience, "taps": taps, "control": control, "seed": seed}
+    options = {"ratios": list(ratios), "fills": list(fills), "native": native, "salience": salience}
+    options |= {"taps": taps, "control": control, "seed": seed}
     return Findings(
         name="occlusion",
         rows=rows,

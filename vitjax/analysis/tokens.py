@@ -95,8 +95,8 @@ def scenes(
 
 def embedded(
     model: ViT, data: Dataset, some: Sequence[Scene], taps: Sequence[str], grid: int = 1, seed: int = 0
-) -> Iterator[tuple[Scene, Float[np.ndarray, "tap patch channel"], Int[np.ndarray, " patch"]]]:
-    """The patch tokens of scenes whose tiles are shuffled, and the object that each patch shows then, 0 for none."""
+) -> Iterator[tuple[Scene, list[Float[np.ndarray, "patch channel"]], Int[np.ndarray, " patch"]]]:
+    """Scenes whose tiles are shuffled: their patch tokens at each tap, and the object of each patch, 0 for none."""
     batch, read = data.batch, over(model, data.batch, _read, taps=tuple(taps))
     starts = range(0, len(some), batch)
     for start in data.progress(starts, len(starts)):
@@ -106,14 +106,14 @@ def embedded(
         order = orders(jnp.asarray(pixels) / 255, grid, seed)
         pixels = np.asarray(shuffle(pixels, order, grid))
         labels = np.asarray(shuffle(labels[..., None], order, grid))[..., 0]
-        values = np.asarray(read(pixels))
-        for scene, tokens, label in zip(part, values, labels, strict=False):
-            yield scene, tokens, patch_labels(label, model.config.grid)
+        values = [np.asarray(tap) for tap in read(pixels)]
+        for row, scene in enumerate(part):
+            yield scene, [tap[row] for tap in values], patch_labels(labels[row], model.config.grid)
 
 
 def _read(model, images, *, taps):
     values = model(images, taps)
-    return jnp.stack([values[tap][:, model.config.prefix :] for tap in taps], axis=1).astype(jnp.float32)
+    return [values[tap][:, model.config.prefix :].astype(jnp.float32) for tap in taps]
 
 
 def run(
@@ -185,7 +185,7 @@ def _masks(data: Dataset, masked: Path | None, boxes: Path | None, ignored: Sequ
     return masks(data.images, masked, ignored=ignored) if masked else box_masks(data.images, boxes)
 
 
-def _rows(read: Iterator[tuple[Scene, np.ndarray, np.ndarray]], taps: Sequence[str], seed: int) -> list[dict]:
+def _rows(read: Iterator[tuple[Scene, list[np.ndarray], np.ndarray]], taps: Sequence[str], seed: int) -> list[dict]:
     """A row for each layer; images with an object of too few patches are left out."""
     kept, found = [], [[] for _ in taps]
     for scene, tokens, labels in read:
@@ -193,10 +193,11 @@ def _rows(read: Iterator[tuple[Scene, np.ndarray, np.ndarray]], taps: Sequence[s
         sizes = np.bincount(labels, minlength=len(scene.kinds) + 1)[1:]
         if sizes.min() < MIN_SAMPLES:
             continue
-        kept.append((tokens[:, there], labels[there], scene.kinds))
-        for values, layer in zip(tokens[:, there], found, strict=True):
-            one = measures(values, labels[there], scene.kinds, clustered(values, labels[there]))
-            layer.append(one | {"kmeans_purity": kmeans_purity(values, labels[there], seed)})
+        tokens, labels = [values[there] for values in tokens], labels[there]
+        kept.append((tokens, labels, scene.kinds))
+        for values, layer in zip(tokens, found, strict=True):
+            one = measures(values, labels, scene.kinds, clustered(values, labels))
+            layer.append(one | {"kmeans_purity": kmeans_purity(values, labels, seed)})
     if not kept:
         raise InputError(f"no image has {MIN_SAMPLES} patches of every object: the patches are too large for them")
     classes = np.concatenate([np.array(kinds)[labels - 1] for _, labels, kinds in kept])

@@ -16,8 +16,8 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True) -> 
     group.add_argument(
         "--model",
         default="demo",
-        help="demo (embedded, the default), a .safetensors file, a folder with model.safetensors and config.json, "
-        "or a hub id such as timm/vit_base_patch16_224.augreg_in21k_ft_in1k",
+        help="demo (embedded, the default), a folder of timm's or transformers' making, a file of weights"
+        " (.safetensors, .npz, .pth, .bin), or a hub id such as timm/vit_base_patch16_224.augreg_in21k_ft_in1k",
     )
     group.add_argument("--revision", help="commit, tag or branch of a hub id; what was used is recorded")
     group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")

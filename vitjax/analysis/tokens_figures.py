@@ -1,6 +1,7 @@
 """The table of the tokens analysis in, its figure out: measures of clusters by layer."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ def draw(rows: Sequence[Mapping], reference: Mapping[tuple[str, int], Sequence[f
         reference: {(measure, grid): values by layer} of another source, drawn as points.
     """
     grids = list(dict.fromkeys(row["grid"] for row in rows))
-    colors, there = dict(zip(grids, COLORS, strict=False)), dict.fromkeys(row["weights"] for row in rows)
+    colors, there = dict(zip(grids, cycle(COLORS))), dict.fromkeys(row["weights"] for row in rows)
     with style():
         figure, axes = panels(2, 4, size=(2.6, 2.3))
         for panel, (name, title) in zip(axes, _PANELS.items(), strict=True):

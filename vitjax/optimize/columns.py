@@ -1,8 +1,8 @@
 """A tap in, the cheapest way to single units of it out: the one column of its last layer that each slot asks for.
 
-The layers in the table read normalised tokens and give the units of a tap. The loop wants one of them for
-each picture, so the model runs as far as those tokens, and one column a picture does the rest: the same numbers at
-1 / 768 of the last layer's cost, most of all that the first blocks cost.
+A layer reads normalised tokens and gives all units of a tap, where the loop wants one for each picture. So the model
+runs as far as those tokens, and one column of the layer a picture does the rest: the same numbers at a fraction of the
+last layer's cost, which in the first blocks is most of all.
 """
 
 import math
@@ -20,7 +20,7 @@ from vitjax.optimize.objectives import activation, token_span
 
 Score = Callable[[Array, Array], Float[Array, " image"]]
 
-# The tap that a layer's norm reads, the norm, and the layer, with its kernel's axes [channel, unit].
+# The taps whose layers are known, with the tap and the norm that these read.
 _NORMS: dict[str, tuple[str, str]] = {
     "attn.q": ("resid_pre", "norm1"),
     "attn.k": ("resid_pre", "norm1"),

@@ -156,7 +156,8 @@ def by_google(tensors, heads=3):
 def test_three_routes_to_the_same_model(shared_data, tmp_path):
     source = shared_data / "vit_tiny_patch16_224"
     tensors = load_file(source / "model.safetensors")
-    np.savez(tmp_path / "Ti_16.npz", **by_google(tensors))
+    (tmp_path / "google").mkdir()  # a file's config is the one beside it, and here there is none
+    np.savez(tmp_path / "google" / "Ti_16.npz", **by_google(tensors))
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in by_hugging_face(tensors).items()},
               tmp_path / "model.safetensors")  # fmt: skip
     settings = {
@@ -166,7 +167,7 @@ def test_three_routes_to_the_same_model(shared_data, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(settings))
     processor = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 3}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
-    models = [load(place, cache=False) for place in (source, tmp_path, tmp_path / "Ti_16.npz")]
+    models = [load(place, cache=False) for place in (source, tmp_path, tmp_path / "google" / "Ti_16.npz")]
     assert [model.card.converter.split("-")[0] for model in models] == ["timm", "transformers", "google"]
 
     images = np.random.default_rng(0).random((1, 224, 224, 3), np.float32)

@@ -22,6 +22,18 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this ru
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+MAPS = 20_000  # a process may have 65,530 memory maps on Linux, and a compiled program takes dozens of them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Drops compiled programs after a module of tests when there are many: XLA crashes where no map is left."""
+    yield
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MAPS:
+        sys.modules["jax"].clear_caches()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real weights and images: VITJAX_TEST_DATA, or `shared/data` beside the repository; else a skip."""

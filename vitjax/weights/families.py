@@ -1,14 +1,15 @@
 """A checkpoint's settings in, the family that wrote it out: who reads its config, ports its tensors, resamples them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
-from vitjax.weights import google, hf, timm
+from vitjax.weights import dino, google, hf, timm
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
 
@@ -34,7 +35,20 @@ FAMILIES: dict[str, Family] = {
     "architecture": Family("timm", timm.config_from_timm, timm.port, timm.resampling, timm.architecture),
     "model_type": Family("transformers", hf.config_from_hf, hf.port, hf.resampling, hf.architecture),
     google.KEY: Family("google", google.config_from_google, google.port, google.resampling, google.architecture),
+    dino.KEY: Family("dino", dino.config_from_dino, dino.port, dino.resampling, dino.architecture),
 }
+
+
+def settings_of_file(weights: Path, names: Iterable[str]) -> Settings | None:
+    """The settings of a file that needs no `config.json` beside it; None if it is no such file.
+
+    Args:
+        weights: its path.
+        names: of its tensors.
+    """
+    if weights.suffix == ".npz":
+        return {google.KEY: weights.stem}
+    return dino.settings(weights.stem, names) if weights.suffix in dino.ENDINGS else None
 
 
 def family_of(settings: Settings) -> Family:

@@ -14,10 +14,10 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
 from vitjax.weights import cache as disk
-from vitjax.weights import google, rules
+from vitjax.weights import rules
 from vitjax.weights.card import Card
 from vitjax.weights.converted import open_folder
-from vitjax.weights.families import Family, family_of
+from vitjax.weights.families import Family, family_of, settings_of_file
 from vitjax.weights.files import open_tensors, read_config
 from vitjax.weights.hf_preprocess import PROCESSOR
 from vitjax.weights.resize import DISTANCES, POSITIONS, resized
@@ -113,8 +113,8 @@ def _wanted(config: ViTConfig, resized: ViTConfig, dtype: Any) -> dict[str, jax.
 
 def _settings(source: Source, tensors: Tensors) -> dict[str, Any]:
     """The settings that come with a checkpoint's tensors."""
-    if source.weights.suffix == ".npz" and not source.config:
-        return {google.KEY: source.weights.stem}
+    if not source.config and (known := settings_of_file(source.weights, tensors)):
+        return dict(known)
     settings = read_config(source.config, source.weights, tensors.metadata)
     processor = source.config and source.config.with_name(PROCESSOR)
     if processor and processor.exists():

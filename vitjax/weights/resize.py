@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
@@ -14,11 +15,22 @@ from vitjax.models.positions import DISTANT, distances
 Resample = Callable[[np.ndarray, tuple[int, ...]], jax.Array | np.ndarray]
 POSITIONS, DISTANCES = "position", "blocks.attn.distances"  # the arrays that depend on the grid
 
+
+def offset_bicubic(grid: np.ndarray, shape: tuple[int, ...]) -> jax.Array:
+    """Interpolates at the scale of a grid a tenth of a patch larger, whose last tenth is cut off.
+
+    Source: DINO, `interpolate_pos_encoding` in `vision_transformer.py`; the tenth is there against rounding.
+    """
+    scale = jnp.array([(new + 0.1) / old for new, old in zip(shape[:2], grid.shape, strict=False)])
+    return jax.image.scale_and_translate(grid, shape, (0, 1), scale, jnp.zeros(2), "cubic-pytorch", antialias=False)
+
+
 # Each takes a grid [row, column, channel] and the shape it shall have. All are torch's `interpolate` in other words.
 CONVENTIONS: dict[str, Resample] = {
     "bicubic": partial(jax.image.resize, method="cubic", antialias=True),  # timm; transformers' DINOv2 with registers
     "bilinear": partial(jax.image.resize, method="linear", antialias=False),  # timm, for FlexiViT and Google's files
     "plain bicubic": partial(jax.image.resize, method="cubic-pytorch", antialias=False),  # transformers
+    "offset bicubic": offset_bicubic,  # DINO and DINOv2 without registers, as published
     "smooth bilinear": partial(jax.image.resize, method="linear", antialias=True),  # transformers' SigLIP 2
 }
 

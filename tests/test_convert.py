@@ -31,9 +31,10 @@ def folder(checkpoint, tmp_path):
 def test_what_is_written_is_what_was_loaded(checkpoint, folder, capsys):
     original, converted = vitjax.load(checkpoint), vitjax.load(folder)
     assert_equal(converted, original)
-    assert converted.card == original.card
+    assert converted.card == replace(original.card, source=checkpoint.name)
     readme = (folder / "README.md").read_text()
-    assert original.card.sha256 in readme and "32 x 32 pixels" in readme and "license: unknown" in readme
+    assert original.card.sha256 in readme and "32 x 32 pixels" in readme and 'license: "unknown"' in readme
+    assert str(checkpoint.parent) not in readme + (folder / "provenance.json").read_text()
     half = vitjax.load(folder, dtype="bfloat16")
     assert half.head.kernel[...].dtype == jnp.bfloat16
     assert main(["taps", "--model", str(folder)]) == 0
@@ -56,9 +57,10 @@ def test_every_setting_comes_back(checkpoint, tmp_path):
     draw = np.random.default_rng(0).standard_normal
     model = rules.build(config, {name: draw(shape, np.float32) for name, shape in rules.shapes(config).items()})
     model.card = vitjax.load(checkpoint).card
-    export(model, tmp_path / "ported", {"parity.json": "{}"})
+    export(model, tmp_path / "ported", proof={"logits": {"float32": 1e-6}})
     assert_equal(vitjax.load(tmp_path / "ported"), model)
-    assert (tmp_path / "ported" / "parity.json").read_text() == "{}"
+    assert json.loads((tmp_path / "ported" / "parity.json").read_text()) == {"logits": {"float32": 1e-6}}
+    assert "`parity.json` has the errors" in (tmp_path / "ported" / "README.md").read_text()
 
 
 HARMS = {

@@ -27,6 +27,7 @@ from vitjax.weights.save import export_timm
 from vitjax.weights.source import parse
 
 ROOT = Path(__file__).resolve().parents[1]
+QKV = ("query", "key", "value")
 TINY = ViTConfig(image_size=(16, 16), patch_size=(8, 8), width=32, depth=2, heads=2, mlp_width=64, classes=3)
 COMMITS = {"main": "b" * 40, "v1": "a" * 40, "a" * 40: "a" * 40, "b" * 40: "b" * 40}
 
@@ -311,3 +312,29 @@ def test_the_hub_s_own_variables_hold(server, tmp_path):
     assert run(HF_ENDPOINT=server.address) == ["timm/tiny", "b" * 40]
     assert (tmp_path / "home" / "hub" / "models--timm--tiny").is_dir()
     assert run(HF_ENDPOINT="http://127.0.0.1:1", HF_HUB_OFFLINE="1") == ["timm/tiny", "b" * 40]
+
+
+def test_how_pictures_are_prepared_is_downloaded_too(server, monkeypatch):
+    (server.folder / "model.safetensors").unlink()
+    settings = {"model_type": "vit", "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    settings |= {"intermediate_size": 64, "image_size": 16, "patch_size": 8}
+    layer, wide, narrow = "vit.encoder.layer.0", (64, 32), (32, 64)
+    square = [f"{layer}.attention.{name}" for name in ("output.dense", *map("attention.{}".format, QKV))]
+    dense = {**dict.fromkeys(square, (32, 32)), f"{layer}.intermediate.dense": wide, f"{layer}.output.dense": narrow}
+    dense |= dict.fromkeys(("vit.layernorm", f"{layer}.layernorm_before", f"{layer}.layernorm_after"), (32,))
+    dense |= {"vit.embeddings.patch_embeddings.projection": (32, 3, 8, 8), "classifier": (3, 32)}
+    tensors = {f"{name}.weight": np.zeros(shape, np.float32) for name, shape in dense.items()}
+    tensors |= {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in dense.items()}
+    tensors |= {"vit.embeddings.cls_token": np.zeros((1, 1, 32), np.float32)}
+    save_file(tensors | {"vit.embeddings.position_embeddings": np.zeros((1, 5, 32), np.float32)},
+              server.folder / "model.safetensors")  # fmt: skip
+    (server.folder / "config.json").write_text(json.dumps(settings))
+    assert "preprocessor_config.json" in complaint("timm/tiny")
+    processor = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "resample": 2}
+    (server.folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    for offline in (False, True):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        preprocess = vitjax.load("timm/tiny").config.preprocess
+        assert preprocess.mean == (0.1, 0.2, 0.3) and preprocess.std == (0.4, 0.5, 0.6)
+    asked = [request for request in server.requests if "preprocessor" in request]
+    assert f"GET /timm/tiny/resolve/{'b' * 40}/preprocessor_config.json" in asked

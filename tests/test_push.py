@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +26,7 @@ ATTRIBUTES = {".gitattributes": b"*.bin filter=lfs"}
 
 @dataclass
 class Hub:
-    """A server of data sets: {repository: {branch: {path: bytes}}}; `refusal` answers whatever begins with its path."""
+    """A server of repositories, {name: {branch: {path: bytes}}}; `refusal` answers whatever begins with its path."""
 
     address: str = ""
     repos: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
@@ -35,18 +36,25 @@ class Hub:
     broken: bool = False  # hang up before each answer
 
 
-@pytest.fixture
-def server(tmp_path, monkeypatch) -> Iterator[Hub]:
+@contextmanager
+def serving(handler: type["Handler"], monkeypatch, cache: Path) -> Iterator[Hub]:
     """The hub that huggingface-hub talks to in this process."""
     state = Hub()
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": state}))
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"hub": state}))
     state.address = f"http://127.0.0.1:{listening.server_port}"
     Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
-    online(monkeypatch, state.address, tmp_path / "hf")
+    online(monkeypatch, state.address, cache)
     yield state
     listening.shutdown()
     listening.server_close()
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch) -> Iterator[Hub]:
+    """A hub of data sets."""
+    with serving(Handler, monkeypatch, tmp_path / "hf") as hub:
+        yield hub
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +66,10 @@ def site(tmp_path_factory) -> Path:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers what huggingface-hub asks when it makes a data set and commits to it; all files are small ones."""
+    """Answers what huggingface-hub asks when it makes a repository and commits to it; all files are small ones."""
 
     hub: Hub
+    kind = "datasets"
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
@@ -89,23 +98,26 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/api/validate-yaml":
             self.say({"errors": [], "warnings": []})
         else:
-            _, _, kind, owner, name, *rest = path.split("/")
+            kind, owner, name, *rest = [*path.split("/")[2:], "", ""]
             branches = self.hub.repos.get(f"{owner}/{name}")
-            if kind != "datasets" or branches is None:
+            if kind != self.kind or branches is None:
                 self.say({}, 404, {"X-Error-Code": "RepoNotFound"})
             else:
-                self.data_set(branches, *rest, body=body)
+                self.repository(branches, *filter(None, rest), body=body)
 
     def create(self, asked: dict) -> None:
         repo = f"{asked['organization']}/{asked['name']}"
         self.hub.made.append(asked)
-        address = {"url": f"{self.hub.address}/datasets/{repo}"}
+        address = {"url": self.page(repo)}
         if repo in self.hub.repos:
             return self.say(address, 409)
         self.hub.repos[repo] = {"main": dict(ATTRIBUTES)}
         self.say(address)
 
-    def data_set(self, branches: dict, what: str = "", *rest: str, body: bytes) -> None:
+    def page(self, repo: str) -> str:
+        return f"{self.hub.address}/{self.kind}/{repo}".replace("/models/", "/")
+
+    def repository(self, branches: dict, what: str = "", *rest: str, body: bytes) -> None:
         branch = rest[0] if rest else "main"
         if what == "branch":
             code = 409 if branch in branches else 200
@@ -139,7 +151,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "success": True,
                 "commitOid": "b" * 40,
-                "commitUrl": f"{self.hub.address}/datasets/{REPO}/commit/{'b' * 40}",
+                "commitUrl": f"{self.page(REPO)}/commit/{'b' * 40}",
                 "hookOutput": "",
             }
         )
@@ -246,7 +258,7 @@ def test_without_a_connection(server, site, monkeypatch):
         push(site, REPO)
 
 
-@pytest.mark.parametrize("repo", ["a/b/c", "me/..", "me/a tlas", ""])
+@pytest.mark.parametrize("repo", ["a/b/c", "me/..", "me/a tlas", "atlas", ""])
 def test_a_name_that_cannot_be(server, site, repo):
     with pytest.raises(InputError, match="not a name"):
         push(site, repo)

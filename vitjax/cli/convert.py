@@ -4,10 +4,12 @@ import argparse
 from pathlib import Path
 
 from vitjax.cli.arguments import load, model_arguments
+from vitjax.errors import InputError
 
 ABOUT = """
 Writes a checkpoint of any kind that vitjax loads as Orbax arrays, with where it came from and a model card. Loading
-does the same on the way and keeps it in its cache; a folder of one's own can be moved, shared and loaded by its path.
+does the same on the way and keeps it in its cache; a folder of one's own can be moved, shared and loaded by its path,
+and with --push by its name on the hub.
 To prove a conversion against the library it came from, use the scripts in converters/.
 """
 
@@ -22,13 +24,22 @@ def add(commands) -> None:
     )
     model_arguments(command)
     command.add_argument("--out", type=Path, required=True, help="folder to write; an older conversion is replaced")
+    command.add_argument("--push", metavar="OWNER/NAME", help="then upload it as a model of that name to the hub")
+    command.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    model = load(args)
+    if args.private and not args.push:
+        raise InputError("--private goes with --push")
     from vitjax.weights.converted import export
+    from vitjax.weights.publish import check_name
+    from vitjax.weights.push import MODEL, push
 
-    export(model, args.out)
+    if args.push:
+        check_name(args.push, MODEL)
+    export(load(args), args.out, repo=args.push)
     print(args.out)
+    if args.push:
+        print(push(args.out, args.push, private=args.private))
     return 0

@@ -42,12 +42,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.private and not args.push:
         raise InputError("--private goes with --push")
     if args.push:
-        from huggingface_hub.utils import HFValidationError, validate_repo_id
+        from vitjax.atlas.push import ATLAS
+        from vitjax.weights.publish import check_name
 
-        try:
-            validate_repo_id(args.push)
-        except HFValidationError:
-            raise InputError(f"{args.push!r} is no name of a data set on the hub: OWNER/NAME would be") from None
+        check_name(args.push, ATLAS)
     out = args.to or free_folder("page")
     from dataclasses import replace
 

@@ -1,9 +1,12 @@
-"""A model in, a folder out that vitjax loads without converting anything: Orbax arrays, provenance and a model card."""
+"""A model in, a folder or a repository on the hub out that vitjax loads without converting anything.
+
+It holds Orbax arrays, their provenance and a model card.
+"""
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -16,43 +19,24 @@ from vitjax.models.vit import ViT
 from vitjax.weights import folders, rules
 from vitjax.weights.cache import CONVERTER
 from vitjax.weights.card import Card
+from vitjax.weights.readme import README, of_model
 from vitjax.weights.source import PROVENANCE
 
-README = """---
-library_name: vitjax
-license: {licence}
-tags: [vision-transformer, jax, flax, interpretability]
----
-# {name}
-
-Weights of `{source}`{revision}, converted to Flax by vitjax; licence: {licence}.
-The file they come from has the sha256 `{sha256}`.
-
-```python
-import vitjax
-
-model = vitjax.load("path/to/this/folder")
-model.taps()  # everything that can be read, edited and pictured
-```
-
-| | |
-|---|---|
-| architecture | {architecture} |
-| input | {height} x {width} pixels, patches of {patch_height} x {patch_width} |
-| blocks, heads, width | {depth}, {heads}, {channels} |
-| MLP neurons | {neurons:,} |
-| parameters | {parameters:,} |
-| mean, std | {mean}, {std} |
-"""
+PROOF = "parity.json"  # of a conversion that was held against the library it came from
 
 
-def export(model: ViT, folder: str | os.PathLike[str], texts: Mapping[str, str] | None = None) -> None:
+def export(
+    model: ViT, folder: str | os.PathLike[str], *, proof: Mapping[str, Any] | None = None, repo: str | None = None
+) -> None:
     """Writes a loaded model; an older one of the same folder is replaced when the new one is whole.
+
+    Of a model that came from this machine's disk the name of its file or folder is kept, not the path.
 
     Args:
         model: as `vitjax.load` gives it, with its card.
         folder: made if it is not there.
-        texts: {file: text} to lie beside it, such as the errors of a proof.
+        proof: its errors against the library it came from, to be written beside it.
+        repo: OWNER/NAME on the hub that it is made for, if any.
 
     Raises:
         InputError: a folder that holds something else, or that cannot be written.
@@ -60,10 +44,15 @@ def export(model: ViT, folder: str | os.PathLike[str], texts: Mapping[str, str] 
     folder, card = Path(folder), model.card
     if folder.exists() and not (folder / PROVENANCE).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there and holds no converted model; choose another name")
+    if not card.revision:
+        card = replace(card, source=Path(card.source).expanduser().absolute().name)
     config = json.loads(json.dumps(asdict(model.config)))
     contents = {"converter": CONVERTER, "sha256": card.sha256, "config": config, "origin": asdict(card)}
     arrays = rules.parameters(model)
-    texts = {"README.md": _readme(model, arrays), **(texts or {})}
+    parameters = sum(array.size for array in arrays.values())
+    place = repo or "path/to/this/folder"
+    texts = {README: of_model(model.config, card, parameters, place, PROOF if proof else "")}
+    texts |= {PROOF: json.dumps(proof, indent=2)} if proof else {}
     try:
         folders.write(folder, contents, asdict(card), arrays, texts)
     except Exception as error:  # a full disk reaches us as whatever TensorStore makes of it
@@ -105,26 +94,3 @@ def _rebuilt(kind: type, values: Mapping[str, Any]) -> Any:
             value = _rebuilt(next(one for one in kinds if is_dataclass(one)), value)
         given[name] = tuple(value) if isinstance(value, list) else value
     return kind(**given)
-
-
-def _readme(model: ViT, arrays: Mapping[str, np.ndarray]) -> str:
-    config, card = model.config, model.card
-    return README.format(
-        name=card.source.split("/")[-1],
-        source=card.source,
-        revision=f" at {card.revision}" if card.revision else "",
-        licence=card.licence or "unknown",
-        sha256=card.sha256,
-        architecture=card.architecture,
-        height=config.image_size[0],
-        width=config.image_size[1],
-        patch_height=config.patch_size[0],
-        patch_width=config.patch_size[1],
-        depth=config.depth,
-        heads=config.heads,
-        channels=config.width,
-        neurons=config.depth * config.mlp_width,
-        parameters=sum(array.size for array in arrays.values()),
-        mean=config.preprocess.mean,
-        std=config.preprocess.std,
-    )

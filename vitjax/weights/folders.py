@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from vitjax import __version__
+from vitjax.errors import InputError
 from vitjax.weights import host
 from vitjax.weights.source import PROVENANCE
 
@@ -86,6 +87,21 @@ def is_whole(folder: Path, contents: Mapping[str, Any]) -> bool:
     provenance = read_json(folder / PROVENANCE)
     same = all(provenance.get(name) == value for name, value in contents.items())
     return same and provenance.get("files") == _sizes(folder / ARRAYS)
+
+
+def listed(provenance: Path) -> list[str]:
+    """The files of the checkpoint that a `provenance.json` lists, as paths beside it.
+
+    Raises:
+        InputError: none, or a path that leads elsewhere.
+    """
+    files = read_json(provenance).get("files")
+    if not isinstance(files, dict) or not files:
+        raise InputError(f"{provenance} lists no files")
+    for file in files:
+        if set(file.split("/")) & {"", ".", ".."} or "\\" in file or "\0" in file:
+            raise InputError(f"{provenance} names {file!r}, which is no file below it")
+    return [f"{ARRAYS}/{file}" for file in files]
 
 
 def read_json(path: Path) -> dict[str, Any]:

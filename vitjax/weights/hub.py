@@ -5,7 +5,8 @@ All traffic goes through huggingface-hub, so its settings hold: HF_ENDPOINT, HF_
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ import huggingface_hub as hub
 from huggingface_hub import constants, errors
 
 from vitjax.errors import InputError, nearest
+from vitjax.weights import folders
 from vitjax.weights.files import read_json
 from vitjax.weights.hf_preprocess import PROCESSOR
 from vitjax.weights.sharded import SUFFIX, shards
-from vitjax.weights.source import CONFIG, NAMES, WEIGHTS, Source
+from vitjax.weights.source import CONFIG, NAMES, PROVENANCE, WEIGHTS, Source
 from vitjax.weights.timm_architectures import ARCHITECTURES
 
 # What each error of huggingface-hub means here, the narrower before the wider.
@@ -36,12 +38,13 @@ _UNREACHED = "cannot reach the hub at {endpoint} ({reason}), and {repo} at {revi
 _UNWRITTEN = "cannot write to the hub's cache {cache}: {reason}; HF_HOME says where it is"
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 _HELP = {401: _LOG_IN, 403: _LOG_IN, 404: "check the name and HF_ENDPOINT"}
+DOWNLOADS = 8  # at a time, of a converted model's files, as huggingface-hub has it
 # Errors that are the hub's answer: what is in the cache does not make up for it.
 FINAL = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
 
 
 def fetch(source: Source) -> Source:
-    """Downloads a hub model's config and weights, or finds them in the hub's cache.
+    """Downloads a hub model's config and weights, or a converted model, or finds them in the hub's cache.
 
     Without a network, or with HF_HUB_OFFLINE=1, the cache alone answers. A full commit that is cached needs no network.
 
@@ -49,28 +52,42 @@ def fetch(source: Source) -> Source:
         source: with `repo`, and a `revision` or None for the newest.
 
     Returns:
-        The source with `config`, `weights` and, as `revision`, the 40 digits of the commit they are of.
+        The source with `config` (none of a converted model), `weights` and, as `revision`, the 40 digits of the
+        commit they are of.
 
     Raises:
         InputError: unknown repository, revision or file, no access, or no connection and nothing cached.
     """
-    config = Path(download(source.repo, CONFIG, source.revision or constants.DEFAULT_REVISION))
-    commit = config.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
+    first = _first(source.repo, (CONFIG, PROVENANCE), source.revision or constants.DEFAULT_REVISION)
+    commit = first.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
+    if first.name == PROVENANCE:
+        with ThreadPoolExecutor(DOWNLOADS) as pool:
+            list(pool.map(lambda file: download(source.repo, file, commit), folders.listed(first)))
+        return replace(source, weights=first, revision=commit)
+    config = first
     if "model_type" in read_json(config):  # transformers keeps how pictures are prepared apart
         download(source.repo, PROCESSOR, commit)
     return replace(source, config=config, weights=_weights(source.repo, commit), revision=commit)
 
 
 def _weights(repo: str, commit: str) -> Path:
-    """A repository's weights: the first of their names in the cache, else on the hub, and all that an index names."""
-    cached = [name for name in NAMES if isinstance(hub.try_to_load_from_cache(repo, name, revision=commit), str)]
-    for name in cached or NAMES:
+    """A repository's weights: the first of their names, and all that an index names."""
+    path = _first(repo, NAMES, commit)
+    for shard in shards(path, read_json(path)) if path.name.endswith(SUFFIX) else ():
+        download(repo, shard, commit)
+    return path
+
+
+def _first(repo: str, names: Sequence[str], revision: str) -> Path:
+    """The first of some files that is in the cache, else on the hub."""
+    cached = []
+    with suppress(errors.HFValidationError):  # the download says it
+        found = ((name, hub.try_to_load_from_cache(repo, name, revision=revision)) for name in names)
+        cached = [name for name, path in found if isinstance(path, str)]
+    for name in dict.fromkeys((*cached, *names)):
         with suppress(Absent):
-            path = Path(download(repo, name, commit))
-            for shard in shards(path, read_json(path)) if name.endswith(SUFFIX) else ():
-                download(repo, shard, commit)
-            return path
-    raise InputError(f"{repo} has no {WEIGHTS} at {commit}, nor {', '.join(NAMES[1:])}")
+            return Path(download(repo, name, revision))
+    raise InputError(f"{repo} has no {names[0]} at {revision}, nor {' or '.join(names[1:])}")
 
 
 def check(files: Iterable[Path], digests: Iterable[str]) -> None:

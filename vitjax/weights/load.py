@@ -1,9 +1,10 @@
 """What the user typed in, a model with its weights out."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
 from vitjax.weights import cache as disk
-from vitjax.weights import rules
+from vitjax.weights import folders, rules
 from vitjax.weights.card import Card
 from vitjax.weights.converted import open_folder
 from vitjax.weights.families import Family, family_of, settings_of_file
@@ -76,6 +77,8 @@ def load(
 
 def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
     """Reads a folder that `vitjax convert` wrote."""
+    if source.repo:
+        _check(source, [source.weights.parent / file for file in folders.listed(source.weights)], remember=cache)
     config, card, arrays = open_folder(source.weights, dtype)
     if sides not in (None, config.image_size):
         raise InputError(f"{source.name} was converted for {config.image_size} pixels; convert it again for {sides}")
@@ -91,7 +94,7 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
         config = _config(family, settings, tensors)
         wanted = replace(config, image_size=sides or config.image_size)
         large = cache and tensors.size >= CACHED
-        key = disk.Key(_digest(source, tensors, large), config)
+        key = disk.Key(_check(source, tensors.files, large), config)
         card = _card(source, key, family, settings)
         arrays = disk.restore(key, _wanted(config, wanted, dtype)) if large else None
         if arrays is None:
@@ -139,12 +142,13 @@ def _fetched(source: Source) -> Source:
     return hub.fetch(source)
 
 
-def _digest(source: Source, tensors: Tensors, remember: bool) -> str:
-    digests = [disk.digest(path, remember) for path in tensors.files]
+def _check(source: Source, files: Sequence[Path], remember: bool) -> str:
+    """The digest of a checkpoint's files, which are the hub's if it came from there."""
+    digests = [disk.digest(path, remember) for path in files]
     if source.repo:
         from vitjax.weights import hub
 
-        hub.check(tensors.files, digests)
+        hub.check(files, digests)
     return disk.joint_digest(digests)
 
 

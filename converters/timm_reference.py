@@ -11,7 +11,8 @@ import numpy as np
 
 from converters import torch_reference
 from converters.parity import Reference
-from vitjax.models.config import Preprocess
+from vitjax.models.config import Preprocess, ViTConfig
+from vitjax.weights.save import timm_config
 
 
 def import_timm() -> ModuleType:
@@ -40,3 +41,9 @@ def reference(model: Any, images: np.ndarray, preprocess: Preprocess) -> Referen
     heads = [model.head, *([model.head_dist] if hasattr(model, "head_dist") else [])]
     run = lambda model, pixels: {output: model(pixels)}
     return torch_reference.reference(model, images, preprocess, model.blocks, model.norm, heads, run)
+
+
+def alike(config: ViTConfig, **changes: Any) -> Any:
+    """A model of timm of a config's sizes, its weights not loaded; `changes` are arguments of timm's."""
+    described = timm_config(config, licence="")
+    return import_timm().create_model(described["architecture"], **described["model_args"] | changes)

@@ -136,20 +136,18 @@ def test_the_proof_sees_a_wrong_formula(timm):
             check(model, theirs, np.float64, EXACT)
 
 
-def test_script(timm, tmp_path, capsys, monkeypatch):
+def test_script(timm, tmp_path, capsys):
     theirs, config_json = make(timm, "test_vit", {"img_size": 32, "depth": 1})
     save_file(tensors(theirs), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(config_json))
     noise = np.random.default_rng(0).integers(256, size=(40, 60, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "photograph.png")
-    monkeypatch.setenv("VITJAX_CACHE", str(tmp_path))  # restored after the script has set it
-    assert converter.port(str(tmp_path), tmp_path, tmp_path / "out", seed=0) == 0
+    assert converter.main([str(tmp_path), "--images", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     *table, verdict, written = capsys.readouterr().out.splitlines()
-    taps = load(tmp_path, cache=False).taps()
-    assert [line.split()[0] for line in table[1:-1]] == list(taps) and GRADIENT in table[-1]
-    assert "none of" in verdict and verdict.endswith("on 1 images")
-    (proof,) = (tmp_path / "out").glob("*/parity.json")
-    assert str(proof.parent) in written and json.loads(proof.read_text()).keys() == {*taps, GRADIENT}
+    model = load(tmp_path / "out")
+    assert [line.split()[0] for line in table[1:-1]] == list(model.taps()) and GRADIENT in table[-1]
+    assert "none of" in verdict and written.endswith("out")
+    assert json.loads((tmp_path / "out" / "parity.json").read_text()).keys() == {*model.taps(), GRADIENT}
 
 
 def test_real_checkpoint(timm, shared_data):

@@ -1,0 +1,36 @@
+"""Ports one `.npz` file of Google's ViTs, proves it against timm's own loader, writes it out and publishes it.
+
+    python converters/google.py B_16.npz --images photos/ --out ported/ --push OWNER/NAME
+
+timm is the referee, as its conversion of these files is the one in use; with a pre-logits layer, which timm leaves
+out, there is none. What must agree how far stands in `converters/port.py`.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the script and returns its exit code."""
+    from converters import port
+
+    return port.main(__doc__, "timm", "a file of Google's, .npz", referee, arguments)
+
+
+def referee(source, model):
+    """The file as timm loads it."""
+    from converters.timm_reference import alike, reference
+    from vitjax.errors import InputError
+
+    if model.config.pre_logits:
+        raise InputError(f"{source.name} has a pre-logits layer, which timm leaves out: there is nothing to compare")
+    theirs = alike(model.config)
+    theirs.load_pretrained(str(source.weights))
+    return theirs.eval(), reference
+
+
+if __name__ == "__main__":
+    # A script's own folder comes first in the search path, and there `timm` would be another script.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.exit(main())

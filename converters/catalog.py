@@ -1,9 +1,10 @@
-"""What timm publishes on the hub in, the rows of `vitjax models` out: those that vitjax loads, with size and licence.
+"""What is published on the hub in, the rows of `vitjax models` out: what vitjax loads, with size and licence.
 
     python converters/catalog.py vitjax/weights/catalog.csv
 
-Sources of the facts: timm's own list of pretrained checkpoints (names, input, licence) and this package's model of each
-(parameters, taps). To be run again when timm or the families that can be loaded change.
+Sources of the facts: timm's own list of pretrained checkpoints (names, input, licence); for checkpoints of transformers
+`transformers.csv` beside this script, copied from their pages; and this package's model of each (parameters, neurons).
+To be run again when timm, the table, or the families that can be loaded change.
 """
 
 import argparse
@@ -13,6 +14,10 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.config import ViTConfig
 
 COLUMNS = ("name", "family", "parameters", "image_size", "blocks", "neurons", "licence")
 FAMILIES = {  # what the name of an architecture or its weights begins with or holds: who trained it how
@@ -20,6 +25,24 @@ FAMILIES = {  # what the name of an architecture or its weights begins with or h
     "clip": "CLIP", "beit3": "BEiT 3", "deit3": "DeiT III", "deit": "DeiT", "beitv2": "BEiT v2", "beit": "BEiT",
     "eva02": "EVA-02", "eva": "EVA", "flexivit": "FlexiViT", "vit_pe": "Perception Encoder", "tipsv2": "TIPS",
 }  # fmt: skip
+TRANSFORMERS = Path(__file__).with_name("transformers.csv")
+SIZES = {  # of transformers.csv: width, blocks, heads, width of the MLP
+    "tiny": (192, 12, 3, 768),
+    "small": (384, 12, 6, 1536),
+    "base": (768, 12, 12, 3072),
+    "large": (1024, 24, 16, 4096),
+    "so400m": (1152, 27, 16, 4304),
+    "huge": (1280, 32, 16, 5120),
+    "giant-opt": (1536, 40, 16, 6144),
+    "dino giant": (1536, 40, 24, 4096),
+}
+SIZE_SETTINGS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+HEADS = {  # what a head of n outputs is made of, in tensors that say so
+    "classes": ("classifier.weight", "beit.pooler.layernorm.weight"),
+    "classes twice": ("cls_classifier.weight", "distillation_classifier.weight", "deit.embeddings.distillation_token"),
+    "embedding": ("visual_projection.weight",),
+    "pooler": ("pooler.dense.weight",),
+}
 
 
 def main() -> int:
@@ -35,9 +58,11 @@ def main() -> int:
 
 
 def rows() -> Iterator[tuple]:
-    """One row for each checkpoint of timm on the hub that vitjax has a model for."""
+    """One row for each checkpoint of transformers.csv, and of timm on the hub that vitjax has a model for."""
     from converters.timm_reference import import_timm
 
+    with open(TRANSFORMERS, newline="") as file:
+        yield from map(row_of_transformers, csv.DictReader(file))
     timm = import_timm()
     for name in timm.list_pretrained():
         if (timm.models.get_pretrained_cfg(name).hf_hub_id or "").startswith("timm/") and (found := row(timm, name)):
@@ -47,7 +72,6 @@ def rows() -> Iterator[tuple]:
 def row(timm: ModuleType, name: str) -> tuple | None:
     """The values of `COLUMNS` for one checkpoint of timm; None if vitjax has no model for it."""
     from vitjax.errors import InputError
-    from vitjax.weights import rules
     from vitjax.weights.timm import config_from_timm
 
     pretrained = timm.models.get_pretrained_cfg(name)
@@ -57,10 +81,34 @@ def row(timm: ModuleType, name: str) -> tuple | None:
     except InputError:
         return None
     family = next((family for part, family in FAMILIES.items() if part in name), "ViT")
+    return cells(f"timm/{name}", family, config, pretrained.license)
+
+
+def row_of_transformers(stated: dict[str, str]) -> tuple:
+    """The values of `COLUMNS` for one row of transformers.csv."""
+    from vitjax.weights.hf import config_from_hf
+
+    count, _, head = stated["head"].partition(" ") if stated["head"] != "pooler" else ("", "", "pooler")
+    settings = dict(zip(SIZE_SETTINGS, SIZES[stated["size"]], strict=True))
+    outputs = int(count or settings["hidden_size"])
+    settings |= {name: int(stated[name]) for name in ("patch_size", "image_size")}
+    settings |= {
+        "model_type": stated["model_type"],
+        "use_relative_position_bias": True,  # of BEiT
+        "use_swiglu_ffn": stated["size"] == "dino giant",
+        "preprocessor": {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    }
+    config = config_from_hf(settings, {tensor: (outputs,) for tensor in HEADS.get(head, ())})
+    return cells(stated["name"], stated["family"], config, stated["licence"])
+
+
+def cells(name: str, family: str, config: "ViTConfig", licence: str) -> tuple:
+    """The values of `COLUMNS` for a model of this config."""
+    from vitjax.weights import rules
+
     parameters = sum(map(prod, rules.shapes(config).values()))
     size = "x".join(map(str, config.image_size))
-    neurons = config.depth * config.mlp_width
-    return f"timm/{name}", family, parameters, size, config.depth, neurons, pretrained.license
+    return name, family, parameters, size, config.depth, config.depth * config.mlp_width, licence
 
 
 if __name__ == "__main__":

@@ -44,6 +44,41 @@ def test_the_table_is_what_timm_says(timm):
         ]
 
 
+TWINS = {  # the same weights by transformers and by timm
+    "google/vit-base-patch16-224": "timm/vit_base_patch16_224.augreg2_in21k_ft_in1k",
+    "facebook/deit-small-distilled-patch16-224": "timm/deit_small_distilled_patch16_224.fb_in1k",
+    "facebook/deit-base-patch16-384": "timm/deit_base_patch16_384.fb_in1k",
+    "facebook/dino-vits8": "timm/vit_small_patch8_224.dino",
+    "facebook/dinov2-large": "timm/vit_large_patch14_dinov2.lvd142m",
+    "facebook/dinov2-giant": "timm/vit_giant_patch14_dinov2.lvd142m",
+    "facebook/dinov2-with-registers-small": "timm/vit_small_patch14_reg4_dinov2.lvd142m",
+    "facebook/vit-mae-huge": "timm/vit_huge_patch14_224.mae",
+    "microsoft/beit-base-patch16-224-pt22k-ft22k": "timm/beit_base_patch16_224.in22k_ft_in22k",
+    "google/siglip-so400m-patch14-384": "timm/vit_so400m_patch14_siglip_384.webli",
+    "google/siglip2-giant-opt-patch16-256": "timm/vit_giantopt_patch16_siglip_256.v2_webli",
+}
+
+
+def test_the_same_weights_by_both_libraries_have_one_size():
+    table = {row.name: row for row in known()}
+    for ours, theirs in TWINS.items():
+        facts = [(row.family, row.parameters, row.image_size, row.neurons) for row in (table[ours], table[theirs])]
+        assert facts[0] == facts[1], ours
+
+
+def test_the_table_is_what_the_rows_of_transformers_make():
+    import csv
+
+    from converters.catalog import TRANSFORMERS, row_of_transformers
+
+    table = {row.name: row for row in known()}
+    with open(TRANSFORMERS, newline="") as file:
+        stated = list(csv.DictReader(file))
+    for row in stated[::9]:
+        assert tuple(vars(table[row["name"]]).values()) == row_of_transformers(row)
+    assert {row["name"] for row in stated} == {name for name in table if not name.startswith("timm/")}
+
+
 def test_the_list_is_given_at_once():
     code = "import sys; from vitjax.cli import main; main(['models']); print({'jax', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

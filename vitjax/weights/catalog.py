@@ -13,7 +13,7 @@ class Known:
     """One checkpoint: its hub id, who trained it how, and what it holds.
 
     `parameters` and `neurons` (hidden units of all MLPs) are counts, `image_size` is HEIGHTxWIDTH in pixels, `licence`
-    is the one that timm states.
+    is the one that its page or timm states, empty if none.
     """
 
     name: str

@@ -10,6 +10,11 @@ know the names of training runs (a teacher's backbone, chunks of blocks). What m
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.vit import ViT
+    from vitjax.weights.source import Source
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return port.main(__doc__, "timm", "a file of DINO or DINOv2, .pth", referee, arguments)
 
 
-def referee(source, model):
+def referee(source: "Source", model: "ViT") -> tuple:
     """The file as timm loads it."""
     import torch
 

@@ -9,6 +9,11 @@ out, there is none. What must agree how far stands in `converters/port.py`.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.vit import ViT
+    from vitjax.weights.source import Source
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return port.main(__doc__, "timm", "a file of Google's, .npz", referee, arguments)
 
 
-def referee(source, model):
+def referee(source: "Source", model: "ViT") -> tuple:
     """The file as timm loads it."""
     from converters.timm_reference import alike, reference
     from vitjax.errors import InputError

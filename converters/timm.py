@@ -9,6 +9,11 @@ What must agree how far stands in `converters/port.py`.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.vit import ViT
+    from vitjax.weights.source import Source
 
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
 
@@ -20,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return port.main(__doc__, "timm", SOURCE, referee, arguments)
 
 
-def referee(source, model):
+def referee(source: "Source", model: "ViT") -> tuple:
     """The checkpoint as timm loads it."""
     from converters.timm_reference import import_timm, reference
 

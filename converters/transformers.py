@@ -8,6 +8,11 @@ What must agree how far stands in `converters/port.py`.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.vit import ViT
+    from vitjax.weights.source import Source
 
 SOURCE = "a hub id OWNER/NAME, or a folder with model.safetensors, config.json and preprocessor_config.json"
 
@@ -19,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return port.main(__doc__, "transformers", SOURCE, referee, arguments)
 
 
-def referee(source, model):
+def referee(source: "Source", model: "ViT") -> tuple:
     """The checkpoint as transformers loads it, by the class that wrote it."""
     from converters.hf_reference import reference
     from converters.timm_reference import import_timm

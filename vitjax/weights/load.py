@@ -42,11 +42,11 @@ def load(
     """Loads a Vision Transformer with its weights, from this package, the disk or the hub.
 
     Args:
-        source: "demo" (comes with vitjax), a hub id `timm/NAME` or `timm/NAME@REVISION`, a file of weights
+        source: "demo" (comes with vitjax), a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, a file of weights
             (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) with config.json beside it, or a
-            folder with both, or one that `vitjax convert` wrote.
+            folder with both, or one that `vitjax convert` wrote. Google's .npz and the .pth of DINO need no config.
         image_size: pixels, one side or (height, width), divisible by the patch; position embeddings are resampled as
-            timm does. Default: the checkpoint's own.
+            their source does. Default: the checkpoint's own.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
         device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
         revision: branch, tag or commit on the hub; default the newest.

@@ -64,10 +64,9 @@ def fetch(source: Source) -> Source:
         with ThreadPoolExecutor(DOWNLOADS) as pool:
             list(pool.map(lambda file: download(source.repo, file, commit), folders.listed(first)))
         return replace(source, weights=first, revision=commit)
-    config = first
-    if "model_type" in read_json(config):  # transformers keeps how pictures are prepared apart
+    if "model_type" in read_json(first):  # transformers keeps how pictures are prepared apart
         download(source.repo, PROCESSOR, commit)
-    return replace(source, config=config, weights=_weights(source.repo, commit), revision=commit)
+    return replace(source, config=first, weights=_weights(source.repo, commit), revision=commit)
 
 
 def _weights(repo: str, commit: str) -> Path:

@@ -28,7 +28,7 @@ def reference(model: Any, images: np.ndarray, preprocess: Preprocess) -> Referen
 
 
 def _run(model: Any, pixels: Any) -> dict[str, Any]:
-    """The model's end: "logits", or "pooled" of a model without a classifier."""
+    """The model's end: "logits", "embedding" of one with a projection, else "pooled"."""
     import torch
 
     kind, side = model.config.model_type, getattr(model.config, "vision_config", model.config)
@@ -50,7 +50,7 @@ def _run(model: Any, pixels: Any) -> dict[str, Any]:
     settings = {"interpolate_pos_encoding": True} if resized and list(pixels.shape[2:]) != [side.image_size] * 2 else {}
     if hasattr(model, "get_image_features"):
         end = model.get_image_features(pixels, **settings).pooler_output
-        return {"logits" if hasattr(model, "visual_projection") else "pooled": end}
+        return {"embedding" if hasattr(model, "visual_projection") else "pooled": end}
     output = model(pixels, **settings)
-    found = {"image_embeds": "logits", "logits": "logits", "pooler_output": "pooled"}
+    found = {"image_embeds": "embedding", "logits": "logits", "pooler_output": "pooled"}
     return next({tap: output[name]} for name, tap in found.items() if output.get(name) is not None)

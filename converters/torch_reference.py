@@ -37,8 +37,8 @@ def reference(
         preprocess: for mean and std.
         blocks: its Transformer blocks.
         norm: its last LayerNorm, or None; where it stands after pooling, the tap is the last block's output.
-        heads: classifiers that all read the pooled activation; none if `run` gives it.
-        run: (model, normalised images [batch, channel, height, width]) to "logits", "pooled" or both.
+        heads: classifiers or projections that all read the pooled activation; none if `run` gives it.
+        run: (model, normalised images [batch, channel, height, width]) to its last activations by our names.
     """
     import torch
 
@@ -66,7 +66,7 @@ def reference(
         read = [kept[head][0] for head in heads]
         values["pooled"] = torch.stack(read, dim=1) if len(read) > 1 else read[0]
     values |= ends
-    flat = values["logits" if "logits" in values else "pooled"].flatten(1)
+    flat = next(values[end] for end in ("logits", "embedding", "pooled") if end in values).flatten(1)
     units = flat.argmax(dim=1)
     flat.gather(1, units[:, None]).sum().backward()
     taps = {tap: value.detach().numpy() for tap, value in values.items()}

@@ -23,7 +23,7 @@ TINY = {
 }
 GATED = {"gated": True, "activation": "silu"}
 FAMILIES = {
-    "CLIP": {"pre_norm": True, "patch_bias": False, "activation": "quick_gelu", "head_bias": False},
+    "CLIP": {"pre_norm": True, "patch_bias": False, "activation": "quick_gelu", "classes": 0, "projection": 7},
     "SigLIP": {"class_token": False, "pool": "attention", "activation": "gelu_tanh"},
     "DINOv2 giant": {"registers": 2, "layer_scale": True, "pool": "token+mean", **GATED},
     "DINOv3": {"registers": 2, "layer_scale": True, "rotary": Rotary(100.0, centred=True, halves=True)},

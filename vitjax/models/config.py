@@ -1,6 +1,7 @@
-"""Everything that fixes the shape and the arithmetic of a plain Vision Transformer, as frozen dataclasses."""
+"""Everything that fixes the shape and the arithmetic of a model, image or text tower, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from vitjax.errors import InputError, nearest
 
@@ -41,7 +42,72 @@ class Rotary:
 
 
 @dataclass(frozen=True)
-class ViTConfig:
+class BlockConfig:
+    """What a stack of Transformer blocks is made of, whatever its tokens stand for.
+
+    In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
+    and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
+    hidden units before the second dense layer (EVA-02).
+    """
+
+    width: int = 192
+    depth: int = 12
+    heads: int = 3
+    mlp_width: int = 768
+    layer_scale: bool = False
+    qkv_bias: bool = True
+    qk_norm: bool = False
+    attn_norm: bool = False
+    mlp_norm: bool = False
+    gated: bool = False
+    activation: str = "gelu"
+    norm_eps: float = 1e-6
+
+    # What a kind of model may have beyond these; a field of its config where it does.
+    causal: ClassVar[bool] = False
+    rotary: ClassVar[Rotary | None] = None
+    relative_bias: ClassVar[bool] = False
+
+    def __post_init__(self):
+        for name in ("width", "depth", "heads", "mlp_width"):
+            if not isinstance(value := getattr(self, name), int) or value < 1:
+                raise InputError(f"{name} is {value!r}, it must be a whole number of at least 1")
+        self._split_into(self.heads)
+
+    def _split_into(self, heads: int) -> None:
+        if self.width % heads:
+            raise InputError(f"width {self.width} does not split into {heads} heads")
+
+    @property
+    def head_width(self) -> int:
+        """Channels of one attention head."""
+        return self.width // self.heads
+
+
+@dataclass(frozen=True)
+class TextConfig(BlockConfig):
+    """A text tower beside an image tower: CLIP's by its defaults, or SigLIP's.
+
+    It knows `vocabulary` tokens and reads up to `context` of them. Where it is `causal`, a token sees those before it.
+    `pooled` is what the first `eos` token has become, or the last token if there is no `eos`. `projection` is the width
+    of the embedding that it shares with the image tower, 0 for a tower without.
+    """
+
+    width: int = 512
+    heads: int = 8
+    mlp_width: int = 2048
+    activation: str = "quick_gelu"
+    norm_eps: float = 1e-5
+    vocabulary: int = 49408
+    context: int = 77
+    causal: bool = True
+    eos: int | None = 49407
+    projection: int = 512
+    projection_bias: bool = False
+
+
+@dataclass(frozen=True)
+class ViTConfig(BlockConfig):
     """A plain Vision Transformer: sizes in pixels and channels, in the semantics of timm.
 
     `image_size` and `patch_size` are (height, width). Prefix tokens stand before the patch tokens in the order class
@@ -49,21 +115,16 @@ class ViTConfig:
     one latent query attending to the patch tokens (SigLIP; with `pool_heads` heads if not as many as a block has), or
     class token and mean side by side (DINOv2's classifiers). `final_norm` says where the last LayerNorm stands: over
     all tokens ("tokens"), after pooling ("pooled"), or nowhere ("none"). `pre_logits` is the width of a dense layer
-    with tanh between pooling and head (ViT as first published), 0 for none.
+    with tanh between pooling and head (ViT as first published), 0 for none. `projection` is the width of the embedding
+    that CLIP's image tower shares with its text tower, 0 for none.
 
-    In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
-    and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
-    hidden units before the second dense layer (EVA-02). Besides the learned positions added to the tokens, which are
-    zeros in models without, positions may be `rotary`, or a bias of the attention scores that is learned for each
-    block, head and distance between two patches (`relative_bias`: BEiT).
+    Besides the learned positions added to the tokens, which are zeros in models without, positions may be `rotary`, or
+    a bias of the attention scores that is learned for each block, head and distance between two patches
+    (`relative_bias`: BEiT).
     """
 
     image_size: tuple[int, int] = (224, 224)
     patch_size: tuple[int, int] = (16, 16)
-    width: int = 192
-    depth: int = 12
-    heads: int = 3
-    mlp_width: int = 768
     classes: int = 1000
     class_token: bool = True
     distilled: bool = False
@@ -73,34 +134,22 @@ class ViTConfig:
     pool_prefix: bool = False
     final_norm: str = "tokens"
     pre_norm: bool = False
-    layer_scale: bool = False
     patch_bias: bool = True
-    qkv_bias: bool = True
-    qk_norm: bool = False
-    attn_norm: bool = False
-    mlp_norm: bool = False
-    gated: bool = False
     rotary: Rotary | None = None
     relative_bias: bool = False
     pre_logits: int = 0
-    head_bias: bool = True
-    activation: str = "gelu"
-    norm_eps: float = 1e-6
+    projection: int = 0
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     def __post_init__(self):
-        for name in ("width", "depth", "heads", "mlp_width"):
-            if not isinstance(value := getattr(self, name), int) or value < 1:
-                raise InputError(f"{name} is {value!r}, it must be a whole number of at least 1")
+        super().__post_init__()
+        self._split_into(self.pool_heads or self.heads)
         for side, patch, what in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
             if side < patch or side % patch:
                 raise InputError(
                     f"image {what} {side} is not divisible by the patch {what} {patch}"
                     f" (nearest: {_multiple(side, patch)})"
                 )
-        for heads in (self.heads, self.pool_heads or self.heads):
-            if self.width % heads:
-                raise InputError(f"width {self.width} does not split into {heads} heads")
         if self.pool not in POOLS:
             raise InputError(f"unknown pool {self.pool!r}{nearest(self.pool, POOLS)}")
         if self.pool.startswith("token") and not self.class_token:
@@ -131,13 +180,8 @@ class ViTConfig:
         return self.prefix + self.patches
 
     @property
-    def head_width(self) -> int:
-        """Channels of one attention head."""
-        return self.width // self.heads
-
-    @property
     def pooled_width(self) -> int:
-        """Channels of what the head reads."""
+        """Channels of what the head or the projection reads."""
         return self.pre_logits or self.width * (2 if self.pool == "token+mean" else 1)
 
 

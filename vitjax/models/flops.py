@@ -44,6 +44,8 @@ def forward_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> dic
     costs = {name: cost * (index + (place < last)) for place, (name, cost) in enumerate(block.items())}
     height, across = config.patch_size
     costs["patch"] = 2 * config.patches * height * across * 3 * width
+    if site == "embedding":
+        costs["projection"] = 2 * config.pooled_width * config.projection
     if site == "logits":
         costs["head"] = 2 * config.pooled_width * config.classes * (1 + config.distilled)
     return costs

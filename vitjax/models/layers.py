@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vitjax.models.config import ViTConfig
+from vitjax.models.config import BlockConfig, ViTConfig
 from vitjax.models.positions import Turns, distance_rows, distances, turn
 from vitjax.models.taps import Taps
 
@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def layer_norm(config: ViTConfig, rngs: nnx.Rngs, width: int | None = None) -> nnx.LayerNorm:
+def layer_norm(config: BlockConfig, rngs: nnx.Rngs, width: int | None = None) -> nnx.LayerNorm:
     """LayerNorm over the model's (or `width`) channels with the two-pass variance of the source libraries."""
     return nnx.LayerNorm(width or config.width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
 
@@ -37,7 +37,7 @@ class Attention(nnx.Module):
     reads, so after its norm.
     """
 
-    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+    def __init__(self, config: BlockConfig, rngs: nnx.Rngs):
         heads, size = config.heads, config.head_width
         self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
         self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
@@ -58,15 +58,17 @@ class Attention(nnx.Module):
         q, k, v = (taps(name, part).swapaxes(1, 2) for name, part in (("q", q), ("k", k), ("v", v)))
         wide = jnp.promote_types(q.dtype, jnp.float32)
         scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k, preferred_element_type=wide)
-        bias = self._bias()
+        bias = self._bias(x.shape[1])
         probs = taps("probs", jax.nn.softmax(taps("scores", scores if bias is None else scores + bias)))
         z = jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
         if self.config.attn_norm:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z))
 
-    def _bias(self) -> jax.Array | None:
-        """What relative positions add to the scores, [1, head, query, key]."""
+    def _bias(self, tokens: int) -> jax.Array | None:
+        """What is added to the scores, [1, head or 1, query, key]: relative positions, or -inf at tokens to come."""
+        if self.config.causal:
+            return jnp.where(jnp.tri(tokens, dtype=bool), 0.0, -jnp.inf)[None, None]
         if not self.config.relative_bias:
             return None
         return jnp.moveaxis(self.distances[...][distance_rows(self.config.grid)], -1, 0)[None]
@@ -79,7 +81,7 @@ class Mlp(nnx.Module):
     activation(gate) · up (arXiv 2002.05202).
     """
 
-    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+    def __init__(self, config: BlockConfig, rngs: nnx.Rngs):
         wide = (2, config.mlp_width) if config.gated else config.mlp_width
         self.fc1 = nnx.LinearGeneral(config.width, wide, rngs=rngs)
         self.fc2 = nnx.Linear(config.mlp_width, config.width, rngs=rngs)
@@ -98,7 +100,7 @@ class Mlp(nnx.Module):
 class Block(nnx.Module):
     """A pre-norm Transformer block; `attn.out` and `mlp.out` are what it adds to the residual stream."""
 
-    def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
+    def __init__(self, config: BlockConfig, rngs: nnx.Rngs):
         self.norm1, self.norm2 = layer_norm(config, rngs), layer_norm(config, rngs)
         self.attn, self.mlp = Attention(config, rngs), Mlp(config, rngs)
         if config.layer_scale:
@@ -112,6 +114,16 @@ class Block(nnx.Module):
         x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out))
         out = self.mlp(self.norm2(x), taps.scope("mlp"))
         return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out))
+
+
+def stack(config: BlockConfig, rngs: nnx.Rngs) -> Block:
+    """All blocks as one, whose parameters carry a leading depth axis."""
+    return jax.vmap(lambda key: Block(config, nnx.Rngs(key)))(jax.random.split(rngs.params(), config.depth))
+
+
+def nth(blocks: Block, i: int | jax.Array) -> Block:
+    """One block of a stack."""
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), blocks)
 
 
 class AttentionPool(nnx.Module):

@@ -4,8 +4,11 @@ A tap is a line in the forward pass, `q = taps("q", q)`: it returns the value un
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
@@ -79,6 +82,36 @@ class Taps:
         if tap not in taps:
             raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
         raise InputError(f"the edit at {tap} has no effect: everything that is read comes before it")
+
+
+def through(step: Callable[[Any, jax.Array, Taps], jax.Array], x: jax.Array, taps: Taps, depth: int) -> jax.Array:
+    """Runs as many of a model's blocks as the reads need: touched ones unrolled, the runs between them scanned.
+
+    Args:
+        step: (number of the block, its input, taps) to its output.
+        x: the first block's input.
+        taps: of the whole model.
+        depth: number of its blocks.
+    """
+    for start, stop, touched in taps.runs(depth):
+        if touched:
+            x = step(start, x, taps.scope(f"blocks.{start}"))
+        else:
+            x, _ = lax.scan(lambda x, i: (step(i, x, Taps()), None), x, jnp.arange(start, stop))
+    return x
+
+
+def listed(run: Callable[..., Any], *args: Any) -> dict[str, tuple[int, ...]]:
+    """Every tap with its shape without the batch axis, in the order of `run(*args, taps)`, which is only traced."""
+    names: list[str] = []
+
+    def values(*args):
+        taps = Taps(record=True)
+        run(*args, taps)
+        names.extend(taps.values)
+        return list(taps.values.values())
+
+    return {name: value.shape[1:] for value, name in zip(jax.eval_shape(values, *args), names, strict=True)}
 
 
 def _place(tap: str, depth: int) -> int:

@@ -7,14 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
-from vitjax.models.layers import AttentionPool, Block, layer_norm
+from vitjax.models.layers import AttentionPool, Block, layer_norm, nth, stack
 from vitjax.models.positions import turns
-from vitjax.models.taps import Edit, Taps
+from vitjax.models.taps import Edit, Taps, listed, through
 
 # What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
 KEPT = ("attn.q", "attn.k", "attn.v", "resid_mid", "mlp.pre")
@@ -37,15 +36,17 @@ class ViT(nnx.Module):
         self.position = nnx.Param(normal(rngs.params(), (config.patches, config.width)))
         if config.pre_norm:
             self.pre_norm = layer_norm(config, rngs)
-        self.blocks = jax.vmap(lambda key: Block(config, nnx.Rngs(key)))(jax.random.split(rngs.params(), config.depth))
+        self.blocks = stack(config, rngs)
         if config.final_norm != "none":
             self.norm = layer_norm(config, rngs)
         if config.pool == "attention":
             self.pool = AttentionPool(config, rngs)
         if config.pre_logits:
             self.pre_logits = nnx.Linear(config.width, config.pre_logits, rngs=rngs)
+        if config.projection:
+            self.projection = nnx.Linear(config.pooled_width, config.projection, use_bias=False, rngs=rngs)
         if config.classes:
-            self.head = nnx.Linear(config.pooled_width, config.classes, use_bias=config.head_bias, rngs=rngs)
+            self.head = nnx.Linear(config.pooled_width, config.classes, rngs=rngs)
             if config.distilled:
                 self.head_distilled = nnx.Linear(config.width, config.classes, rngs=rngs)
         self.config = config
@@ -97,31 +98,18 @@ class ViT(nnx.Module):
 
     @property
     def output(self) -> str:
-        """The last tap: "logits", or "pooled" for a model without a head."""
-        return "logits" if self.config.classes else "pooled"
+        """The last tap: "logits", "embedding" for CLIP's projection, or "pooled" for a model with neither."""
+        return "logits" if self.config.classes else "embedding" if self.config.projection else "pooled"
 
     def taps(self) -> dict[str, tuple[int, ...]]:
         """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
-
-        def record(model, images):
-            taps = Taps(record=True)
-            model._run(model.embed(model.normalise(images)), taps, remat=False)
-            return list(taps.values.items())
-
-        names: list[str] = []
-
-        def shapes(model, images):
-            found = record(model, images)
-            names.extend(name for name, _ in found)
-            return [value for _, value in found]
-
         image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
-        values = jax.eval_shape(shapes, self, image)
-        return {name: value.shape[1:] for name, value in zip(names, values, strict=True)}
+        run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, remat=False)
+        return listed(run, self, image)
 
     def block(self, i: int | jax.Array) -> Block:
         """The i-th block alone."""
-        return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), self.blocks)
+        return nth(self.blocks, i)
 
     def normalise(self, images: jax.Array) -> jax.Array:
         """Images in [0, 1] with the model's mean and std applied, in float32 at least."""
@@ -152,14 +140,12 @@ class ViT(nnx.Module):
         x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
         if x.shape[1] != self.config.tokens and (self.config.rotary or self.config.relative_bias):
             raise InputError("tokens cannot be dropped from this model: its attention knows each by its position")
-        for start, stop, touched in taps.runs(self.config.depth):
-            if touched:
-                x = self._block(start, x, taps.scope(f"blocks.{start}"), remat)
-            else:
-                x, _ = lax.scan(lambda x, i: (self._block(i, x, Taps(), remat), None), x, jnp.arange(start, stop))
+        x = through(partial(self._block, remat=remat), x, taps, self.config.depth)
         if taps.past(self.config.depth):
             x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x)
             x = taps("pooled", self._pool(x))
+            if self.config.projection:
+                taps("embedding", self.projection(x))
             if self.config.classes:
                 taps("logits", self._head(x))
 

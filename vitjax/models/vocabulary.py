@@ -22,6 +22,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "resid_post": ("token", "channel"),
     "norm": ("token", "channel"),
     "pooled": ("channel",),
+    "embedding": ("channel",),
     "logits": ("class",),
 }
 

@@ -22,7 +22,7 @@ import numpy as np
 from vitjax.models.config import ViTConfig
 from vitjax.weights import folders
 
-CONVERTER = 1  # raise it when the arrays that a conversion gives change: older entries are then made anew
+CONVERTER = 2  # raise it when the arrays that a conversion gives change: older entries are then made anew
 
 _RECENT = 2 * 10**9  # ns: a file this young may change again within one tick of its clock
 _PLATFORMS = {"darwin": "~/Library/Caches", "win32": "~/AppData/Local"}

@@ -89,8 +89,7 @@ def _clip(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
         "patch_bias": False,
         "pool": "mean" if classifier else "token",
         "final_norm": "none" if classifier else "pooled",
-        "head_bias": classifier,
-        "classes": tensors.get("classifier.weight" if classifier else "visual_projection.weight", (0,))[0],
+        "projection": 0 if classifier else tensors.get("visual_projection.weight", (0,))[0],
     }
 
 

@@ -82,21 +82,14 @@ def dino(config: ViTConfig, settings: Mapping[str, Any], p: str) -> list[Rule]:
 
 def clip(config: ViTConfig, settings: Mapping[str, Any], p: str) -> list[Rule]:
     """The image towers of CLIP, SigLIP and SigLIP 2, alone or beside their text towers."""
-    block = f"{p}encoder.layers.{{i}}."
     patches = f"{p}embeddings.patch_embedding"
-    classifier = config.head_bias  # without a bias it is CLIP's projection
     return [
         # SigLIP 2 has its patches flattened before they come to it.
         *(linear(patches, "patch") if "num_patches" in settings else patch_conv(patches, "patch", config.patch_size)),
         Rule(f"{p}embeddings.class_embedding", "tokens.class", FLAT),
         *same(f"{p}embeddings.position_embedding.weight", "tokens.position"),
         *norm(f"{p}pre_layrnorm", "pre_norm"),
-        *norm(f"{block}layer_norm1", "blocks.norm1"),
-        *split([f"{block}self_attn.{name}_proj" for name in "qkv"], "blocks.attn.qkv"),
-        *merge(f"{block}self_attn.out_proj", "blocks.attn.proj"),
-        *norm(f"{block}layer_norm2", "blocks.norm2"),
-        *linear(f"{block}mlp.fc1", "blocks.mlp.fc1"),
-        *linear(f"{block}mlp.fc2", "blocks.mlp.fc2"),
+        *clip_blocks(p),
         *norm(f"{p}post_layernorm", "norm"),
         *same(f"{p}head.probe", "pool.latent", 2),
         *_packed(f"{p}head.attention.in_proj", "pool.q", slice(0, 1)),
@@ -105,11 +98,25 @@ def clip(config: ViTConfig, settings: Mapping[str, Any], p: str) -> list[Rule]:
         *norm(f"{p}head.layernorm", "pool.norm"),
         *linear(f"{p}head.mlp.fc1", "pool.mlp.fc1"),
         *linear(f"{p}head.mlp.fc2", "pool.mlp.fc2"),
-        *linear("classifier" if classifier else "visual_projection", "head"),
+        *linear("visual_projection", "projection"),
+        *linear("classifier", "head"),
         # The text tower, and what a classifier on the mean of the patches leaves unused.
-        *drop("text_model.*", "text_projection.weight", "logit_scale", "logit_bias"),
-        *(drop("visual_projection.weight", f"{p}head.*") if classifier else []),
+        *drop("text_model.*", "text_projection.weight", "logit_scale", "logit_bias", f"{p}embeddings.position_ids"),
+        *(drop("visual_projection.weight", f"{p}head.*") if config.classes else []),
         *(drop(f"{p}post_layernorm.weight", f"{p}post_layernorm.bias") if config.final_norm == "none" else []),
+    ]
+
+
+def clip_blocks(p: str) -> list[Rule]:
+    """The blocks of CLIP's and SigLIP's towers, whose names begin with `p`."""
+    block = f"{p}encoder.layers.{{i}}."
+    return [
+        *norm(f"{block}layer_norm1", "blocks.norm1"),
+        *split([f"{block}self_attn.{name}_proj" for name in "qkv"], "blocks.attn.qkv"),
+        *merge(f"{block}self_attn.out_proj", "blocks.attn.proj"),
+        *norm(f"{block}layer_norm2", "blocks.norm2"),
+        *linear(f"{block}mlp.fc1", "blocks.mlp.fc1"),
+        *linear(f"{block}mlp.fc2", "blocks.mlp.fc2"),
     ]
 
 

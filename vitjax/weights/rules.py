@@ -12,11 +12,12 @@ import numpy as np
 from flax import nnx
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.config import ViTConfig
-from vitjax.models.vit import ViT, abstract
+from vitjax.models import text, vit
+from vitjax.models.config import BlockConfig, TextConfig, ViTConfig
 from vitjax.weights import host
 from vitjax.weights.layouts import Layout, Rule, Shape
 
+ABSTRACT: Mapping[type[BlockConfig], Callable[..., nnx.Module]] = {ViTConfig: vit.abstract, TextConfig: text.abstract}
 NAMED = 4  # how many tensors an error names before it counts the rest
 
 
@@ -112,9 +113,9 @@ def convert(
     return arrays
 
 
-def shapes(config: ViTConfig) -> dict[str, Shape]:
+def shapes(config: BlockConfig) -> dict[str, Shape]:
     """Lists the model's parameters: {dotted name: shape}."""
-    return {name: variable.shape for name, variable in _variables(nnx.state(abstract(config))).items()}
+    return {name: variable.shape for name, variable in _variables(nnx.state(ABSTRACT[type(config)](config))).items()}
 
 
 def parameters(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -122,13 +123,13 @@ def parameters(model: nnx.Module) -> dict[str, np.ndarray]:
     return {name: np.asarray(variable[...]) for name, variable in _variables(nnx.state(model)).items()}
 
 
-def build(config: ViTConfig, arrays: Mapping[str, np.ndarray]) -> ViT:
-    """A model with these parameters, without initialising any.
+def build(config: BlockConfig, arrays: Mapping[str, np.ndarray]) -> nnx.Module:
+    """A model of the config's kind with these parameters, without initialising any.
 
     Raises:
         InputError: names or shapes other than those of `shapes(config)`.
     """
-    graph, state = nnx.split(abstract(config))
+    graph, state = nnx.split(ABSTRACT[type(config)](config))
     variables = _variables(state)
     _refuse(
         {

@@ -1,6 +1,6 @@
 """A checkpoint's settings in, the family that wrote it out: who reads its config, ports its tensors, resamples them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
-from vitjax.weights import dino, google, hf, timm
+from vitjax.models.config import TextConfig, ViTConfig
+from vitjax.weights import dino, google, hf, hf_text, openai, timm
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
+from vitjax.weights.tensors import Tensors
 
 Settings = Mapping[str, Any]
 
@@ -20,7 +21,8 @@ Settings = Mapping[str, Any]
 class Family:
     """A source of checkpoints; each function takes the settings of its `config.json`.
 
-    `config` and `port` also take the tensors, `config` by their shapes alone.
+    `config` and `port` also take the tensors, `config` by their shapes alone; `text` is `port` for the text tower, if
+    there is any.
     """
 
     name: str
@@ -28,27 +30,33 @@ class Family:
     port: Callable[[Mapping[str, np.ndarray], Settings], tuple[ViTConfig, dict[str, np.ndarray]]]
     resampling: Callable[[Settings], Resampling]
     architecture: Callable[[Settings], str]
+    text: Callable[[Mapping[str, np.ndarray], Settings], tuple[TextConfig, dict[str, np.ndarray]]] | None = None
 
 
 # By the setting that only a family's own files have.
 FAMILIES: dict[str, Family] = {
     "architecture": Family("timm", timm.config_from_timm, timm.port, timm.resampling, timm.architecture),
-    "model_type": Family("transformers", hf.config_from_hf, hf.port, hf.resampling, hf.architecture),
+    "model_type": Family("transformers", hf.config_from_hf, hf.port, hf.resampling, hf.architecture, hf_text.port),
     google.KEY: Family("google", google.config_from_google, google.port, google.resampling, google.architecture),
     dino.KEY: Family("dino", dino.config_from_dino, dino.port, dino.resampling, dino.architecture),
+    openai.KEY: Family(
+        "openai", openai.config_from_openai, openai.port, openai.resampling, openai.architecture, openai.port_text
+    ),
 }
 
 
-def settings_of_file(weights: Path, names: Iterable[str]) -> Settings | None:
+def settings_of_file(weights: Path, tensors: Tensors) -> Settings | None:
     """The settings of a file that needs no `config.json` beside it; None if it is no such file.
 
     Args:
         weights: its path.
-        names: of its tensors.
+        tensors: what it holds.
     """
     if weights.suffix == ".npz":
         return {google.KEY: weights.stem}
-    return dino.settings(weights.stem, names) if weights.suffix in dino.ENDINGS else None
+    if openai.is_clip(tensors):
+        return {openai.KEY: weights.stem}
+    return dino.settings(weights.stem, tensors) if weights.suffix in dino.ENDINGS else None
 
 
 def family_of(settings: Settings) -> Family:

@@ -44,7 +44,8 @@ def load(
     Args:
         source: "demo" (comes with vitjax), a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, a file of weights
             (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) with config.json beside it, or a
-            folder with both, or one that `vitjax convert` wrote. Google's .npz and the .pth of DINO need no config.
+            folder with both, or one that `vitjax convert` wrote. Google's .npz, the .pth of
+            DINO and OpenAI's CLIP .pt need no config.
         image_size: pixels, one side or (height, width), divisible by the patch; position embeddings are resampled as
             their source does. Default: the checkpoint's own.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
@@ -64,7 +65,7 @@ def load(
     if str(dtype) not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
-    found = _fetched(parse(source, revision))
+    found = fetched(parse(source, revision))
     read = _converted if found.weights.name == PROVENANCE else _ported
     config, card, arrays = read(found, sides, DTYPES[dtype], cache)
     placed = {  # each is given up when it has its place: two of everything would not fit everywhere
@@ -78,7 +79,7 @@ def load(
 def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
     """Reads a folder that `vitjax convert` wrote."""
     if source.repo:
-        _check(source, [source.weights.parent / file for file in folders.listed(source.weights)], remember=cache)
+        digest_of(source, [source.weights.parent / file for file in folders.listed(source.weights)], remember=cache)
     config, card, arrays = open_folder(source.weights, dtype)
     if sides not in (None, config.image_size):
         raise InputError(f"{source.name} was converted for {config.image_size} pixels; convert it again for {sides}")
@@ -88,13 +89,13 @@ def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache:
 def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
     """Reads a checkpoint of another library, or what the cache has of it."""
     tensors = open_tensors(source.weights)
-    settings = _settings(source, tensors)
-    with _naming(source):
+    settings = settings_of(source, tensors)
+    with naming(source):
         family = family_of(settings)
         config = _config(family, settings, tensors)
         wanted = replace(config, image_size=sides or config.image_size)
         large = cache and tensors.size >= CACHED
-        key = disk.Key(_check(source, tensors.files, large), config)
+        key = disk.Key(digest_of(source, tensors.files, large), config)
         card = _card(source, key, family, settings)
         arrays = disk.restore(key, _wanted(config, wanted, dtype)) if large else None
         if arrays is None:
@@ -114,7 +115,7 @@ def _wanted(config: ViTConfig, resized: ViTConfig, dtype: Any) -> dict[str, jax.
     return wanted
 
 
-def _settings(source: Source, tensors: Tensors) -> dict[str, Any]:
+def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
     """The settings that come with a checkpoint's tensors."""
     if not source.config and (known := settings_of_file(source.weights, tensors)):
         return dict(known)
@@ -134,7 +135,8 @@ def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> Vi
         raise InputError(f"config.json has a value that is not what it should be: {error}") from error
 
 
-def _fetched(source: Source) -> Source:
+def fetched(source: Source) -> Source:
+    """The source with its files on disk, downloaded if they are the hub's."""
     if not source.repo:
         return source
     from vitjax.weights import hub  # a fifth of a second, for hub models only
@@ -142,8 +144,8 @@ def _fetched(source: Source) -> Source:
     return hub.fetch(source)
 
 
-def _check(source: Source, files: Sequence[Path], remember: bool) -> str:
-    """The digest of a checkpoint's files, which are the hub's if it came from there."""
+def digest_of(source: Source, files: Sequence[Path], remember: bool) -> str:
+    """The joint sha256 of a checkpoint's files, which must be the hub's if they come from there."""
     digests = [disk.digest(path, remember) for path in files]
     if source.repo:
         from vitjax.weights import hub
@@ -182,7 +184,7 @@ def _sides(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _naming(source: Source) -> Iterator[None]:
+def naming(source: Source) -> Iterator[None]:
     """Says in every complaint about a checkpoint which one it is."""
     try:
         yield

@@ -22,7 +22,8 @@ from vitjax.weights.archive import read_member
 from vitjax.weights.pickled import Record, unpickle
 from vitjax.weights.tensors import Tensors
 
-PICKLE = "data.pkl"
+PICKLE, CONSTANTS = "data.pkl", "constants.pkl"  # TorchScript has both
+SCRIPT = "torchscript"  # in the metadata of its tensors
 LARGEST = 2**26  # bytes of a pickle; ten thousand tensors take two million
 DEEPEST, MOST, LONGEST = 32, 10**6, 1000  # levels of a checkpoint, things in it, letters of a name
 SIDES, BEYOND = 32, 2**48  # axes of a tensor and numbers of a storage; no file has more
@@ -106,7 +107,8 @@ def open_torch_zip(archive: zipfile.ZipFile) -> Tensors:
         data = numbers(storage)[offset:]
         return np.lib.stride_tricks.as_strided(data, shape, [step * data.itemsize for step in strides], writeable=False)
 
-    return Tensors((path,), {name: view.shape for name, view in views.items()}, read)
+    scripted = {SCRIPT: "true"} if f"{folder}{CONSTANTS}" in archive.namelist() else {}
+    return Tensors((path,), {name: view.shape for name, view in views.items()}, read, scripted)
 
 
 def _admit(module: str, name: str) -> Any:

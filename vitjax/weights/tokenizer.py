@@ -1,0 +1,69 @@
+"""Sentences and a checkpoint's tokenizer.json in, token ids out, by the package `tokenizers`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from vitjax.errors import InputError
+from vitjax.models.config import TextConfig
+from vitjax.weights.files import read_json
+
+TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
+
+
+class Tokenizer:
+    """Turns sentences into what a text tower reads: ids, filled up to the length of its context."""
+
+    def __init__(self, folder: Path, config: TextConfig):
+        """Opens `tokenizer.json` in the folder of a checkpoint.
+
+        Raises:
+            InputError: no such file, a damaged one, nothing to fill up with, or `tokenizers` is not installed.
+        """
+        self.config, self.file = config, folder / TOKENIZER
+        self._tokenizer = _open(self.file)
+        self.padding = self._padding(folder / SETTINGS)
+
+    def __call__(self, texts: Sequence[str]) -> Int[np.ndarray, "text token"]:
+        """The ids of each text, with the marks of beginning and end that the tokenizer sets.
+
+        Raises:
+            InputError: a text that is too long, or ids that the model does not have.
+        """
+        ids = np.full((len(texts), self.config.context), self.padding, np.int32)
+        for row, text in zip(ids, texts, strict=True):
+            found = self._tokenizer.encode(text).ids
+            if len(found) > len(row):
+                raise InputError(f"{text[:40]!r}… has {len(found)} tokens, this model reads {len(row)} at most")
+            row[: len(found)] = found
+        if ids.max(initial=0) >= self.config.vocabulary:
+            raise InputError(f"{self.file} is another model's: token {ids.max()} is not among {self.config.vocabulary}")
+        return ids
+
+    def _padding(self, settings: Path) -> int:
+        """The id that short texts are filled up with; a causal model never sees it."""
+        stated = read_json(settings).get("pad_token") if settings.exists() else None
+        token = stated.get("content") if isinstance(stated, dict) else stated
+        padding = None if token is None else self._tokenizer.token_to_id(token)
+        if padding is None and self.config.eos is None:
+            raise InputError(f"{settings} states no pad_token, with which this model's texts are filled up")
+        return padding or 0
+
+
+def _open(file: Path) -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise InputError("sentences need the package tokenizers: pip install 'vitjax[text]'") from None
+    if not file.exists():
+        raise InputError(f"there is no {TOKENIZER} in {file.parent}: put the one of the model's hub page there")
+    try:
+        found = tokenizers.Tokenizer.from_file(str(file))
+    except Exception as error:  # the package raises plain Exceptions
+        raise InputError(f"{file} is no tokenizer: {next(iter(str(error).splitlines()), '')}") from None
+    found.no_truncation()
+    found.no_padding()
+    return found

@@ -12,6 +12,7 @@ units are written TAP:INDEX. In TAP, * stands for any block and 2-5 for some; IN
   blocks.*.mlp.hidden:0-7          eight neurons of every block
   blocks.3.attn.z:2.0-31           32 channels of head 2
   logits:207                       a class
+a sentence is written --text "a photo of a dog", with a CLIP or SigLIP as --model.
 `vitjax taps` lists the taps of a model.
 """
 
@@ -28,6 +29,14 @@ def add(commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("units", nargs="*", help="unit sets, see below; default a sample of all blocks' neurons")
+    command.add_argument(
+        "--text",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PROMPT",
+        help="make a picture for what a sentence says, of several prompts for their mean; may be given again",
+    )
     model_arguments(command)
     group = command.add_argument_group("pictures")
     group.add_argument("--out", type=Path, help="folder for the pictures (default: pictures, or the next free name)")
@@ -56,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
 
     return run_visualize(
         model,
-        args.units,
+        [*args.units, *_sentences(args, model.output)],
         recipe,
         out=out,
         sample_count=args.sample,
@@ -64,6 +73,17 @@ def _run(args: argparse.Namespace) -> int:
         batch=args.batch,
         remat=args.remat,
     )
+
+
+def _sentences(args: argparse.Namespace, tap: str) -> list:
+    """What `--text` asks for, at the end of the model's image tower."""
+    if not args.text:
+        return []
+    from vitjax.optimize.text import sentence
+    from vitjax.weights.text import load_text
+
+    encoder = load_text(args.model, revision=args.revision)
+    return [sentence(encoder, prompts, tap=tap) for prompts in args.text]
 
 
 def _folder(wanted: Path | None, overwrite: bool) -> Path:

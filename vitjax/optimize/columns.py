@@ -30,7 +30,7 @@ _NORMS: dict[str, tuple[str, str]] = {
 }
 
 
-def cheapest(model: ViT, tap: str, tokens: str, *, units: bool) -> tuple[str, Score]:
+def cheapest(model: ViT, tap: str, tokens: str, *, units: bool, angles: bool = False) -> tuple[str, Score]:
     """What to read for targets at a tap: another tap's name, and a function of its value and a target.
 
     Args:
@@ -38,11 +38,12 @@ def cheapest(model: ViT, tap: str, tokens: str, *, units: bool) -> tuple[str, Sc
         tap: where the targets are.
         tokens: those that count, as in `Recipe.tokens`.
         units: whether the targets are units, not directions.
+        angles: whether they are an `Angle`, which needs the length of the tap's whole value.
 
     Returns:
         the tap to read, and a function from its value [image, *axes] and one target to the activations [image].
     """
-    source = source_of(model.config, tap, units=units)
+    source = tap if angles else source_of(model.config, tap, units=units)
     if source == tap:
         return tap, partial(activation, tap=tap, tokens=tokens, config=model.config)
     block, site = split_tap(tap)

@@ -21,7 +21,7 @@ from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
 from vitjax.optimize.embedding import embed, some
-from vitjax.optimize.objectives import activation, total_variation
+from vitjax.optimize.objectives import Angle, activation, total_variation
 from vitjax.optimize.objectives import targets as places
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
@@ -68,7 +68,7 @@ class Targets(NamedTuple):
     `unit` is the slot's own 32 bits (`Unit.hash`), `seed` the run's seed.
     """
 
-    target: Int[Array, " slot"] | Float[Array, "slot feature"]
+    target: Int[Array, " slot"] | Float[Array, "slot feature"] | Angle
     unit: UInt32[Array, " slot"]
     seed: UInt32[Array, ""]
 
@@ -76,7 +76,7 @@ class Targets(NamedTuple):
 def aims(goals: Sequence[Unit | Direction], shape: tuple[int, ...], seed: int) -> Targets:
     """The targets of slots for goals of one tap, whose shape per image is `shape`."""
     return Targets(
-        jnp.asarray(places(goals, shape)),
+        jax.tree.map(jnp.asarray, places(goals, shape)),
         jnp.asarray(np.array([goal.hash for goal in goals], np.uint32)),
         jnp.uint32(seed),
     )
@@ -146,8 +146,9 @@ def loss_of(
     recipe, shown = program.recipe, _parametrization(model, program.recipe)
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
     seen = jax.vmap(lambda key, params: views(key, shown.image(params), step, recipe))(keys, params)
-    units = jnp.issubdtype(targets.target.dtype, jnp.integer)
-    tap, score = cheapest(model, program.read, recipe.tokens, units=units)
+    angles = isinstance(targets.target, Angle)
+    units = not angles and jnp.issubdtype(targets.target.dtype, jnp.integer)
+    tap, score = cheapest(model, program.read, recipe.tokens, units=units, angles=angles)
     shown_tokens = some(keys, embed(model, seen), recipe, model.config)
     values = model.from_tokens(shown_tokens, tap, remat=program.remat)[tap]
     values = values.reshape(-1, recipe.views, *values.shape[1:])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +12,23 @@ from jaxtyping import Array, Float
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.vocabulary import axes
-from vitjax.optimize.units import Direction, Unit, feature_shape
+from vitjax.optimize.units import Cosine, Direction, Unit, feature_shape
+
+TINY = 1e-24  # added to the square of a length that is divided by
 
 
-def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.ndarray:
+class Angle(NamedTuple):
+    """The vectors of `Cosine`s."""
+
+    vector: Float[Array, "*slot feature"]
+
+
+def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.ndarray | Angle:
     """What the slots of one tap aim at, as the loop takes it; `shape` is the tap's, per image.
 
     Returns:
-        int32 [slot], each unit's place in the flattened index space, or for directions float32 [slot, feature].
+        int32 [slot], each unit's place in the flattened index space, or for directions float32 [slot, feature],
+        within an `Angle` if they are `Cosine`s.
     """
     sizes = feature_shape(goals[0].tap, shape)
     if isinstance(goals[0], Unit):
@@ -28,21 +38,28 @@ def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.nda
             raise InputError(
                 f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}"
             )
-    return np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
+    vectors = np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
+    return Angle(vectors) if isinstance(goals[0], Cosine) else vectors
 
 
-def activation(values: Array, tap: str, target: Array, tokens: str, config: ViTConfig) -> Float[Array, " image"]:
+def activation(
+    values: Array, tap: str, target: Array | Angle, tokens: str, config: ViTConfig
+) -> Float[Array, " image"]:
     """The activation of one target on each image, averaged over tokens.
 
     Args:
         values: the tap's value, [image, *axes].
         tap: its name, which says where the token axis is.
-        target: an integer, the unit's place in the flattened index space, or a direction in that space [feature].
+        target: an integer, the unit's place in the flattened index space, or a direction in that space [feature],
+            bare or as an `Angle`.
         tokens: "patches", "class", "all" or "patch N", as in `Recipe.tokens`.
         config: the model's, which says how many tokens stand before the patches.
     """
     values = at_tokens(values, tap, tokens, config)
-    along = values[..., target] if jnp.issubdtype(target.dtype, jnp.integer) else values @ target
+    if isinstance(target, Angle):
+        along = values @ target.vector * jax.lax.rsqrt(jnp.sum(values * values, axis=-1) + TINY)
+    else:
+        along = values[..., target] if jnp.issubdtype(target.dtype, jnp.integer) else values @ target
     return along.mean(axis=1)
 
 

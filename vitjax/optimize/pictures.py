@@ -19,6 +19,7 @@ from vitjax.optimize.units import Direction, Unit
 
 RECORD = "pictures.json"
 SHEET = "contact_sheet.png"
+LONGEST = 80  # letters of a direction's name in that of its file
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,9 @@ def caption(unit: Unit | Direction) -> str:
 
 
 def file_name(unit: Unit | Direction) -> str:
-    """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`."""
-    return "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit)) + ".png"
+    """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`; a direction's, of any name, ends with its hash."""
+    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit))
+    return f"{name}.png" if isinstance(unit, Unit) else f"{name[:LONGEST]}_{unit.hash:08x}.png"
 
 
 def make_folder(folder: Path) -> None:
@@ -178,7 +180,7 @@ def _short(unit: str) -> str:
 
 
 def _natural(text: str) -> list:
-    return [int(part) if part.isdigit() else part for part in text.replace(":", ".").split(".")]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in text.replace(":", ".").split(".")]
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -12,13 +12,14 @@ from vitjax.optimize.pictures import append, make_folder, write_sheet
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import sample
 from vitjax.optimize.visualize import Progress, paint, resolve
+from vitjax.optimize.workers import Goal
 
 SAMPLE = 36  # pictures made where no units are named
 
 
 def run_visualize(
     model: ViT,
-    units: Sequence[str],
+    units: Sequence[str | Goal],
     recipe: Recipe,
     *,
     out: Path,

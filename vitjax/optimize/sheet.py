@@ -22,8 +22,17 @@ def contact_sheet(images: Iterable[np.ndarray], captions: Sequence[str], columns
     for i, (image, text) in enumerate(zip(images, captions, strict=True)):
         x, y = gap + i % columns * (width + gap), gap + i // columns * (height + line + gap)
         sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (x, y))
-        draw.text((x, y + height + 2), text, fill=_INK, font=font)
+        draw.text((x, y + height + 2), _fitted(text, width, font), fill=_INK, font=font)
     return sheet
+
+
+def _fitted(text: str, width: int, font: ImageFont.ImageFont) -> str:
+    """A caption `NAME  VALUE` with as much of the name as there is room for."""
+    name, gap, value = text.rpartition("  ")
+    while name and font.getlength(text) > width:
+        name = name[:-1]
+        text = f"{name}…{gap}{value}"
+    return text
 
 
 def columns_for(taps: Sequence[str]) -> int:

@@ -53,6 +53,14 @@ class Direction:
         return zlib.crc32(str(self).encode())
 
 
+@dataclass(frozen=True, eq=False)
+class Cosine(Direction):
+    """A direction of which the angle counts: the activation is its length times its cosine with the tap's value.
+
+    A larger value of the same angle gains nothing, as in CLIP's similarity of image and text.
+    """
+
+
 def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a tap's index space: its shape per image without the token axis."""
     return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis != "token")

@@ -2,6 +2,22 @@
 
 from vitjax.analysis.catalog_ghiasi import GHIASI
 from vitjax.analysis.catalog_nguyen import NGUYEN
-from vitjax.analysis.entries import Analysis
+from vitjax.analysis.entries import Analysis, Option
 
-ANALYSES: dict[str, Analysis] = GHIASI | NGUYEN
+OWN: dict[str, Analysis] = {
+    "words": Analysis(
+        "words",
+        "the words that name the units of a CLIP",
+        "For every unit of a CLIP's or SigLIP's image tower the two words whose texts are nearest to its best images,"
+        " by the cosine of centred embeddings, after the idea of CLIP-Dissect (Oikarinen and Weng 2023, arXiv"
+        " 2204.10965).",
+        (
+            Option("--words", "path", "file with the words to choose from, one in each line", required=True),
+            Option("--taps", "words", "whose units; * stands for every block (default: 'blocks.*.mlp.hidden')"),
+            Option("--k", "count", "best images of each unit", 9),
+            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'", "patches"),
+            Option("--text", "text", "checkpoint of the text tower (default: the model's own)"),
+        ),
+    ),
+}
+ANALYSES: dict[str, Analysis] = GHIASI | NGUYEN | OWN

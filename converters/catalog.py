@@ -4,7 +4,8 @@
 
 Sources of the facts: timm's own list of pretrained checkpoints (names, input, licence); for checkpoints of transformers
 `transformers.csv` beside this script, written down by hand, to be checked against their pages; and this package's model
-of each (parameters, neurons). To be run again when timm, the table, or the families that can be loaded change."""
+of each (parameters, neurons). To be run again when timm, the table, or the families that can be loaded change.
+"""
 
 import argparse
 import csv

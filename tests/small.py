@@ -5,7 +5,8 @@ import functools
 import numpy as np
 
 from vitjax.models.config import ViTConfig
-from vitjax.models.vit import ViT, random
+from vitjax.models.kinds import random
+from vitjax.models.vit import ViT
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import expand

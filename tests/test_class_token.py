@@ -11,7 +11,7 @@ import pytest
 from tests import noise, small
 from vitjax.analysis.class_token import class_only, class_only_logits, isolated, isolated_logits, run
 from vitjax.errors import InputError
-from vitjax.models.vit import abstract
+from vitjax.models.kinds import abstract
 
 CONFIG = replace(small.CONFIG, depth=2)
 MODEL = noise.model(CONFIG)

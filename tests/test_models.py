@@ -11,8 +11,8 @@ from tests import small
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.flops import forward_flops, gradient_flops
+from vitjax.models.kinds import abstract
 from vitjax.models.taps import Taps
-from vitjax.models.vit import abstract
 from vitjax.models.vocabulary import AXES, axes, split_tap
 
 IMAGES = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))

@@ -10,7 +10,7 @@ import pytest
 from tests import small
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
-from vitjax.models.vit import abstract, random
+from vitjax.models.kinds import abstract, random
 from vitjax.optimize import embedding, loop, memory
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest

@@ -9,7 +9,7 @@ import pytest
 from tests import noise, small
 from vitjax.analysis.patch_heads import patch_logits, pooled_logits, run
 from vitjax.errors import InputError
-from vitjax.models.vit import abstract
+from vitjax.models.kinds import abstract
 
 CONFIG = replace(small.CONFIG, depth=1)
 MODEL = noise.model(CONFIG)

@@ -26,7 +26,8 @@ from flax import nnx
 from jax import lax
 
 from vitjax.models.config import Preprocess, ViTConfig
-from vitjax.models.vit import ViT, random
+from vitjax.models.kinds import random
+from vitjax.models.vit import ViT
 
 
 @dataclass(frozen=True)

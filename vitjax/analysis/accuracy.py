@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, Int
 
 from vitjax.analysis.passes import Pace, over
 from vitjax.data.pipeline import Batches
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 # A way to run the model: (model, images in [0, 1]) to logits [image, *axes, class], e.g. an axis of patches.
-Condition = Callable[[ViT, Float[Array, "image h w 3"]], Float[Array, "image *axes class"]]
+Condition = Callable[[Network, Float[Array, "image h w 3"]], Float[Array, "image *axes class"]]
 
 
-def plain(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image class"]:
+def plain(model: Network, images: Float[Array, "image h w 3"]) -> Float[Array, "image class"]:
     """The condition that changes nothing."""
     return model(images, "logits")["logits"]
 
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def evaluate(
-    model: ViT, batches: Batches, labels: Int[np.ndarray, " image"], conditions: Mapping[str, Condition]
+    model: Network, batches: Batches, labels: Int[np.ndarray, " image"], conditions: Mapping[str, Condition]
 ) -> dict[str, Outcome]:
     """Runs every condition on every readable image.
 
@@ -91,5 +91,5 @@ def judged(
     return before.sum(axis=-1, dtype=jnp.int32), -jnp.take_along_axis(jax.nn.log_softmax(logits), truth, -1)[..., 0]
 
 
-def _judge(condition: Condition) -> Callable[[ViT, Array, Array], tuple[Array, Array]]:
+def _judge(condition: Condition) -> Callable[[Network, Array, Array], tuple[Array, Array]]:
     return lambda model, images, truth: judged(condition(model, images), truth)

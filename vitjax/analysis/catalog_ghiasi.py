@@ -118,6 +118,7 @@ GHIASI: dict[str, Analysis] = {
         "Accuracy with all but the objects made black, and with the objects made black, as shares of that on whole"
         " images (table 2 of Ghiasi et al. 2022).",
         _BOXES,
+        convnets=True,
     ),
     "frequency": Analysis(
         "frequency",
@@ -128,6 +129,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--radii", "fractions", "of the Nyquist frequency (default: 1,0.75,…,0.06)"),
             Option("--shape", "text", "of what is kept: disk or square", "disk"),
         ),
+        convnets=True,
     ),
     "report-card": Analysis(
         "report_card",

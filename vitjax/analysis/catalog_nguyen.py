@@ -81,6 +81,7 @@ NGUYEN: dict[str, Analysis] = {
             _CONTROL,
             Option("--seed", "seed", "of patches, noise and random weights", 0),
         ),
+        convnets=True,
     ),
     "shuffle": Analysis(
         "shuffle",
@@ -93,6 +94,7 @@ NGUYEN: dict[str, Analysis] = {
             _CONTROL,
             Option("--seed", "seed", "of the shuffles and of random weights", 0),
         ),
+        convnets=True,
     ),
     "tokens": Analysis(
         "tokens",

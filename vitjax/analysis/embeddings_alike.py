@@ -18,14 +18,14 @@ from vitjax.analysis.findings import Value
 from vitjax.analysis.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT, random
-from vitjax.models.vocabulary import AXES, split_tap
+from vitjax.models.kinds import random
+from vitjax.models.network import Network
+from vitjax.models.vocabulary import MAP, axes
 from vitjax.optimize.units import matching
 
 GIVEN, RANDOM = "given", "random"
 CLASS, MEAN = "class token", "mean of patches"
-TAPS = ("blocks.*.resid_post",)
-TOKENS, MAP = ("token", "channel"), ("row", "column", "channel")
+TOKENS = ("token", "channel")
 
 
 class Copy(NamedTuple):
@@ -42,7 +42,7 @@ class Copy(NamedTuple):
 
 
 def compare(
-    model: ViT,
+    model: Network,
     whole: Mapping[str, Array],
     part: Mapping[str, Array],
     truth: Int[Array, " image"],
@@ -131,7 +131,7 @@ class Measured:
 
 
 def measure(
-    model: ViT,
+    model: Network,
     data: Dataset,
     taps: Sequence[str],
     function: Callable,
@@ -171,21 +171,22 @@ def _total(units: Array, there: Array) -> Array:
     return jnp.where(there[:, None, None], units, 0).sum(axis=0)
 
 
-def layers(model: ViT, taps: Sequence[str] | None = None) -> list[str]:
-    """The taps that are compared, `*` for every block; by default the output of every block.
+def layers(model: Network, taps: Sequence[str] | None = None) -> list[str]:
+    """The taps that are compared, `*` for every block; by default those of `model.layers`.
 
     Raises:
         InputError: a tap that the model lacks, or one without a vector for each token or place.
     """
     there = model.taps()
-    chosen = list(dict.fromkeys(tap for pattern in taps or TAPS for tap in matching(pattern, there)))
+    chosen = list(dict.fromkeys(tap for pattern in taps or [model.layers] for tap in matching(pattern, there)))
     for tap in chosen:
-        if (axes := AXES.get(split_tap(tap)[1], MAP)) not in (TOKENS, MAP):
-            raise InputError(f"{tap} has no vector for each token (its axes are {', '.join(axes)}); try resid_post")
+        if axes(tap) not in (TOKENS, MAP):
+            site = model.layers.rpartition(".")[2]
+            raise InputError(f"{tap} has no vector for each token (its axes are {', '.join(axes(tap))}); try {site}")
     return chosen
 
 
-def weights(model: ViT, control: bool, seed: int) -> dict[str, ViT]:
+def weights(model: Network, control: bool, seed: int) -> dict[str, Network]:
     """The model, and as a control one of the same config with random weights."""
     return {GIVEN: model} | ({RANDOM: random(model.config, seed)} if control else {})
 

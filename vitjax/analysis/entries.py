@@ -28,6 +28,7 @@ class Analysis:
         summary: one line.
         text: what is measured, and by whom it was first.
         options: its keywords.
+        convnets: it asks nothing of a model that convolutional networks lack.
         resumable: it takes `folder`, where it keeps its state, and hosts may share it.
     """
 
@@ -36,4 +37,5 @@ class Analysis:
     text: str
     options: tuple[Option, ...] = ()
     function: str = "run"
+    convnets: bool = False
     resumable: bool = False

@@ -14,12 +14,12 @@ from pyarrow import parquet
 from vitjax.analysis.style import style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 Value = str | int | float | bool | None
 
 
-def settings(model: ViT, data: Dataset, **options: object) -> dict[str, object]:
+def settings(model: Network, data: Dataset, **options: object) -> dict[str, object]:
     """What decided a result, for `Findings.settings`: the model's card, the data with what was unreadable, options."""
     return {"model": asdict(model.card) if model.card else {}, **data.describe(), **options}
 

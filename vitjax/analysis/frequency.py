@@ -2,6 +2,8 @@
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 14: top-1 accuracy after low-pass filtering. The paper does not say which
 filter; this one is ideal, with a sharp edge. The Nyquist frequency, half a cycle per pixel, is the unit of radii.
+Beside ViTs the paper has a ResNet with torchvision's weights of its time (IMAGENET1K_V1), here such as
+`vitjax.load("resnet50-0676ba61.pth")`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,7 @@ from vitjax.analysis.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError, nearest
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 RADII = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 
@@ -85,7 +87,7 @@ def radial_spectrum(images: Float[Array, "image h w 3"]) -> Float[Array, "image 
     return (sums / count[:, None]).T[:, 1 : side // 2 + 1]
 
 
-def spectrum(_: ViT, images: Float[Array, "image h w 3"]) -> tuple[Float[Array, "image radius"]]:
+def spectrum(_: Network, images: Float[Array, "image h w 3"]) -> tuple[Float[Array, "image radius"]]:
     """`radial_spectrum` as `passes.over` takes it."""
     return (radial_spectrum(images),)
 
@@ -97,7 +99,7 @@ def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition
     """
 
     def condition(name: str) -> Condition:
-        def logits(model: ViT, images: Array) -> Array:
+        def logits(model: Network, images: Array) -> Array:
             one = lambda radius: plain(model, FILTERS[name](images, radius, shape))
             return jnp.moveaxis(lax.map(one, jnp.asarray(radii, jnp.float32)), 0, 1)
 
@@ -106,7 +108,7 @@ def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition
     return {name: condition(name) for name in FILTERS}
 
 
-def run(model: ViT, data: Dataset, *, radii: Sequence[float] = RADII, shape: str = "disk") -> Findings:
+def run(model: Network, data: Dataset, *, radii: Sequence[float] = RADII, shape: str = "disk") -> Findings:
     """Accuracy on images without their high or without their low frequencies, in one pass over the data.
 
     The images are filtered as the model gets them, after resizing and cropping.

@@ -1,7 +1,9 @@
 """Images with boxes around their objects in, how much a model knows from the objects alone and from the rest out.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), table 2: what lies outside the boxes is made black, or what lies inside, before
-the image is resized; the accuracy that is left is given as a share of that on the whole images, "normalised".
+the image is resized; the accuracy that is left is given as a share of that on the whole images, "normalised". Beside
+ViTs the paper has ResNet-50 and -152, MobileNetV2 and DenseNet-121 with torchvision's weights of its time, here
+`vitjax.load("resnet50-0676ba61.pth")` and its like (IMAGENET1K_V1).
 """
 
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import Change, changed
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 _NAMED = 50  # images without boxes that are named one by one; all are counted
 
@@ -53,7 +55,7 @@ def changes(boxes: Mapping[str, Boxes]) -> dict[str, Change | None]:
     return {"full": None, "foreground": Keep(boxes, True), "background": Keep(boxes, False)}
 
 
-def run(model: ViT, data: Dataset, *, boxes: Path | None = None, all_objects: bool = False) -> Findings:
+def run(model: Network, data: Dataset, *, boxes: Path | None = None, all_objects: bool = False) -> Findings:
     """The accuracy on whole images, on their objects alone, and on all but their objects.
 
     Only images with boxes take part, the same in all three; the others are counted and named in the settings.

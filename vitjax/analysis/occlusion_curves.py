@@ -48,6 +48,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.masks import Masks, box_masks, fitted_labels, masks
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest
+from vitjax.models.network import Network
 from vitjax.models.vit import ViT
 
 RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -63,7 +64,7 @@ class Setting(NamedTuple):
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     ratios: Sequence[float] = RATIOS,
@@ -81,9 +82,9 @@ def run(
     resized, one for each.
 
     Args:
-        model: with a head. Fills other than "remove" ask for no more than `model(images, reads)`, `.taps()` and a
-            config with `image_size`, `preprocess`, `classes`, `grid` and `prefix`, so that a convolutional network will
-            do, with masks or boxes and `taps` of its own.
+        model: with a head. A convolutional network will do for fills other than "remove", with masks or boxes, or
+            native; the tiles on its grid are 16 pixels wide, as are the patches of a ViT/16. The authors compare
+            none.
         data: images whose classes are known.
         ratios: shares of each set, above 0 and at most 1.
         fills: black, mean (the image's mean colour), noise, or remove (the tokens are taken away).
@@ -92,7 +93,7 @@ def run(
             block's class token attends to most is called salient.
         native: hide tiles of the original image, on a grid with as many tiles as the model has patches, as the
             published notebook does; without masks or boxes only random ones.
-        taps: whose embeddings are compared (default: the output of every block).
+        taps: whose embeddings are compared (default: the output of every block; see `Network.layers`).
         control: measure a model with random weights too.
         seed: of tiles, noise and random weights.
 
@@ -110,7 +111,7 @@ def run(
         raise InputError("nothing is hidden: give ratios and fills")
     if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1]:
         raise InputError(f"the ratio {wrong[0]:g} is not above 0 and at most 1: it is the share that is hidden")
-    usable = (*FILLS,) if native else (*FILLS, REMOVE)
+    usable = (*FILLS, REMOVE) if isinstance(model, ViT) and not native else (*FILLS,)
     if unknown := [fill for fill in fills if fill not in usable]:
         raise InputError(f"no occlusion by {unknown[0]!r}{nearest(unknown[0], usable)}: {', '.join(usable)}")
     data, found = _with_objects(data, masks, boxes)
@@ -150,7 +151,9 @@ Found = Iterator[tuple[Setting, Measured, int]]
 NOTHING = Setting("none", "none", 0.0)
 
 
-def _aligned(model: ViT, data: Dataset, every: Sequence[Setting], found: Masks, taps: list[str], seed: int) -> Found:
+def _aligned(
+    model: Network, data: Dataset, every: Sequence[Setting], found: Masks, taps: list[str], seed: int
+) -> Found:
     """All settings in one pass, the first of which hides nothing."""
     options = {"grid": model.config.grid, "every": tuple(every), "seed": seed, "attention": not found}
     salient = _salience(data, found) if found else lambda places: np.zeros((len(places), model.config.patches), bool)
@@ -201,7 +204,7 @@ def _hide(model, images, truth, salient, *, taps, grid, every, seed, attention):
     return copies, directions(whole, taps, model.config.prefix), share
 
 
-def _native(model: ViT, data: Dataset, every: Sequence[Setting], found: Masks, taps: list[str], seed: int) -> Found:
+def _native(model: Network, data: Dataset, every: Sequence[Setting], found: Masks, taps: list[str], seed: int) -> Found:
     """A pass for each setting, beside which runs another over the images as they are."""
     grid = model.config.grid
     for number, setting in enumerate(every):

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int, PyTree, UInt8
 
 from vitjax.data.pipeline import Batches
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 IMAGE = "image"  # the mesh's axis
 AHEAD = 2  # batches that may wait for the device: enough to keep it busy, few enough for memory
@@ -38,7 +38,7 @@ def mesh_for(size: int) -> Mesh:
     return jax.make_mesh((count,), (IMAGE,), axis_types=(AxisType.Auto,), devices=devices[:count])
 
 
-def over(model: ViT, size: int, function: Callable, **options) -> Callable:
+def over(model: Network, size: int, function: Callable, **options) -> Callable:
     """Compiles `function(model, images, *arrays)` for batches of `size` images, shared out over the local devices.
 
     `function` gets images as float32 in [0, 1] and gives a pytree of arrays, all with the image axis first, as have
@@ -59,7 +59,7 @@ def over(model: ViT, size: int, function: Callable, **options) -> Callable:
 
 
 @partial(jax.jit, static_argnames=("function", "options", "mesh"))
-def _run(model: ViT, images, arrays, *, function: Callable, options: tuple, mesh: Mesh):
+def _run(model: Network, images, arrays, *, function: Callable, options: tuple, mesh: Mesh):
     part = lambda model, images, arrays: function(model, images.astype(jnp.float32) / 255, *arrays, **dict(options))
     whole, split = PartitionSpec(), PartitionSpec(IMAGE)
     return jax.shard_map(part, mesh=mesh, in_specs=(whole, split, split), out_specs=split, check_vma=False)(
@@ -68,7 +68,7 @@ def _run(model: ViT, images, arrays, *, function: Callable, options: tuple, mesh
 
 
 def gather(
-    model: ViT, batches: Batches, function: Callable, **options
+    model: Network, batches: Batches, function: Callable, **options
 ) -> tuple[Int[np.ndarray, " image"], PyTree[np.ndarray]]:
     """Runs `function(model, images)`, as `over` takes it with its options, on every readable image.
 
@@ -85,7 +85,7 @@ def gather(
 
 
 def on_pictures(
-    model: ViT, function: Callable, images: UInt8[np.ndarray, "picture h w 3"], *arrays, batch: int = 32, **options
+    model: Network, function: Callable, images: UInt8[np.ndarray, "picture h w 3"], *arrays, batch: int = 32, **options
 ):
     """Runs `function(model, images, *arrays)`, as `over` takes it, on pictures that lie in memory, batch by batch.
 

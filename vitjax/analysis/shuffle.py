@@ -30,8 +30,8 @@ from vitjax.analysis.positions import permutations, shuffled
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
-from vitjax.models.vit import ViT
+from vitjax.models.kinds import Config
+from vitjax.models.network import Network
 
 MOVED = "patches, where they went"
 
@@ -71,7 +71,7 @@ def tile(size: tuple[int, int], grid: int) -> tuple[int, int]:
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     grids: Sequence[int] | None = None,
@@ -82,11 +82,11 @@ def run(
     """Accuracy, and cosine similarity with the image as it is, for grids of tiles from coarse to fine, in one pass.
 
     Args:
-        model: with a head; of anything but a ViT no more is asked than by `occlusion_curves.run`.
+        model: with a head; a convolutional network counts as one with patches of 16 pixels. The authors compare none.
         data: images whose classes are known.
         grids: tiles along each side; default 2, 4, 8 and as many as there are patches, as the published code has them,
             where the image divides into them.
-        taps: whose embeddings are compared (default: the output of every block).
+        taps: whose embeddings are compared (default: the output of every block; see `Network.layers`).
         control: measure a model with random weights too.
         seed: of the orders and of the random weights.
 
@@ -122,7 +122,7 @@ def run(
     )
 
 
-def _default(config: ViTConfig) -> list[int]:
+def _default(config: Config) -> list[int]:
     fits = lambda grid: not any(side % grid for side in config.image_size)
     return sorted({grid for grid in (2, 4, 8, min(config.grid)) if fits(grid)})
 

@@ -95,8 +95,12 @@ def _run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from vitjax.data.dataset import Dataset
+    from vitjax.models.vit import ViT
     from vitjax.weights.load import load as load_model
 
+    if not (analysis.convnets or isinstance(model, ViT)):
+        able = ", ".join(name for name, one in ANALYSES.items() if one.convnets)
+        raise InputError(f"{args.analysis} takes a Vision Transformer; any model will do for: {able}")
     options = {
         option.name: load_model(value) if option.kind == "model" else value
         for option, value in given.items()

@@ -9,7 +9,7 @@ import numpy as np
 from vitjax.data.images import Images, open_images
 from vitjax.data.labels import labels
 from vitjax.data.pipeline import Batches, Change, Progress
-from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Dataset:
     """
 
     images: Images
-    config: ViTConfig
+    config: Config
     batch: int = 32
     listed: Path | None = None
     shard: tuple[int, int] = (0, 1)
@@ -50,7 +50,7 @@ class Dataset:
 
 def open_dataset(
     source: str | Path,
-    config: ViTConfig,
+    config: Config,
     *,
     split: str | None = None,
     limit: int | None = None,

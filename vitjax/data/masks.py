@@ -22,7 +22,7 @@ from vitjax.data.boxes import Boxes, boxes, mask, matched, pascal
 from vitjax.data.images import Images, missing, open_images
 from vitjax.data.prepare import prepare
 from vitjax.errors import InputError, nearest
-from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 
 IGNORED = (0, 255)  # ids of class maps that stand for no object: background and border, as in PASCAL VOC
 FITS = ("squash", "crop")
@@ -90,7 +90,7 @@ def painted(layers: Sequence[Bool[np.ndarray, "h w"]], kinds: Sequence[str]) -> 
     return Objects(labels, tuple(kinds))
 
 
-def fitted(image: Image.Image, config: ViTConfig, fit: str = "squash") -> UInt8[np.ndarray, "h w 3"]:
+def fitted(image: Image.Image, config: Config, fit: str = "squash") -> UInt8[np.ndarray, "h w 3"]:
     """An image as the model takes it.
 
     Args:
@@ -110,7 +110,7 @@ def fitted(image: Image.Image, config: ViTConfig, fit: str = "squash") -> UInt8[
     return prepare(image, config)
 
 
-def fitted_labels(objects: Objects, config: ViTConfig, fit: str = "squash") -> Objects:
+def fitted_labels(objects: Objects, config: Config, fit: str = "squash") -> Objects:
     """The labels of an image that is `fitted`, resized to the nearest pixel; InputError for more than 255 objects."""
     if len(objects.kinds) > 255:
         raise InputError(f"{len(objects.kinds)} objects in one image are more than 255")

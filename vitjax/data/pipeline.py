@@ -17,7 +17,7 @@ from PIL import Image
 from vitjax.data.images import Images
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 
 # Changes an image before it is resized: (name, RGB pixels uint8 [h, w, 3]) to pixels of the same shape.
 Change = Callable[[str, UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "h w 3"]]
@@ -53,7 +53,7 @@ class Batches:
     """
 
     images: Images
-    config: ViTConfig
+    config: Config
     size: int
     change: Change | None = None
     shard: tuple[int, int] = (0, 1)
@@ -118,7 +118,7 @@ class _Records:
 
     places: range
     images: Images
-    config: ViTConfig
+    config: Config
     change: Change | None
 
     def __len__(self) -> int:
@@ -134,7 +134,7 @@ class _Records:
         return _Record(place, name, prepare(changed(image, name, self.change), self.config))
 
 
-def pixels(images: Images, places: Sequence[int], config: ViTConfig) -> UInt8[np.ndarray, "image h w 3"]:
+def pixels(images: Images, places: Sequence[int], config: Config) -> UInt8[np.ndarray, "image h w 3"]:
     """The images at these places, in this order, as the model sees them: a few, to be shown.
 
     Raises:

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 
 _FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}  # timm's names are Pillow's
 # The value that is white in modes of more than 8 bits, which Pillow's own conversion would clip at 255.
@@ -42,7 +42,7 @@ def decode(data: bytes) -> Image.Image:
         raise InputError(next(iter(str(error).splitlines()), type(error).__name__)) from None
 
 
-def prepare(image: Image.Image, config: ViTConfig) -> UInt8[np.ndarray, "h w 3"]:
+def prepare(image: Image.Image, config: Config) -> UInt8[np.ndarray, "h w 3"]:
     """Resizes until the model's image size is `preprocess.crop` of it, then cuts out the centre.
 
     Raises:
@@ -61,7 +61,7 @@ def prepare(image: Image.Image, config: ViTConfig) -> UInt8[np.ndarray, "h w 3"]
     return np.asarray(image.resize((columns, rows), filter, box=box))
 
 
-def placement(size: tuple[int, int], config: ViTConfig) -> tuple[int, int, int, int, int, int]:
+def placement(size: tuple[int, int], config: Config) -> tuple[int, int, int, int, int, int]:
     """Where the model's input lies in a resized image: (top, left, scaled height, scaled width, height, width).
 
     Rounds as timm does (data/transforms_factory.py, transforms_imagenet_eval): the image covers `floor(side / crop)`,
@@ -83,7 +83,7 @@ def placement(size: tuple[int, int], config: ViTConfig) -> tuple[int, int, int, 
 
 
 def patch_box(
-    size: tuple[int, int], config: ViTConfig, row: int | np.ndarray, column: int | np.ndarray
+    size: tuple[int, int], config: Config, row: int | np.ndarray, column: int | np.ndarray
 ) -> tuple[float, float, float, float]:
     """Where a patch of the model's input lies in the original image: (left, top, right, bottom) in its pixels.
 

@@ -50,6 +50,16 @@ class Taps:
             self.values[name] = value
         return value
 
+    @property
+    def done(self) -> bool:
+        """Whether all that is read has been."""
+        return not self.record and self.reads <= self.values.keys()
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything is read or edited in the part of the model that these taps are seen from."""
+        return self.record or any(tap.startswith(self.prefix) for tap in self.reads | self.edits.keys())
+
     def runs(self, depth: int) -> list[tuple[int, int, bool]]:
         """Splits the blocks into runs (start, stop, touched), ending after the last block that is read.
 

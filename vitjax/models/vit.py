@@ -1,32 +1,31 @@
 """The plain Vision Transformer (ViT, DeiT, CLIP, SigLIP, DINO, MAE, BEiT, EVA-02): images in, taps out."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.layers import AttentionPool, Block, layer_norm, nth, stack
+from vitjax.models.network import Network
 from vitjax.models.positions import turns
-from vitjax.models.taps import Edit, Taps, listed, through
+from vitjax.models.taps import Taps, through
 
 # What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
 KEPT = ("attn.q", "attn.k", "attn.v", "resid_mid", "mlp.pre")
 
 
-class ViT(nnx.Module):
+class ViT(Network):
     """A Vision Transformer whose every activation can be read and edited by name.
 
-    `blocks` is one `Block` whose parameters carry a leading depth axis. The module is a pytree: transform functions of
-    it with plain `jax.jit`, `jax.grad`, `jax.vmap`. Architecture: Dosovitskiy et al. 2021 (arXiv 2010.11929).
+    `blocks` is one `Block` whose parameters carry a leading depth axis. Architecture: Dosovitskiy et al. 2021
+    (arXiv 2010.11929).
     """
 
-    card: Any = None  # where the weights came from; set by `vitjax.load`
+    neurons, layers = "blocks.*.mlp.hidden", "blocks.*.resid_post"
 
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
         height, width = config.patch_size
@@ -51,72 +50,14 @@ class ViT(nnx.Module):
                 self.head_distilled = nnx.Linear(config.width, config.classes, rngs=rngs)
         self.config = config
 
-    def __call__(
-        self,
-        images: Float[Array, "batch height width 3"],
-        reads: Iterable[str] | str | None = None,
-        edits: Mapping[str, Edit] | None = None,
-        *,
-        remat: bool = False,
-    ) -> dict[str, Array]:
-        """Runs the model as far as the last tap in `reads`.
-
-        Args:
-            images: values in [0, 1]; the model applies its own mean and std.
-            reads: tap names, e.g. `["blocks.6.mlp.hidden", "logits"]`; default the model's output.
-            edits: {tap: function of the activation}; an edit that ignores its argument removes all that comes before.
-            remat: recompute blocks in the backward pass instead of keeping their activations.
-
-        Returns:
-            {tap: activation}, batch axis first; see `taps()` for the other axes.
-
-        Raises:
-            InputError: an unknown tap, an edit without effect, or images of another size.
-        """
-        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
-            want = "x".join(map(str, self.config.image_size))
-            raise InputError(
-                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
-                " load it with another image_size"
-            )
-        return self.from_tokens(self.embed(self.normalise(images)), reads, edits, remat=remat)
-
-    def from_tokens(
-        self,
-        tokens: Float[Array, "batch token channel"],
-        reads: Iterable[str] | str | None = None,
-        edits: Mapping[str, Edit] | None = None,
-        *,
-        remat: bool = False,
-    ) -> dict[str, Array]:
-        """Runs the model from the tokens that `embed` gives; all else as for images."""
-        reads = [reads] if isinstance(reads, str) else reads
-        taps = Taps(reads if reads is not None else [self.output], edits)
-        self._run(tokens, taps, remat)
-        taps.check(self.taps)
-        return taps.values
-
     @property
     def output(self) -> str:
         """The last tap: "logits", "embedding" for CLIP's projection, or "pooled" for a model with neither."""
         return "logits" if self.config.classes else "embedding" if self.config.projection else "pooled"
 
-    def taps(self) -> dict[str, tuple[int, ...]]:
-        """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
-        image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
-        run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, remat=False)
-        return listed(run, self, image)
-
     def block(self, i: int | jax.Array) -> Block:
         """The i-th block alone."""
         return nth(self.blocks, i)
-
-    def normalise(self, images: jax.Array) -> jax.Array:
-        """Images in [0, 1] with the model's mean and std applied, in float32 at least."""
-        preprocess = self.config.preprocess
-        wide = jnp.promote_types(images.dtype, jnp.float32)
-        mean, std = (jnp.asarray(value, wide) for value in (preprocess.mean, preprocess.std))
-        return (images - mean) / std
 
     def cut(self, images: jax.Array) -> jax.Array:
         """Cuts images into patches, row by row: [batch, patch, height, width, 3]."""
@@ -174,17 +115,3 @@ class ViT(nnx.Module):
         if self.config.distilled:  # DeiT averages the two classifiers at inference
             return (self.head(pooled[:, 0]) + self.head_distilled(pooled[:, 1])) / 2
         return self.head(pooled)
-
-
-def abstract(config: ViTConfig) -> ViT:
-    """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
-    return nnx.eval_shape(partial(_random, config), 0)
-
-
-def random(config: ViTConfig, seed: int = 0) -> ViT:
-    """A freshly initialised model, float32."""
-    return jax.jit(_random, static_argnums=0)(config, seed)
-
-
-def _random(config: ViTConfig, seed: int) -> ViT:
-    return ViT(config, nnx.Rngs(jax.random.key(seed)))

@@ -4,7 +4,10 @@ import re
 
 from vitjax.errors import InputError
 
-# The axes of each tap after the batch axis, by the tap's name without its block number.
+MAP = ("row", "column", "channel")
+PLACES = {"token", "row", "column"}  # axes that say where on the image; the others say which unit
+
+# The axes of each tap after the batch axis, by the tap's name without the numbers of its block and stage.
 AXES: dict[str, tuple[str, ...]] = {
     "embed": ("token", "channel"),
     "resid_pre": ("token", "channel"),
@@ -24,15 +27,31 @@ AXES: dict[str, tuple[str, ...]] = {
     "pooled": ("channel",),
     "embedding": ("channel",),
     "logits": ("class",),
+    **dict.fromkeys("stem.pre stem conv1.pre conv1.out conv2.pre conv2.out branch pre out".split(), MAP),
+    **dict.fromkeys("dense features.pre features".split(), MAP),
 }
 
-_BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$")
+# The tap before an activation function, by the one after it.
+_BEFORE = {
+    "mlp.hidden": "mlp.pre",
+    "stem": "stem.pre",
+    "conv1.out": "conv1.pre",
+    "conv2.out": "conv2.pre",
+    "out": "pre",
+    "features": "features.pre",
+}
+
+_BLOCK = re.compile(r"^(?:stages\.\d+\.)?blocks\.(\d+)\.(.+)$")
+_STAGE = re.compile(r"^stages\.\d+\.(?!blocks\.)")
 
 
 def split_tap(tap: str) -> tuple[int | None, str]:
-    """Splits `blocks.7.mlp.hidden` into (7, "mlp.hidden"); a tap outside the blocks gives (None, tap)."""
+    """Splits `blocks.7.mlp.hidden` into (7, "mlp.hidden"); a tap outside the blocks gives (None, tap).
+
+    A stage's number is left out: `stages.2.blocks.5.out` gives (5, "out"), `stages.2.dense` (None, "dense").
+    """
     match = _BLOCK.match(tap)
-    return (int(match[1]), match[2]) if match else (None, tap)
+    return (int(match[1]), match[2]) if match else (None, _STAGE.sub("", tap))
 
 
 def axes(tap: str) -> tuple[str, ...]:
@@ -50,4 +69,5 @@ def split_unit(text: str) -> tuple[str, str]:
 
 def before_activation(tap: str) -> str:
     """The tap that holds the same units before the activation function; a tap without one gives itself."""
-    return tap.removesuffix("mlp.hidden") + "mlp.pre" if tap.endswith("mlp.hidden") else tap
+    site = split_tap(tap)[1]
+    return tap.removesuffix(site) + _BEFORE.get(site, site)

@@ -12,9 +12,9 @@ from functools import partial
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 from vitjax.models.layers import ACTIVATIONS, Block
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.objectives import activation, token_span
 
@@ -30,7 +30,7 @@ _NORMS: dict[str, tuple[str, str]] = {
 }
 
 
-def cheapest(model: ViT, tap: str, tokens: str, *, units: bool, angles: bool = False) -> tuple[str, Score]:
+def cheapest(model: Network, tap: str, tokens: str, *, units: bool, angles: bool = False) -> tuple[str, Score]:
     """What to read for targets at a tap: another tap's name, and a function of its value and a target.
 
     Args:
@@ -51,7 +51,7 @@ def cheapest(model: ViT, tap: str, tokens: str, *, units: bool, angles: bool = F
     return source, partial(_score, model.block(block), _NORMS[site][1], site, span)
 
 
-def source_of(config: ViTConfig, tap: str, *, units: bool) -> str:
+def source_of(config: Config, tap: str, *, units: bool) -> str:
     """The tap that `cheapest` reads: the tokens that the tap's layer reads, or the tap itself."""
     block, site = split_tap(tap)
     turned = site in ("attn.q", "attn.k") and (config.qk_norm or config.rotary)

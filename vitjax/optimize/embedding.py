@@ -1,7 +1,8 @@
-"""The views of pictures in, their tokens out: views that differ in colour alone are cut and multiplied once.
+"""The views of pictures in, what a model embeds them as out: a ViT's tokens, or the map of a first convolution.
 
-A patch embedding is linear, so that of `gain * base + shift` follows from the three colour planes of `base`: one
-picture's products serve all its views, forward and backward.
+Of a ViT, views that differ in colour alone are cut and multiplied once. A patch embedding is linear, so that of
+`gain * base + shift` follows from the three colour planes of `base`: one picture's products serve all its views,
+forward and backward.
 """
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vitjax.models.config import ViTConfig
+from vitjax.models.network import Network
 from vitjax.models.vit import ViT
 from vitjax.optimize.augment import Views
 from vitjax.optimize.recipes import Recipe
@@ -16,9 +18,9 @@ from vitjax.optimize.recipes import Recipe
 _PLACES = 1  # sets the draw of places apart from the other draws of a step
 
 
-def embed(model: ViT, seen: Views) -> Float[Array, "image token channel"]:
-    """The token embeddings of views with a leading slot axis, `slot * view` images in that order, as of `ViT.embed`."""
-    if seen.base.shape[1] > 1:
+def embed(model: Network, seen: Views) -> Float[Array, "image *places channel"]:
+    """What `model.embed` gives of views with a leading slot axis, `slot * view` images in that order."""
+    if seen.base.shape[1] > 1 or not isinstance(model, ViT):
         images = jax.vmap(lambda seen: seen.images)(seen)
         return model.embed(model.normalise(images.reshape(-1, *images.shape[2:])))
     kernel = model.patch.kernel[...]

@@ -16,7 +16,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
 
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
@@ -111,12 +111,14 @@ def slot_keys(targets: Targets) -> tuple[jax.Array, jax.Array]:
     return keys[:, 0], keys[:, 1]
 
 
-def _parametrization(model: ViT, recipe: Recipe) -> Parametrization:
+def _parametrization(model: Network, recipe: Recipe) -> Parametrization:
     return parametrization(model.config.image_size, recipe)
 
 
 @partial(jax.jit, static_argnames="recipe")
-def start(model: ViT, targets: Targets, images: Float[Array, "slot h w 3"] | None = None, *, recipe: Recipe) -> Slots:
+def start(
+    model: Network, targets: Targets, images: Float[Array, "slot h w 3"] | None = None, *, recipe: Recipe
+) -> Slots:
     """The slots before their first step: drawn at random, or written down from `images` in [0, 1]."""
     shown = _parametrization(model, recipe)
     params = jax.vmap(shown.init)(slot_keys(targets)[0]) if images is None else jax.vmap(shown.params)(images)
@@ -125,7 +127,7 @@ def start(model: ViT, targets: Targets, images: Float[Array, "slot h w 3"] | Non
 
 
 @partial(jax.jit, static_argnames="program", donate_argnames="slots")
-def advance(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Slots, History]:
+def advance(model: Network, slots: Slots, targets: Targets, *, program: Program) -> tuple[Slots, History]:
     """Takes the next `program.chunk` steps; steps beyond the recipe's last leave the slots as they are."""
     step = partial(_step, model, targets, slot_keys(targets)[1], program)
     if program.chunk * program.calls == program.recipe.steps:
@@ -140,7 +142,7 @@ def advance(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> 
 
 
 def loss_of(
-    model: ViT, params: Array, targets: Targets, keys: jax.Array, step: Array, program: Program
+    model: Network, params: Array, targets: Targets, keys: jax.Array, step: Array, program: Program
 ) -> tuple[Array, History]:
     """The summed loss of all slots at one step, and each slot's own terms."""
     recipe, shown = program.recipe, _parametrization(model, program.recipe)
@@ -149,8 +151,8 @@ def loss_of(
     angles = isinstance(targets.target, Angle)
     units = not angles and jnp.issubdtype(targets.target.dtype, jnp.integer)
     tap, score = cheapest(model, program.read, recipe.tokens, units=units, angles=angles)
-    shown_tokens = some(keys, embed(model, seen), recipe, model.config)
-    values = model.from_tokens(shown_tokens, tap, remat=program.remat)[tap]
+    embedded = some(keys, embed(model, seen), recipe, model.config)
+    values = model.from_embedding(embedded, tap, remat=program.remat)[tap]
     values = values.reshape(-1, recipe.views, *values.shape[1:])
     reached = jax.vmap(lambda value, target: score(value, target=target).mean())(values, targets.target)
     variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)
@@ -158,7 +160,7 @@ def loss_of(
     return loss.sum(), History(loss, reached, variation)
 
 
-def _step(model: ViT, targets: Targets, keys: jax.Array, program: Program, slots: Slots) -> tuple[Slots, History]:
+def _step(model: Network, targets: Targets, keys: jax.Array, program: Program, slots: Slots) -> tuple[Slots, History]:
     recipe = program.recipe
     grads, history = jax.grad(loss_of, argnums=1, has_aux=True)(model, slots.params, targets, keys, slots.step, program)
     updates, optimizer = jax.vmap(transform(recipe).update)(grads, slots.optimizer, slots.params)
@@ -167,7 +169,7 @@ def _step(model: ViT, targets: Targets, keys: jax.Array, program: Program, slots
 
 
 @partial(jax.jit, static_argnames="program")
-def finish(model: ViT, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
+def finish(model: Network, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
     """The finished pictures, uint8 [slot, h, w, 3], and each one's activation as the model sees the bytes.
 
     The activation is the unit's own, after the activation function, on the picture without augmentation.

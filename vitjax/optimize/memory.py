@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit, feature_shape
@@ -14,7 +14,7 @@ SHARE = 0.85  # of the free memory that is used
 MOST = 128  # slots: more make no device faster, and a batch is what a kill may cost
 
 
-def fitting_slots(model: ViT, tap: str, recipe: Recipe, *, remat: bool = False) -> int | None:
+def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = False) -> int | None:
     """Slots of a tap that fit on the first local device; None where it does not tell its memory, as CPUs do not."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" not in stats:
@@ -22,7 +22,7 @@ def fitting_slots(model: ViT, tap: str, recipe: Recipe, *, remat: bool = False) 
     return slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
 
 
-def need(model: ViT, tap: str, recipe: Recipe, *, remat: bool = False) -> tuple[float, float]:
+def need(model: Network, tap: str, recipe: Recipe, *, remat: bool = False) -> tuple[float, float]:
     """The bytes that the loop takes beside the model: (for itself, for each slot)."""
     few, more = (_bytes(model, tap, recipe, slots, remat) for slots in PROBES)
     each = (more - few) / (PROBES[1] - PROBES[0])
@@ -35,7 +35,7 @@ def slots_within(free: float, fixed: float, each: float) -> int:
     return fit // 8 * 8 or fit
 
 
-def _bytes(model: ViT, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
+def _bytes(model: Network, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
     index = tuple(0 for _ in feature_shape(tap, model.taps()[tap]))
     program = loop.Program(recipe, tap, chunk=1, remat=remat)
     aims = loop.aims([Unit(tap, index)] * slots, model.taps()[tap], 0)

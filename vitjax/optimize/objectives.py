@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
-from vitjax.models.vocabulary import axes
+from vitjax.models.kinds import Config
+from vitjax.models.vocabulary import PLACES, axes
 from vitjax.optimize.units import Cosine, Direction, Unit, feature_shape
 
 TINY = 1e-24  # added to the square of a length that is divided by
@@ -42,9 +43,7 @@ def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.nda
     return Angle(vectors) if isinstance(goals[0], Cosine) else vectors
 
 
-def activation(
-    values: Array, tap: str, target: Array | Angle, tokens: str, config: ViTConfig
-) -> Float[Array, " image"]:
+def activation(values: Array, tap: str, target: Array | Angle, tokens: str, config: Config) -> Float[Array, " image"]:
     """The activation of one target on each image, averaged over tokens.
 
     Args:
@@ -63,17 +62,21 @@ def activation(
     return along.mean(axis=1)
 
 
-def at_tokens(values: Array, tap: str, tokens: str, config: ViTConfig) -> Float[Array, "image token unit"]:
+def at_tokens(values: Array, tap: str, tokens: str, config: Config) -> Float[Array, "image token unit"]:
     """A tap's value at the tokens that count, its other axes as one of units; a tap without tokens has one.
+
+    The tokens of a map are its places, row by row.
 
     Arguments as of `activation`.
     """
-    if "token" not in axes(tap):
+    where = PLACES & set(axes(tap))
+    if not where:
         return values.reshape(len(values), 1, -1).astype(jnp.float32)
-    return values.reshape(*values.shape[:2], -1)[:, token_span(tokens, config)].astype(jnp.float32)
+    places = math.prod(values.shape[1 : 1 + len(where)])
+    return values.reshape(len(values), places, -1)[:, token_span(tokens, config)].astype(jnp.float32)
 
 
-def token_span(tokens: str, config: ViTConfig) -> slice:
+def token_span(tokens: str, config: Config) -> slice:
     """The tokens that count, as a slice of the token axis."""
     if tokens == "class":
         if not config.class_token:
@@ -83,6 +86,8 @@ def token_span(tokens: str, config: ViTConfig) -> slice:
         return slice(None)
     if tokens == "patches":
         return slice(config.prefix, None)
+    if not isinstance(config, ViTConfig) and tokens.startswith("patch "):
+        raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
     number = tokens.removeprefix("patch ")
     if not number.isdigit():
         raise InputError(f"unknown tokens {tokens!r}: write patches, class, all or 'patch N'")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.objectives import token_span
 from vitjax.optimize.pictures import append, make_folder, write_sheet
 from vitjax.optimize.recipes import Recipe
@@ -18,7 +18,7 @@ SAMPLE = 36  # pictures made where no units are named
 
 
 def run_visualize(
-    model: ViT,
+    model: Network,
     units: Sequence[str | Goal],
     recipe: Recipe,
     *,
@@ -30,7 +30,7 @@ def run_visualize(
 ) -> int:
     """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code."""
     token_span(recipe.tokens, model.config)  # a mistake in it is said before anything starts
-    goals = resolve(model, units or "blocks.*.mlp.hidden:*")
+    goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
     goals = sample(goals, count, seed) if count else goals
     make_folder(out)

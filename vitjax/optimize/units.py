@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.vocabulary import axes, split_unit
+from vitjax.models.vocabulary import PLACES, axes, split_unit
 
 _SPAN = re.compile(r"^(\d+)(?:-(\d+))?$")
+_OPEN = re.compile(r"((?:stages\.\d+\.)?(?:blocks|stages)\.)((?!\d+\.)[^.]+)\.(.+)")  # up to the first number left open
 
 
 @dataclass(frozen=True, order=True)
 class Unit:
     """One number of a tap that a picture is made for: a channel, a (head, channel), a class.
 
-    `index` has one entry for each axis of the tap other than the token axis.
+    `index` has one entry for each axis of the tap that does not say where on the image: not token, row or column.
     """
 
     tap: str
@@ -37,7 +38,7 @@ class Unit:
 class Direction:
     """A direction in a tap's index space, e.g. a probe's weights: the picture maximises the activation along it.
 
-    `vector` has the shape of the tap without its token axis, or that shape flattened.
+    `vector` has the shape of the tap without its axes of places, or that shape flattened.
     """
 
     tap: str
@@ -62,8 +63,8 @@ class Cosine(Direction):
 
 
 def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a tap's index space: its shape per image without the token axis."""
-    return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis != "token")
+    """The shape of a tap's index space: its shape per image without the axes of places."""
+    return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis not in PLACES)
 
 
 def expand(sets: str | Iterable[str], taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
@@ -105,19 +106,28 @@ def check_tap(tap: str, taps: Mapping[str, tuple[int, ...]]) -> None:
 def matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
     """The taps that a pattern means: `blocks.*.mlp.hidden` those of all blocks, `blocks.2-5.…` of some.
 
+    Likewise for `stages.*.blocks.*.out`. Of the blocks meant, those that lack the tap are left out.
+
     Raises:
-        InputError: a tap (with the nearest) or a block that is not there.
+        InputError: a tap (with the nearest), a block or a stage that is not there.
     """
-    head, _, rest = pattern.partition("blocks.")
-    blocks, _, site = rest.partition(".")
-    if head or not rest or blocks.isdigit():
-        check_tap(pattern, taps)
-        return [pattern]
-    depth = sum(re.fullmatch(r"blocks\.\d+\.resid_post", tap) is not None for tap in taps)
-    found = [f"blocks.{i}.{site}" for i in _indices(blocks, depth, "blocks", pattern)]
-    if found[0] not in taps:
-        raise InputError(f"unknown tap {pattern!r}{nearest(found[0], taps)}")
+    spelled = _spelled(pattern, pattern, taps)
+    found = [tap for tap in spelled if tap in taps]
+    if not found:
+        raise InputError(f"unknown tap {pattern!r}{nearest(next(iter(spelled), pattern), taps)}")
     return found
+
+
+def _spelled(pattern: str, whole: str, taps: Iterable[str]) -> list[str]:
+    """Writes a pattern out number by number; those left open are of stages or of blocks."""
+    left = _OPEN.match(pattern)
+    if not left:
+        return [pattern]
+    numbers = {tap[left.end(1) :].partition(".")[0] for tap in taps if tap.startswith(left[1])}
+    if not numbers:
+        return [pattern]
+    some = _indices(left[2], len(numbers), left[1].rstrip("."), whole)
+    return [tap for i in some for tap in _spelled(f"{left[1]}{i}.{left[3]}", whole, taps)]
 
 
 def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
@@ -127,7 +137,7 @@ def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
         shape = feature_shape(tap, taps[tap])
         parts = index.split(".") if index != "*" else ["*"] * len(shape)
         if len(parts) != len(shape):
-            form = ".".join(axis.upper() for axis in axes(tap) if axis != "token")
+            form = ".".join(axis.upper() for axis in axes(tap) if axis not in PLACES)
             raise InputError(f"{text}: the units of {tap} are written {tap}:{form}")
         spans = [_indices(part, size, tap, text) for part, size in zip(parts, shape, strict=True)]
         units += [Unit(tap, choice) for choice in itertools.product(*spans)]

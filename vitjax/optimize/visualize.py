@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jax
 
 from vitjax.errors import InputError
+from vitjax.models.network import Network
 from vitjax.models.vit import ViT
 from vitjax.optimize.objectives import token_span
 from vitjax.optimize.pictures import Pictures, join
@@ -29,7 +30,7 @@ class Progress:
 
 
 def visualize(
-    model: ViT,
+    model: Network,
     units: str | Goal | Iterable[str | Goal],
     recipe: str | Recipe = "default",
     *,
@@ -57,7 +58,7 @@ def visualize(
     return join(parts, goals)
 
 
-def resolve(model: ViT, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
+def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
     """Expands whatever names units into `Unit`s and `Direction`s, each once, checked against the model's taps."""
     taps = model.taps()
     given = [units] if isinstance(units, str | Unit | Direction) else list(units)
@@ -74,7 +75,7 @@ def resolve(model: ViT, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
 
 
 def paint(
-    model: ViT,
+    model: Network,
     goals: Sequence[Goal],
     recipe: Recipe,
     *,
@@ -103,8 +104,10 @@ def paint(
         yield painted.pictures
 
 
-def check(model: ViT, recipe: Recipe, seed: int) -> None:
+def check(model: Network, recipe: Recipe, seed: int) -> None:
     """Says what is wrong with a recipe or seed for this model before anything starts."""
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}, it must be a whole number from 0 to {2**32 - 1}")
     token_span(recipe.tokens, model.config)
+    if recipe.seen < 1 and not isinstance(model, ViT):
+        raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe
@@ -64,7 +64,7 @@ class Painted:
 class Task:
     """What all batches have in common: see `paint` for its fields."""
 
-    model: ViT
+    model: Network
     recipe: Recipe
     seed: int = 0
     chunk: int = 25

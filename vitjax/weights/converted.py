@@ -14,8 +14,8 @@ import jax
 import numpy as np
 
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
-from vitjax.models.vit import ViT
+from vitjax.models.kinds import KINDS, Config
+from vitjax.models.network import Network
 from vitjax.weights import folders, rules
 from vitjax.weights.cache import CONVERTER
 from vitjax.weights.card import Card
@@ -24,9 +24,11 @@ from vitjax.weights.source import PROVENANCE
 
 PROOF = "parity.json"  # of a conversion that was held against the library it came from
 
+_CONFIGS = {kind.__name__: kind for kind in KINDS}  # folders without a kind are of before there were several
+
 
 def export(
-    model: ViT, folder: str | os.PathLike[str], *, proof: Mapping[str, Any] | None = None, repo: str | None = None
+    model: Network, folder: str | os.PathLike[str], *, proof: Mapping[str, Any] | None = None, repo: str | None = None
 ) -> None:
     """Writes a loaded model; an older one of the same folder is replaced when the new one is whole.
 
@@ -48,6 +50,7 @@ def export(
         card = replace(card, source=Path(card.source).expanduser().absolute().name)
     config = json.loads(json.dumps(asdict(model.config)))
     contents = {"converter": CONVERTER, "sha256": card.sha256, "config": config, "origin": asdict(card)}
+    contents["kind"] = type(model.config).__name__
     arrays = rules.parameters(model)
     parameters = sum(array.size for array in arrays.values())
     place = repo or "path/to/this/folder"
@@ -60,7 +63,7 @@ def export(
         raise InputError(f"cannot write to {folder}: {reason}") from None
 
 
-def open_folder(provenance: Path, dtype: Any) -> tuple[ViTConfig, Card, dict[str, np.ndarray]]:
+def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, dict[str, np.ndarray]]:
     """Reads what `export` wrote.
 
     Args:
@@ -74,7 +77,7 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[ViTConfig, Card, dict[str
     try:
         if stated["converter"] != CONVERTER:
             raise InputError(f"{folder} was converted by another version of vitjax; convert it again")
-        config, card = _rebuilt(ViTConfig, stated["config"]), Card(**stated["origin"])
+        config, card = _rebuilt(_CONFIGS[stated.get("kind", "ViTConfig")], stated["config"]), Card(**stated["origin"])
         if not folders.is_whole(folder, {}):
             raise InputError(f"{folder} is incomplete: its files are not those that {provenance.name} lists")
         wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from vitjax.errors import InputError
-from vitjax.models.config import TextConfig, ViTConfig
-from vitjax.weights import dino, google, hf, hf_text, openai, timm
+from vitjax.models.config import TextConfig
+from vitjax.models.kinds import Config
+from vitjax.weights import dino, google, hf, hf_text, openai, timm, torchvision
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
 from vitjax.weights.tensors import Tensors
@@ -26,8 +27,8 @@ class Family:
     """
 
     name: str
-    config: Callable[[Settings, Mapping[str, Shape]], ViTConfig]
-    port: Callable[[Mapping[str, np.ndarray], Settings], tuple[ViTConfig, dict[str, np.ndarray]]]
+    config: Callable[[Settings, Mapping[str, Shape]], Config]
+    port: Callable[[Mapping[str, np.ndarray], Settings], tuple[Config, dict[str, np.ndarray]]]
     resampling: Callable[[Settings], Resampling]
     architecture: Callable[[Settings], str]
     text: Callable[[Mapping[str, np.ndarray], Settings], tuple[TextConfig, dict[str, np.ndarray]]] | None = None
@@ -37,6 +38,9 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "architecture": Family("timm", timm.config_from_timm, timm.port, timm.resampling, timm.architecture),
     "model_type": Family("transformers", hf.config_from_hf, hf.port, hf.resampling, hf.architecture, hf_text.port),
+    torchvision.KEY: Family(
+        "torchvision", torchvision.config, torchvision.port, torchvision.resampling, torchvision.architecture
+    ),
     google.KEY: Family("google", google.config_from_google, google.port, google.resampling, google.architecture),
     dino.KEY: Family("dino", dino.config_from_dino, dino.port, dino.resampling, dino.architecture),
     openai.KEY: Family(
@@ -54,6 +58,8 @@ def settings_of_file(weights: Path, tensors: Tensors) -> Settings | None:
     """
     if weights.suffix == ".npz":
         return {google.KEY: weights.stem}
+    if torchvision.knows(weights.stem):
+        return {torchvision.KEY: weights.stem}
     if openai.is_clip(tensors):
         return {openai.KEY: weights.stem}
     return dino.settings(weights.stem, tensors) if weights.suffix in dino.ENDINGS else None

@@ -88,6 +88,20 @@ def norm(source: str, target: str) -> list[Rule]:
     return [Rule(f"{source}.weight", f"{target}.scale", FLAT), Rule(f"{source}.bias", f"{target}.bias", FLAT)]
 
 
+CONV = Layout(lambda ours: (*ours[:1:-1], *ours[:2]), lambda kernel: kernel.transpose(2, 3, 1, 0))
+
+
+def conv(source: str, target: str) -> list[Rule]:
+    """A convolution's weight, stored [out, in, row, column]; it has no bias."""
+    return [Rule(f"{source}.weight", f"{target}.kernel", CONV)]
+
+
+def batch_norm(source: str, target: str) -> list[Rule]:
+    """A batch norm's weight, bias and running statistics."""
+    parts = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
+    return [Rule(f"{source}.{theirs}", f"{target}.{ours}", FLAT) for theirs, ours in parts.items()]
+
+
 def patch_conv(source: str, target: str, patch_size: tuple[int, int]) -> list[Rule]:
     """The patch embedding, stored as a convolution [out, channel, row, column]; here rows, columns, channels flat."""
     return dense(

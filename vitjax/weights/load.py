@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.config import ViTConfig
-from vitjax.models.vit import ViT
+from vitjax.models.kinds import Config
+from vitjax.models.network import Network
 from vitjax.weights import cache as disk
 from vitjax.weights import folders, rules
 from vitjax.weights.card import Card
@@ -26,7 +26,7 @@ from vitjax.weights.source import PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-_Read = tuple[ViTConfig, Card, dict[str, np.ndarray]]  # of a model, its arrays in host memory
+_Read = tuple[Config, Card, dict[str, np.ndarray]]  # of a model, its arrays in host memory
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
 
 
@@ -38,16 +38,16 @@ def load(
     device: jax.Device | jax.sharding.Sharding | None = None,
     revision: str | None = None,
     cache: bool = True,
-) -> ViT:
-    """Loads a Vision Transformer with its weights, from this package, the disk or the hub.
+) -> Network:
+    """Loads a Vision Transformer or a convolutional network with its weights, from this package, the disk or the hub.
 
     Args:
         source: "demo" (comes with vitjax), a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, a file of weights
             (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) with config.json beside it, or a
-            folder with both, or one that `vitjax convert` wrote. Google's .npz, the .pth of
-            DINO and OpenAI's CLIP .pt need no config.
-        image_size: pixels, one side or (height, width), divisible by the patch; position embeddings are resampled as
-            their source does. Default: the checkpoint's own.
+            folder with both, or one that `vitjax convert` wrote. Google's .npz, the .pth of DINO, OpenAI's CLIP .pt and
+            files of torchvision with its names (resnet50-0676ba61.pth, or resnet50.pth) need no config.
+        image_size: pixels, one side or (height, width), divisible by the patch if there is one; position embeddings are
+            resampled as their source does. Default: the checkpoint's own.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
         device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
         revision: branch, tag or commit on the hub; default the newest.
@@ -107,7 +107,7 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
     return wanted, card, arrays
 
 
-def _wanted(config: ViTConfig, resized: ViTConfig, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
+def _wanted(config: Config, resized: Config, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """How the weights shall come from the cache: positions that will be resampled as they were trained."""
     wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}
     for name in {POSITIONS, DISTANCES} & wanted.keys() if resized != config else ():
@@ -126,7 +126,7 @@ def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
     return settings
 
 
-def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> ViTConfig:
+def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> Config:
     try:
         return family.config(settings, tensors.shapes)
     except InputError:

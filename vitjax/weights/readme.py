@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 from vitjax.weights.card import Card
 
 README = "README.md"
@@ -34,16 +35,18 @@ model.taps()  # everything that can be read, edited and pictured
 | | |
 |---|---|
 | architecture | {architecture} |
-| input | {height} x {width} pixels, patches of {patch_height} x {patch_width} |
-| blocks, heads, width | {depth}, {heads}, {channels} |
-| MLP neurons | {neurons:,} |
+| input | {height} x {width} pixels |
 | parameters | {parameters:,} |
 | mean, std | {mean}, {std} |
+"""
+_VIT = """| patches | {height} x {width} pixels |
+| blocks, heads, width | {depth}, {heads}, {channels} |
+| MLP neurons | {neurons:,} |
 """
 _PROVEN = "\n`{proof}` has the errors of every activation and of the image's gradient against its library."
 
 
-def of_model(config: ViTConfig, card: Card, parameters: int, place: str, proof: str = "") -> str:
+def of_model(config: Config, card: Card, parameters: int, place: str, proof: str = "") -> str:
     """The card of a converted model.
 
     Args:
@@ -64,17 +67,22 @@ def of_model(config: ViTConfig, card: Card, parameters: int, place: str, proof: 
         architecture=text(card.architecture),
         height=config.image_size[0],
         width=config.image_size[1],
-        patch_height=config.patch_size[0],
-        patch_width=config.patch_size[1],
-        depth=config.depth,
-        heads=config.heads,
-        channels=config.width,
-        neurons=config.depth * config.mlp_width,
         parameters=parameters,
         mean=config.preprocess.mean,
         std=config.preprocess.std,
     )
-    tags = ["vision-transformer", "jax", "flax", "interpretability"]
+    kind = "convolutional-network"
+    if isinstance(config, ViTConfig):
+        kind = "vision-transformer"
+        body += _VIT.format(
+            height=config.patch_size[0],
+            width=config.patch_size[1],
+            depth=config.depth,
+            heads=config.heads,
+            channels=config.width,
+            neurons=config.depth * config.mlp_width,
+        )
+    tags = [kind, "jax", "flax", "interpretability"]
     return front({"library_name": "vitjax", "tags": tags, **licence_of(card.licence or "unknown")}) + body
 
 

@@ -72,6 +72,8 @@ def resized(
         old, new: alike but for the image size.
         how: the source's conventions.
     """
+    if POSITIONS not in arrays:  # a convolutional network's
+        return arrays
     found = {**arrays, POSITIONS: resize_positions(arrays[POSITIONS], old.grid, new.grid, how.positions)}
     if new.relative_bias:
         tables = [resize_distances(table, old.grid, new.grid, how.distances) for table in arrays[DISTANCES]]

@@ -12,12 +12,12 @@ import numpy as np
 from flax import nnx
 
 from vitjax.errors import InputError, nearest
-from vitjax.models import text, vit
-from vitjax.models.config import BlockConfig, TextConfig, ViTConfig
+from vitjax.models import kinds, text
+from vitjax.models.config import TextConfig
+from vitjax.models.kinds import Config
 from vitjax.weights import host
 from vitjax.weights.layouts import Layout, Rule, Shape
 
-ABSTRACT: Mapping[type[BlockConfig], Callable[..., nnx.Module]] = {ViTConfig: vit.abstract, TextConfig: text.abstract}
 NAMED = 4  # how many tensors an error names before it counts the rest
 
 
@@ -113,9 +113,13 @@ def convert(
     return arrays
 
 
-def shapes(config: BlockConfig) -> dict[str, Shape]:
+def shapes(config: Config | TextConfig) -> dict[str, Shape]:
     """Lists the model's parameters: {dotted name: shape}."""
-    return {name: variable.shape for name, variable in _variables(nnx.state(ABSTRACT[type(config)](config))).items()}
+    return {name: variable.shape for name, variable in _variables(nnx.state(_abstract(config))).items()}
+
+
+def _abstract(config: Config | TextConfig) -> nnx.Module:
+    return text.abstract(config) if isinstance(config, TextConfig) else kinds.abstract(config)
 
 
 def parameters(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -123,13 +127,13 @@ def parameters(model: nnx.Module) -> dict[str, np.ndarray]:
     return {name: np.asarray(variable[...]) for name, variable in _variables(nnx.state(model)).items()}
 
 
-def build(config: BlockConfig, arrays: Mapping[str, np.ndarray]) -> nnx.Module:
+def build(config: Config | TextConfig, arrays: Mapping[str, np.ndarray]) -> nnx.Module:
     """A model of the config's kind with these parameters, without initialising any.
 
     Raises:
         InputError: names or shapes other than those of `shapes(config)`.
     """
-    graph, state = nnx.split(ABSTRACT[type(config)](config))
+    graph, state = nnx.split(_abstract(config))
     variables = _variables(state)
     _refuse(
         {
@@ -143,13 +147,17 @@ def build(config: BlockConfig, arrays: Mapping[str, np.ndarray]) -> nnx.Module:
         }
     )
     filled = [
-        (path, variable.replace(jnp.asarray(arrays[".".join(path)]))) for path, variable in nnx.to_flat_state(state)
+        (path, variable.replace(jnp.asarray(arrays[_dotted(path)]))) for path, variable in nnx.to_flat_state(state)
     ]
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 
 def _variables(state: nnx.State) -> dict[str, nnx.Variable]:
-    return {".".join(path): variable for path, variable in nnx.to_flat_state(state)}
+    return {_dotted(path): variable for path, variable in nnx.to_flat_state(state)}
+
+
+def _dotted(path: Iterable[str | int]) -> str:
+    return ".".join(map(str, path))
 
 
 def _places(rule: Rule, target_shapes: Mapping[str, Shape]) -> Iterator[tuple[str | None, _Place]]:

@@ -1,6 +1,7 @@
-"""Tensors and `config.json` as timm keeps them on the hub in, a `ViTConfig` and the model's arrays out.
+"""Tensors and `config.json` as timm keeps them on the hub in, a config and the model's arrays out.
 
-Source of the facts: timm 1.0.31, `models/vision_transformer.py` and `models/deit.py`; see `timm_eva` for the others.
+Source of the facts: timm 1.0.31, `models/vision_transformer.py` and `models/deit.py`; see `timm_eva` and `convnets`
+for the others.
 """
 
 from collections.abc import Mapping
@@ -10,16 +11,18 @@ import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
+from vitjax.weights import convnets
 from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
 from vitjax.weights.tensors import shapes_of
-from vitjax.weights.timm_arguments import POOLS, arguments, image_size, is_eva, pair, preprocess
+from vitjax.weights.timm_arguments import POOLS, arguments, image_size, is_convnet, is_eva, pair, preprocess
 from vitjax.weights.timm_eva import attention_pool, eva_config, eva_rules
 from vitjax.weights.tokens import fold, unfolded
 
 
-def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> tuple[ViTConfig, dict[str, np.ndarray]]:
+def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> tuple[Config, dict[str, np.ndarray]]:
     """Turns a checkpoint of timm into what `vitjax.weights.rules.build` takes.
 
     Args:
@@ -34,6 +37,8 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> t
     """
     tensor_shapes = shapes_of(tensors)
     config = config_from_timm(config_json, tensor_shapes)
+    if is_convnet(config_json):
+        return config, convnets.port(tensors, config)
     table = tensor_shapes.get("pos_embed", ())
     covered = table[1] - config.patches if len(table) == 3 else 0
     table = eva_rules(config, arguments(config_json)) if is_eva(config_json) else rules(config)
@@ -83,7 +88,7 @@ def architecture(config_json: Mapping[str, Any]) -> str:
     return str(config_json["architecture"])
 
 
-def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
+def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> Config:
     """Reads the model's config off timm's `config.json` and holds it against the tensors.
 
     No pooling (`global_pool` empty) or no classes mean a model without a head.
@@ -91,6 +96,8 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
     Raises:
         InputError: an unknown architecture, argument or value, or sizes that the tensors contradict.
     """
+    if is_convnet(config_json):
+        return convnets.config_from_timm(config_json, tensor_shapes)
     args = arguments(config_json)
     config = eva_config(args) if is_eva(config_json) else _plain_config(args)
     _agree(config, 0 if args["no_embed_class"] else config.prefix, tensor_shapes)

@@ -7,6 +7,7 @@ from typing import Any
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import Preprocess
 from vitjax.models.layers import ACTIVATIONS
+from vitjax.weights.convnet_architectures import CONVNETS
 from vitjax.weights.timm_architectures import ARCHITECTURES, UNSUPPORTED
 from vitjax.weights.timm_eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
 
@@ -72,6 +73,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         lambda value: _whole(value, least=0),
     ),
     ("attn_pool_num_heads", "a whole number above 0 or null", lambda value: value is None or _whole(value)),
+    ("layers block_config", "four whole numbers above 0", lambda value: _row(value, 4, _whole)),
     ("mlp_ratio norm_eps crop_pct rope_temperature", "a number above 0", _positive),
     ("rope_grid_offset", "a number", _number),
     ("init_values attn_pool_mlp_ratio", "a number or null", lambda value: value is None or _number(value)),
@@ -103,8 +105,8 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     """Reads every argument: `model_args` come before what else the file states, and that before the architecture's row.
 
     Returns:
-        {timm's name: value}: those of a row of `ARCHITECTURES` or `EVA_ARCHITECTURES`, and mean, std, crop_pct and
-        interpolation.
+        {timm's name: value}: those of a row of `ARCHITECTURES`, `EVA_ARCHITECTURES` or `CONVNETS`, and mean, std,
+        crop_pct and interpolation.
 
     Raises:
         InputError: an unknown architecture or argument, a value that it cannot have, or no mean and std.
@@ -139,6 +141,11 @@ def is_eva(config_json: Mapping[str, Any]) -> bool:
     return _name(config_json) in EVA_ARCHITECTURES
 
 
+def is_convnet(config_json: Mapping[str, Any]) -> bool:
+    """Whether the architecture is a convolutional network."""
+    return _name(config_json) in CONVNETS
+
+
 def image_size(args: Mapping[str, Any]) -> tuple[int, int]:
     """(height, width) without the pixels beyond the last whole patch, which a convolution leaves out."""
     return tuple(side - side % p for side, p in zip(pair(args["img_size"]), pair(args["patch_size"]), strict=True))
@@ -167,7 +174,7 @@ def _name(config_json: Mapping[str, Any]) -> str:
 
 
 def _row_of(name: str) -> dict[str, Any]:
-    unsupported, known = UNSUPPORTED | EVA_UNSUPPORTED, ARCHITECTURES | EVA_ARCHITECTURES
+    unsupported, known = UNSUPPORTED | EVA_UNSUPPORTED, ARCHITECTURES | EVA_ARCHITECTURES | CONVNETS
     if name in unsupported:
         raise InputError(f"{name} is not a plain Vision Transformer: it has {unsupported[name]}")
     if name not in known:

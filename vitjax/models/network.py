@@ -1,0 +1,100 @@
+"""What every model has in common: images in, the activations that were asked for by name out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vitjax.errors import InputError
+from vitjax.models.taps import Edit, Taps, listed
+
+
+class Network(nnx.Module):
+    """A model whose every activation can be read and edited by name.
+
+    The module is a pytree: transform functions of it with plain `jax.jit`, `jax.grad`, `jax.vmap`. A kind of model has
+    a frozen `config` with `image_size`, `preprocess` and `classes`, and two methods: `embed` (normalised images to
+    what its layers read) and `_run` (that, through taps, as far as the last one read).
+
+    Attributes:
+        neurons: the taps of its units, the ones painted where nothing else is asked.
+        layers: the taps whose embeddings are compared, from the first layer to the last.
+    """
+
+    card: Any = None  # where the weights came from; set by `vitjax.load`
+    neurons: str
+    layers: str
+
+    def __call__(
+        self,
+        images: Float[Array, "batch height width 3"],
+        reads: Iterable[str] | str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+        *,
+        remat: bool = False,
+    ) -> dict[str, Array]:
+        """Runs the model as far as the last tap in `reads`.
+
+        Args:
+            images: values in [0, 1]; the model applies its own mean and std.
+            reads: tap names, e.g. `["blocks.6.mlp.hidden", "logits"]`; default the model's output.
+            edits: {tap: function of the activation}; an edit that ignores its argument removes all that comes before.
+            remat: recompute blocks in the backward pass instead of keeping their activations.
+
+        Returns:
+            {tap: activation}, batch axis first; see `taps()` for the other axes.
+
+        Raises:
+            InputError: an unknown tap, an edit without effect, or images of another size.
+        """
+        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
+            want = "x".join(map(str, self.config.image_size))
+            raise InputError(
+                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
+                " load it with another image_size"
+            )
+        return self.from_embedding(self.embed(self.normalise(images)), reads, edits, remat=remat)
+
+    def from_embedding(
+        self,
+        embedded: Array,
+        reads: Iterable[str] | str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+        *,
+        remat: bool = False,
+    ) -> dict[str, Array]:
+        """Runs the model from what `embed` gives; all else as for images."""
+        reads = [reads] if isinstance(reads, str) else reads
+        taps = Taps(reads if reads is not None else [self.output], edits)
+        self._run(embedded, taps, remat)
+        taps.check(self.taps)
+        return taps.values
+
+    @property
+    def output(self) -> str:
+        """The last tap: "logits", or "pooled" for a model without a head."""
+        return "logits" if self.config.classes else "pooled"
+
+    def taps(self) -> dict[str, tuple[int, ...]]:
+        """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
+
+        image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
+        run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, remat=False)
+        return listed(run, self, image)
+
+    def normalise(self, images: jax.Array) -> jax.Array:
+        """Images in [0, 1] with the model's mean and std applied, in float32 at least."""
+        preprocess = self.config.preprocess
+        wide = jnp.promote_types(images.dtype, jnp.float32)
+        mean, std = (jnp.asarray(value, wide) for value in (preprocess.mean, preprocess.std))
+        return (images - mean) / std
+
+    def embed(self, images: jax.Array) -> jax.Array:
+        """Gives what the layers read of normalised images."""
+        raise NotImplementedError
+
+    def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
+        raise NotImplementedError

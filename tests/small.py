@@ -5,11 +5,13 @@ import functools
 import numpy as np
 
 from vitjax.models.config import ViTConfig
+from vitjax.models.convnet import ConvNet, ConvNetConfig
 from vitjax.models.kinds import random
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import expand
+from vitjax.weights.rules import build, shapes
 
 CONFIG = ViTConfig(
     image_size=(32, 32), patch_size=(8, 8), width=48, depth=4, heads=3, mlp_width=96, classes=10, registers=2
@@ -36,3 +38,17 @@ def optimised(units: str, recipe: Recipe, seed: int = 0, chunk: int = 100) -> tu
     for _ in range(program.calls):
         slots, _ = loop.advance(model(), slots, aim, program=program)
     return slots, np.asarray(loop.finish(model(), slots, aim, program=program)[0])
+
+
+def convnet(config: ConvNetConfig) -> ConvNet:
+    """A convolutional network with random values, running statistics too, without compiling an initialisation."""
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes(config).items()}
+    for name, array in arrays.items():
+        if name.endswith("kernel"):
+            array *= np.sqrt(2 / np.prod(array.shape[:-1]))
+        elif name.endswith(("scale", "variance")):
+            array[:] = np.exp(0.3 * array)
+        else:
+            array *= 0.2
+    return build(config, arrays)

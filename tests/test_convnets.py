@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 import vitjax
 from converters.convnet_reference import reference
 from converters.parity import EXACT, GRADIENT, TOLERANCE, output_errors, relative_errors
+from tests import small
 from vitjax.errors import InputError
 from vitjax.models.mobilenet import MobileNetV2Config
 from vitjax.models.resnet import ResNetConfig
@@ -117,24 +118,10 @@ def test_every_architecture_has_its_sources_tensors(timm):
                        if rule.source in names)  # fmt: skip
 
 
-def made(config):
-    """A model with random values, without compiling an initialisation."""
-    rng = np.random.default_rng(0)
-    arrays = {name: rng.standard_normal(shape, np.float32) for name, shape in convnets.shapes(config).items()}
-    for name, array in arrays.items():
-        if name.endswith("kernel"):
-            array *= np.sqrt(2 / np.prod(array.shape[:-1]))
-        elif name.endswith(("scale", "variance")):
-            array[:] = np.exp(0.3 * array)
-        else:
-            array *= 0.2
-    return build(config, arrays)
-
-
 @pytest.fixture(scope="module")
 def resnet():
     """A small random ResNet."""
-    return made(ResNetConfig(image_size=(64, 64), classes=7, depths=(1, 2, 1, 1)))
+    return small.convnet(ResNetConfig(image_size=(64, 64), classes=7, depths=(1, 2, 1, 1)))
 
 
 def test_a_folder_of_timm(timm, tmp_path):
@@ -225,7 +212,7 @@ def test_units_are_channels(resnet):
 
 def test_a_picture_is_better_than_its_start(resnet):
     tap = "stages.0.blocks.0.out"
-    pictures = vitjax.visualize(resnet, f"{tap}:3,9", steps=30, jitter=2)
+    pictures = vitjax.visualize(resnet, f"{tap}:3,9", steps=12, jitter=2, color="none", noise=0)
     assert pictures.images.shape == (2, 64, 64, 3)
     reached = pictures.history["activation"]
     assert (reached[:, -1] > reached[:, 0] + 0.2 * abs(reached[:, 0])).all()

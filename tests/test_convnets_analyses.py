@@ -1,0 +1,79 @@
+"""Analyses of a convolutional network from the command line, and what only a Vision Transformer can do."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.small import convnet
+from vitjax.cli import main
+from vitjax.models.resnet import ResNetConfig
+from vitjax.weights.card import Card
+from vitjax.weights.converted import export
+from vitjax.weights.load import load
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small random ResNet as `vitjax convert` writes it."""
+    path = tmp_path_factory.mktemp("models") / "resnet"
+    model = convnet(ResNetConfig(image_size=(32, 32), classes=10, depths=(1, 1, 1, 1)))
+    model.card = Card("made up", "", "0" * 64, "", "resnet50", "test-1")
+    export(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Four pictures of noise, whose names say their classes, and a list of boxes."""
+    path = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    names = [f"{i:04}_thing.png" for i in range(4)]
+    for name in names:
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(path / name)
+    (path / "a_boxes.txt").write_text("".join(f"{name}\t4\t4\t23\t27\n" for name in names))
+    return path
+
+
+def test_a_converted_network_is_the_same(folder):
+    model = load(folder)
+    assert model.config == ResNetConfig(image_size=(32, 32), classes=10, depths=(1, 1, 1, 1))
+    readme = (folder / "README.md").read_text()
+    assert "convolutional-network" in readme and "32 x 32 pixels |" in readme and "patches" not in readme
+
+
+ANALYSES = {
+    "masking": ["--boxes", "BOXES"],
+    "frequency": ["--radii", "1,0.5"],
+    "occlusion": ["--boxes", "BOXES", "--ratios", "0.5", "--taps", "stages.*.blocks.*.out"],
+    "shuffle": ["--grids", "2"],
+}
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_what_any_model_can_do(folder, photos, tmp_path, name):
+    options = [str(photos / "a_boxes.txt") if option == "BOXES" else option for option in ANALYSES[name]]
+    command = ["analyze", name, "--model", str(folder), "--data", str(photos), "--batch", "4", "--out", str(tmp_path)]
+    assert main([*command, *options]) == 0
+    with (tmp_path / f"{name}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {int(row["images"]) for row in rows} == {4} and len({row["loss"] for row in rows}) > 1
+    assert json.loads((tmp_path / f"{name}.json").read_text())["settings"]["model"]["architecture"] == "resnet50"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("analyze patch-heads", "takes a Vision Transformer; any model will do for: masking, frequency, occlusion"),
+        ("analyze occlusion", "give masks or boxes"),
+        ("analyze occlusion --native --fills remove", "no occlusion by 'remove'"),
+        ("analyze shuffle --taps pooled", "has no vector for each token"),
+    ],
+)
+def test_mistakes_get_one_line(folder, photos, tmp_path, capsys, command, said):
+    command = [*command.split(), "--model", str(folder), "--data", str(photos), "--out", str(tmp_path)]
+    assert main(command) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error and "\n" not in error

@@ -10,7 +10,10 @@ are fractions of the Nyquist frequency, and accuracy is given as a share of that
 On the paper's models and data:
 
     python experiments/ghiasi/fig14_low_pass.py --data imagenet/val --batch 256 --model \
-        timm/vit_base_patch16_384.orig_in21k_ft_in1k timm/vit_large_patch32_384.orig_in21k_ft_in1k
+        timm/vit_base_patch16_384.orig_in21k_ft_in1k timm/vit_large_patch32_384.orig_in21k_ft_in1k \
+        resnet50-0676ba61.pth resnet152-394f9c45.pth
+
+the last two being torchvision's files (IMAGENET1K_V1, from download.pytorch.org/models).
 """
 
 import argparse

@@ -18,7 +18,10 @@ On the paper's models and data, with ImageNet's XML files of boxes as a folder o
 checkpoint says, the paper resizes to 384 pixels):
 
     python experiments/ghiasi/table2_masking.py --data imagenet/train --boxes Annotation/ --batch 256 --model \
-        timm/vit_base_patch16_384.orig_in21k_ft_in1k timm/vit_large_patch32_384.orig_in21k_ft_in1k
+        timm/vit_base_patch16_384.orig_in21k_ft_in1k timm/vit_large_patch32_384.orig_in21k_ft_in1k \
+        resnet50-0676ba61.pth resnet152-394f9c45.pth mobilenet_v2-b0353104.pth densenet121-a639ec97.pth
+
+the last four being torchvision's files (IMAGENET1K_V1, from download.pytorch.org/models).
 """
 
 import argparse

@@ -10,8 +10,11 @@ import pytest
 from tests import small
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
+from vitjax.models.densenet import DenseNetConfig
 from vitjax.models.flops import forward_flops, gradient_flops
 from vitjax.models.kinds import abstract
+from vitjax.models.mobilenet import MobileNetV2Config
+from vitjax.models.resnet import ResNetConfig
 from vitjax.models.taps import Taps
 from vitjax.models.vocabulary import AXES, axes, split_tap
 
@@ -25,7 +28,9 @@ def close(a, b):
 
 def test_the_taps_of_the_vocabulary_are_those_of_the_forward_pass():
     taps = abstract(replace(small.CONFIG, projection=8)).taps()
-    assert {split_tap(tap)[1] for tap in taps} == set(AXES)
+    others = [abstract(kind(image_size=(32, 32))).taps() for kind in (ResNetConfig, MobileNetV2Config, DenseNetConfig)]
+    assert {split_tap(tap)[1] for some in (taps, *others) for tap in some} == set(AXES)
+    assert all(len(shape) == len(axes(tap)) for some in others for tap, shape in some.items())
     sizes = {"token": 19, "query": 19, "key": 19, "class": 10}
     for tap, shape in taps.items():
         assert len(shape) == len(axes(tap))
@@ -50,7 +55,7 @@ def test_the_residual_stream_adds_up():
     np.testing.assert_allclose(values["resid_mid"] + values["mlp.out"], values["resid_post"], atol=1e-6)
 
 
-@pytest.mark.parametrize("site", sorted(AXES.keys() - {"embedding"}))  # a CLIP ends there
+@pytest.mark.parametrize("site", sorted({split_tap(tap)[1] for tap in small.model().taps()}))
 def test_an_edit_at_every_tap_reaches_the_logits(site):
     model = small.model()
     tap = site if site in model.taps() else f"blocks.1.{site}"

@@ -176,7 +176,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _short(unit: str) -> str:
-    return unit.removeprefix("blocks.")
+    return unit.replace("stages.", "").replace("blocks.", "")
 
 
 def _natural(text: str) -> list:

@@ -64,10 +64,20 @@ def drawn(step: int, *pictures: int) -> tuple[torch.Tensor, torch.Tensor, list[i
     return gain, torch.randn(shape, device=DEVICE) * scale - mu * gain, shift
 
 
-def adam(images: torch.Tensor) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.LRScheduler]:
-    """The recipe's optimizer and schedule."""
+def descent(images: torch.Tensor) -> Callable[[torch.Tensor], None]:
+    """The recipe's optimizer, schedule and clamp: a function that takes a step against a loss of `images`."""
     optimizer = torch.optim.Adam([images], GHIASI.learning_rate, (GHIASI.b1, GHIASI.b2), GHIASI.eps)
-    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, GHIASI.steps - 1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, GHIASI.steps - 1)
+
+    def step(loss: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            images.clamp_(0, 1)
+
+    return step
 
 
 def eager(model: torch.nn.Module, block: int) -> Run:
@@ -76,7 +86,7 @@ def eager(model: torch.nn.Module, block: int) -> Run:
     model.blocks[block].mlp.act.register_forward_hook(lambda _, __, out: seen.update(hidden=out))
     side = model.patch_embed.img_size[0]
     image = torch.rand(1, 3, side, side, device=DEVICE, requires_grad=True)
-    optimizer, schedule = adam(image)
+    descend = descent(image)
 
     def run(steps: int) -> None:
         for step in range(steps):
@@ -85,12 +95,7 @@ def eager(model: torch.nn.Module, block: int) -> Run:
             model((batch - 0.5) / 0.5)
             loss = -GHIASI.scale * seen["hidden"][:, 1:, UNIT].mean()
             loss = loss + GHIASI.total_variation * total_variation(batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                image.clamp_(0, 1)
+            descend(loss)
 
     return run
 
@@ -100,7 +105,7 @@ def compiled(model: torch.nn.Module, block: int, pictures: int) -> Run:
     side, last = model.patch_embed.img_size[0], model.blocks[block]
     images = torch.rand(pictures, 1, 3, side, side, device=DEVICE, requires_grad=True)
     units = torch.arange(UNIT, UNIT + pictures, device=DEVICE)
-    optimizer, schedule = adam(images)
+    descend = descent(images)
 
     def loss_of(images: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         views = images * gain + shift
@@ -121,12 +126,7 @@ def compiled(model: torch.nn.Module, block: int, pictures: int) -> Run:
             gain, shift, jitter = drawn(step, pictures)
             with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
                 loss = fused(torch.roll(images, jitter, (3, 4)), gain, shift)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                images.clamp_(0, 1)
+            descend(loss)
         if DEVICE == "cuda":
             torch.cuda.synchronize()
 

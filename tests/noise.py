@@ -1,6 +1,7 @@
 """Random pictures with random classes, and random models that cost no compilation, all held in memory."""
 
 import io
+import re
 
 import numpy as np
 from PIL import Image
@@ -31,6 +32,20 @@ def model(config: ViTConfig) -> ViT:
     """A model whose every parameter is random, norms and biases too."""
     rng = np.random.default_rng(1)
     return build(config, {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes(config).items()})
+
+
+def randomise(model, ones: str, seed: int = 0) -> None:
+    """Draws every parameter of a model of torch, those around 1 whose names match the pattern `ones`."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if re.search(ones, name):
+            noise = 1 + 0.3 * noise
+        elif name.endswith("weight"):
+            noise = 1.5 * noise / parameter[0].numel() ** 0.5
+        parameter.data = 0.5 * noise
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -1,7 +1,6 @@
 """Small random models of transformers, saved by its own `save_pretrained`: every activation must be transformers'."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from converters.hf_reference import reference
 from converters.parity import GRADIENT, TOLERANCE, output_errors, relative_errors
+from tests.noise import randomise
 from vitjax.errors import InputError
 from vitjax.weights.load import load
 from vitjax.weights.rules import parameters
@@ -76,14 +76,7 @@ def make(transformers, folder, variant, seed=0, dtype="float32"):
     model_class, config_class, settings = VARIANTS[variant]
     settings = {key: value for key, value in settings.items() if "num_patches" not in settings or key != "image_size"}
     model = getattr(transformers, model_class)(getattr(transformers, config_class)(**settings)).eval()
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
-        if re.search(r"(norm\w*\.weight|lambda_?\d)$", name):
-            noise = 1 + 0.3 * noise
-        elif name.endswith("weight"):
-            noise = 1.5 * noise / parameter[0].numel() ** 0.5
-        parameter.data = 0.5 * noise
+    randomise(model, r"(norm\w*\.weight|lambda_?\d)$", seed)
     model.to(getattr(torch, dtype)).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
     return model.float()

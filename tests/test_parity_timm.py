@@ -1,7 +1,6 @@
 """Small random models of timm through the converter: every activation, the output and its gradient must be timm's."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from safetensors.numpy import save_file
 from converters import timm as converter
 from converters.parity import EXACT, GRADIENT, TOLERANCE, output_errors, relative_errors
 from converters.timm_reference import reference
+from tests.noise import randomise
 from vitjax.errors import InputError
 from vitjax.weights.load import load
 from vitjax.weights.resize import resize_positions
@@ -40,18 +40,9 @@ PREPROCESS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 def make(timm, architecture, arguments, seed=0):
     """A model of timm with every parameter drawn at random, and the config.json it would have."""
-    import torch
-
     arguments = {**SMALL, **arguments}
     model = timm.create_model(architecture, **arguments).eval()
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
-        if re.search(r"(norm\w*\.weight|gamma)$", name):
-            noise = 1 + 0.3 * noise
-        elif name.endswith("weight"):
-            noise = 1.5 * noise / parameter[0].numel() ** 0.5
-        parameter.data = 0.5 * noise
+    randomise(model, r"(norm\w*\.weight|gamma)$", seed)
     return model, {"architecture": architecture, "model_args": arguments, "pretrained_cfg": PREPROCESS}
 
 

@@ -20,6 +20,7 @@ import vitjax
 from vitjax.analysis.filters import evenness, filters
 from vitjax.analysis.findings import Findings
 from vitjax.analysis.gallery import gallery
+from vitjax.analysis.occlusion import tile_pixels
 from vitjax.analysis.views import SHARPENED
 from vitjax.analysis.views_run import view_pictures
 from vitjax.optimize.units import Unit
@@ -36,11 +37,8 @@ DROPS = {"random": RANDOM, "dog": DOG, "all but the dog": sorted(set(range(GRID*
 
 def dropped(image: np.ndarray, tiles: list[int]) -> np.ndarray:
     """The image with these tiles of a 14 x 14 grid black; what the grid leaves over at the right and below stays."""
-    height, width = (side // GRID for side in image.shape[:2])
-    image = image.copy()
-    for row, column in (divmod(tile, GRID) for tile in tiles):
-        image[row * height : (row + 1) * height, column * width : (column + 1) * width] = 0
-    return image
+    hidden = tile_pixels(np.isin(np.arange(GRID**2), tiles), (GRID, GRID), *image.shape[:2])
+    return np.where(hidden[..., None], np.uint8(0), image)
 
 
 def main() -> None:

@@ -59,9 +59,10 @@ def measure(model: ViT, recipe: Recipe, setting: Setting, steps: int, rate: floa
     """
     program = loop.Program(recipe, setting.tap, chunk=steps, remat=setting.remat)
     devices = jax.local_devices()[: setting.devices]
-    units = expand(f"{setting.tap}:*", model.taps())[: setting.batch]
+    taps = model.taps()
+    units = expand(f"{setting.tap}:*", taps)[: setting.batch]
     units += [units[-1]] * (setting.batch - len(units))
-    aims = loop.aims(units, model.taps()[setting.tap], seed=0)
+    aims = loop.aims(units, taps[setting.tap], seed=0)
     clock = time.perf_counter()
     calls, memory = zip(*(_loaded(model, aims, program, device) for device in devices), strict=True)
     compiling = (time.perf_counter() - clock) / len(devices)

@@ -114,7 +114,7 @@ def test_views_are_embedded_together_as_each_alone(name):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("changes", [{}, {"jitter_per_view": True}, {"seen": 0.25}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"jitter_per_view": True}, {"seen": 0.25, "seen_shape": "window"}], ids=str)
 @pytest.mark.parametrize("name", ["ghiasi", "default"])
 def test_the_operations_of_a_step_are_those_that_xla_counts(name, changes):
     config = ViTConfig(width=768, heads=12, mlp_width=3072, depth=2, image_size=(112, 112))
@@ -132,12 +132,35 @@ def test_unknown_parts_of_recipes():
         ({"optimizer": "adm"}, "one of adam, nadam"),
         ({"seen": 1.5}, "at most 1"),
         ({"seen": 0.5, "tokens": "patch 3"}, "a view may lack 'patch 3'"),
+        ({"optimizer": "muon"}, "planes of pixels, not 'fourier'"),
     ):
         with pytest.raises(InputError, match=words):
             choose("default", **changes)
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": o} for o in ("nadam", "lion", "sign")] + [{"seen": 0.5}], ids=str)
+@pytest.mark.parametrize(("share", "shape"), [(0.25, (2, 2)), (0.5, (3, 3)), (0.05, (1, 1))])
+def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
+    recipe = choose("default", views=64, seen=share, seen_shape="window")
+    config = small.model().config
+    rows, columns = config.grid
+    tokens = jnp.broadcast_to(jnp.arange(config.tokens)[None, :, None], (64, config.tokens, 1))
+    seen = embedding.some(jax.random.split(jax.random.key(0), 1), tokens, recipe, config)[..., 0]
+    assert (seen[:, : config.prefix] == jnp.arange(config.prefix)).all()
+    places = np.asarray(seen[:, config.prefix :] - config.prefix).reshape(64, *shape)
+    corners = places[:, 0, 0]
+    offsets = columns * np.arange(shape[0])[:, None] + np.arange(shape[1])
+    np.testing.assert_array_equal(places, corners[:, None, None] + offsets)
+    assert set(corners) == {i * columns + j for i in range(rows - shape[0] + 1) for j in range(columns - shape[1] + 1)}
+    assert embedding.count_seen(recipe, config) == shape[0] * shape[1]
+
+
+PARTS = [
+    *({"optimizer": optimizer} for optimizer in ("nadam", "lion", "sign")),
+    {"seen": 0.5},
+]
+
+
+@pytest.mark.parametrize("changes", PARTS, ids=str)
 def test_every_part_of_a_recipe_raises_the_activation(changes):
     pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", "default", steps=30, views=2, **changes)
     assert (pictures.activation > pictures.history["activation"][:, 0]).all()

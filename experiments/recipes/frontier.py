@@ -2,7 +2,7 @@
 
     python experiments/recipes/frontier.py --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
 
-Every candidate of the table below is painted for the same MLP neurons, drawn evenly over all blocks (`--seed` as in
+Every candidate of candidates.py is painted for the same MLP neurons, drawn evenly over all blocks (`--seed` as in
 side_by_side.py), and graded by the report card against the photographs. Its cost is counted: operations of the loop's
 matrix products. Pictures are kept in `--out`, a candidate a folder, and a run that was stopped goes on. A row of the
 table is a candidate: cost, share of units that beat the best photograph, geometric mean of the ratios (those of dead
@@ -10,9 +10,12 @@ units count as 0.01), medians of the grades, verdicts. The figure shows grades a
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from candidates import CANDIDATES, NEIGHBOURS
+from PIL import Image
 from side_by_side import activations
 
 import vitjax
@@ -22,49 +25,81 @@ from vitjax.analysis.grading import read_entries
 from vitjax.analysis.report_card import WORDS, cards
 from vitjax.analysis.style import COLORS, panels, style
 from vitjax.analysis.yardstick import yardstick
+from vitjax.atlas.care import from_photographs
 from vitjax.data.dataset import open_dataset
+from vitjax.models.vit import ViT
+from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.cost import picture_flops
+from vitjax.optimize.pictures import read_record
 from vitjax.optimize.recipes import Recipe, choose
-from vitjax.optimize.units import expand, sample
+from vitjax.optimize.units import Unit, expand, sample
 
-# Each family is one idea on top of `default`, at several costs: {family: [(name, changes of `default`)]}.
-FAMILIES: dict[str, list[tuple[str, dict]]] = {
-    "default": [
-        ("default", {}),
-        ("4 views, 80 steps", {"steps": 80}),
-        ("4 views, 40 steps", {"steps": 40}),
-    ],
-    "fewer views": [
-        ("2 views, 160 steps", {"views": 2}),
-        ("2 views, 80 steps", {"views": 2, "steps": 80}),
-        ("1 view, 160 steps", {"views": 1}),
-        ("1 view, 320 steps", {"views": 1, "steps": 320}),
-    ],
-    "half the tokens": [
-        ("half the tokens, 2 views, 160 steps", {"views": 2, "seen": 0.5}),
-        ("half the tokens, 4 views, 160 steps", {"seen": 0.5}),
-    ],
-    "a quarter of the tokens": [("a quarter of the tokens, 4 views, 160 steps", {"seen": 0.25})],
-    "nadam": [("nadam, 2 views, 80 steps", {"views": 2, "steps": 80, "optimizer": "nadam"})],
-    "lion": [("lion, 2 views, 80 steps", {"views": 2, "steps": 80, "optimizer": "lion", "learning_rate": 0.03})],
-    "sign": [("sign, 2 views, 80 steps", {"views": 2, "steps": 80, "optimizer": "sign", "learning_rate": 0.03})],
-    "pyramid": [("pyramid, 2 views, 80 steps", {"views": 2, "steps": 80, "parametrization": "pyramid"})],
-    "maco": [("maco, 2 views, 80 steps", {"views": 2, "steps": 80, "parametrization": "maco", "learning_rate": 0.3})],
-}
 GRADES = ("ratio", "rise", "percentile", "rank", "spectral_distance", "detail", "clipped", "colour", "agreement")
 
 
-def candidates(only: list[str] | None) -> dict[str, tuple[str, Recipe]]:
-    """The table's recipes by name, with their families, and the paper's."""
-    found = {"ghiasi": ("ghiasi", choose("ghiasi"))}
-    for family, rows in FAMILIES.items():
-        found |= {name: (family, choose("default", **changes)) for name, changes in rows}
-    return {name: value for name, value in found.items() if not only or name in only or value[0] in only}
+class Studio:
+    """Paints candidates of one model, each after what it begins with."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args, self.models = args, {None: vitjax.load(args.model)}
+        self.model = self.models[None]
+        self.units = sample(expand("blocks.*.mlp.hidden:*", self.model.taps()), args.count, args.seed)
+        self.data = open_dataset(args.images, self.model.config, batch=25)
+        self.found = exemplars(self.model, self.data, sorted({unit.tap for unit in self.units}))
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of a candidate."""
+        return choose(CANDIDATES[name].base, **CANDIDATES[name].changes)
+
+    def at(self, name: str) -> ViT:
+        """The model at the size of a candidate's pictures."""
+        size = CANDIDATES[name].size
+        if size not in self.models:
+            self.models[size] = vitjax.load(self.args.model, image_size=size)
+        return self.models[size]
+
+    def paint(self, name: str, units: Sequence[Unit]) -> None:
+        """Makes the pictures that the candidate's folder does not hold yet."""
+        begin, starts = CANDIDATES[name].begin, None
+        if begin == "photograph":
+            starts = from_photographs(self.found, self.data.images, self.model.config)
+        elif begin == "neighbour":
+            near = {unit: neighbour(self.model, unit) for unit in units}
+            self.paint(NEIGHBOURS, list(near.values()))
+            starts = lambda goals: self.pictures(NEIGHBOURS, [near[goal] for goal in goals])
+        elif begin:
+            self.paint(begin, units)
+            starts = lambda goals: self.pictures(begin, goals)
+        activations(self.at(name), name, self.recipe(name), units, self.folder(name), self.args.batch, starts)
+
+    def folder(self, name: str) -> Path:
+        """Where a candidate's pictures are."""
+        return self.args.out / name.replace(" ", "-").replace(",", "")
+
+    def pictures(self, name: str, units: Sequence[Unit]) -> np.ndarray:
+        """A candidate's pictures of some units, at the model's size: [picture, h, w, 3]."""
+        files = {row["unit"]: row["file"] for row in read_record(self.folder(name))["pictures"]}
+        height, width = self.model.config.image_size
+        opened = (Image.open(self.folder(name) / files[str(unit)]) for unit in units)
+        return np.stack([np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)) for picture in opened])
+
+    def cost(self, name: str, units: Sequence[Unit]) -> float:
+        """Operations of a picture, in the mean over units, with those of the candidate it begins with.
+
+        A neighbour's picture costs nothing: an atlas has it anyway.
+        """
+        own = np.mean([picture_flops(self.at(name).config, unit.tap, self.recipe(name)) for unit in units])
+        begin = CANDIDATES[name].begin
+        return float(own) + (self.cost(begin, units) if begin in CANDIDATES else 0)
 
 
-def folder_of(out: Path, name: str) -> Path:
-    """Where a candidate's pictures are."""
-    return out / name.replace(" ", "-").replace(",", "")
+def neighbour(model: ViT, unit: Unit) -> Unit:
+    """The other neuron of the layer that reads the residual stream most alike: cosine of the weights."""
+    kernel = np.asarray(model.block(split_tap(unit.tap)[0]).mlp.fc1.kernel[...])
+    kernel = kernel / np.linalg.norm(kernel, axis=0)
+    alike = kernel[:, unit.index[0]] @ kernel
+    alike[unit.index[0]] = -1
+    return Unit(unit.tap, (int(alike.argmax()),))
 
 
 def row(name: str, family: str, cost: float, graded: list[dict]) -> dict:
@@ -116,21 +151,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch", type=int, default=2)
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    units = sample(expand("blocks.*.mlp.hidden:*", model.taps()), args.count, args.seed)
-    chosen = candidates(args.only)
-    for name, (_, recipe) in chosen.items():
-        activations(model, name, recipe, units, folder_of(args.out, name), args.batch)
-    data = open_dataset(args.images, model.config, batch=25)
-    measure = yardstick(model, data, exemplars(model, data, sorted({unit.tap for unit in units})))
-    rows, pictures = [], []
-    for name, (family, recipe) in chosen.items():
-        entries, _ = read_entries(folder_of(args.out, name), model)
+    studio = Studio(args)
+    model, data, units = studio.model, studio.data, studio.units
+    chosen = [name for name, one in CANDIDATES.items() if not args.only or name in args.only or one.family in args.only]
+    for name in chosen:
+        studio.paint(name, units)
+    measure, rows = yardstick(model, data, studio.found), []
+    for name in chosen:
+        if CANDIDATES[name].size:
+            continue  # its pictures are but a beginning
+        entries, _ = read_entries(studio.folder(name), model)
         entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units)
         graded = list(cards(model, entries, measure, batch=args.batch))
-        cost = np.mean([picture_flops(model.config, unit.tap, recipe) for unit in entries.units])
-        rows.append(row(name, family, float(cost), graded))
-        pictures += [{"recipe": name} | card for card in graded]
+        rows.append(row(name, CANDIDATES[name].family, studio.cost(name, entries.units), graded))
         print({key: value for key, value in rows[-1].items() if key in ("recipe", "teraflop", "ratio", "good")})
     about = settings(model, data, count=args.count, seed=args.seed)
     print(*Findings("frontier", rows, about, {"": frontier(rows)}).save(args.results), sep="\n")

@@ -28,6 +28,7 @@ from vitjax.optimize.pictures import append, read_record, write_sheet
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Unit, expand, sample
 from vitjax.optimize.visualize import paint
+from vitjax.optimize.workers import Starts
 
 
 def natural_maxima(model: ViT, images: Path, units: list[Unit], batch: int = 25) -> np.ndarray:
@@ -45,12 +46,17 @@ def natural_maxima(model: ViT, images: Path, units: list[Unit], batch: int = 25)
     return best
 
 
-def activations(model: ViT, name: str, recipe: Recipe, units: list[Unit], out: Path, batch: int) -> dict[str, float]:
-    """Makes the pictures that `out` does not hold yet; gives {unit: activation} of all that are finished."""
+def activations(
+    model: ViT, name: str, recipe: Recipe, units: list[Unit], out: Path, batch: int, starts: Starts | None = None
+) -> dict[str, float]:
+    """Makes the pictures that `out` does not hold yet; gives {unit: activation} of all that are finished.
+
+    `starts` gives the images that units begin with, in place of noise.
+    """
     known = {row["unit"] for row in read_record(out).get("pictures", [])}
     missing = [unit for unit in units if str(unit) not in known]
     with tqdm(total=len(missing), desc=name, unit="picture") as bar, contextlib.suppress(KeyboardInterrupt):
-        for pictures in paint(model, missing, recipe, batch=batch) if missing else ():
+        for pictures in paint(model, missing, recipe, batch=batch, starts=starts) if missing else ():
             append(out, pictures)
             bar.update(len(pictures))
     return {row["unit"]: row["activation"] for row in read_record(out)["pictures"]}

@@ -5,9 +5,12 @@ Of a ViT, views that differ in colour alone are cut and multiplied once. A patch
 forward and backward.
 """
 
+import math
+from functools import partial
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vitjax.models.config import ViTConfig
 from vitjax.models.network import Network
@@ -15,7 +18,7 @@ from vitjax.models.vit import ViT
 from vitjax.optimize.augment import Views
 from vitjax.optimize.recipes import Recipe
 
-_PLACES = 1  # sets the draw of places apart from the other draws of a step
+_DRAW = 1  # sets the draw of places apart from the other draws of a step
 
 
 def embed(model: Network, seen: Views) -> Float[Array, "image *places channel"]:
@@ -43,16 +46,39 @@ def some(
     """All prefix tokens and the recipe's share of each image's patch tokens, drawn from its slot's key."""
     if recipe.seen == 1:
         return tokens
-    count = count_seen(recipe, config)
-    places = jax.vmap(lambda key: _drawn(jax.random.fold_in(key, _PLACES), recipe.views, config.patches, count))(keys)
-    places = config.prefix + places.reshape(-1, count, 1)
+    draw = partial(_PLACES[recipe.seen_shape], count=recipe.views, grid=config.grid, share=recipe.seen)
+    places = jax.vmap(lambda key: draw(jax.random.fold_in(key, _DRAW)))(keys)
+    places = config.prefix + places.reshape(len(tokens), -1, 1)
     return jnp.concatenate([tokens[:, : config.prefix], jnp.take_along_axis(tokens, places, axis=1)], axis=1)
 
 
 def count_seen(recipe: Recipe, config: ViTConfig) -> int:
     """How many patch tokens a view shows."""
-    return max(1, round(recipe.seen * config.patches))
+    if recipe.seen_shape == "window":
+        return math.prod(_window(config.grid, recipe.seen))
+    return _share(config.patches, recipe.seen)
 
 
-def _drawn(key: jax.Array, views: int, patches: int, count: int) -> jax.Array:
-    return jnp.argsort(jax.random.uniform(key, (views, patches)))[:, :count]
+def _share(count: int, share: float) -> int:
+    return max(1, round(share * count))
+
+
+def _window(grid: tuple[int, int], share: float) -> tuple[int, int]:
+    """Rows and columns of a window, its sides in the grid's proportion."""
+    return _share(grid[0], share**0.5), _share(grid[1], share**0.5)
+
+
+def _scattered(key: jax.Array, count: int, grid: tuple[int, int], share: float) -> Int[Array, "view place"]:
+    patches = math.prod(grid)
+    return jnp.argsort(jax.random.uniform(key, (count, patches)))[:, : _share(patches, share)]
+
+
+def _windows(key: jax.Array, count: int, grid: tuple[int, int], share: float) -> Int[Array, "view row column"]:
+    rows, columns = _window(grid, share)
+    corners = jnp.array([grid[0] - rows, grid[1] - columns]) + 1
+    top, left = jax.random.randint(key, (count, 2), 0, corners).T[..., None, None]
+    return (top + jnp.arange(rows)[:, None]) * grid[1] + left + jnp.arange(columns)
+
+
+# The patches that each of `count` views of a picture shows, by the recipe's `seen_shape`.
+_PLACES = {"scattered": _scattered, "window": _windows}

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
+from optax.contrib import MuonDimensionNumbers, muon
 
 from vitjax.models.network import Network
 from vitjax.models.vocabulary import before_activation
@@ -95,6 +96,12 @@ _OPTIMIZERS: dict[str, Callable[[optax.Schedule, Recipe], optax.GradientTransfor
     "nadam": lambda rate, recipe: optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps),
     "lion": lambda rate, recipe: optax.lion(rate, recipe.b1, recipe.b2, weight_decay=0),
     "sign": lambda rate, recipe: optax.sign_sgd(rate),
+    "muon": lambda rate, recipe: muon(
+        rate,
+        beta=recipe.b1,
+        consistent_rms=1.0,
+        muon_weight_dimension_numbers=MuonDimensionNumbers(reduction_axis=0, output_axis=1),
+    ),
 }
 
 

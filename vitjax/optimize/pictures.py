@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -122,11 +123,18 @@ def known_record(folder: Path, settings: Mapping) -> dict:
     """Reads a folder's record, refusing one that other settings made: one record speaks for all its pictures."""
     record = read_record(folder)
     for key, value in settings.items():
-        if record and record[key] != value:
+        if record and _same(key, record[key]) != _same(key, value):
             raise InputError(
                 f"{folder} holds pictures with another {key} ({record[key]}, not {value}); choose another folder"
             )
     return record
+
+
+def _same(key: str, value: Any) -> Any:
+    """What has to be equal: of a model its weights, wherever they lie; of a recipe also what it does not mention."""
+    if key == "model" and value.get("sha256"):
+        return {name: fact for name, fact in value.items() if name not in ("source", "revision")}
+    return dataclasses.asdict(Recipe()) | value if key == "recipe" else value
 
 
 def write_sheet(folder: Path) -> Path:

@@ -20,11 +20,13 @@ class Recipe:
             (coefficients), "pyramid" (a sum of resolutions, each twice the one before), "maco" (phases alone, at the
             amplitudes of natural images).
         decay: power of the frequency by which coefficients are scaled; 1 gives natural images' 1/f.
-        optimizer: "adam", "nadam", "lion" or "sign".
+        optimizer: "adam", "nadam", "lion", "sign", or "muon" (pixels alone: an update of each colour plane whose
+            singular values are all alike).
         learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
         b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
         before_activation: take a neuron before its activation function, where its gradient cannot vanish.
         seen: share of the patch tokens that each view shows, drawn anew at every step; the others are left out.
+        seen_shape: "scattered" (any patches) or "window" (a rectangle of them, its sides in the picture's proportion).
         tokens: "patches" (mean over patch tokens), "class", "all", or "patch N" (one patch, row by row).
         scale: factor of the activation in the loss.
         total_variation: factor of the total variation, which is measured on the views.
@@ -49,6 +51,7 @@ class Recipe:
     eps: float = 1e-8
     before_activation: bool = False
     seen: float = 1.0
+    seen_shape: str = "scattered"
     tokens: str = "patches"
     scale: float = 1.0
     total_variation: float = 0.004
@@ -74,6 +77,8 @@ class Recipe:
             raise InputError(f"recipe: seen is {self.seen}, it must be more than 0 and at most 1")
         if self.seen < 1 and self.tokens not in TOKENS:
             raise InputError(f"recipe: with seen={self.seen} a view may lack {self.tokens!r}; use tokens='patches'")
+        if self.optimizer == "muon" and self.parametrization != "pixels":
+            raise InputError(f"recipe: muon updates planes of pixels, not {self.parametrization!r}; use adam")
 
     @property
     def shared(self) -> bool:
@@ -83,7 +88,8 @@ class Recipe:
 
 CHOICES = {
     "parametrization": ("pixels", "fourier", "pyramid", "maco"),
-    "optimizer": ("adam", "nadam", "lion", "sign"),
+    "optimizer": ("adam", "nadam", "lion", "sign", "muon"),
+    "seen_shape": ("scattered", "window"),
     "color": ("divide", "multiply", "none"),
     "noise_shape": ("channel", "pixel"),
 }

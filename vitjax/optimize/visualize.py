@@ -13,7 +13,7 @@ from vitjax.optimize.objectives import token_span
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Direction, Unit, check_tap, expand
-from vitjax.optimize.workers import Goal, Task, batches_of, run
+from vitjax.optimize.workers import Goal, Starts, Task, batches_of, run
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
 SLOTS = {"cpu": 4, "gpu": 32, "tpu": 32}
@@ -82,11 +82,13 @@ def paint(
     seed: int = 0,
     batch: int | None = None,
     remat: bool = False,
+    starts: Starts | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Iterator[Pictures]:
     """Optimises the goals batch by batch on all local devices and yields the pictures of each batch when it is done.
 
-    `progress` is called after every chunk of steps and every batch.
+    `starts` gives the images that goals begin with, in place of noise. `progress` is called after every chunk of steps
+    and every batch.
     """
     check(model, recipe, seed)
     largest = max(Counter(goal.tap for goal in goals).values())
@@ -98,7 +100,7 @@ def paint(
         steps += more
         progress(Progress(steps, len(goals) * recipe.steps, done, len(goals)))
 
-    for painted in run(Task(model, recipe, seed, remat=remat), batches, stepped=tell):
+    for painted in run(Task(model, recipe, seed, remat=remat, starts=starts), batches, stepped=tell):
         done += len(painted.pictures)
         tell(0)
         yield painted.pictures

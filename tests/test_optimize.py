@@ -243,7 +243,7 @@ def test_where_memory_runs_out_fewer_slots_are_tried(monkeypatch):
     assert slots_tried == [4, 2, 2, 2, 2] and parts.units == whole.units and parts.batch == 2
     assert np.abs(whole.images.astype(int) - parts.images).max() <= 1
     monkeypatch.setattr(loop, "advance", lambda *_, **__: small_device(None, slots_of(9), None, program=None))
-    with pytest.raises(InputError, match=r"no memory on .* for even one picture .*--set views=N"):
+    with pytest.raises(InputError, match=r"no memory on .* for even 1 picture .*--set views=N"):
         visualize(small.model(), f"{tap}:0", recipe)
 
 

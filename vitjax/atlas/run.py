@@ -61,6 +61,8 @@ class Request:
 def run(request: Request) -> int:
     """Makes an atlas or goes on with it; gives the exit code."""
     clock = time.perf_counter()
+    if request.recipe.variants > 1:
+        raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
     units = resolve(request.model, request.units or NEURONS)
     units = _in_order(request.model, sample(units, request.sample, 0) if request.sample else units)
     store = Store(request.out)

@@ -1,7 +1,8 @@
 """The compiled loop: many pictures at once, each optimised for its own target, chunk by chunk on the device.
 
 Slots never touch each other: random numbers, augmentations, loss and optimizer belong to one slot, only the model sees
-them as one batch. Targets and seeds are arrays, so one compile serves every unit of a tap.
+them as one batch. Variants of one unit's picture do: they follow each other. Targets and seeds are arrays, so one
+compile serves every unit of a tap.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
 from vitjax.optimize.embedding import embed, some
-from vitjax.optimize.objectives import Angle, activation, total_variation
+from vitjax.optimize.objectives import Angle, activation, likeness, total_variation
 from vitjax.optimize.objectives import targets as places
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
@@ -164,6 +165,8 @@ def loss_of(
     reached = jax.vmap(lambda value, target: score(value, target=target).mean())(values, targets.target)
     variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)
     loss = recipe.total_variation * variation - recipe.scale * reached
+    if recipe.variants > 1:
+        loss = loss + recipe.diversity * likeness(values, recipe.variants)
     return loss.sum(), History(loss, reached, variation)
 
 

@@ -97,6 +97,20 @@ def token_span(tokens: str, config: Config) -> slice:
     return slice(config.prefix + patch, config.prefix + patch + 1)
 
 
+def likeness(values: Float[Array, "slot view *places channel"], variants: int) -> Float[Array, " slot"]:
+    """How alike the variants of a unit, `variants` slots after each other, are: each one's mean cosine with the others.
+
+    Args:
+        values: features of their views; their mean over views and places is what is compared.
+        variants: at least 2.
+    """
+    means = values.reshape(len(values), -1, values.shape[-1]).astype(jnp.float32).mean(axis=1)
+    means = means * jax.lax.rsqrt(jnp.sum(means * means, axis=1, keepdims=True) + TINY)
+    means = means.reshape(-1, variants, means.shape[-1])
+    cosines = jnp.einsum("gvc,gwc->gvw", means, means)
+    return ((cosines.sum(axis=2) - 1) / (variants - 1)).reshape(-1)
+
+
 def total_variation(images: Float[Array, "*n h w c"]) -> Float[Array, "*n c"]:
     """Sum over four directions of the L2 norm of the whole difference image, for each image and channel.
 

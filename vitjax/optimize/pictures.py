@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,8 +53,8 @@ class Pictures:
     def contact_sheet(self, columns: int | None = None) -> Image.Image:
         """All pictures on one sheet, each with its unit and activation beneath; a row per tap where that fits."""
         captions = [f"{caption(unit)}  {value:.3g}" for unit, value in zip(self.units, self.activation, strict=True)]
-        taps = [unit.tap for unit in self.units]
-        return contact_sheet(self.images, captions, columns or columns_for(taps))
+        columns = columns or columns_for(_groups([str(unit) for unit in self.units]))
+        return contact_sheet(self.images, captions, columns)
 
     def save(self, folder: str | Path) -> Path:
         """Writes one PNG per picture and `pictures.json`, joining what the folder holds, then the contact sheet.
@@ -143,7 +144,7 @@ def write_sheet(folder: Path) -> Path:
     rows.sort(key=lambda row: _natural(row["unit"]))
     images = [np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in rows]
     captions = [f"{_short(row['unit'])}  {row['activation']:.3g}" for row in rows]
-    columns = columns_for([row["unit"].rpartition(":")[0] for row in rows])
+    columns = columns_for(_groups([row["unit"] for row in rows]))
     buffer = io.BytesIO()
     contact_sheet(images, captions, columns).save(buffer, format="png")
     _replace(folder / SHEET, buffer.getvalue())
@@ -187,8 +188,14 @@ def _short(unit: str) -> str:
     return unit.replace("stages.", "").replace("blocks.", "")
 
 
+def _groups(units: Sequence[str]) -> list[str]:
+    """What has a row of the sheet: a unit where there are variants, else a tap."""
+    sign = "#" if any("#" in unit for unit in units) else ":"
+    return [unit.partition(sign)[0] for unit in units]
+
+
 def _natural(text: str) -> list:
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in text.replace(":", ".").split(".")]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split("[:.#]", text)]
 
 
 def _replace(path: Path, data: bytes) -> None:

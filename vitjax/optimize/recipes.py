@@ -38,6 +38,9 @@ class Recipe:
         noise_anneal: let the noise fall linearly to 0 at step `steps - 3`.
         jitter: the picture is rolled by up to this many pixels along each axis.
         jitter_per_view: roll every view by itself instead of all views of a step together.
+        variants: pictures of each unit, optimised together.
+        diversity: factor, in the loss, of how alike the variants are: the mean cosine of a picture's features with
+            those of the others, features being what is read for the unit, averaged over tokens and views.
     """
 
     steps: int = 401
@@ -63,6 +66,8 @@ class Recipe:
     noise_anneal: bool = True
     jitter: int = 32
     jitter_per_view: bool = False
+    variants: int = 1
+    diversity: float = 0.3
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -94,7 +99,16 @@ CHOICES = {
     "noise_shape": ("channel", "pixel"),
 }
 TOKENS = ("patches", "class", "all")
-LEAST = {"steps": 1, "views": 1, "learning_rate": 0, "noise": 0, "jitter": 0, "total_variation": 0, "color_strength": 0}
+LEAST = {
+    "steps": 1,
+    "views": 1,
+    "variants": 1,
+    "learning_rate": 0,
+    "noise": 0,
+    "jitter": 0,
+    "total_variation": 0,
+    "color_strength": 0,
+}
 
 # The code of Ghiasi et al. 2022 (arXiv 2212.06727): 401 updates, 8 views; its activation carries a factor 1/8
 # (the mean over an 8 x 8 diagonal matrix) beside 0.0005 * TV.

@@ -20,13 +20,15 @@ class Unit:
     """One number of a tap that a picture is made for: a channel, a (head, channel), a class.
 
     `index` has one entry for each axis of the tap that does not say where on the image: not token, row or column.
+    `variant` counts the pictures of one unit, written `TAP:INDEX#VARIANT` but for the first, 0.
     """
 
     tap: str
     index: tuple[int, ...]
+    variant: int = 0
 
     def __str__(self) -> str:
-        return f"{self.tap}:{'.'.join(map(str, self.index))}"
+        return f"{self.tap}:{'.'.join(map(str, self.index))}{_numbered(self.variant)}"
 
     @property
     def hash(self) -> int:
@@ -38,15 +40,16 @@ class Unit:
 class Direction:
     """A direction in a tap's index space, e.g. a probe's weights: the picture maximises the activation along it.
 
-    `vector` has the shape of the tap without its axes of places, or that shape flattened.
+    `vector` has the shape of the tap without its axes of places, or that shape flattened; `variant` is as a unit's.
     """
 
     tap: str
     name: str
     vector: np.ndarray
+    variant: int = 0
 
     def __str__(self) -> str:
-        return f"{self.tap}:{self.name}"
+        return f"{self.tap}:{self.name}{_numbered(self.variant)}"
 
     @property
     def hash(self) -> int:
@@ -62,6 +65,10 @@ class Cosine(Direction):
     """
 
 
+def _numbered(variant: int) -> str:
+    return f"#{variant}" if variant else ""
+
+
 def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a tap's index space: its shape per image without the axes of places."""
     return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis not in PLACES)
@@ -71,7 +78,8 @@ def expand(sets: str | Iterable[str], taps: Mapping[str, tuple[int, ...]]) -> li
     """Expands unit sets into units, in the order given, each once.
 
     A set is `TAP:INDEX`. In TAP, `*` stands for any block, `2-5` or `2,5` for some; INDEX is a number, a span `0-63`, a
-    list `4,218`, or `*`; taps with heads take `HEAD.CHANNEL`, e.g. `blocks.3.attn.z:0-2.12`.
+    list `4,218`, or `*`; taps with heads take `HEAD.CHANNEL`, e.g. `blocks.3.attn.z:0-2.12`. `TAP:INDEX#2` is a unit's
+    variant 2.
 
     Args:
         sets: one or several unit sets.
@@ -132,6 +140,7 @@ def _spelled(pattern: str, whole: str, taps: Iterable[str]) -> list[str]:
 
 def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
     pattern, index = split_unit(text)
+    index, _, variant = index.partition("#")
     units = []
     for tap in matching(pattern, taps):
         shape = feature_shape(tap, taps[tap])
@@ -140,7 +149,7 @@ def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
             form = ".".join(axis.upper() for axis in axes(tap) if axis not in PLACES)
             raise InputError(f"{text}: the units of {tap} are written {tap}:{form}")
         spans = [_indices(part, size, tap, text) for part, size in zip(parts, shape, strict=True)]
-        units += [Unit(tap, choice) for choice in itertools.product(*spans)]
+        units += [Unit(tap, choice, int(variant or 0)) for choice in itertools.product(*spans)]
     return units
 
 

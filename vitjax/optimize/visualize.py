@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 
@@ -48,14 +48,15 @@ def visualize(
         batch: slots optimised together on each device; the last batch is padded.
 
     Returns:
-        Pictures in the order of the units: `.images` uint8 [slot, h, w, 3], `.activation`, `.units`, `.history`.
+        Pictures in the order of the units, variants after each other: `.images` uint8 [slot, h, w, 3], `.activation`,
+        `.units`, `.history`.
 
     Raises:
         InputError: unknown taps, indices out of range, unknown recipes or fields.
     """
-    goals = resolve(model, units)
-    parts = list(paint(model, goals, choose(recipe, **changes), seed=seed, batch=batch))
-    return join(parts, goals)
+    goals, recipe = resolve(model, units), choose(recipe, **changes)
+    parts = list(paint(model, goals, recipe, seed=seed, batch=batch))
+    return join(parts, varied(goals, recipe))
 
 
 def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
@@ -91,8 +92,10 @@ def paint(
     and every batch.
     """
     check(model, recipe, seed)
+    goals = varied(goals, recipe)
     largest = max(Counter(goal.tap for goal in goals).values())
-    batches = batches_of(goals, batch or min(SLOTS[jax.default_backend()], largest))
+    slots = batch or min(SLOTS[jax.default_backend()], largest)
+    batches = batches_of(goals, -(-slots // recipe.variants) * recipe.variants)
     steps = done = 0
 
     def tell(more: int) -> None:
@@ -104,6 +107,13 @@ def paint(
         done += len(painted.pictures)
         tell(0)
         yield painted.pictures
+
+
+def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
+    """Every goal as often as the recipe has variants of a picture, these after each other."""
+    if recipe.variants == 1:
+        return list(goals)
+    return [replace(goal, variant=number) for goal in goals for number in range(recipe.variants)]
 
 
 def check(model: Network, recipe: Recipe, seed: int) -> None:

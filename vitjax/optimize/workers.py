@@ -179,12 +179,13 @@ class _Worker:
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
-                if slots == 1:
+                variants = self.task.recipe.variants
+                if slots == variants:
                     raise InputError(
-                        f"no memory on {self.device} for even one picture of {batch.tap}: use fewer views"
-                        " (--set views=N), --remat or --dtype bfloat16"
+                        f"no memory on {self.device} for even {slots} {'picture' if slots == 1 else 'variants'} of"
+                        f" {batch.tap}: use fewer views (--set views=N), --remat or --dtype bfloat16"
                     ) from None
-                self.most[batch.tap] = slots // 2
+                self.most[batch.tap] = max(slots // 2 // variants, 1) * variants
                 continue
             parts.append(pictures)
             looping += seconds

@@ -11,6 +11,7 @@ from tests import small
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.densenet import DenseNetConfig
+from vitjax.models.execution import Execution
 from vitjax.models.flops import forward_flops, gradient_flops
 from vitjax.models.kinds import abstract
 from vitjax.models.mobilenet import MobileNetV2Config
@@ -107,6 +108,36 @@ def test_rematerialised_gradients_are_the_same():
     model = small.model()
     grad = lambda remat: jax.grad(lambda x: model(x, "blocks.3.mlp.pre", remat=remat)["blocks.3.mlp.pre"].sum())(IMAGES)
     np.testing.assert_allclose(grad(True), grad(False), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [{}, {"qk_norm": True, "attn_norm": True}, {"causal": True}], ids=str)
+def test_an_attention_kernel_computes_what_the_products_do(config):
+    model = small.random(replace(small.CONFIG, **config))
+    embedded = model.embed(model.normalise(IMAGES))
+
+    def last(embedded, attention, **reads):
+        return model.from_embedding(embedded, execution=Execution(attention=attention), **reads)
+
+    for reads in ({}, {"edits": {"blocks.1.attn.z": lambda z: z * 2}}):
+        ways = [jax.vjp(lambda x, way=way, reads=reads: last(x, way, **reads), embedded) for way in ("products", "xla")]
+        (wanted, back), (found, other_back) = ways
+        np.testing.assert_allclose(found["logits"], wanted["logits"], rtol=1e-5, atol=1e-5)
+        gradient = back(found)[0]
+        np.testing.assert_allclose(other_back(found)[0], gradient, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+    scores = last(embedded, "xla", reads=["blocks.2.attn.scores"])["blocks.2.attn.scores"]
+    written = last(embedded, "products", reads=["blocks.2.attn.scores"])["blocks.2.attn.scores"]
+    np.testing.assert_allclose(scores, written, rtol=1e-5, atol=1e-5)
+    doubled = last(embedded, "xla", edits={"blocks.2.attn.probs": lambda probs: probs * 2})["logits"]
+    assert np.abs(doubled - found["logits"]).max() > 1e-3
+
+
+def test_which_attention_kernel_is_taken(monkeypatch):
+    half, full = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
+    assert Execution().kernel(half) is None and Execution(attention="xla").kernel(full) is not None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert Execution().kernel(half).keywords == {"implementation": "cudnn"} and Execution().kernel(full) is None
+    with pytest.raises(InputError, match="one of auto, products, xla, cudnn"):
+        Execution(attention="flash")
 
 
 def test_bfloat16_weights_compute_in_bfloat16_with_float32_statistics():

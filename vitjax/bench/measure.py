@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vitjax.bench.rates import fastest
+from vitjax.models.execution import Execution
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
 from vitjax.optimize.cost import step_flops
@@ -25,6 +26,7 @@ class Setting:
     views: int
     dtype: str
     remat: bool
+    attention: str = "auto"
     devices: int = 1
 
 
@@ -57,7 +59,7 @@ def measure(model: ViT, recipe: Recipe, setting: Setting, steps: int, rate: floa
         steps: of each call that is timed.
         rate: operations per second of a matrix product on one device, in the setting's dtype.
     """
-    program = loop.Program(recipe, setting.tap, chunk=steps, remat=setting.remat)
+    program = loop.Program(recipe, setting.tap, chunk=steps, execution=Execution(setting.remat, setting.attention))
     devices = jax.local_devices()[: setting.devices]
     taps = model.taps()
     units = expand(f"{setting.tap}:*", taps)[: setting.batch]

@@ -15,7 +15,9 @@ from vitjax.models.vit import ViT
 from vitjax.optimize.pictures import make_folder
 from vitjax.optimize.recipes import Recipe
 
-HEAD = f"{'tap':22} {'pictures':>8} {'views':>5} {'dtype':8} {'remat':5} {'devices':>7} {'compile s':>9} "
+HEAD = (
+    f"{'tap':22} {'pictures':>8} {'views':>5} {'dtype':8} {'remat':5} {'attention':9} {'devices':>7} {'compile s':>9} "
+)
 HEAD += f"{'steps/s':>8} {'pictures/h':>10} {'TFLOP/s':>8} {'of product':>10} {'MB':>6}"
 
 
@@ -29,6 +31,7 @@ def run(
     views: Sequence[int],
     dtypes: Sequence[str],
     remats: Sequence[bool],
+    attentions: Sequence[str],
     devices: Sequence[int],
     steps: int,
     out: Path | None,
@@ -40,7 +43,7 @@ def run(
         load: gives the model in a dtype.
         recipe: whose loop is timed.
         source: what the model was loaded from, for the record.
-        blocks, batches, views, dtypes, remats, devices: the settings.
+        blocks, batches, views, dtypes, remats, attentions, devices: the settings.
         steps: timed in each.
         out: a .json file; the figure lies beside it.
         compare: an older such file.
@@ -61,8 +64,9 @@ def run(
             f"{device.device_kind} ({device.platform}): {dtype} matrix product {rates[dtype] / 1e12:.3g} TFLOP/s,"
             f" memory {copying / 1e9:.3g} GB/s\n{HEAD}"
         )
-        for tap, batch, seen, remat, count in product(taps_of(depth, blocks), batches, views, remats, devices):
-            setting = Setting(tap, batch, seen, dtype, remat, count)
+        taps = taps_of(depth, blocks)
+        for tap, batch, seen, remat, attention, count in product(taps, batches, views, remats, attentions, devices):
+            setting = Setting(tap, batch, seen, dtype, remat, attention, count)
             rows.append(measure(model, replace(recipe, views=seen), setting, steps, rates[dtype]))
             print(_line(rows[-1], older.get(_key(asdict(setting)))), flush=True)
     if out:
@@ -84,9 +88,9 @@ def _line(row: Row, before: float | None) -> str:
     at = row.setting
     change = f"  {row.steps_per_second / before:.2f} times before" if before else ""
     return (
-        f"{at.tap:22} {at.batch:8} {at.views:5} {at.dtype:8} {'yes' if at.remat else 'no':5} {at.devices:7}"
-        f" {row.compile_seconds:9.2f} {row.steps_per_second:8.3g} {row.pictures_per_hour:10.4g} {row.tflops:8.3g}"
-        f" {row.utilisation:10.1%} {row.megabytes:6.0f}{change}"
+        f"{at.tap:22} {at.batch:8} {at.views:5} {at.dtype:8} {'yes' if at.remat else 'no':5} {at.attention:9}"
+        f" {at.devices:7} {row.compile_seconds:9.2f} {row.steps_per_second:8.3g} {row.pictures_per_hour:10.4g}"
+        f" {row.tflops:8.3g} {row.utilisation:10.1%} {row.megabytes:6.0f}{change}"
     )
 
 
@@ -98,7 +102,7 @@ def _older(path: Path) -> dict[tuple, float]:
     """Steps per second of an older run, by setting."""
     try:
         rows = json.loads(path.read_text())["rows"]
-        return {_key(row["setting"]): row["steps_per_second"] for row in rows}
+        return {_key(asdict(Setting(**row["setting"]))): row["steps_per_second"] for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"--compare {path}: no measurements of this version's `vitjax bench` ({error})") from None
 
@@ -114,7 +118,10 @@ def _figure(rows: Sequence[Row]):
         for i, key in enumerate(settings):
             found = {row.setting.tap: row for row in rows if _key(asdict(row.setting) | {"tap": ""}) == key}
             at = next(iter(found.values())).setting
-            label = f"{at.batch} x {at.views} views, {at.dtype}{', remat' if at.remat else ''}, {at.devices} devices"
+            label = (
+                f"{at.batch} x {at.views} views, {at.dtype}{', remat' if at.remat else ''}, {at.attention} attention"
+            )
+            label += f", {at.devices} devices"
             places = [taps.index(tap) + (i + 0.5) / len(settings) * 0.8 - 0.4 for tap in found]
             heights = [row.pictures_per_hour for row in found.values()]
             axes.bar(places, heights, 0.8 / len(settings), label=label, color=COLORS[i % len(COLORS)])

@@ -43,6 +43,13 @@ def add_bench(commands) -> None:
     group.add_argument("--dtype", nargs="+", choices=DTYPES, default=["float32"], help="(float32)")
     group.add_argument("--remat", choices=("no", "yes", "both"), default="no", help="recompute activations (no)")
     group.add_argument(
+        "--attention",
+        nargs="+",
+        choices=("auto", "products", "xla", "cudnn"),
+        default=["auto"],
+        help="its kernel: scores written down, XLA's, or cuDNN's (auto: cuDNN's on NVIDIA GPUs in 16 bits)",
+    )
+    group.add_argument(
         "--devices", type=numbers, default=[1], metavar="N,...", help="devices that work side by side (1)"
     )
     group.add_argument("--steps", type=count, default=10, help="steps timed for each row (default: 10)")
@@ -69,6 +76,7 @@ def _run_bench(args: argparse.Namespace) -> int:
         views=args.views or [recipe.views],
         dtypes=args.dtype,
         remats={"no": [False], "yes": [True], "both": [False, True]}[args.remat],
+        attentions=args.attention,
         devices=args.devices,
         steps=args.steps,
         out=args.out,

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess
+from vitjax.models.execution import Execution
 from vitjax.models.network import Network
 from vitjax.models.taps import Taps
 
@@ -127,13 +128,13 @@ class ConvNet(Network):
         """The first convolution of normalised images."""
         return self.stem.conv(images.astype(self.stem.conv.kernel.dtype))
 
-    def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
+    def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         x = taps("stem", self.activation(taps("stem.pre", self.stem.norm(x))))
         for i, stage in enumerate(self.stages):
             if taps.done:
                 return
             inside = taps.scope(f"stages.{i}")
-            x = self._between(i, stage(self._before(i, x), inside, remat), inside)
+            x = self._between(i, stage(self._before(i, x), inside, execution.remat), inside)
         if taps.done:
             return
         x = taps("pooled", self._features(x, taps).mean(axis=(1, 2)))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.config import BlockConfig, ViTConfig
+from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.positions import Turns, distance_rows, distances, turn
 from vitjax.models.taps import Taps
 
@@ -49,21 +50,27 @@ class Attention(nnx.Module):
             self.distances = nnx.Param(jnp.zeros((distances(config.grid), heads)))
         self.config = config
 
-    def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None) -> jax.Array:
+    def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None, execution: Execution) -> jax.Array:
         q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
         if self.config.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
         if turns:
             q, k = (turn(part, turns, self.config.rotary.halves) for part in (q, k))
-        q, k, v = (taps(name, part).swapaxes(1, 2) for name, part in (("q", q), ("k", k), ("v", v)))
-        wide = jnp.promote_types(q.dtype, jnp.float32)
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k, preferred_element_type=wide)
-        bias = self._bias(x.shape[1])
-        probs = taps("probs", jax.nn.softmax(taps("scores", scores if bias is None else scores + bias)))
-        z = jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
+        q, k, v = (taps(name, part) for name, part in (("q", q), ("k", k), ("v", v)))
+        kernel = execution.kernel(q.dtype)
+        seen = self.config.causal or self.config.relative_bias or taps.want("scores", "probs")
+        z = self._products(q, k, v, taps) if seen or kernel is None else kernel(q, k, v)
         if self.config.attn_norm:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z))
+
+    def _products(self, q: jax.Array, k: jax.Array, v: jax.Array, taps: Taps) -> jax.Array:
+        q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
+        wide = jnp.promote_types(q.dtype, jnp.float32)
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k, preferred_element_type=wide)
+        bias = self._bias(q.shape[2])
+        probs = taps("probs", jax.nn.softmax(taps("scores", scores if bias is None else scores + bias)))
+        return jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
 
     def _bias(self, tokens: int) -> jax.Array | None:
         """What is added to the scores, [1, head or 1, query, key]: relative positions, or -inf at tokens to come."""
@@ -108,9 +115,9 @@ class Block(nnx.Module):
             self.scale2 = nnx.Param(jnp.ones(config.width))
         self.scaled = config.layer_scale
 
-    def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None = None, execution: Execution = PLAIN) -> jax.Array:
         x = taps("resid_pre", x)
-        out = self.attn(self.norm1(x), taps.scope("attn"), turns)
+        out = self.attn(self.norm1(x), taps.scope("attn"), turns, execution)
         x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out))
         out = self.mlp(self.norm2(x), taps.scope("mlp"))
         return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out))

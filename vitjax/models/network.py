@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.taps import Edit, Taps, listed
 
 
@@ -56,7 +57,7 @@ class Network(nnx.Module):
                 f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
                 " load it with another image_size"
             )
-        return self.from_embedding(self.embed(self.normalise(images)), reads, edits, remat=remat)
+        return self.from_embedding(self.embed(self.normalise(images)), reads, edits, execution=Execution(remat=remat))
 
     def from_embedding(
         self,
@@ -64,12 +65,12 @@ class Network(nnx.Module):
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
-        remat: bool = False,
+        execution: Execution = PLAIN,
     ) -> dict[str, Array]:
-        """Runs the model from what `embed` gives; all else as for images."""
+        """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images."""
         reads = [reads] if isinstance(reads, str) else reads
         taps = Taps(reads if reads is not None else [self.output], edits)
-        self._run(embedded, taps, remat)
+        self._run(embedded, taps, execution)
         taps.check(self.taps)
         return taps.values
 
@@ -82,7 +83,7 @@ class Network(nnx.Module):
         """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
 
         image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
-        run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, remat=False)
+        run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
         return listed(run, self, image)
 
     def normalise(self, images: jax.Array) -> jax.Array:
@@ -96,5 +97,5 @@ class Network(nnx.Module):
         """Gives what the layers read of normalised images."""
         raise NotImplementedError
 
-    def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
+    def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         raise NotImplementedError

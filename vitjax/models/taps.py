@@ -60,6 +60,10 @@ class Taps:
         """Whether anything is read or edited in the part of the model that these taps are seen from."""
         return self.record or any(tap.startswith(self.prefix) for tap in self.reads | self.edits.keys())
 
+    def want(self, *names: str) -> bool:
+        """Whether one of these is read or edited, names as seen from inside the part."""
+        return self.record or not {self.prefix + name for name in names}.isdisjoint(self.reads | self.edits.keys())
+
     def runs(self, depth: int) -> list[tuple[int, int, bool]]:
         """Splits the blocks into runs (start, stop, touched), ending after the last block that is read.
 

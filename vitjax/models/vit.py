@@ -9,6 +9,7 @@ from flax import nnx
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
+from vitjax.models.execution import Execution
 from vitjax.models.layers import AttentionPool, Block, layer_norm, nth, stack
 from vitjax.models.network import Network
 from vitjax.models.positions import turns
@@ -77,11 +78,11 @@ class ViT(Network):
         pieces = self.cut(images.astype(self.position.dtype))
         return self.arrange(self.patch(pieces.reshape(*pieces.shape[:2], -1)))
 
-    def _run(self, x: jax.Array, taps: Taps, remat: bool) -> None:
+    def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
         if x.shape[1] != self.config.tokens and (self.config.rotary or self.config.relative_bias):
             raise InputError("tokens cannot be dropped from this model: its attention knows each by its position")
-        x = through(partial(self._block, remat=remat), x, taps, self.config.depth)
+        x = through(partial(self._block, execution=execution), x, taps, self.config.depth)
         if taps.past(self.config.depth):
             x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x)
             x = taps("pooled", self._pool(x))
@@ -90,12 +91,13 @@ class ViT(Network):
             if self.config.classes:
                 taps("logits", self._head(x))
 
-    def _block(self, i: int | jax.Array, x: jax.Array, taps: Taps, remat: bool) -> jax.Array:
+    def _block(self, i: int | jax.Array, x: jax.Array, taps: Taps, execution: Execution) -> jax.Array:
         block, by = self.block(i), turns(self.config)
         if taps.prefix:
-            return block(x, taps, by)
-        kept = jax.checkpoint_policies.save_only_these_names(*(() if remat else KEPT))
-        return jax.checkpoint(lambda block, x: block(x, Taps(), by), policy=kept, prevent_cse=False)(block, x)
+            return block(x, taps, by, execution)
+        kept = jax.checkpoint_policies.save_only_these_names(*(() if execution.remat else KEPT))
+        run = lambda block, x: block(x, Taps(), by, execution)
+        return jax.checkpoint(run, policy=kept, prevent_cse=False)(block, x)
 
     def _pool(self, x: jax.Array) -> jax.Array:
         if self.config.distilled:

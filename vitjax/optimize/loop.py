@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
 from optax.contrib import MuonDimensionNumbers, muon
 
+from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.network import Network
 from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
@@ -32,12 +33,12 @@ from vitjax.optimize.units import Direction, Unit
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled: the recipe, the tap, how many steps a call takes. All else is data."""
+    """What is compiled: the recipe, the tap, how many steps a call takes, how the model runs. All else is data."""
 
     recipe: Recipe
     tap: str
     chunk: int
-    remat: bool = False
+    execution: Execution = PLAIN
 
     @property
     def calls(self) -> int:
@@ -50,10 +51,10 @@ class Program:
         return before_activation(self.tap) if self.recipe.before_activation else self.tap
 
 
-def program(recipe: Recipe, tap: str, chunk: int = 100, remat: bool = False) -> Program:
+def program(recipe: Recipe, tap: str, chunk: int = 100, execution: Execution = PLAIN) -> Program:
     """A program whose calls all take the same number of steps, `chunk` at most, so that one compile is enough."""
     calls = -(-recipe.steps // chunk)
-    return Program(recipe, tap, -(-recipe.steps // calls), remat)
+    return Program(recipe, tap, -(-recipe.steps // calls), execution)
 
 
 class Slots(NamedTuple):
@@ -160,7 +161,7 @@ def loss_of(
     units = not angles and jnp.issubdtype(targets.target.dtype, jnp.integer)
     tap, score = cheapest(model, program.read, recipe.tokens, units=units, angles=angles)
     embedded = some(keys, embed(model, seen), recipe, model.config)
-    values = model.from_embedding(embedded, tap, remat=program.remat)[tap]
+    values = model.from_embedding(embedded, tap, execution=program.execution)[tap]
     values = values.reshape(-1, recipe.views, *values.shape[1:])
     reached = jax.vmap(lambda value, target: score(value, target=target).mean())(values, targets.target)
     variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vitjax.models.execution import Execution
 from vitjax.models.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
@@ -22,11 +23,13 @@ def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = Fal
     return slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
 
 
-def need(model: Network, tap: str, recipe: Recipe, *, remat: bool = False) -> tuple[float, float]:
-    """The bytes that the loop takes beside the model: (for itself, for each slot)."""
-    few, more = (_bytes(model, tap, recipe, slots, remat) for slots in PROBES)
-    each = (more - few) / (PROBES[1] - PROBES[0])
-    return few - PROBES[0] * each, each
+def need(
+    model: Network, tap: str, recipe: Recipe, *, remat: bool = False, probes: tuple[int, int] = PROBES
+) -> tuple[float, float]:
+    """The bytes that the loop takes beside the model, (for itself, for each slot), from compiles for `probes` slots."""
+    few, more = (_bytes(model, tap, recipe, slots, remat) for slots in probes)
+    each = (more - few) / (probes[1] - probes[0])
+    return few - probes[0] * each, each
 
 
 def slots_within(free: float, fixed: float, each: float) -> int:
@@ -37,7 +40,7 @@ def slots_within(free: float, fixed: float, each: float) -> int:
 
 def _bytes(model: Network, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
     index = tuple(0 for _ in feature_shape(tap, model.taps()[tap]))
-    program = loop.Program(recipe, tap, chunk=1, remat=remat)
+    program = loop.Program(recipe, tap, chunk=1, execution=Execution(remat=remat))
     aims = loop.aims([Unit(tap, index)] * slots, model.taps()[tap], 0)
     state = jax.eval_shape(lambda: loop.start(model, aims, recipe=recipe))
     analysis = loop.advance.lower(model, state, aims, program=program).compile().memory_analysis()

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vitjax.errors import InputError
+from vitjax.models.execution import Execution
 from vitjax.models.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.pictures import Pictures, join
@@ -198,7 +199,7 @@ class _Worker:
         """The pictures of at most `slots` goals, and the seconds spent in compiled steps."""
         task, count = self.task, len(goals)
         padded = [*goals, *[goals[-1]] * (slots - count)]
-        program = loop.program(task.recipe, goals[0].tap, task.chunk, task.remat)
+        program = loop.program(task.recipe, goals[0].tap, task.chunk, Execution(remat=task.remat))
         aims = jax.device_put(loop.aims(padded, self.taps[program.tap], task.seed), self.device)
         images = None
         if task.starts:

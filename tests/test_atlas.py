@@ -170,6 +170,8 @@ def test_two_hosts_share_the_plan_and_the_store(whole, tmp_path):
     assert len(units) == len(set(units)) == 10
     logs = [store.read_json(key) for key in store.keys("logs/")]
     assert {tuple(log["shard"]) for log in logs} == {(0, 2), (1, 2)} and {log["devices"] for log in logs} == {2}
+    assert all({"photographs", "painting, seed 0"} <= log["stages"].keys() for log in logs)
+    assert all(sum(log["stages"].values()) == pytest.approx(log["wall"]) for log in logs)
 
 
 @pytest.mark.parametrize(

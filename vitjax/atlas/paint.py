@@ -1,6 +1,7 @@
 """A series and a store in, the missing pictures painted and stored: hosts share what is not there yet."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Log:
         looping: seconds of all devices in the compiled steps.
         devices: how many there are.
         pictures: finished.
+        stages: seconds by stage.
     """
 
     shard: tuple[int, int]
@@ -33,13 +35,26 @@ class Log:
     looping: float = 0.0
     devices: int = 0
     pictures: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
     clock: float = field(default_factory=time.perf_counter)
+    at: str = "photographs"
+
+    def stage(self, name: str) -> None:
+        """A stage begins, the one before it ends."""
+        self._count()
+        self.at = name
 
     def write(self, store: Store) -> None:
         """Puts the log into the store."""
-        self.wall = time.perf_counter() - self.clock
-        values = {name: value for name, value in vars(self).items() if name != "clock"}
+        self._count()
+        values = {name: value for name, value in vars(self).items() if name not in ("clock", "at")}
         store.write_json(f"logs/{self.started}-{self.shard[0]}-of-{self.shard[1]}.json", values)
+
+
+    def _count(self) -> None:
+        passed = time.perf_counter() - self.clock - self.wall
+        self.wall += passed
+        self.stages[self.at] = self.stages.get(self.at, 0) + passed
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,13 @@ class Totals:
         pictures: painted.
         device_hours: devices times hours, all stages included.
         outside: the share of them that was not spent in the compiled loop.
+        stages: seconds by stage, of all hosts.
     """
 
     pictures: int
     device_hours: float
     outside: float
+    stages: dict[str, float]
 
 
 def totals(store: Store) -> Totals:
@@ -65,7 +82,11 @@ def totals(store: Store) -> Totals:
             logs.append(store.read_json(key))
     seconds = sum(log["wall"] * log["devices"] for log in logs)
     looping = sum(log["looping"] for log in logs)
-    return Totals(sum(log["pictures"] for log in logs), seconds / 3600, 1 - looping / seconds if seconds else 0.0)
+    stages: Counter[str] = Counter()
+    for log in logs:
+        stages.update(log.get("stages", {}))
+    pictures, outside = sum(log["pictures"] for log in logs), 1 - looping / seconds if seconds else 0.0
+    return Totals(pictures, seconds / 3600, outside, dict(stages))
 
 
 def paint(

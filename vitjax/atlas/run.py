@@ -193,4 +193,5 @@ def _tell(store: Store, seconds: float) -> None:
     spent = totals(store)
     rate = spent.pictures / spent.device_hours if spent.device_hours else 0
     print(f"{rate:.0f} pictures an hour and device, {spent.outside:.0%} of the time outside the loop")
+    print(", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in spent.stages.items()))
     print(f"atlas: {store.address}  (this run {seconds:.0f} s)")

@@ -13,7 +13,7 @@ from vitjax.analysis.exemplars import Exemplars
 from vitjax.atlas import finish, manifest
 from vitjax.atlas.claim import Held, claimed
 from vitjax.atlas.finish import Finish
-from vitjax.atlas.job import Job
+from vitjax.atlas.job import Job, Reporter
 from vitjax.atlas.natural import look
 from vitjax.atlas.paint import Log, paint
 from vitjax.atlas.series import Series
@@ -52,6 +52,7 @@ def work(job: Job, store: Store) -> Status:
 
 def _go_on(job: Job, store: Store) -> Status:
     log, series = Log(job.shard, devices=jax.local_device_count()), job.manifest.series(job.units)
+    job = replace(job, report=_timed(job.report, log))
     found = _look(job, store)
     for one in series:
         job.report.begin(f"painting, seed {one.seed}", _missing(job, store, one))
@@ -81,6 +82,16 @@ def _go_on(job: Job, store: Store) -> Status:
         return Status.WAITING
     log.write(store)
     return Status.FINISHED if done else Status.STOPPED
+
+
+def _timed(report: Reporter, log: Log) -> Reporter:
+    """The same reporter, whose stages the log times."""
+
+    def begin(stage: str, total: int) -> None:
+        log.stage(stage)
+        report.begin(stage, total)
+
+    return Reporter(begin, report.done)
 
 
 def _look(job: Job, store: Store) -> Exemplars | None:

@@ -52,9 +52,12 @@ def test_visualize_writes_pictures_a_record_and_a_sheet(checkpoint, tmp_path, ca
 
 def test_the_default_folder_is_the_next_free_one(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        assert main(["visualize", "--model", str(checkpoint), "--sample", "2", *QUICK, "blocks.1.mlp.hidden:*"]) == 0
+    for options in ([], ["--variants", "3"]):
+        command = ["visualize", "--model", str(checkpoint), "--sample", "2", *QUICK, *options, "blocks.1.mlp.hidden:*"]
+        assert main(command) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures-2"}
+    units = [row["unit"] for row in json.loads((tmp_path / "pictures-2" / "pictures.json").read_text())["pictures"]]
+    assert len(units) == 6 and {unit.partition("#")[2] for unit in units} == {"", "1", "2"}
 
 
 @pytest.mark.parametrize(

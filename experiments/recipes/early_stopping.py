@@ -4,8 +4,8 @@
 
 FOLDER holds pictures with their histories, as `vitjax visualize` or frontier.py leaves them. Stopping is given every
 advantage: it knows the future, so a picture stops at the first step from which on its activation, averaged over three
-points of its history, has made the given share of its whole way; refilling its slot costs nothing. What that saves is to
-be held against what a recipe with fewer steps from the start, whose learning rate falls sooner, loses (frontier.py).
+points of its history, has made the given share of its whole way; refilling its slot costs nothing. What that saves is
+to be held against what a recipe with fewer steps from the start, whose learning rate falls sooner, loses (frontier.py).
 """
 
 import argparse

@@ -50,7 +50,6 @@ class Log:
         values = {name: value for name, value in vars(self).items() if name not in ("clock", "at")}
         store.write_json(f"logs/{self.started}-{self.shard[0]}-of-{self.shard[1]}.json", values)
 
-
     def _count(self) -> None:
         passed = time.perf_counter() - self.clock - self.wall
         self.wall += passed

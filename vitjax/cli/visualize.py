@@ -45,6 +45,7 @@ def add(commands) -> None:
         "--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)"
     )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
+    group.add_argument("--variants", type=count, metavar="N", help="pictures of each unit, held apart (default: 1)")
     group.add_argument("--seed", type=seed, default=0, help="the same seed gives the same pictures (default: 0)")
     group.add_argument("--batch", type=count, metavar="N", help="pictures optimised together on each device")
     group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
@@ -57,6 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     from vitjax.optimize.recipes import choose
 
     recipe = choose(args.recipe, **changes(args.set))
+    recipe = choose(recipe, variants=args.variants or recipe.variants)
     for unit in args.units:
         split_unit(unit)
     out = _folder(args.out, args.overwrite)

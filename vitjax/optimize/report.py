@@ -11,7 +11,7 @@ from vitjax.optimize.objectives import token_span
 from vitjax.optimize.pictures import append, make_folder, write_sheet
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import sample
-from vitjax.optimize.visualize import Progress, paint, resolve
+from vitjax.optimize.visualize import Progress, paint, resolve, varied
 from vitjax.optimize.workers import Goal
 
 SAMPLE = 36  # pictures made where no units are named
@@ -32,7 +32,7 @@ def run_visualize(
     token_span(recipe.tokens, model.config)  # a mistake in it is said before anything starts
     goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
-    goals = sample(goals, count, seed) if count else goals
+    goals = varied(sample(goals, count, seed) if count else goals, recipe)
     make_folder(out)
     finished, interrupted = 0, False
     with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:

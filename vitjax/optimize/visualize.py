@@ -110,10 +110,11 @@ def paint(
 
 
 def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
-    """Every goal as often as the recipe has variants of a picture, these after each other."""
+    """Every goal with all variants that the recipe has of a picture, these after each other."""
     if recipe.variants == 1:
         return list(goals)
-    return [replace(goal, variant=number) for goal in goals for number in range(recipe.variants)]
+    found = (replace(goal, variant=number) for goal in goals for number in range(recipe.variants))
+    return list({str(goal): goal for goal in found}.values())
 
 
 def check(model: Network, recipe: Recipe, seed: int) -> None:

@@ -3,7 +3,7 @@
 Ghiasi et al. 2022 give no measure of a picture's quality; they show pictures and say which are interpretable. The
 published code leaves some units grey. Here every kind is made for the same units and gets the same grades:
 
-    recipes             `--pictures NAME=FOLDER ...`, made by `vitjax visualize` or experiments/recipes/side_by_side.py
+    recipes             `--pictures NAME=FOLDER ...`, made by `vitjax visualize` or experiments/recipes/frontier.py
     best photograph     of each unit of the first folder; it is judged against the other photographs
     another unit's      the first folder's pictures, each given to a unit half the folder away
     uniform noise       every byte drawn at random

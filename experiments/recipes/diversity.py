@@ -2,7 +2,7 @@
 
     python experiments/recipes/diversity.py --model FOLDER --images images.zip --out FOLDER [--count 6] [--variants 4]
 
-Neurons drawn evenly over all blocks (`--seed` as in side_by_side.py) get `--variants` pictures each by the recipe
+Neurons drawn evenly over all blocks (as in frontier.py) get `--variants` pictures each by the recipe
 `--recipe`, once with nothing between them but their seeds, once held apart (`Recipe.diversity`). A row of the table is
 a way: share of pictures that beat the unit's best photograph, the geometric mean of that ratio, verdicts, and how alike
 the pictures of a unit are: mean cosine, where the report card compares pictures, of their distances from the mean
@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from side_by_side import activations
+from painting import painted
 
 import vitjax
 from vitjax.analysis.exemplars import exemplars
@@ -57,7 +57,7 @@ def main() -> None:
     for diversity in args.diversity:
         recipe = choose(args.recipe, variants=args.variants, diversity=diversity)
         folder = args.out / f"diversity-{diversity}"
-        activations(model, f"diversity {diversity}", recipe, varied(units, recipe), folder, args.variants)
+        painted(model, f"diversity {diversity}", recipe, varied(units, recipe), folder, args.variants)
         print(write_sheet(folder))
         entries, _ = read_entries(folder, model)
         graded = list(cards(model, entries, measure, batch=args.variants))

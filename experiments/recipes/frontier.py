@@ -2,11 +2,12 @@
 
     python experiments/recipes/frontier.py --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
 
-Every candidate of candidates.py is painted for the same MLP neurons, drawn evenly over all blocks (`--seed` as in
-side_by_side.py), and graded by the report card against the photographs. Its cost is counted: operations of the loop's
-matrix products. Pictures are kept in `--out`, a candidate a folder, and a run that was stopped goes on. A row of the
-table is a candidate: cost, share of units that beat the best photograph, geometric mean of the ratios (those of dead
-units count as 0.01), medians of the grades, verdicts. The figure shows grades against cost.
+Every candidate of candidates.py is painted for the same MLP neurons, drawn evenly over all blocks (fewer are a part of
+more), and graded by the report card against the photographs. Its cost is counted: operations of the loop's matrix
+products. Pictures are kept in `--out`, a candidate a folder, and a run that was stopped goes on. A row of the table
+`frontier-COUNT` is a candidate: cost, share of units that beat the best photograph, geometric mean of the ratios (those
+of dead units count as 0.01), medians of the grades, verdicts. The figure shows grades against cost; the sheet has a row
+for each candidate, a column for each of the first twelve units.
 """
 
 import argparse
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from candidates import CANDIDATES, NEIGHBOURS
+from painting import painted
 from PIL import Image
-from side_by_side import activations
 
 import vitjax
 from vitjax.analysis.exemplars import exemplars
@@ -32,8 +33,10 @@ from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.pictures import read_record
 from vitjax.optimize.recipes import Recipe, choose
+from vitjax.optimize.sheet import contact_sheet
 from vitjax.optimize.units import Unit, expand, sample
 
+SHOWN, SMALL = 12, (112, 112)  # pictures of a row of the sheet, and their size
 GRADES = ("ratio", "rise", "percentile", "rank", "spectral_distance", "detail", "clipped", "colour", "agreement")
 
 
@@ -70,7 +73,7 @@ class Studio:
         elif begin:
             self.paint(begin, units)
             starts = lambda goals: self.pictures(begin, goals)
-        activations(self.at(name), name, self.recipe(name), units, self.folder(name), self.args.batch, starts)
+        painted(self.at(name), name, self.recipe(name), units, self.folder(name), self.args.batch, starts)
 
     def folder(self, name: str) -> Path:
         """Where a candidate's pictures are."""
@@ -82,6 +85,15 @@ class Studio:
         height, width = self.model.config.image_size
         opened = (Image.open(self.folder(name) / files[str(unit)]) for unit in units)
         return np.stack([np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)) for picture in opened])
+
+    def sheet(self, names: Sequence[str]) -> Image.Image:
+        """A row of small pictures for each candidate, all of the same units."""
+        units = sample(self.units, SHOWN, self.args.seed)
+        images = [
+            np.asarray(Image.fromarray(one).resize(SMALL)) for name in names for one in self.pictures(name, units)
+        ]
+        captions = [f"{part}  " for name in names for part in [*name.split(", "), *[""] * len(units)][: len(units)]]
+        return contact_sheet(images, captions, len(units))
 
     def cost(self, name: str, units: Sequence[Unit]) -> float:
         """Operations of a picture, in the mean over units, with those of the candidate it begins with.
@@ -166,7 +178,9 @@ def main() -> None:
         rows.append(row(name, CANDIDATES[name].family, studio.cost(name, entries.units), graded))
         print({key: value for key, value in rows[-1].items() if key in ("recipe", "teraflop", "ratio", "good")})
     about = settings(model, data, count=args.count, seed=args.seed)
-    print(*Findings("frontier", rows, about, {"": frontier(rows)}).save(args.results), sep="\n")
+    findings = Findings(f"frontier-{args.count}", rows, about, {"": frontier(rows)})
+    print(*findings.save(args.results), sep="\n")
+    studio.sheet([row["recipe"] for row in rows]).save(args.results / f"frontier-{args.count}.webp", quality=80)
 
 
 if __name__ == "__main__":

@@ -76,11 +76,7 @@ def maco(size: Size, recipe: Recipe) -> Parametrization:
 
     After Fel et al. 2023 (arXiv 2306.06805), here with amplitudes by a law of three numbers a colour.
     """
-    height, width = size
-    frequency, pixels = _frequency(size)[..., None], np.sqrt(height * width)
-    amplitude, power, mean = np.transpose(AMPLITUDES)
-    magnitude = np.where(frequency > 0, amplitude / np.maximum(frequency, 1e-6) ** power, mean * pixels) * pixels
-    magnitude = jnp.asarray(magnitude, jnp.float32)
+    magnitude = jnp.asarray(magnitudes(size))
 
     def image(phase):
         planes = jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
@@ -88,6 +84,14 @@ def maco(size: Size, recipe: Recipe) -> Parametrization:
 
     init = lambda key: jax.random.uniform(key, magnitude.shape, minval=-np.pi, maxval=np.pi)
     return Parametrization(init, lambda image: jnp.angle(coefficients(image)), image, lambda params: params)
+
+
+def magnitudes(size: Size) -> Float[np.ndarray, "h half 3"]:
+    """The amplitudes that photographs have at each frequency of each decorrelated colour, after `AMPLITUDES`."""
+    frequency, pixels = _frequency(size)[..., None], np.sqrt(size[0] * size[1])
+    amplitude, power, mean = np.transpose(AMPLITUDES)
+    planes = np.where(frequency > 0, amplitude / np.maximum(frequency, 1e-6) ** power, mean * pixels) * pixels
+    return planes.astype(np.float32)
 
 
 def pyramid(size: Size, recipe: Recipe) -> Parametrization:

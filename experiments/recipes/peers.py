@@ -1,0 +1,183 @@
+"""The default recipes of Lucent and Horama beside vitjax's, on the same units, by their own packages, in one run.
+
+    python experiments/recipes/peers.py --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--seed 7]
+
+FOLDER holds a ViT of timm's (`model.safetensors`, `config.json`). Besides torch, torchvision and timm it needs
+
+    pip install --no-deps torch-lucent "kornia<=0.4.1" decorator future horama einops && pip install ipython
+
+Every contender paints MLP neurons drawn over all blocks, to the same end: the neuron after its GELU, averaged over
+patch tokens; `peer_packages.py` says where the packages' defaults are left. They take turns, unit by unit, deep ones
+first, so that times compare. `--count` says how many units vitjax, Lucent and Horama get; fewer are spread over the
+blocks. Pictures and times are kept in `--out`; a run that was stopped goes on. Then all pictures are graded by the
+report card against the photographs.
+
+A row of the table is a contender: cost (operations of the model's matrix products, forward and back, at every view of
+every step), grades as in `frontier.py`, seconds a picture, and over its units how many times vitjax's time that is
+and how many pictures move their unit more than vitjax's under held-out changes. Compiling is counted by itself.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from frontier import row
+from matplotlib.figure import Figure
+from peer_packages import ENDINGS, INSTALL, PEERS, Neuron
+from PIL import Image
+
+import vitjax
+from vitjax.analysis.exemplars import exemplars
+from vitjax.analysis.findings import Findings, settings
+from vitjax.analysis.gallery import gallery
+from vitjax.analysis.grading import read_entries
+from vitjax.analysis.report_card import cards
+from vitjax.analysis.yardstick import yardstick
+from vitjax.data.dataset import open_dataset
+from vitjax.models.vit import ViT
+from vitjax.optimize.cost import picture_flops
+from vitjax.optimize.pictures import Pictures, append, caption
+from vitjax.optimize.recipes import DEFAULT
+from vitjax.optimize.units import Unit, expand, sample
+from vitjax.optimize.workers import Task, batches_of, run
+
+OURS = "vitjax"
+FOLDERS = {OURS: OURS} | {name + part: name for name, peer in PEERS.items() for part in ENDINGS[peer.package]}
+Times = dict[str, dict[str, dict[str, float]]]  # {contender: {unit: {"seconds", "compile_seconds"}}}
+
+
+def spread(units: list[Unit], count: int) -> list[Unit]:
+    """At most `count` of the units, evenly over the list."""
+    count = min(count, len(units))
+    return [units[i * len(units) // count] for i in range(count)]
+
+
+def flops(model: ViT, name: str, tap: str) -> float:
+    """Operations of one picture of a contender."""
+    return picture_flops(model.config, tap, DEFAULT) if name == OURS else PEERS[name].flops(model.config, tap)
+
+
+def finished(model: ViT, image: np.ndarray) -> np.ndarray:
+    """A picture [h, w, 3] in [0, 1] as bytes, at the model's size."""
+    height, width = model.config.image_size
+    pixels = Image.fromarray(np.round(np.clip(image, 0, 1) * 255).astype(np.uint8))
+    return np.asarray(pixels.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def ours(model: ViT, unit: Unit, seed: int) -> tuple[dict[str, Pictures], dict[str, float]]:
+    """vitjax's picture of a unit, {folder: picture}, and what it took."""
+    (painted,) = run(Task(model, DEFAULT, seed), batches_of([unit], 1))
+    times = {"seconds": painted.looping, "compile_seconds": painted.seconds - painted.looping}
+    return {OURS: painted.pictures}, times
+
+
+def theirs(model: ViT, folder: Path, name: str, unit: Unit, seed: int) -> tuple[dict[str, Pictures], dict[str, float]]:
+    """A peer's pictures of a unit, {folder: picture}, and what they took."""
+    neuron = Neuron(folder, model.config, unit)
+    clock = time.perf_counter()
+    found = PEERS[name].paint(neuron, seed)
+    times = {"seconds": time.perf_counter() - clock, "compile_seconds": 0.0}
+    history = {"activation": np.array([neuron.history])}
+    about = {"recipe": PEERS[name], "seed": seed, "model": asdict(model.card), "batch": 1}
+    pictures = {}
+    for part, image in found.items():
+        image = finished(model, image)
+        with torch.no_grad():
+            reached = neuron(torch.from_numpy(image / np.float32(255)).permute(2, 0, 1)[None])
+        pictures[name + part] = Pictures(image[None], [unit], reached.numpy()[None], history, **about)
+    return pictures, times
+
+
+def paint(model: ViT, folder: Path, units: dict[str, list[Unit]], seed: int, out: Path) -> Times:
+    """Makes the pictures that `out` lacks, contenders taking turns; gives what all took."""
+    path = out / "times.json"
+    took = {name: {} for name in units} | (json.loads(path.read_text()) if path.exists() else {})
+    for unit in reversed(max(units.values(), key=len)):
+        for name in units:
+            if unit in units[name] and str(unit) not in took[name]:
+                pictures, times = ours(model, unit, seed) if name == OURS else theirs(model, folder, name, unit, seed)
+                for place, picture in pictures.items():
+                    append(out / place, picture)
+                took[name][str(unit)] = times
+                path.write_text(json.dumps(took, indent=1) + "\n")
+                print(f"{name} {unit}: {times['seconds']:.0f} s", flush=True)
+    return took
+
+
+def compared(name: str, graded: list[dict], best: dict[str, dict], took: Times) -> dict:
+    """What a contender's pictures took, beside vitjax's of the same units, and how often they move the unit more."""
+    units = [card["unit"] for card in graded]
+    ratios = [took[name][unit]["seconds"] / took[OURS][unit]["seconds"] for unit in units]
+    return {
+        "seconds": statistics.median(took[name][unit]["seconds"] for unit in units),
+        "compile_seconds": statistics.median(took[name][unit]["compile_seconds"] for unit in units),
+        "times_vitjax": statistics.median(ratios),
+        "times_least": min(ratios),
+        "times_most": max(ratios),
+        "above_vitjax": sum(card["held_out"] > best[card["unit"]]["held_out"] for card in graded),
+    }
+
+
+def sheet(images: dict[str, dict[str, np.ndarray]], graded: dict[str, dict[str, dict]], units: list[Unit]) -> Figure:
+    """The pictures, a row a contender, with ratios and verdicts beneath; both as {folder: {unit: ...}}."""
+    say = lambda card: f"{card['ratio']:.2g}, {card['verdict']}" if card else ""
+    return gallery(
+        [[[found.get(str(unit))] for unit in units] for found in images.values()],
+        labels=list(images),
+        titles=[caption(unit) for unit in units],
+        captions=[[say(found.get(str(unit))) for unit in units] for found in graded.values()],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--images", required=True, help="folder or zip of natural photographs")
+    parser.add_argument("--out", type=Path, required=True, help="for the pictures")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--count", type=int, nargs=3, default=[12, 12, 2], metavar=("VITJAX", "LUCENT", "HORAMA"))
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=2)
+    args = parser.parse_args()
+    missing = [package for package in ("lucent", "horama") if importlib.util.find_spec(package) is None]
+    if missing:
+        parser.error(f"{' and '.join(missing)} not installed: {INSTALL}")
+    model = vitjax.load(args.model)
+    counts = dict(zip((OURS, *PEERS), [*args.count, args.count[-1]], strict=True))
+    drawn = sample(expand("blocks.*.mlp.hidden:*", model.taps()), max(model.config.depth, args.count[0]), args.seed)
+    drawn = spread(drawn, args.count[0])
+    units = {name: spread(drawn, count) for name, count in counts.items()}
+    args.out.mkdir(parents=True, exist_ok=True)
+    took = paint(model, args.model, units, 0, args.out)
+    data = open_dataset(args.images, model.config, batch=25)
+    measure = yardstick(model, data, exemplars(model, data, sorted({unit.tap for unit in drawn})))
+    rows, images, graded = [], {}, {}
+    for place, name in FOLDERS.items():
+        entries, _ = read_entries(args.out / place, model)
+        entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units[name])
+        found = list(cards(model, entries, measure, batch=args.batch))
+        images[place] = {card["unit"]: image for card, image in zip(found, entries.images, strict=True)}
+        graded[place] = {card["unit"]: card for card in found}
+        cost = float(np.mean([flops(model, name, unit.tap) for unit in entries.units]))
+        rows.append(row(place, name, cost, found) | compared(name, found, graded[OURS], took))
+    about = settings(model, data, count=args.count, seed=args.seed)
+    about["packages"] = {name: version(name) for name in ("torch", "torch-lucent", "horama")}
+    each = [
+        {"recipe": place} | took[FOLDERS[place]][unit] | card
+        for place, found in graded.items()
+        for unit, card in found.items()
+    ]
+    print(*Findings("peers", rows, about).save(args.results), sep="\n")
+    print(*Findings("peers-pictures", each, about).save(args.results), sep="\n")
+    sheet(images, graded, drawn).savefig(args.results / "peers.webp", dpi=110, pil_kwargs={"quality": 70})
+
+
+if __name__ == "__main__":
+    main()

@@ -8,9 +8,9 @@ All is the packages' default, but for this, most of it to their advantage:
     spectrum    Horama loads MACO's amplitudes from the web; here they follow the law that vitjax fitted to photographs
     RoI align   is `crops`, where torchvision's compiled operator does not load
 
-Lucent's 128 pixels are enlarged to the model's size, as it does itself. Horama shows the model crops of 25 to 30 % of
-its 1280 pixels (its `box_size` says 20 to 25): its picture is kept whole, as people look at it, and as its middle, at
-the scale of the crops.
+Lucent's 128 pixels are enlarged to the model's size, as it does at every step. Horama shows the model crops of 25 to
+30 % of its 1280 pixels (its `box_size` says 20 to 25): its picture is kept whole, as people look at it, and as its
+middle, at the scale of the crops.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The default recipes of Lucent and Horama beside vitjax's, on the same units, by their own packages, in one run.
 
-    python experiments/recipes/peers.py --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--seed 7]
+    python experiments/recipes/peers.py --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--only NAME]
 
 FOLDER holds a ViT of timm's (`model.safetensors`, `config.json`). Besides torch, torchvision and timm it needs
 
@@ -13,8 +13,9 @@ blocks. Pictures and times are kept in `--out`; a run that was stopped goes on. 
 report card against the photographs.
 
 A row of the table is a contender: cost (operations of the model's matrix products, forward and back, at every view of
-every step), grades as in `frontier.py`, seconds a picture, and over its units how many times vitjax's time that is
-and how many pictures move their unit more than vitjax's under held-out changes. Compiling is counted by itself.
+every step), grades as in `frontier.py`, seconds a picture; then, against vitjax on the same units, how many times its
+time (median, least, most) and its operations that takes, the median ratio of vitjax's pictures, and how many move their
+unit more than vitjax's under held-out changes. Compiling is counted by itself. `peers.webp` shows them all.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.grading import read_entries
 from vitjax.analysis.report_card import cards
-from vitjax.analysis.yardstick import yardstick
+from vitjax.analysis.yardstick import Yardstick, yardstick
 from vitjax.data.dataset import open_dataset
 from vitjax.models.vit import ViT
 from vitjax.optimize.cost import picture_flops
@@ -50,6 +51,7 @@ from vitjax.optimize.workers import Task, batches_of, run
 
 OURS = "vitjax"
 FOLDERS = {OURS: OURS} | {name + part: name for name, peer in PEERS.items() for part in ENDINGS[peer.package]}
+Graded = dict[str, tuple[np.ndarray, dict]]  # {unit: (picture, report card)}
 Times = dict[str, dict[str, dict[str, float]]]  # {contender: {unit: {"seconds", "compile_seconds"}}}
 
 
@@ -111,28 +113,39 @@ def paint(model: ViT, folder: Path, units: dict[str, list[Unit]], seed: int, out
     return took
 
 
-def compared(name: str, graded: list[dict], best: dict[str, dict], took: Times) -> dict:
+def graded(model: ViT, folder: Path, units: list[Unit], measure: Yardstick, batch: int) -> Graded:
+    """A folder's pictures of the units, with their report cards."""
+    entries, _ = read_entries(folder, model)
+    entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units)
+    found = cards(model, entries, measure, batch=batch)
+    return {str(unit): pair for unit, *pair in zip(entries.units, entries.images, found, strict=True)}
+
+
+def compared(model: ViT, name: str, found: Graded, best: Graded, took: Times) -> dict:
     """What a contender's pictures took, beside vitjax's of the same units, and how often they move the unit more."""
-    units = [card["unit"] for card in graded]
-    ratios = [took[name][unit]["seconds"] / took[OURS][unit]["seconds"] for unit in units]
+    cost = lambda who, unit: flops(model, who, unit.rpartition(":")[0])
+    ratios = [took[name][unit]["seconds"] / took[OURS][unit]["seconds"] for unit in found]
     return {
-        "seconds": statistics.median(took[name][unit]["seconds"] for unit in units),
-        "compile_seconds": statistics.median(took[name][unit]["compile_seconds"] for unit in units),
+        "seconds": statistics.median(took[name][unit]["seconds"] for unit in found),
+        "compile_seconds": statistics.median(took[name][unit]["compile_seconds"] for unit in found),
         "times_vitjax": statistics.median(ratios),
         "times_least": min(ratios),
         "times_most": max(ratios),
-        "above_vitjax": sum(card["held_out"] > best[card["unit"]]["held_out"] for card in graded),
+        "times_flops": statistics.median(cost(name, unit) / cost(OURS, unit) for unit in found),
+        "vitjax_ratio": statistics.median(best[unit][1]["ratio"] for unit in found),
+        "above_vitjax": sum(card["held_out"] > best[unit][1]["held_out"] for unit, (_, card) in found.items()),
     }
 
 
-def sheet(images: dict[str, dict[str, np.ndarray]], graded: dict[str, dict[str, dict]], units: list[Unit]) -> Figure:
-    """The pictures, a row a contender, with ratios and verdicts beneath; both as {folder: {unit: ...}}."""
+def sheet(shown: dict[str, Graded], units: list[Unit]) -> Figure:
+    """The pictures, a row a folder, with ratios and verdicts beneath."""
+    lines = [[found.get(str(unit), (None, None)) for unit in units] for found in shown.values()]
     say = lambda card: f"{card['ratio']:.2g}, {card['verdict']}" if card else ""
     return gallery(
-        [[[found.get(str(unit))] for unit in units] for found in images.values()],
-        labels=list(images),
+        [[[image] for image, _ in line] for line in lines],
+        labels=list(shown),
         titles=[caption(unit) for unit in units],
-        captions=[[say(found.get(str(unit))) for unit in units] for found in graded.values()],
+        captions=[[say(card) for _, card in line] for line in lines],
     )
 
 
@@ -143,40 +156,35 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="for the pictures")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--count", type=int, nargs=3, default=[12, 12, 2], metavar=("VITJAX", "LUCENT", "HORAMA"))
+    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), help="these peers (default: all)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch", type=int, default=2)
     args = parser.parse_args()
-    missing = [package for package in ("lucent", "horama") if importlib.util.find_spec(package) is None]
-    if missing:
-        parser.error(f"{' and '.join(missing)} not installed: {INSTALL}")
+    for module in sorted({name.partition("-")[0] for name in args.only}):
+        if importlib.util.find_spec(module) is None:
+            parser.error(f"{module} is not installed: {INSTALL}")
     model = vitjax.load(args.model)
     counts = dict(zip((OURS, *PEERS), [*args.count, args.count[-1]], strict=True))
     drawn = sample(expand("blocks.*.mlp.hidden:*", model.taps()), max(model.config.depth, args.count[0]), args.seed)
     drawn = spread(drawn, args.count[0])
-    units = {name: spread(drawn, count) for name, count in counts.items()}
+    units = {name: spread(drawn, count) for name, count in counts.items() if name == OURS or name in args.only}
     args.out.mkdir(parents=True, exist_ok=True)
     took = paint(model, args.model, units, 0, args.out)
     data = open_dataset(args.images, model.config, batch=25)
     measure = yardstick(model, data, exemplars(model, data, sorted({unit.tap for unit in drawn})))
-    rows, images, graded = [], {}, {}
-    for place, name in FOLDERS.items():
-        entries, _ = read_entries(args.out / place, model)
-        entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units[name])
-        found = list(cards(model, entries, measure, batch=args.batch))
-        images[place] = {card["unit"]: image for card, image in zip(found, entries.images, strict=True)}
-        graded[place] = {card["unit"]: card for card in found}
-        cost = float(np.mean([flops(model, name, unit.tap) for unit in entries.units]))
-        rows.append(row(place, name, cost, found) | compared(name, found, graded[OURS], took))
+    places = {place: name for place, name in FOLDERS.items() if name in units}
+    shown = {place: graded(model, args.out / place, units[name], measure, args.batch) for place, name in places.items()}
+    rows, pictures = [], []
+    for place, name in places.items():
+        found = [card for _, card in shown[place].values()]
+        cost = float(np.mean([flops(model, name, unit.tap) for unit in units[name]]))
+        rows.append(row(place, name, cost, found) | compared(model, name, shown[place], shown[OURS], took))
+        pictures += [{"recipe": place} | took[name][card["unit"]] | card for card in found]
     about = settings(model, data, count=args.count, seed=args.seed)
-    about["packages"] = {name: version(name) for name in ("torch", "torch-lucent", "horama")}
-    each = [
-        {"recipe": place} | took[FOLDERS[place]][unit] | card
-        for place, found in graded.items()
-        for unit, card in found.items()
-    ]
+    about["packages"] = {name: version(name) for name in ["torch", *{PEERS[name].package: 0 for name in args.only}]}
     print(*Findings("peers", rows, about).save(args.results), sep="\n")
-    print(*Findings("peers-pictures", each, about).save(args.results), sep="\n")
-    sheet(images, graded, drawn).savefig(args.results / "peers.webp", dpi=110, pil_kwargs={"quality": 70})
+    print(*Findings("peers-pictures", pictures, about).save(args.results), sep="\n")
+    sheet(shown, drawn).savefig(args.results / "peers.webp", dpi=110, pil_kwargs={"quality": 70})
 
 
 if __name__ == "__main__":

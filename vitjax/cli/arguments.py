@@ -71,6 +71,18 @@ def keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_max_size", COMPILED)
 
 
+def push_arguments(command, what: str) -> None:
+    """Adds `--push` and `--private` of a command that can publish what it writes, `what` in words."""
+    command.add_argument("--push", metavar="OWNER/NAME", help=f"then upload it as a {what} of that name to the hub")
+    command.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
+
+
+def check_push(args: argparse.Namespace) -> None:
+    """Raises InputError for `--private` without `--push`."""
+    if args.private and not args.push:
+        raise InputError("--private goes with --push")
+
+
 def free_folder(name: str) -> Path:
     """The folder called `name` here, or `name-2`, `name-3`, … if there is one."""
     path, number = Path(name), 1

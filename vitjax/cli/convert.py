@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import load, model_arguments
-from vitjax.errors import InputError
+from vitjax.cli.arguments import check_push, load, model_arguments, push_arguments
 
 ABOUT = """
 Writes a checkpoint of any kind that vitjax loads as Orbax arrays, with where it came from and a model card. Loading
@@ -24,14 +23,12 @@ def add(commands) -> None:
     )
     model_arguments(command)
     command.add_argument("--out", type=Path, required=True, help="folder to write; an older conversion is replaced")
-    command.add_argument("--push", metavar="OWNER/NAME", help="then upload it as a model of that name to the hub")
-    command.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
+    push_arguments(command, "model")
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.private and not args.push:
-        raise InputError("--private goes with --push")
+    check_push(args)
     from vitjax.weights.converted import export
     from vitjax.weights.publish import check_name
     from vitjax.weights.push import MODEL, push

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.errors import InputError
+from vitjax.cli.arguments import check_push, free_folder, push_arguments
 
 ABOUT = """
 Writes the page of a finished atlas: one folder of static files (WebP tiles, JSON, parquet, contact sheets) that opens
@@ -31,16 +31,12 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     export.add_argument("--overwrite", action="store_true", help="replace an older export in that folder")
     export.add_argument("--no-contact", action="store_true", help="leave out the contact sheets, a fifth of its size")
-    export.add_argument("--push", metavar="OWNER/NAME", help="then upload it as a data set of that name to the hub")
-    export.add_argument("--private", action="store_true", help="with --push: for its owner only, if it is new")
+    push_arguments(export, "data set")
     export.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.cli.arguments import free_folder
-
-    if args.private and not args.push:
-        raise InputError("--private goes with --push")
+    check_push(args)
     if args.push:
         from vitjax.atlas.push import ATLAS
         from vitjax.weights.publish import check_name

@@ -5,9 +5,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -22,6 +23,7 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": " "}
 _SEARCHED = 10_000  # names among which the nearest is looked for, half a second's work
 
 Classes = Mapping[str, str | int]
+T = TypeVar("T")
 
 
 def labels(images: Images, classes: int, listed: Path | None = None) -> Int[np.ndarray, " image"]:
@@ -70,13 +72,7 @@ def class_names(path: Path) -> list[str]:
     Raises:
         InputError: the file cannot be read, or is neither.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        names = json.loads(text) if path.suffix == ".json" else text.splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not readable as {path.suffix[1:].upper() or 'text'}: {error}") from None
+    names = _parsed(path, str.splitlines)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"{path} must hold a list of names, one for each class")
     return names
@@ -85,18 +81,23 @@ def class_names(path: Path) -> list[str]:
 def _read(path: Path) -> Classes:
     if path.suffix not in (".json", *_SEPARATORS):
         raise InputError(f"{path} is no list of classes: .csv, .tsv, .txt or .json would be")
+    rows = _parsed(path, lambda text: _rows(text, _SEPARATORS[path.suffix], str(path)))
+    if not isinstance(rows, dict):
+        raise InputError(f"{path} must hold an object, image name: class")
+    return rows
+
+
+def _parsed(path: Path, read: Callable[[str], T]) -> T:
+    """What a JSON file holds, or what `read` makes of the text of another."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = json.loads(text) if path.suffix == ".json" else _rows(text, _SEPARATORS[path.suffix], str(path))
+        return json.loads(text) if path.suffix == ".json" else read(text)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"{path} is not readable as {path.suffix[1:].upper()}: {error}") from None
-    if not isinstance(rows, dict):
-        raise InputError(f"{path} must hold an object, image name: class")
-    return rows
+        raise InputError(f"{path} is not readable as {path.suffix[1:].upper() or 'text'}: {error}") from None
 
 
 def _rows(text: str, separator: str, where: str) -> Classes:

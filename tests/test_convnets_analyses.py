@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.small import convnet
+from vitjax.analysis.patches import at_patches
 from vitjax.cli import main
 from vitjax.models.resnet import ResNetConfig
 from vitjax.weights.card import Card
@@ -44,7 +45,20 @@ def test_a_converted_network_is_the_same(folder):
     assert "convolutional-network" in readme and "32 x 32 pixels |" in readme and "patches" not in readme
 
 
+def test_maps_lie_on_the_grid_of_patches():
+    config = ResNetConfig(image_size=(48, 96))  # 3 x 6 patches
+    values = np.random.default_rng(0).random((2, 6, 12, 5), np.float32)
+    patches = at_patches(values, "stages.1.blocks.0.out", config)
+    np.testing.assert_allclose(patches[0, 7], values[0, 2:4, 2:4].mean(axis=(0, 1)), rtol=1e-5)
+    coarse = at_patches(values[:, :2, :4], "stages.1.blocks.0.out", config)
+    np.testing.assert_allclose(coarse.mean(axis=1), values[:, :2, :4].mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(coarse[0, 6], (values[0, 0, 0] + values[0, 1, 0]) / 2, rtol=1e-5)
+
+
 ANALYSES = {
+    "exemplars": ["--taps", "stages.0.blocks.*.out", "--k", "2"],
+    "objects": ["--boxes", "BOXES", "--blocks", "0,3", "--k", "2"],
+    "background": ["--boxes", "BOXES", "--k", "2"],
     "masking": ["--boxes", "BOXES"],
     "frequency": ["--radii", "1,0.5"],
     "occlusion": ["--boxes", "BOXES", "--ratios", "0.5", "--taps", "stages.*.blocks.*.out"],
@@ -59,14 +73,20 @@ def test_what_any_model_can_do(folder, photos, tmp_path, name):
     assert main([*command, *options]) == 0
     with (tmp_path / f"{name}.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {int(row["images"]) for row in rows} == {4} and len({row["loss"] for row in rows}) > 1
+    for column, read in {"images": {"4"}, "block": {"0", "3"}}.items():
+        assert {row[column] for row in rows if column in row} <= read
+    measured = next(name for name in ("loss", "best", "outside") if name in rows[0])
+    assert len({row[measured] for row in rows}) >= min(len(rows), 2)
     assert json.loads((tmp_path / f"{name}.json").read_text())["settings"]["model"]["architecture"] == "resnet50"
 
 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("analyze patch-heads", "takes a Vision Transformer; any model will do for: masking, frequency, occlusion"),
+        (
+            "analyze patch-heads",
+            "takes a Vision Transformer; of a convolutional network there are: exemplars, maps, objects, background",
+        ),
         ("analyze occlusion", "give masks or boxes"),
         ("analyze occlusion --native --fills remove", "no occlusion by 'remove'"),
         ("analyze shuffle --taps pooled", "has no vector for each token"),

@@ -151,7 +151,7 @@ def test_spread_says_of_each_block_how_uneven_maps_are():
         (lambda model: activation_maps(model, IMAGES[:0], "norm:0"), "no images"),
         (lambda model: maps.run(model, noise.dataset(2, 2), views=["photos"]), "unknown view 'photos'.*mean photo"),
         (lambda model: maps.run(model, noise.dataset(2, 2), units="pooled:1"), "pooled has no patches"),
-        (lambda model: spread.run(model, noise.dataset(2, 2), blocks=[4]), "unknown tap 'blocks.4.mlp.hidden'"),
+        (lambda model: spread.run(model, noise.dataset(2, 2), blocks=[4]), "block 4 is out of range"),
     ],
 )
 def test_mistakes_are_named(call, words):

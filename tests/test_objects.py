@@ -12,11 +12,12 @@ from vitjax.analysis.background import framed
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.maps import activation_maps
 from vitjax.analysis.painted import painted
-from vitjax.data.boxes import Boxes
+from vitjax.data.boxes import Boxes, boxes
 from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess
+from vitjax.optimize.units import neurons
 from vitjax.optimize.visualize import visualize
 
 CONFIG = replace(small.CONFIG, preprocess=Preprocess(crop=1.0))
@@ -49,7 +50,7 @@ def test_boxes_that_do_not_fit_are_named():
 
 
 def test_shares_outside_the_boxes_are_those_of_the_maps(data):
-    found, taps = objects.given(small.model(), data, [1], None, False)
+    found, taps = boxes(data.images), list(neurons(small.model(), [1]))
     assert taps == [TAP] and len(found) == 6
     some = objects.boxed(data, found)
     one = objects.overlaps(small.model(), data, found, taps, k=2)[TAP]

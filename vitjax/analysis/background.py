@@ -14,20 +14,22 @@ from PIL import Image
 from vitjax.analysis.findings import Findings
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.maps import activation_maps, overlay
-from vitjax.analysis.objects import Inside, Overlap, boxed, described, given, overlaps, unit_table
+from vitjax.analysis.objects import Inside, Overlap, boxed, described, overlaps, unit_table
 from vitjax.data.boxes import Boxes
+from vitjax.data.boxes import boxes as boxes_of
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.pictures import caption
+from vitjax.optimize.units import neurons
 
 FRAME = (255, 90, 0)  # the boxes' colour
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     block: int | None = None,
@@ -44,7 +46,7 @@ def run(
     Args:
         model: any.
         data: the images to find the best among; those without boxes are left out.
-        block: whose neurons; default the middle one.
+        block: whose neurons, see `vitjax.optimize.units.neurons`; default the middle one.
         count: units shown.
         k: best images of each unit.
         boxes, all_objects: as of `objects.run`.
@@ -55,21 +57,23 @@ def run(
     Raises:
         InputError: no boxes to be found, no such block, or a data set with fewer than `k` images.
     """
-    found, taps = given(model, data, [model.config.depth // 2 if block is None else block], boxes, all_objects)
+    every = list(neurons(model))
+    (tap,) = neurons(model, [len(every) // 2 if block is None else block])
+    found = boxes_of(data.images, boxes, all_objects=all_objects)
     some = boxed(data, found)
     if len(some.images) < k:
         raise InputError(f"{len(some.images)} images with boxes are fewer than the k={k} best of each unit")
-    measured = overlaps(model, data, found, taps, k)[taps[0]]
-    known = [row for row in unit_table({taps[0]: measured}).to_pylist() if row["outside"] is not None]
+    measured = overlaps(model, data, found, [tap], k)[tap]
+    known = [row for row in unit_table({tap: measured}).to_pylist() if row["outside"] is not None]
     if not known:
-        raise InputError(f"no unit of {taps[0]} is active on all of its {k} best images")
+        raise InputError(f"no unit of {tap} is active on all of its {k} best images")
     rows = sorted(known, key=lambda row: max(row["area"], row["usual"]) - row["outside"])[:count]
     more = sum(row["outside"] > max(row["area"], row["usual"]) for row in known) / len(known)
     summary = (
-        f"{taps[0]}: {more:.0%} of the units are more on the background than chance would have it; most of all"
+        f"{tap}: {more:.0%} of the units are more on the background than chance would have it; most of all"
         f" {rows[0]['unit']}, {rows[0]['outside']:.0%} of its activation on {rows[0]['area']:.0%} of the image"
     )
-    settings = described(model, data, found, boxes) | {"tap": taps[0], "k": k, "count": count}
+    settings = described(model, data, found, boxes) | {"tap": tap, "k": k, "count": count}
     return Findings("background", rows, settings, {"": _gallery(model, rows, measured, some, found)}, summary)
 
 
@@ -83,7 +87,7 @@ def framed(image: UInt8[np.ndarray, "h w 3"], inside: UInt8[np.ndarray, "h w 3"]
 
 
 def _gallery(
-    model: ViT, rows: Sequence[Mapping], measured: Overlap, data: Dataset, found: Mapping[str, Boxes]
+    model: Network, rows: Sequence[Mapping], measured: Overlap, data: Dataset, found: Mapping[str, Boxes]
 ) -> Figure:
     units = [int(row["unit"].rpartition(":")[2]) for row in rows]
     places = measured.place[units]

@@ -13,7 +13,7 @@ OWN: dict[str, Analysis] = {
         " 2204.10965).",
         (
             Option("--words", "path", "file with the words to choose from, one in each line", required=True),
-            Option("--taps", "words", "whose units; * stands for every block (default: 'blocks.*.mlp.hidden')"),
+            Option("--taps", "words", "whose units; * stands for every block (default: all neurons)"),
             Option("--k", "count", "best images of each unit", 9),
             Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'", "patches"),
             Option("--text", "text", "checkpoint of the text tower (default: the model's own)"),

@@ -2,9 +2,9 @@
 
 from vitjax.analysis.entries import Analysis, Option
 
-_BLOCKS = Option("--blocks", "numbers", "blocks to take, e.g. 0,6,11 (default: all)")
+_BLOCKS = Option("--blocks", "numbers", "blocks to take, counted through all stages, e.g. 0,6,11 (default: all)")
 _K = "best images of each unit"
-_TAPS = Option("--taps", "words", "whose units; * stands for every block (default: 'blocks.*.mlp.hidden')")
+_TAPS = Option("--taps", "words", "whose units; * stands for every block (default: all neurons)")
 _BOXES = (
     Option(
         "--boxes",
@@ -26,6 +26,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--k", "count", _K, 9),
             Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'", "patches"),
         ),
+        convnets=True,
         resumable=True,
     ),
     "maps": Analysis(
@@ -38,6 +39,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--k", "count", _K, 5),
             Option("--seed", "seed", "of the draw of units", 0),
         ),
+        convnets=True,
     ),
     "spread": Analysis(
         "spread",
@@ -51,6 +53,7 @@ GHIASI: dict[str, Analysis] = {
         "whether units are active on objects or on what surrounds them",
         "The share of every neuron's activity that lies outside the boxes of the objects, on its best images.",
         (_BLOCKS, Option("--k", "count", _K, 3), *_BOXES),
+        convnets=True,
     ),
     "background": Analysis(
         "background",
@@ -63,6 +66,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--k", "count", _K, 3),
             *_BOXES,
         ),
+        convnets=True,
     ),
     "rotation": Analysis(
         "invariance",
@@ -71,6 +75,7 @@ GHIASI: dict[str, Analysis] = {
         " the upright image (experiment it13 of Ghiasi et al. 2022).",
         (_TAPS, Option("--angles", "fractions", "degrees, 0 first (default: 0,20,…,340)")),
         function="run_rotation",
+        convnets=True,
     ),
     "shift": Analysis(
         "invariance",
@@ -79,6 +84,7 @@ GHIASI: dict[str, Analysis] = {
         " image (experiment it13 of Ghiasi et al. 2022).",
         (_TAPS, Option("--steps", "numbers", "pixels in either direction, 0 first (default: 0,4,8,12)")),
         function="run_shift",
+        convnets=True,
     ),
     "features": Analysis(
         "attention_features",
@@ -143,5 +149,6 @@ GHIASI: dict[str, Analysis] = {
             Option("--embedding", "model", "model that judges likeness (default: the same)"),
             Option("--k", "count", _K, 9),
         ),
+        convnets=True,
     ),
 }

@@ -6,7 +6,7 @@ _MASKED = (
     Option("--masks", "path", "masks of objects: VOC's root, COCO's JSON, or PNG class maps (NAME.png, NAME_mask.png)"),
     Option("--boxes", "path", "boxes in place of masks: Tiny ImageNet's lists, PASCAL's XML, COCO's JSON"),
 )
-_LAYERS = Option("--taps", "words", "whose embeddings (default: 'blocks.*.resid_post')")
+_LAYERS = Option("--taps", "words", "whose embeddings (default: the output of every block)")
 _CONTROL = Option("--control", "flag", "measure a model with random weights too", False)
 
 NGUYEN: dict[str, Analysis] = {

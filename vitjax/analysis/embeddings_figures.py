@@ -46,5 +46,6 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
         for text, (line, color) in handles.items():
             axes[0].plot([], [], line, color=color, label=text)
         axes[0].set(ylabel=f"cosine with the image as it is{what}")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(handles))
+        columns = min(len(handles), 2 * len(axes))  # as many as fit
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure

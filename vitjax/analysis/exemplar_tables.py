@@ -21,14 +21,14 @@ from vitjax.data.images import Images
 from vitjax.data.pipeline import pixels
 from vitjax.data.prepare import patch_box
 from vitjax.models.config import ViTConfig
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.units import matching
 
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     taps: list[str] | None = None,
@@ -43,7 +43,7 @@ def run(
         hosts' parts are still missing.
     """
     known = model.taps()
-    chosen = [tap for pattern in taps or ["blocks.*.mlp.hidden"] for tap in matching(pattern, known)]
+    chosen = [tap for pattern in taps or [model.neurons] for tap in matching(pattern, known)]
     found = exemplars(model, data, chosen, k=k, tokens=tokens, folder=folder)
     if found is None:
         return None

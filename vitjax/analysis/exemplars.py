@@ -12,12 +12,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vitjax.analysis.natural import Natural, Part, merged, read_part
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
+from vitjax.analysis.patches import on_grid
 from vitjax.analysis.tally import Tally, add, empty, merge
 from vitjax.data.dataset import Dataset
 from vitjax.data.images import checksum
 from vitjax.errors import InputError, Stopped
-from vitjax.models.vit import ViT
-from vitjax.models.vocabulary import axes
+from vitjax.models.network import Network
+from vitjax.models.vocabulary import PLACES, axes
 from vitjax.optimize.objectives import at_tokens, token_span
 from vitjax.optimize.units import check_tap, feature_shape
 
@@ -43,7 +44,7 @@ class Exemplars:
 
 
 def exemplars(
-    model: ViT,
+    model: Network,
     data: Dataset,
     taps: str | Sequence[str],
     *,
@@ -96,7 +97,11 @@ def exemplars(
     sampled, counted = _sampled(len(data.images)), _counted(tokens, model)
     found = {
         tap: Natural(
-            tap, feature_shape(tap, shapes[tap]), counted if "token" in axes(tap) else range(0), tallies[tap], sampled
+            tap,
+            feature_shape(tap, shapes[tap]),
+            counted if PLACES & set(axes(tap)) else range(0),
+            tallies[tap],
+            sampled,
         )
         for tap in taps
     }
@@ -104,12 +109,12 @@ def exemplars(
     return Exemplars(found, data.images.names, settings, unreadable)
 
 
-def _settings(model: ViT, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
+def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
     card = asdict(model.card) if model.card else {}
     return {
         "model": card,
         "image_size": list(model.config.image_size),
-        "dtype": str(model.position.dtype),
+        "dtype": str(model.dtype),
         "data": data.images.source,
         "images": len(data.images),
         "names": checksum(data.images.names),
@@ -121,7 +126,7 @@ def _settings(model: ViT, data: Dataset, taps: list[str], k: int, tokens: str) -
     }
 
 
-def _counted(tokens: str, model: ViT) -> range:
+def _counted(tokens: str, model: Network) -> range:
     """The tokens that count, as numbers of patches; those before the patches are negative."""
     start, stop, _ = token_span(tokens, model.config).indices(model.config.tokens)
     return range(start - model.config.prefix, stop - model.config.prefix)
@@ -178,7 +183,9 @@ def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | Non
     return parts if all(part.complete for part in parts) else None
 
 
-def _run(model: ViT, data: Dataset, part: Part, sizes: dict[str, int], k: int, tokens: str, path: Path | None) -> Part:
+def _run(
+    model: Network, data: Dataset, part: Part, sizes: dict[str, int], k: int, tokens: str, path: Path | None
+) -> Part:
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
     sampled = _sampled(len(data.images))
@@ -231,7 +238,7 @@ def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: 
                 lambda x: x[None],
                 add(
                     jax.tree.map(lambda x: x[0], tallies[tap]),
-                    at_tokens(values[tap], tap, tokens, model.config),
+                    at_tokens(on_grid(values[tap], tap, model.config), tap, tokens, model.config),
                     place,
                     slot,
                 ),

@@ -17,7 +17,7 @@ from vitjax.analysis.natural import Natural
 from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.yardstick import Yardstick
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import RECORD, read_record
 from vitjax.optimize.units import Unit, expand
@@ -47,7 +47,7 @@ class Entries:
 
 
 def grade(
-    model: ViT, entries: Entries, measure: Yardstick, *, tokens: str = "patches", batch: int = 32
+    model: Network, entries: Entries, measure: Yardstick, *, tokens: str = "patches", batch: int = 32
 ) -> list[dict[str, Value]]:
     """Grades pictures, each by itself, as `grades` has the formulas.
 
@@ -116,7 +116,7 @@ def _value(value: Value) -> Value:
     return None if value != value else value  # NaN alone differs from itself
 
 
-def read_entries(folder: Path, model: ViT) -> tuple[Entries, dict]:
+def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
     """Reads the pictures that `vitjax visualize` left in a folder, and its record.
 
     Raises:

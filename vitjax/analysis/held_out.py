@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
 from vitjax.analysis.passes import on_pictures
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.objectives import at_tokens
 
 Pictures = Float[Array, "image h w 3"]
@@ -91,7 +91,7 @@ def jpeg(images: UInt8[np.ndarray, "image h w 3"], quality: int = QUALITY) -> UI
 
 
 def respond(
-    model: ViT,
+    model: Network,
     tap: str,
     images: UInt8[np.ndarray, "picture h w 3"],
     units: Int[np.ndarray, " picture"],
@@ -113,7 +113,7 @@ def respond(
     return Responses(*on_pictures(model, _respond, images, jpeg(images), own, batch=batch, tap=tap, tokens=tokens))
 
 
-def _respond(model: ViT, images: Array, compressed: Array, units: Array, *, tap: str, tokens: str):
+def _respond(model: Network, images: Array, compressed: Array, units: Array, *, tap: str, tokens: str):
     def scores(form):
         return at_tokens(model(form, tap)[tap], tap, tokens, model.config).mean(axis=1)
 

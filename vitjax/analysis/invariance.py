@@ -19,8 +19,9 @@ from vitjax.analysis.patches import chosen_taps
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.models.vocabulary import split_tap
+from vitjax.optimize.pictures import caption
 
 ANGLES = tuple(range(0, 360, 20))  # degrees
 STEPS = (0, 4, 8, 12)  # pixels, along both axes
@@ -53,7 +54,7 @@ def shifted(images: Float[Array, "image h w 3"], by: Int[Array, "image 2"]) -> F
 
 
 def run_rotation(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     taps: Iterable[str] | None = None,
@@ -83,7 +84,7 @@ def run_rotation(
 
 
 def run_shift(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     taps: Iterable[str] | None = None,
@@ -141,9 +142,14 @@ def retained(values: Float[np.ndarray, "view unit"]) -> dict[str, Value]:
 
 
 def _measured(
-    model: ViT, data: Dataset, taps: Iterable[str] | None, view: View, parameters: np.ndarray, found: Exemplars | None
+    model: Network,
+    data: Dataset,
+    taps: Iterable[str] | None,
+    view: View,
+    parameters: np.ndarray,
+    found: Exemplars | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    chosen = chosen_taps(taps, model.taps())
+    chosen = chosen_taps(taps, model)
     if not len(parameters) or np.any(parameters[0]):
         raise InputError("the first angle or step must be 0: the others are compared with it")
     own = own_places(found or exemplars(model, data, chosen, k=1))
@@ -200,5 +206,5 @@ def _by_angle(values: dict[str, np.ndarray], angles: Sequence[float]) -> Figure:
 def _names(taps: Sequence[str]) -> list[str]:
     """The numbers of the blocks where that says it all, else the taps' names."""
     blocks = [split_tap(tap)[0] for tap in taps]
-    alone = len({split_tap(tap)[1] for tap in taps}) == 1 and None not in blocks
-    return list(map(str, blocks)) if alone else [tap.removeprefix("blocks.") for tap in taps]
+    alone = len({split_tap(tap)[1] for tap in taps}) == 1 and None not in blocks and len({*blocks}) == len(taps)
+    return list(map(str, blocks)) if alone else list(map(caption, taps))

@@ -21,18 +21,18 @@ from vitjax.analysis.style import MAP
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError, nearest
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import caption
 from vitjax.optimize.units import Unit, expand, sample
 
-UNITS, SAMPLE = "blocks.*.mlp.hidden:*", 12  # what is shown where no units are named: so many drawn from these
+SAMPLE = 12  # neurons shown where no units are named
 VIEWS = ("photo", "map", "overlay")
 WIDTH = 12.5  # of the figure, in inches
 
 
 def activation_maps(
-    model: ViT,
+    model: Network,
     images: UInt8[np.ndarray, "image h w 3"],
     units: str | Unit | Iterable[str | Unit],
     *,
@@ -66,7 +66,7 @@ def activation_maps(
     return found[:, order].reshape(*found.shape[:2], *model.config.grid)
 
 
-def _at_units(model: ViT, images: Array, *places: Array, taps: tuple[str, ...]) -> tuple[Array]:
+def _at_units(model: Network, images: Array, *places: Array, taps: tuple[str, ...]) -> tuple[Array]:
     values = model(images, taps)
     pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], tap, model.config), place[:, None], axis=2)
     return (jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2),)
@@ -110,7 +110,7 @@ def in_grey(map: Float[np.ndarray, "row column"], height: int, width: int) -> UI
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     units: str | Unit | Iterable[str | Unit] | None = None,
@@ -141,7 +141,7 @@ def run(
     """
     if wrong := [view for view in views if view not in VIEWS]:
         raise InputError(f"unknown view {wrong[0]!r}{nearest(wrong[0], VIEWS)}: one of {', '.join(VIEWS)}")
-    drawn = sample(expand(UNITS, model.taps()), SAMPLE, seed)
+    drawn = sample(expand(f"{model.neurons}:*", model.taps()), SAMPLE, seed)
     wanted = drawn if units is None else expand(_sets(units), model.taps())
     for unit in wanted:
         check_patches(unit.tap)

@@ -19,14 +19,13 @@ from matplotlib.figure import Figure
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images
-from vitjax.analysis.patches import chosen_taps
 from vitjax.analysis.style import COLORS, panels, style
 from vitjax.data.boxes import Boxes, mask
 from vitjax.data.boxes import boxes as boxes_of
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
-from vitjax.models.vocabulary import split_tap
+from vitjax.models.network import Network
+from vitjax.optimize.units import neurons
 
 MEASURES = ("outside", "area", "usual", "iou", "chance")
 
@@ -72,7 +71,7 @@ class Inside:
 
 
 def overlaps(
-    model: ViT, data: Dataset, found: Mapping[str, Boxes], taps: Sequence[str], k: int = 3
+    model: Network, data: Dataset, found: Mapping[str, Boxes], taps: Sequence[str], k: int = 3
 ) -> dict[str, Overlap]:
     """Compares the maps of all units of `taps` on their `k` best images with the boxes of those images.
 
@@ -131,7 +130,7 @@ def coverage(data: Dataset, found: Mapping[str, Boxes], places: Iterable[int]) -
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     blocks: Iterable[int] | None = None,
@@ -144,7 +143,7 @@ def run(
     Args:
         model: any.
         data: the images to find the best among; those without boxes are left out.
-        blocks: whose neurons; default all.
+        blocks: whose neurons, see `vitjax.optimize.units.neurons`; default all.
         k: best images of each unit.
         boxes: the list of boxes, see `vitjax.data.boxes.boxes`; None looks for one among the images.
         all_objects: count objects of another class than the image's too, where that is known.
@@ -155,10 +154,10 @@ def run(
     Raises:
         InputError: no boxes to be found, or no such block.
     """
-    found, taps = given(model, data, blocks, boxes, all_objects)
-    measured = overlaps(model, data, found, taps, k)
+    found, taps = boxes_of(data.images, boxes, all_objects=all_objects), neurons(model, blocks)
+    measured = overlaps(model, data, found, list(taps), k)
     rows = [
-        {"block": split_tap(tap)[0], "units": len(one.place)}
+        {"block": taps[tap], "units": len(one.place)}
         | {name: float(np.nanmean(getattr(one, name))) for name in MEASURES}
         for tap, one in measured.items()
     ]
@@ -170,16 +169,7 @@ def run(
     return Findings("objects", rows, about, {"": _by_block(rows)}, summary, {"objects-units": unit_table(measured)})
 
 
-def given(
-    model: ViT, data: Dataset, blocks: Iterable[int] | None, boxes: Path | None, all_objects: bool
-) -> tuple[dict[str, Boxes], list[str]]:
-    """The boxes, and the taps of the neurons of `blocks`."""
-    numbers = range(model.config.depth) if blocks is None else blocks
-    taps = chosen_taps([f"blocks.{i}.mlp.hidden" for i in numbers], model.taps())
-    return boxes_of(data.images, boxes, all_objects=all_objects), taps
-
-
-def described(model: ViT, data: Dataset, found: Mapping[str, Boxes], boxes: Path | None) -> dict[str, object]:
+def described(model: Network, data: Dataset, found: Mapping[str, Boxes], boxes: Path | None) -> dict[str, object]:
     """What a record says about model, data and boxes."""
     return settings(model, data, boxes=str(boxes or "among the images"), images_with_boxes=len(found))
 

@@ -10,7 +10,7 @@ from vitjax.analysis.exemplars import Exemplars
 from vitjax.analysis.passes import over
 from vitjax.analysis.patches import at_patches
 from vitjax.data.dataset import Dataset
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 # What is measured of every unit on every image, from its values and what is known of the image: a number or several.
 Measure = Callable[[Float[Array, "image patch unit"], Array], Float[Array, "image unit ..."]]
@@ -24,7 +24,7 @@ def own_places(found: Exemplars) -> dict[str, Int[np.ndarray, " unit"]]:
 
 
 def on_own_images(
-    model: ViT,
+    model: Network,
     data: Dataset,
     own: Mapping[str, Int[np.ndarray, "unit ..."]],
     measure: Measure,

@@ -8,14 +8,14 @@ from jaxtyping import UInt8
 
 from vitjax.analysis.grading import read_entries
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit, expand, sample
 from vitjax.optimize.visualize import visualize
 
 
 def painted(
-    model: ViT,
+    model: Network,
     units: str | Iterable[str] | None = None,
     *,
     folder: Path | None = None,
@@ -40,7 +40,7 @@ def painted(
     if folder is not None:
         entries, _ = read_entries(folder, model)
         known = dict(zip(entries.units, entries.images, strict=True))
-    sets = "blocks.*.mlp.hidden:*" if units is None and folder is None else units
+    sets = f"{model.neurons}:*" if units is None and folder is None else units
     wanted = list(known) if sets is None else expand(sets, model.taps())
     wanted = sample(wanted, count, seed) if count else wanted
     if folder is None:

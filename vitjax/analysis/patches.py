@@ -1,22 +1,28 @@
-"""The value of a tap in, what each of its units does at each patch out, and how unevenly."""
+"""The value of a tap in, what each of its units does at each patch out, and how unevenly.
 
-from collections.abc import Iterable, Mapping
+The maps of a convolutional network, of whatever size, are averaged over the patches of its config's grid, so that they
+lie beside those of a Vision Transformer; their mean over all places stays what it was.
+"""
+
+from collections.abc import Iterable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
-from vitjax.models.vocabulary import axes
+from vitjax.models.kinds import Config
+from vitjax.models.network import Network
+from vitjax.models.vocabulary import MAP, PLACES, axes
 from vitjax.optimize.objectives import at_tokens
 from vitjax.optimize.units import matching
 
 
-def at_patches(values: Array, tap: str, config: ViTConfig) -> Float[Array, "image patch unit"]:
+def at_patches(values: Array, tap: str, config: Config) -> Float[Array, "image patch unit"]:
     """A tap's value at the patch tokens, row by row, with heads and channels as one axis of units.
 
     Args:
-        values: [image, token, *axes], as the model gives it.
+        values: [image, token, *axes] or [image, row, column, channel], as the model gives it.
         tap: its name.
         config: the model's, which says how many tokens stand before the patches.
 
@@ -24,22 +30,37 @@ def at_patches(values: Array, tap: str, config: ViTConfig) -> Float[Array, "imag
         InputError: a tap without tokens, such as `blocks.3.attn.probs`, `pooled` or `logits`.
     """
     check_patches(tap)
-    return at_tokens(values, tap, "patches", config)
+    return at_tokens(on_grid(values, tap, config), tap, "patches", config)
+
+
+def on_grid(values: Array, tap: str, config: Config) -> Array:
+    """A map averaged over the patches of the config's grid, [image, row, column, channel]; other values as they are."""
+    if axes(tap) != MAP:
+        return values
+    down, across = (shares(of, to) for of, to in zip(values.shape[1:3], config.grid, strict=True))
+    return jnp.einsum("irsu,pr,qs->ipqu", values.astype(jnp.float32), down, across)
+
+
+def shares(places: int, patches: int) -> Float[np.ndarray, "patch place"]:
+    """How much of each patch each place is, where both divide one side of an image evenly."""
+    of, to = np.linspace(0, 1, places + 1), np.linspace(0, 1, patches + 1)[:, None]
+    both = np.minimum(of[1:], to[1:]) - np.maximum(of[:-1], to[:-1])
+    return (np.maximum(both, 0) * patches).astype(np.float32)
 
 
 def check_patches(tap: str) -> None:
-    """Raises an InputError if a tap has no token axis, so that its units are nowhere on the image."""
-    if axes(tap)[0] != "token":
+    """Raises an InputError if a tap's units are nowhere on the image."""
+    if not PLACES & set(axes(tap)):
         raise InputError(f"{tap} has no patches (its axes are {', '.join(axes(tap))}); try mlp.hidden or attn.z")
 
 
-def chosen_taps(patterns: Iterable[str] | None, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
+def chosen_taps(patterns: Iterable[str] | None, model: Network) -> list[str]:
     """The taps meant, each once; `*` stands for every block, and by default it is all neurons.
 
     Raises:
         InputError: a tap that the model lacks, or that has no patches.
     """
-    wanted = ["blocks.*.mlp.hidden"] if patterns is None else patterns
+    wanted, taps = [model.neurons] if patterns is None else patterns, model.taps()
     chosen = list(dict.fromkeys(tap for pattern in wanted for tap in matching(pattern, taps)))
     for tap in chosen:
         check_patches(tap)

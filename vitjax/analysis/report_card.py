@@ -20,7 +20,7 @@ from vitjax.analysis.yardstick import Yardstick, yardstick
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 Row = Mapping[str, Value]
 FIGURED = 16  # pictures beside their photographs
@@ -73,7 +73,7 @@ def verdict(row: Row, rule: Rule = RULE) -> str:
 
 
 def cards(
-    model: ViT,
+    model: Network,
     entries: Entries,
     measure: Yardstick,
     *,
@@ -87,12 +87,12 @@ def cards(
 
 
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     pictures: Path,
     other_seed: Path | None = None,
-    embedding: ViT | None = None,
+    embedding: Network | None = None,
     k: int = 9,
     rule: Rule = RULE,
     found: Exemplars | None = None,
@@ -143,7 +143,7 @@ def run(
     return Findings("report-card", rows, settings(model, data, **options), figures, _summary(rows))
 
 
-def _second(folder: Path, first: Path, record: Mapping, model: ViT) -> Entries:
+def _second(folder: Path, first: Path, record: Mapping, model: Network) -> Entries:
     entries, other = read_entries(folder, model)
     if other["recipe"] != record["recipe"]:
         raise InputError(f"{folder} and {first} were made by different recipes: seeds are compared within one recipe")

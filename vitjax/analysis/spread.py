@@ -19,7 +19,7 @@ from vitjax.analysis.patches import above_half, at_patches, chosen_taps, unevenn
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.models.vit import ViT
-from vitjax.models.vocabulary import split_tap
+from vitjax.optimize.units import neurons
 
 LIKENESS = {"mlp.hidden": "MLP, hidden", "attn.out": "attention, output"}  # whose patches are compared
 
@@ -36,7 +36,7 @@ def likeness(values: Float[Array, "image patch channel"]) -> Float[Array, " imag
 
 def likenesses(model: ViT, data: Dataset, taps: Iterable[str]) -> dict[str, Float[np.ndarray, " image"]]:
     """The `likeness` of the patches of every readable image at each tap."""
-    taps = chosen_taps(taps, model.taps())
+    taps = chosen_taps(taps, model)
 
     def read(model, images):
         values = model(images, taps)
@@ -62,16 +62,14 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
     Raises:
         InputError: no such block.
     """
-    numbers = range(model.config.depth) if blocks is None else blocks
-    hidden = chosen_taps([f"blocks.{i}.mlp.hidden" for i in numbers], model.taps())
-    found = found or exemplars(model, data, hidden, k=1)
+    hidden = neurons(model, blocks)
+    found = found or exemplars(model, data, list(hidden), k=1)
     own = own_places(found)
     measure = lambda values, _: jnp.stack([unevenness(values, axis=1), above_half(values, axis=1)], axis=-1)
     maps = on_own_images(model, data, {tap: own[tap] for tap in hidden}, measure)
-    places = [split_tap(tap)[0] for tap in hidden]
-    alike = likenesses(model, data, [f"blocks.{i}.{site}" for i in places for site in LIKENESS])
+    alike = likenesses(model, data, [f"blocks.{i}.{site}" for i in hidden.values() for site in LIKENESS])
     rows = []
-    for block, tap in zip(places, hidden, strict=True):
+    for tap, block in hidden.items():
         uneven, half = maps[tap][0].T
         active = ~np.isnan(uneven)
         low, middle, high = np.quantile(uneven[active], [0.25, 0.5, 0.75])
@@ -79,7 +77,9 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
         row |= {"unevenness": float(middle), "unevenness_low": float(low), "unevenness_high": float(high)}
         row |= {"above_half": float(np.median(half[active]))}
         rows.append(row | {f"likeness_{site}": float(alike[f"blocks.{block}.{site}"].mean()) for site in LIKENESS})
-    return Findings("spread", rows, settings(model, data, blocks=places), {"": _figure(rows)}, _summary(rows))
+    return Findings(
+        "spread", rows, settings(model, data, blocks=list(hidden.values())), {"": _figure(rows)}, _summary(rows)
+    )
 
 
 def _summary(rows: Sequence[Mapping]) -> str:

@@ -61,7 +61,7 @@ def run(
             f"texts have {texts.shape[1]} channels, this model's {model.output} {known[model.output][0]}: words need a"
             " CLIP or SigLIP"
         )
-    chosen = [tap for pattern in taps or ["blocks.*.mlp.hidden"] for tap in matching(pattern, known)]
+    chosen = [tap for pattern in taps or [model.neurons] for tap in matching(pattern, known)]
     found = exemplars(model, data, chosen, k=k, tokens=tokens)
     places, (images,) = gather(model, data.batches(), _embed)
     seen = np.zeros((len(data.images) + 1, images.shape[1]), np.float32)  # place -1, of no image, is the last row

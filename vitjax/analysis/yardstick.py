@@ -14,9 +14,9 @@ from vitjax.analysis.grades import NONE, log_power
 from vitjax.analysis.natural import Natural
 from vitjax.analysis.passes import gather, on_pictures
 from vitjax.data.dataset import Dataset
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.objectives import at_tokens
-from vitjax.optimize.units import Unit
+from vitjax.optimize.units import Unit, matching
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Yardstick:
     spectrum: Float[np.ndarray, " radius"]
     places: Int[np.ndarray, " photo"]
     photos: Float[np.ndarray, "photo d"]
-    embedding: ViT
+    embedding: Network
     tap: str
 
     def best(self, unit: Unit) -> int:
@@ -58,7 +58,7 @@ class Yardstick:
 
 
 def yardstick(
-    model: ViT, data: Dataset, found: Exemplars, *, embedding: ViT | None = None, tap: str | None = None
+    model: Network, data: Dataset, found: Exemplars, *, embedding: Network | None = None, tap: str | None = None
 ) -> Yardstick:
     """Measures what `found`, the exemplars of the pictures' taps, does not say: two passes over part of the images.
 
@@ -83,18 +83,19 @@ def yardstick(
 
 
 def _on_photos(
-    model: ViT, data: Dataset, places: np.ndarray, function, **options
+    model: Network, data: Dataset, places: np.ndarray, function, **options
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     data = replace(data, images=data.images.take(places), shard=(0, 1))
     seen, values = gather(model, data.batches(), function, **options)
     return places[seen], values
 
 
-def middle(model: ViT) -> str:
+def middle(model: Network) -> str:
     """The tap whose mean over patch tokens is the embedding where none is named."""
-    return f"blocks.{(model.config.depth - 1) // 2}.resid_post"
+    layers = matching(model.layers, model.taps())
+    return layers[(len(layers) - 1) // 2]
 
 
-def embed(model: ViT, images: Array, *, tap: str) -> tuple[jax.Array]:
+def embed(model: Network, images: Array, *, tap: str) -> tuple[jax.Array]:
     """The embeddings of images at a tap, as `passes.over` takes it."""
     return (at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1),)

@@ -13,7 +13,7 @@ from vitjax.analysis.report_card import GOOD, RULE, Rule, cards
 from vitjax.analysis.yardstick import Yardstick
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.workers import Batch
 
 TOGETHER = 256  # pictures graded between two writes
@@ -32,7 +32,7 @@ class Judge:
         rule: thresholds of the verdicts.
     """
 
-    model: ViT
+    model: Network
     tokens: str
     measure: Yardstick | None
     rule: Rule = RULE

@@ -14,7 +14,7 @@ from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.data.images import Images
 from vitjax.data.pipeline import pixels
-from vitjax.models.config import ViTConfig
+from vitjax.models.kinds import Config
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
 from vitjax.optimize.workers import Goal, Starts
@@ -94,7 +94,7 @@ def _series(name: str, begun: Mapping[str, Any], about: Manifest) -> Series:
     return Series(name, recipe, begun["seed"], units, about.slots, tuple(about.image_size))
 
 
-def from_photographs(found: Exemplars, images: Images, config: ViTConfig) -> Starts:
+def from_photographs(found: Exemplars, images: Images, config: Config) -> Starts:
     """Starts with each unit's best photograph."""
 
     def starts(goals: Sequence[Goal]) -> np.ndarray:

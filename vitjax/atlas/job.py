@@ -6,7 +6,7 @@ from threading import Event
 
 from vitjax.atlas.manifest import Manifest
 from vitjax.data.dataset import Dataset
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.units import Unit
 
 
@@ -36,7 +36,7 @@ class Job:
         enough: once set, the batches under way are finished and the run ends.
     """
 
-    model: ViT
+    model: Network
     units: Sequence[Unit]
     manifest: Manifest
     data: Dataset | None = None

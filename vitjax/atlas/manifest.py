@@ -16,7 +16,7 @@ from vitjax.atlas.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.data.images import checksum
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
 
@@ -63,7 +63,13 @@ class Manifest:
 
 
 def manifest(
-    model: ViT, units: Sequence[Unit], recipe: Recipe, seeds: Sequence[int], slots: int, data: Dataset | None, k: int
+    model: Network,
+    units: Sequence[Unit],
+    recipe: Recipe,
+    seeds: Sequence[int],
+    slots: int,
+    data: Dataset | None,
+    k: int,
 ) -> Manifest:
     """The manifest of a job."""
     about = None
@@ -73,7 +79,7 @@ def manifest(
         schema=SCHEMA,
         model=asdict(model.card) if model.card else {},
         image_size=list(model.config.image_size),
-        dtype=str(model.position.dtype),
+        dtype=str(model.dtype),
         recipe=asdict(recipe),
         seeds=list(seeds),
         slots=slots,

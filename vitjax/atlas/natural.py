@@ -11,13 +11,13 @@ from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.atlas.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.errors import Stopped
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 PREFIX = "natural/"
 
 
 def look(
-    store: Store, model: ViT, data: Dataset, taps: Sequence[str], k: int, tokens: str, enough: Event
+    store: Store, model: Network, data: Dataset, taps: Sequence[str], k: int, tokens: str, enough: Event
 ) -> Exemplars | None:
     """See `exemplars`: goes on where it was stopped, and gives None while other hosts' parts are missing.
 

@@ -11,7 +11,7 @@ from vitjax.atlas.manifest import made
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.workers import Starts, Task, run
 
 
@@ -91,7 +91,7 @@ def totals(store: Store) -> Totals:
 def paint(
     store: Store,
     series: Series,
-    model: ViT,
+    model: Network,
     *,
     shard: tuple[int, int] = (0, 1),
     remat: bool = False,

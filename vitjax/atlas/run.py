@@ -27,13 +27,12 @@ from vitjax.atlas.tables import class_of
 from vitjax.atlas.work import Status, work
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.memory import fitting_slots
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit, sample
 from vitjax.optimize.visualize import SLOTS, resolve
 
-NEURONS = "blocks.*.mlp.hidden:*"  # the units where none are named
 AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)
 
 
@@ -41,7 +40,7 @@ AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of
 class Request:
     """What the command line asks for: see `vitjax atlas --help`."""
 
-    model: ViT
+    model: Network
     units: Sequence[str] | None
     sample: int | None
     recipe: Recipe
@@ -63,7 +62,7 @@ def run(request: Request) -> int:
     clock = time.perf_counter()
     if request.recipe.variants > 1:
         raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
-    units = resolve(request.model, request.units or NEURONS)
+    units = resolve(request.model, request.units or f"{request.model.neurons}:*")
     units = _in_order(request.model, sample(units, request.sample, 0) if request.sample else units)
     store = Store(request.out)
     _apart(store, request.data)
@@ -134,7 +133,7 @@ def _apart(store: Store, data: Dataset | None) -> None:
         raise InputError(f"{store.address} lies within the photographs {data.images.source}: choose another --out")
 
 
-def _in_order(model: ViT, units: Sequence[Unit]) -> list[Unit]:
+def _in_order(model: Network, units: Sequence[Unit]) -> list[Unit]:
     """By the order of the model's taps, then of the index."""
     order = {tap: i for i, tap in enumerate(model.taps())}
     return sorted(units, key=lambda unit: (order[unit.tap], unit.index))

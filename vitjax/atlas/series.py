@@ -13,7 +13,6 @@ from jaxtyping import Float, UInt8
 
 from vitjax.atlas.store import MEND, PictureArray, Store
 from vitjax.errors import InputError
-from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
 from vitjax.optimize.workers import Batch, Painted, batches_of
@@ -45,7 +44,7 @@ class Series:
     @cached_property
     def batches(self) -> list[Batch]:
         """The plan: batches of one tap each, those that take longest first."""
-        return batches_of(sorted(self.units, key=lambda unit: -_depth(unit.tap)), self.slots)
+        return batches_of(sorted(self.units, key=lambda unit: _depth(unit.tap), reverse=True), self.slots)
 
     def array(self, store: Store) -> PictureArray:
         """The pictures: those of batch n in rows n * slots and following."""
@@ -126,9 +125,10 @@ def digest(images: UInt8[np.ndarray, "picture h w 3"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
 
 
-def _depth(tap: str) -> int:
-    block, site = split_tap(tap)
-    return block if block is not None else (-1 if site == "embed" else 10**6)
+def _depth(tap: str) -> list[int]:
+    """The numbers of its stage and its block; taps of neither stand before all, or after."""
+    numbers = [int(part) for part in tap.split(".") if part.isdigit()]
+    return numbers or [-1 if tap in ("embed", "stem", "stem.pre") else 10**6]
 
 
 def _thinned(history: Float[np.ndarray, "picture step"]) -> list[list[float]]:

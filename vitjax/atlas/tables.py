@@ -20,7 +20,7 @@ from vitjax.atlas.series import Series
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize.units import Unit
 
 NAMED = 3  # classes that are named for a unit
@@ -147,7 +147,7 @@ def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:
 
 
 def exemplar_maps(
-    model: ViT, found: Exemplars, units: Sequence[Unit], data: Dataset
+    model: Network, found: Exemplars, units: Sequence[Unit], data: Dataset
 ) -> UInt8[np.ndarray, "unit k row column"]:
     """Where each unit is active on its best photographs, each map from 0, its minimum, to 255, its maximum.
 

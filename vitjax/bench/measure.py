@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from vitjax.bench.rates import fastest
 from vitjax.models.execution import Execution
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.cost import step_flops
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.units import expand
+from vitjax.optimize.units import expand, neurons
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Row:
     peak_megabytes: float | None
 
 
-def measure(model: ViT, recipe: Recipe, setting: Setting, steps: int, rate: float) -> Row:
+def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: float) -> Row:
     """Times `steps` steps after compiling and one call to warm up.
 
     Args:
@@ -88,7 +88,7 @@ def measure(model: ViT, recipe: Recipe, setting: Setting, steps: int, rate: floa
 
 
 def _loaded(
-    model: ViT, aims: loop.Targets, program: loop.Program, device: jax.Device
+    model: Network, aims: loop.Targets, program: loop.Program, device: jax.Device
 ) -> tuple[Callable[[], None], int]:
     """The compiled loop on a device, as a function that runs it once more, and the bytes that it needs."""
     model, aims = jax.device_put((model, aims), device)
@@ -102,6 +102,7 @@ def _loaded(
     return call, compiled.memory_analysis().temp_size_in_bytes
 
 
-def taps_of(depth: int, blocks: Sequence[int] | None) -> list[str]:
-    """The neurons of the first, the middle and the last block, or of those given."""
-    return [f"blocks.{block}.mlp.hidden" for block in blocks or sorted({0, depth // 2, depth - 1})]
+def taps_of(model: Network, blocks: Sequence[int] | None) -> list[str]:
+    """The neurons of the first, the middle and the last block, or of those given; see `neurons`."""
+    depth = len(neurons(model))
+    return list(neurons(model, blocks or sorted({0, depth // 2, depth - 1})))

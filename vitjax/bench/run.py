@@ -11,8 +11,8 @@ import jax
 from vitjax.bench.measure import Row, Setting, measure, taps_of
 from vitjax.bench.rates import copy_rate, machine, matmul_rate
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
-from vitjax.optimize.pictures import make_folder
+from vitjax.models.network import Network
+from vitjax.optimize.pictures import caption, make_folder
 from vitjax.optimize.recipes import Recipe
 
 HEAD = (
@@ -22,7 +22,7 @@ HEAD += f"{'steps/s':>8} {'pictures/h':>10} {'TFLOP/s':>8} {'of product':>10} {'
 
 
 def run(
-    load: Callable[[str], ViT],
+    load: Callable[[str], Network],
     recipe: Recipe,
     *,
     source: str,
@@ -56,15 +56,12 @@ def run(
     device, copying, rates, rows = jax.devices()[0], copy_rate(), {}, []
     for dtype in dtypes:
         model = load(dtype)
-        depth = model.config.depth
-        if wrong := [block for block in blocks or () if block >= depth]:
-            raise InputError(f"block {wrong[0]} is out of range, this model has {depth} (0-{depth - 1})")
+        taps = taps_of(model, blocks)
         rates[dtype] = matmul_rate(dtype)
         print(
             f"{device.device_kind} ({device.platform}): {dtype} matrix product {rates[dtype] / 1e12:.3g} TFLOP/s,"
             f" memory {copying / 1e9:.3g} GB/s\n{HEAD}"
         )
-        taps = taps_of(depth, blocks)
         for tap, batch, seen, remat, attention, count in product(taps, batches, views, remats, attentions, devices):
             setting = Setting(tap, batch, seen, dtype, remat, attention, count)
             rows.append(measure(model, replace(recipe, views=seen), setting, steps, rates[dtype]))
@@ -125,6 +122,6 @@ def _figure(rows: Sequence[Row]):
             places = [taps.index(tap) + (i + 0.5) / len(settings) * 0.8 - 0.4 for tap in found]
             heights = [row.pictures_per_hour for row in found.values()]
             axes.bar(places, heights, 0.8 / len(settings), label=label, color=COLORS[i % len(COLORS)])
-        axes.set(xticks=range(len(taps)), xticklabels=taps, ylabel="pictures per hour", yscale="log")
+        axes.set(xticks=range(len(taps)), xticklabels=map(caption, taps), ylabel="pictures per hour", yscale="log")
         axes.legend(fontsize=7)
     return figure

@@ -100,7 +100,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if not (analysis.convnets or isinstance(model, ViT)):
         able = ", ".join(name for name, one in ANALYSES.items() if one.convnets)
-        raise InputError(f"{args.analysis} takes a Vision Transformer; any model will do for: {able}")
+        raise InputError(f"{args.analysis} takes a Vision Transformer; of a convolutional network there are: {able}")
     options = {
         option.name: load_model(value) if option.kind == "model" else value
         for option, value in given.items()

@@ -40,9 +40,7 @@ def add(commands) -> None:
     command.set_defaults(run=_run)
     model_arguments(command)
     group = command.add_argument_group("pictures")
-    group.add_argument(
-        "--units", nargs="+", metavar="SET", help="unit sets, as for visualize (default: blocks.*.mlp.hidden:*)"
-    )
+    group.add_argument("--units", nargs="+", metavar="SET", help="unit sets, as for visualize (default: all neurons)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
     group.add_argument(
         "--recipe", default="default", choices=list(RECIPES), help="how they are made (default: default)"

@@ -34,7 +34,10 @@ def add_bench(commands) -> None:
     group = command.add_argument_group("benchmark")
     group.add_argument("--recipe", default="ghiasi", help="recipe that is timed (default: ghiasi)")
     group.add_argument(
-        "--blocks", type=numbers, metavar="I,J,...", help="blocks whose neurons are timed (first, middle, last)"
+        "--blocks",
+        type=numbers,
+        metavar="I,J,...",
+        help="blocks whose neurons are timed, counted through all stages (first, middle, last)",
     )
     group.add_argument(
         "--batch", type=numbers, default=[1, 4], metavar="N,...", help="pictures together on a device (1,4)"

@@ -53,6 +53,11 @@ class ConvNetConfig:
         """Number of patches."""
         return self.grid[0] * self.grid[1]
 
+    @property
+    def tokens(self) -> int:
+        """The same: there are no others."""
+        return self.patches
+
 
 def conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs, stride: int = 1, groups: int = 1) -> nnx.Conv:
     """A square convolution without bias, padded by `size // 2` zeros on every side."""

@@ -1,10 +1,16 @@
 """Floating-point operations of a forward pass up to a tap and of its gradient at the image, by formula.
 
-Multiply-adds count twice; only matrix products count, which leaves out a few per cent. XLA's own count sees the body of
-a scan once, so it agrees only on unrolled blocks: a test holds the two together there.
+Multiply-adds count twice; of a ViT only matrix products count, which leaves out a few per cent. XLA's own count sees
+the body of a scan once, so it agrees only on unrolled blocks: a test holds the two together there. Convolutional
+networks have no scan, and XLA's count is taken as it is.
 """
 
+import jax
+import jax.numpy as jnp
+
 from vitjax.models.config import ViTConfig
+from vitjax.models.convnet import ConvNetConfig
+from vitjax.models.kinds import abstract
 from vitjax.models.vocabulary import split_tap
 
 # How many of a block's six products (qkv, scores, z, proj, fc1, fc2) stand before each of its taps.
@@ -58,3 +64,10 @@ def gradient_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> di
     """
     pieces = forward_flops(config, tap, tokens)
     return {name: cost * (2 if name in ("scores", "z") else 1) for name, cost in pieces.items()}
+
+
+def convnet_flops(config: ConvNetConfig, tap: str) -> float:
+    """Operations for one image from pixels to `tap` and back: all that XLA counts, though not those of the weights."""
+    image = jax.ShapeDtypeStruct((1, *config.image_size, 3), jnp.float32)
+    total = lambda images, model: model(images, tap)[tap].sum()
+    return jax.jit(jax.value_and_grad(total)).lower(image, abstract(config)).cost_analysis()["flops"]

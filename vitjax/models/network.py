@@ -75,6 +75,11 @@ class Network(nnx.Module):
         return taps.values
 
     @property
+    def dtype(self) -> jnp.dtype:
+        """That of its weights."""
+        return jax.tree.leaves(self)[0].dtype
+
+    @property
     def output(self) -> str:
         """The last tap: "logits", or "pooled" for a model without a head."""
         return "logits" if self.config.classes else "pooled"

@@ -162,8 +162,8 @@ def read_record(folder: Path) -> dict:
         raise InputError(f"{path} is not readable as JSON ({error}); move it away or choose another folder") from None
 
 
-def caption(unit: Unit | Direction) -> str:
-    """A unit's name as short as a caption wants it: `7.mlp.hidden:1203`."""
+def caption(unit: Unit | Direction | str) -> str:
+    """The name of a unit or tap as short as a caption wants it: `7.mlp.hidden:1203`."""
     return _short(str(unit))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.network import Network
 from vitjax.models.vocabulary import PLACES, axes, split_unit
 
 _SPAN = re.compile(r"^(\d+)(?:-(\d+))?$")
@@ -124,6 +125,23 @@ def matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
     if not found:
         raise InputError(f"unknown tap {pattern!r}{nearest(next(iter(spelled), pattern), taps)}")
     return found
+
+
+def neurons(model: Network, blocks: Iterable[int] | None = None) -> dict[str, int]:
+    """The taps of the model's neurons, each with the number of its block; blocks count through all stages.
+
+    Args:
+        model: any.
+        blocks: those meant; default all.
+
+    Raises:
+        InputError: a block that is not there.
+    """
+    every = dict(enumerate(matching(model.neurons, model.taps())))
+    numbers = every if blocks is None else dict.fromkeys(blocks)
+    if wrong := [number for number in numbers if number not in every]:
+        raise InputError(f"block {wrong[0]} is out of range, this model has {len(every)} (0-{len(every) - 1})")
+    return {every[number]: number for number in numbers}
 
 
 def _spelled(pattern: str, whole: str, taps: Iterable[str]) -> list[str]:

@@ -133,7 +133,7 @@ BAD_WEIGHTS = {
     "data cut": (GOOD[:-4], "damaged, truncated"),
     "too long": (GOOD + b"xx", "damaged, truncated"),
     "absurd header": ((2**60).to_bytes(8, "little") + b"{}", "damaged, truncated"),
-    "pickle": (pickle.dumps(Bomb()), "is a bare Python pickle"),
+    "pickle": (pickle.dumps(Bomb()), "is a Python pickle, not weights that torch saved"),
     "web page": (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
     "json": (b'{"architecture": "vit"}', "is JSON"),

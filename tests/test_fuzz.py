@@ -1,7 +1,8 @@
 """Small files of each kind with bytes changed at random: the tensors as they were, or one line; never anything else.
 
-What may differ without a word is what a file itself says is data or a name: safetensors keeps no checksum of its
-data, and a renamed tensor is another tensor. Zip archives keep one, so there every number must be as it was.
+What may differ without a word is what a file itself says is data or a name: safetensors and torch before 1.6 keep no
+checksum of their data, and a renamed tensor is another tensor. Zip archives keep one, so there every number must be as
+it was.
 """
 
 import json
@@ -33,6 +34,9 @@ def whole(kind: str) -> bytes:
             save_file(TENSORS, path)
         elif kind == "torch":
             torch_files.save(path, TENSORS)
+        elif kind == "torch before 1.6":
+            counted = {key: (len(data) // 4, data) for key, data in STORAGES.items()}
+            torch_files.legacy(path, torch_files.program(VIEWS), counted)
         else:
             (np.savez if kind == "npz" else np.savez_compressed)(path, **TENSORS)
         return path.read_bytes()
@@ -93,8 +97,9 @@ def test_a_damaged_archive_is_refused_or_unharmed(kind, tmp_path):
     fuzz(tmp_path / "model", whole(kind), Path.write_bytes, as_it_was)
 
 
-def test_a_damaged_safetensors_is_refused_or_has_other_data(tmp_path):
-    fuzz(tmp_path / "model", whole("safetensors"), Path.write_bytes, lambda tensor: None)
+@pytest.mark.parametrize("kind", ["safetensors", "torch before 1.6"])
+def test_a_damaged_file_without_checksum_is_refused_or_has_other_data(kind, tmp_path):
+    fuzz(tmp_path / "model", whole(kind), Path.write_bytes, lambda tensor: None)
 
 
 def test_a_damaged_index_is_refused_or_unharmed(tmp_path):

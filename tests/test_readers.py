@@ -167,13 +167,6 @@ def test_torchscript_as_openai_publishes_clip(tmp_path):
     assert_read(tmp_path / "clip.pt", tower.state_dict())
 
 
-def test_what_torch_wrote_before_zip_is_named(tmp_path):
-    torch = pytest.importorskip("torch")
-    torch.save({"a": torch.ones(2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    with pytest.raises(InputError, match=r"old\.pth is a bare Python pickle, torch's form before 1\.6"):
-        open_tensors(tmp_path / "old.pth")
-
-
 def test_numpy_s_own_forms(tmp_path):
     forms = {
         "Transformer/encoderblock_0/kernel": np.asfortranarray(draw((3, 4)).astype(np.float32)),

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +20,10 @@ def value(plain) -> bytes:
     return file.getvalue()[2:-1]
 
 
-def view(key="0", kind="FloatStorage", count=6, offset=0, shape=(2, 3), strides=(3, 1)) -> bytes:
-    """The instructions that put a tensor on the stack, as torch writes them."""
-    storage = b"(" + value("storage") + f"ctorch\n{kind}\n".encode() + value(key) + value("cpu") + value(count) + b"tQ"
+def view(key="0", kind="FloatStorage", count=6, offset=0, shape=(2, 3), strides=(3, 1), part=()) -> bytes:
+    """The instructions that put a tensor on the stack, as torch writes them; of old files `part` is (None,)."""
+    about = b"".join(map(value, (key, "cpu", count, *part)))
+    storage = b"(" + value("storage") + f"ctorch\n{kind}\n".encode() + about + b"tQ"
     place = value(offset) + value(shape) + value(strides)
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + place + b"\x89ccollections\nOrderedDict\n)RtR"
 
@@ -38,6 +40,17 @@ def write(path: Path, code: bytes, storages: Mapping[str, bytes]) -> Path:
         archive.writestr("archive/byteorder", "little")
         for key, data in storages.items():
             archive.writestr(f"archive/data/{key}", data)
+    return path
+
+
+def legacy(
+    path: Path, code: bytes, storages: Mapping[str, tuple[int, bytes]], keys=None, version=1001, **machine
+) -> Path:
+    """Writes a file as torch before 1.6 did: a pickle and storages, {key: (count of numbers, bytes)}."""
+    head = [value(number) for number in (0x1950A86A20F9469CFC6C, version, {"little_endian": True} | machine)]
+    listed = value(list(storages) if keys is None else keys)
+    pickles = [*(b"\x80\x02" + plain + b"." for plain in head), code, b"\x80\x02" + listed + b"."]
+    path.write_bytes(b"".join([*pickles, *(struct.pack("<q", count) + data for count, data in storages.values())]))
     return path
 
 

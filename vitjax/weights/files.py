@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 
 from vitjax.errors import InputError
-from vitjax.weights import npz, sharded, torch_zip
+from vitjax.weights import npz, sharded, torch_legacy, torch_zip
 from vitjax.weights.archive import open_archive
 from vitjax.weights.tensors import Tensors
 
@@ -22,7 +22,7 @@ from vitjax.weights.tensors import Tensors
 FOREIGN = {
     b"version https://git-lfs": "a git-lfs pointer, not the file itself; fetch it with `git lfs pull`",
     b"<": "a web page or XML, not weights; download the file itself, not the page about it",
-    b"\x80": "a bare Python pickle, torch's form before 1.6; `torch.save` it again from a newer torch",
+    b"\x80": "a Python pickle, not weights that torch saved; save a state_dict with `torch.save`",
     b"\x89HDF": "an HDF5 file; convert it to safetensors",
     b"\x93NUMPY": "a numpy array; convert it to safetensors",
     b"\x1f\x8b": "gzip-compressed; decompress it",
@@ -40,7 +40,10 @@ def open_tensors(path: Path) -> Tensors:
     """
     if path.name.endswith(sharded.SUFFIX):
         return sharded.open_index(path, read_json(path), open_tensors)
-    if _bytes(path, 2) != ZIP:
+    start = _bytes(path, len(torch_legacy.MAGIC))
+    if start == torch_legacy.MAGIC:
+        tensors = torch_legacy.open_torch_legacy(path)
+    elif not start.startswith(ZIP):
         tensors = _open_safetensors(path)
     elif torch_zip.is_torch_zip(archive := open_archive(path)):
         tensors = torch_zip.open_torch_zip(archive)

@@ -8,7 +8,7 @@ stack (the hash of a deep tuple).
 
 import pickletools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from vitjax.errors import InputError
 
@@ -19,11 +19,11 @@ class Record(dict):
     """An object reduced to its attributes; `BUILD` fills it."""
 
 
-def unpickle(data: bytes, admit: Callable[[str, str], Any], persistent: Callable[[Any], Any]) -> Any:
+def unpickle(data: bytes | BinaryIO, admit: Callable[[str, str], Any], persistent: Callable[[Any], Any]) -> Any:
     """Runs a pickle.
 
     Args:
-        data: the pickle.
+        data: the pickle, or a file that is at its beginning and will be at its end.
         admit: gives what stands for the global (module, name), called if the pickle calls it, or raises.
         persistent: gives what stands for a persistent id.
 
@@ -48,7 +48,9 @@ def unpickle(data: bytes, admit: Callable[[str, str], Any], persistent: Callable
         match opcode.name:
             case "PROTO" | "FRAME":
                 pass
-            case "BINUNICODE" | "SHORT_BINUNICODE" | "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
+            case "BINUNICODE" | "SHORT_BINUNICODE" | "BINSTRING" | "SHORT_BINSTRING":  # the latter Python 2's
+                stack.append(argument)
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
                 stack.append(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE" | "EMPTY_TUPLE":
                 stack.append(CONSTANTS[opcode.name])
@@ -81,13 +83,13 @@ def unpickle(data: bytes, admit: Callable[[str, str], Any], persistent: Callable
             case "BUILD":
                 state = stack.pop()
                 if isinstance(stack[-1], Record):  # what torch hangs on other objects are notes for itself
-                    _fill(stack[-1], [part for pair in state.items() for part in pair])
+                    fill(stack[-1], [part for pair in state.items() for part in pair])
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                _fill(stack[-1], [key, value])
+                fill(stack[-1], [key, value])
             case "SETITEMS":
                 items = since_mark()
-                _fill(stack[-1], items)
+                fill(stack[-1], items)
             case "APPEND":
                 item = stack.pop()
                 _extend(stack[-1], [item])
@@ -100,7 +102,12 @@ def unpickle(data: bytes, admit: Callable[[str, str], Any], persistent: Callable
                 raise InputError(f"its pickle has the instruction {other}, which checkpoints have no use for")
 
 
-def _fill(target: Any, items: list[Any]) -> None:
+def fill(target: Any, items: list[Any]) -> None:
+    """Puts items, key and value in turn, into a dict.
+
+    Raises:
+        InputError: no dict, or keys that are neither words nor numbers.
+    """
     keys, values = items[::2], items[1::2]
     if not isinstance(target, dict) or not all(isinstance(key, str | int) for key in keys):
         raise InputError("its pickle has keys that are neither words nor numbers, or sets items of something else")

@@ -17,13 +17,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitjax.models.config import ViTConfig
+    from vitjax.models.kinds import Config
 
 COLUMNS = ("name", "family", "parameters", "image_size", "blocks", "neurons", "licence")
 FAMILIES = {  # what the name of an architecture or its weights begins with or holds: who trained it how
     "dinov3": "DINOv3", "dinov2": "DINOv2", ".dino": "DINO", ".mae": "MAE", ".v2_webli": "SigLIP 2", "siglip": "SigLIP",
     "clip": "CLIP", "beit3": "BEiT 3", "deit3": "DeiT III", "deit": "DeiT", "beitv2": "BEiT v2", "beit": "BEiT",
     "eva02": "EVA-02", "eva": "EVA", "flexivit": "FlexiViT", "vit_pe": "Perception Encoder", "tipsv2": "TIPS",
+    "resnet": "ResNet", "mobilenetv2": "MobileNetV2", "densenet": "DenseNet",
 }  # fmt: skip
 TRANSFORMERS = Path(__file__).with_name("transformers.csv")
 SIZES = {  # of transformers.csv: width, blocks, heads, width of the MLP
@@ -36,6 +37,7 @@ SIZES = {  # of transformers.csv: width, blocks, heads, width of the MLP
     "giant-opt": (1536, 40, 16, 6144),
     "dino giant": (1536, 40, 24, 4096),
 }
+STATISTICS = ("norm.mean", "norm.variance")  # of batches, no parameters
 SIZE_SETTINGS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 HEADS = {  # what a head of n outputs is made of, in tensors that say so
     "classes": ("classifier.weight", "beit.pooler.layernorm.weight"),
@@ -102,13 +104,18 @@ def row_of_transformers(stated: dict[str, str]) -> tuple:
     return cells(stated["name"], stated["family"], config, stated["licence"])
 
 
-def cells(name: str, family: str, config: "ViTConfig", licence: str) -> tuple:
+def cells(name: str, family: str, config: "Config", licence: str) -> tuple:
     """The values of `COLUMNS` for a model of this config."""
+    from vitjax.models.kinds import abstract
+    from vitjax.optimize.units import matching
     from vitjax.weights import rules
 
-    parameters = sum(map(prod, rules.shapes(config).values()))
-    size = "x".join(map(str, config.image_size))
-    return name, family, parameters, size, config.depth, config.depth * config.mlp_width, licence
+    shapes = rules.shapes(config)
+    parameters = sum(prod(shape) for tensor, shape in shapes.items() if not tensor.endswith(STATISTICS))
+    size, model = "x".join(map(str, config.image_size)), abstract(config)
+    taps = model.taps()
+    neurons = [taps[tap][-1] for tap in matching(model.neurons, taps)]
+    return name, family, parameters, size, len(neurons), sum(neurons), licence
 
 
 if __name__ == "__main__":

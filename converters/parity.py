@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vitjax.models.vit import ViT
+from vitjax.models.network import Network
 
 TOLERANCE = 1e-5  # of two float32 computations that differ in the order of their sums
 EXACT = 1e-6  # in float64, of weights whose tokens and positions were added in float32
@@ -30,7 +30,7 @@ class Reference:
     gradient: np.ndarray
 
 
-def relative_errors(model: ViT, reference: Reference) -> dict[str, float]:
+def relative_errors(model: Network, reference: Reference) -> dict[str, float]:
     """Compares the model with the reference, in the reference's precision.
 
     Returns:
@@ -45,7 +45,7 @@ def relative_errors(model: ViT, reference: Reference) -> dict[str, float]:
     return _run(model, reference, names)
 
 
-def output_errors(model: ViT, reference: Reference) -> dict[str, float]:
+def output_errors(model: Network, reference: Reference) -> dict[str, float]:
     """The same of output and gradient alone, from a run that reads nothing else.
 
     It takes the faster forms of attention and of the blocks, which the taps inside them would rule out.
@@ -59,7 +59,7 @@ def rounding(reference: Reference, exact: Reference) -> dict[str, float]:
     return errors | {GRADIENT: _error(reference.gradient, exact.gradient)}
 
 
-def _run(model: ViT, reference: Reference, reads: tuple[str, ...]) -> dict[str, float]:
+def _run(model: Network, reference: Reference, reads: tuple[str, ...]) -> dict[str, float]:
     with jax.enable_x64(reference.images.dtype == np.float64), jax.default_matmul_precision("highest"):
         images, units = jnp.asarray(reference.images), jnp.asarray(reference.units)[:, None]
         model = jax.tree.map(lambda leaf: leaf.astype(images.dtype), model)

@@ -2,7 +2,8 @@
 
 The same images go through both. In float64 every activation, the output and its gradient must agree to 1e-6: the two
 compute the same. In float32 they must agree to 1e-5 or, where the library's own float32 is further than that from its
-float64, to twice that. What is written is what `vitjax convert` writes, with the errors beside it in `parity.json`.
+float64, to twice that; but for the gradient of a network of ReLUs, which jumps where rounding decides a sign: there
+float64 alone is a measure. What is written is what `vitjax convert` writes, with the errors beside it in `parity.json`.
 """
 
 import argparse
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from converters.parity import EXACT, TOLERANCE, Reference, output_errors, relative_errors, rounding
+from converters.parity import EXACT, GRADIENT, TOLERANCE, Reference, output_errors, relative_errors, rounding
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess
+from vitjax.models.network import Network
 from vitjax.models.vit import ViT
 from vitjax.weights.converted import export
 from vitjax.weights.hub import fetch
@@ -31,7 +33,9 @@ IMAGES = 3
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Run = Callable[[Any, np.ndarray, Preprocess], Reference]  # of the library's model, on images
-Referee = Callable[[Source, ViT], tuple[Any, Run]]  # the files and our model of them, to the library's and how it runs
+Referee = Callable[
+    [Source, Network], tuple[Any, Run]
+]  # the files and our model of them, to the library's and how it runs
 
 
 def main(about: str, library: str, source: str, referee: Referee, arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +77,7 @@ def main(about: str, library: str, source: str, referee: Referee, arguments: Seq
     return 0
 
 
-def compare(model: ViT, theirs: Any, run: Run, images: np.ndarray) -> dict[str, dict[str, float]]:
+def compare(model: Network, theirs: Any, run: Run, images: np.ndarray) -> dict[str, dict[str, float]]:
     """Relative errors at every activation and of the gradient: {tap: {"float64", "float32", "library's float32"}}.
 
     Args:
@@ -94,14 +98,15 @@ def compare(model: ViT, theirs: Any, run: Run, images: np.ndarray) -> dict[str, 
     return {tap: {name: column[tap] for name, column in columns.items()} for tap in columns["float64"]}
 
 
-def shown(model: ViT, errors: dict[str, dict[str, float]], library: str) -> bool:
+def shown(model: Network, errors: dict[str, dict[str, float]], library: str) -> bool:
     """Prints the table and the verdict, which it returns: whether the two are the same model."""
     names = ("float64", "float32", f"{library}'s float32")
     print(f"{'max relative error':<24}" + "".join(f"{name:>24}" for name in names))
     failed = 0
     for tap, row in errors.items():
         exact, single, own = row.values()
-        differs = not (exact <= EXACT and single <= max(TOLERANCE, 2 * own))
+        jumps = tap == GRADIENT and not isinstance(model, ViT)
+        differs = not (exact <= EXACT and (jumps or single <= max(TOLERANCE, 2 * own)))
         failed += differs
         print(f"{tap:<24}" + "".join(f"{error:24.1e}" for error in row.values()) + "  differs" * differs)
     print(f"{model.card}: {failed or 'none'} of {len(errors)} differ")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitjax.models.vit import ViT
+    from vitjax.models.network import Network
     from vitjax.weights.source import Source
 
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
@@ -25,12 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return port.main(__doc__, "timm", SOURCE, referee, arguments)
 
 
-def referee(source: "Source", model: "ViT") -> tuple:
+def referee(source: "Source", model: "Network") -> tuple:
     """The checkpoint as timm loads it."""
-    from converters.timm_reference import import_timm, reference
+    from converters import convnet_reference, timm_reference
+    from vitjax.models.vit import ViT
 
-    theirs = import_timm().create_model(f"local-dir:{source.weights.parent}", pretrained=True)
-    return theirs.eval(), reference
+    theirs = timm_reference.import_timm().create_model(f"local-dir:{source.weights.parent}", pretrained=True)
+    return theirs.eval(), (timm_reference if isinstance(model, ViT) else convnet_reference).reference
 
 
 if __name__ == "__main__":

@@ -35,9 +35,12 @@ def import_timm() -> ModuleType:
     return importlib.import_module("timm")
 
 
-def reference(model: Any, images: np.ndarray, preprocess: Preprocess) -> Reference:
-    """Runs a model of timm, in evaluation mode, on images [batch, height, width, 3] in [0, 1] of the model's dtype."""
-    output = "logits" if model.num_classes else "pooled"
+def reference(model: Any, images: np.ndarray, preprocess: Preprocess, output: str = "logits") -> Reference:
+    """Runs a ViT of timm, in evaluation mode, on images [batch, height, width, 3] in [0, 1] of the model's dtype.
+
+    `output` is our name of what a head of it gives.
+    """
+    output = output if model.num_classes else "pooled"
     heads = [model.head, *([model.head_dist] if hasattr(model, "head_dist") else [])]
     run = lambda model, pixels: {output: model(pixels)}
     return torch_reference.reference(model, images, preprocess, model.blocks, model.norm, heads, run)

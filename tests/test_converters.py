@@ -2,14 +2,21 @@
 
 import importlib
 import json
+import re
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from converters import convnet_reference
 from converters.parity import GRADIENT
-from tests import test_dino, test_parity_google, test_parity_hf
+from converters.port import shown
+from tests import small, test_convnets, test_dino, test_parity_google, test_parity_hf, test_parity_openai
 from tests.test_push_model import REPO, server
+from vitjax.models.kinds import abstract
+from vitjax.models.resnet import ResNetConfig
 from vitjax.weights.load import load
+from vitjax.weights.source import parse
 
 __all__ = ["server"]  # a fixture
 
@@ -34,11 +41,26 @@ def transformers(timm, folder):
     return folder
 
 
-@pytest.mark.parametrize("make", [google, dino, transformers])
+def openai(timm, folder):
+    library = pytest.importorskip("transformers")
+    return test_parity_openai.small(library, folder)[0]
+
+
+def convnet(timm, folder):
+    """A small ResNet as timm keeps it, for `converters/timm.py`."""
+    theirs = test_convnets.random_like(timm.create_model("resnet50", layers=[1, 1, 1, 1], num_classes=7))
+    save_file(test_convnets.tensors(theirs), folder / "model.safetensors")
+    config = {"architecture": "resnet50", "num_classes": 7, "model_args": {"layers": [1, 1, 1, 1]}}
+    about = test_convnets.IMAGENET | {"input_size": [3, 32, 32], "num_classes": 7}
+    (folder / "config.json").write_text(json.dumps(config | {"pretrained_cfg": about}))
+    return folder
+
+
+@pytest.mark.parametrize("make", [google, dino, transformers, openai, convnet])
 def test_every_script(timm, server, tmp_path, capsys, make):
     (tmp_path / "source").mkdir()
     source, out = make(timm, tmp_path / "source"), tmp_path / "out"
-    script = importlib.import_module(f"converters.{make.__name__}")
+    script = importlib.import_module(f"converters.{'timm' if make is convnet else make.__name__}")
     assert script.main([str(source), "--out", str(out), "--push", REPO]) == 0
     *table, verdict, written, address = capsys.readouterr().out.splitlines()
     model = load(out)
@@ -49,6 +71,31 @@ def test_every_script(timm, server, tmp_path, capsys, make):
     assert proof.keys() == {*model.taps(), GRADIENT}
     assert max(row["float64"] for row in proof.values()) <= 1e-6
     assert "`parity.json` has the errors" in server.repos[REPO]["main"]["README.md"].decode()
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "densenet121"])
+def test_files_of_torchvision(timm, tmp_path, name):
+    """The referee is torchvision's model with the file's weights, of old DenseNets too."""
+    import torch
+    from torchvision import models
+
+    from converters.torchvision import referee
+
+    theirs = test_convnets.random_like(models.get_model(name, num_classes=3))
+    old = lambda tensor: re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", tensor)
+    path = tmp_path / f"{name}-12345678.pth"
+    torch.save({old(tensor): value for tensor, value in theirs.state_dict().items()}, path)
+    loaded, run = referee(parse(path), load(path, image_size=32, cache=False))
+    assert not loaded.training and run is convnet_reference.reference
+    for tensor, value in loaded.state_dict().items():
+        assert torch.equal(value, theirs.state_dict()[tensor])
+
+
+def test_the_gradient_of_relus_is_judged_in_float64_alone(capsys):
+    errors = {GRADIENT: {"float64": 1e-9, "float32": 1e-2, "library's float32": 1e-5}}
+    assert shown(abstract(ResNetConfig()), errors, "timm")
+    assert not shown(abstract(small.CONFIG), errors, "timm")
+    assert "differs" in capsys.readouterr().out
 
 
 def test_a_model_that_differs_is_not_written(timm, tmp_path, capsys, monkeypatch):

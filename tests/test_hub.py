@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 import vitjax
 from tests import torch_files
+from tests.test_convnets import random_like, tensors
 from vitjax import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.weights import hub, rules
@@ -154,6 +155,19 @@ def test_the_newest_commit_is_recorded(server, model):
     assert str(card) == "timm/tiny@bbbbbbbbbbbb (mit)"
     ours, theirs = rules.parameters(loaded), rules.parameters(model)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_convolutional_network(timm, server):
+    theirs = random_like(timm.create_model("resnet50", layers=[1, 1, 1, 1], num_classes=3))
+    save_file(tensors(theirs), server.folder / "model.safetensors")
+    config = {"architecture": "resnet50", "num_classes": 3, "model_args": {"layers": [1, 1, 1, 1]}}
+    about = {"tag": "a1_in1k", "input_size": [3, 64, 64], "mean": [0.5] * 3, "std": [0.5] * 3, "license": "apache-2.0"}
+    (server.folder / "config.json").write_text(json.dumps(config | {"pretrained_cfg": about}))
+    loaded = vitjax.load("timm/resnet50.a1_in1k")
+    assert (loaded.card.source, loaded.card.revision) == ("timm/resnet50.a1_in1k", COMMITS["main"])
+    assert loaded.card.licence == "apache-2.0" and loaded.taps()["logits"] == (3,)
+    with pytest.raises(InputError, match=r"unknown model 'resnet50.a1_in1k' \(did you mean timm/resnet50.a1_in1k\?"):
+        vitjax.load("resnet50.a1_in1k")
 
 
 @pytest.mark.parametrize("name", ["timm/tiny@v1", f"timm/tiny@{'a' * 40}"])

@@ -62,6 +62,11 @@ def save(tensors, path):
 
 @pytest.fixture(scope="module")
 def published(transformers, tmp_path_factory):  # noqa: F811
+    """See `small`."""
+    return small(transformers, tmp_path_factory.mktemp("openai"))
+
+
+def small(transformers, folder):  # noqa: F811
     """OpenAI's file of a small random CLIP, and the same CLIP of transformers."""
     import torch
 
@@ -80,7 +85,7 @@ def published(transformers, tmp_path_factory):  # noqa: F811
         scaled = parameter.ndim > 1 and "embedding." not in name
         noise = 0.7 * noise / parameter[0].numel() ** 0.5 if scaled else 0.3 * noise + ("norm" in name)
         parameter.data = noise.half().float()
-    path = tmp_path_factory.mktemp("openai") / "ViT-S-8.pt"
+    path = folder / "ViT-S-8.pt"
     save({name: tensor.half() for name, tensor in state(model).items()}, path)
     return path, model
 

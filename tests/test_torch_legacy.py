@@ -97,7 +97,7 @@ def test_a_file_that_does_not_fit(case, tmp_path):
 
 def test_pickles_longer_than_those_of_any_checkpoint(tmp_path, monkeypatch):
     path = legacy(tmp_path / "old.pth", program({"a": view(**OLD)}), DATA)
-    monkeypatch.setattr("vitjax.weights.torch_legacy.LARGEST", 200)
+    monkeypatch.setattr("vitjax.weights.torch_legacy.LARGEST", 100)
     assert "damaged" in refusal(path)
 
 

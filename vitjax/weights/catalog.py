@@ -12,7 +12,8 @@ TABLE = Path(__file__).with_name("catalog.csv")  # written by converters/catalog
 class Known:
     """One checkpoint: its hub id, who trained it how, and what it holds.
 
-    `parameters` and `neurons` (hidden units of all MLPs) are counts, `image_size` is HEIGHTxWIDTH in pixels, `licence`
+    `parameters` and `neurons` (hidden units of all MLPs, or channels that the blocks of a convolutional network give)
+    are counts, `image_size` is HEIGHTxWIDTH in pixels, `licence`
     is the one that its page or timm states, empty if none.
     """
 

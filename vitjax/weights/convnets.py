@@ -49,7 +49,8 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
     if args["global_pool"] not in ("avg", ""):
         raise InputError(f"global_pool={args['global_pool']!r} is not supported for this model, only 'avg'")
     classes = args["num_classes"] if args["global_pool"] else 0
-    if classes not in (0, found := classes_of(tensor_shapes)):
+    found = classes_of(tensor_shapes)
+    if classes and found and classes != found:
         raise InputError(f"the config says {classes} classes, the tensors of the classifier hold {found}")
     return config_from(args, image_size=pair(args["img_size"]), classes=classes, preprocess=preprocess(args))
 

@@ -20,7 +20,7 @@ from vitjax.weights.files import read_json
 from vitjax.weights.hf_preprocess import PROCESSOR
 from vitjax.weights.sharded import SUFFIX, shards
 from vitjax.weights.source import CONFIG, NAMES, PROVENANCE, WEIGHTS, Source
-from vitjax.weights.timm_architectures import ARCHITECTURES
+from vitjax.weights.timm_arguments import KNOWN
 
 # What each error of huggingface-hub means here, the narrower before the wider.
 _LINES: dict[type[BaseException], str] = {
@@ -154,7 +154,7 @@ def explain(error: Exception, repo: str, file: str, revision: str, kind: str = "
         page=repo if model else f"datasets/{repo}",
         what=repo if model else f"data set {repo}",
         needed=f"; what can be loaded has {CONFIG} and {WEIGHTS}" if model else "",
-        hint="" if not model or architecture in ARCHITECTURES else nearest(architecture, ARCHITECTURES),
+        hint="" if not model or architecture in KNOWN else nearest(architecture, KNOWN),
         log_in=_LOG_IN,
         status=status,
         help=_HELP.get(status, "try again later"),

@@ -11,6 +11,7 @@ from vitjax.weights.convnet_architectures import CONVNETS
 from vitjax.weights.timm_architectures import ARCHITECTURES, UNSUPPORTED
 from vitjax.weights.timm_eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
 
+KNOWN = ARCHITECTURES | EVA_ARCHITECTURES | CONVNETS  # by name, each a row of arguments
 POOLS = {"token": "token", "avg": "mean", "map": "attention"}  # timm's name: ours
 
 # Arguments that this model has in some forms only, among them those of timm that no architecture here changes.
@@ -105,8 +106,7 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     """Reads every argument: `model_args` come before what else the file states, and that before the architecture's row.
 
     Returns:
-        {timm's name: value}: those of a row of `ARCHITECTURES`, `EVA_ARCHITECTURES` or `CONVNETS`, and mean, std,
-        crop_pct and interpolation.
+        {timm's name: value}: those of a row of `KNOWN`, and mean, std, crop_pct and interpolation.
 
     Raises:
         InputError: an unknown architecture or argument, a value that it cannot have, or no mean and std.
@@ -174,12 +174,12 @@ def _name(config_json: Mapping[str, Any]) -> str:
 
 
 def _row_of(name: str) -> dict[str, Any]:
-    unsupported, known = UNSUPPORTED | EVA_UNSUPPORTED, ARCHITECTURES | EVA_ARCHITECTURES | CONVNETS
+    unsupported = UNSUPPORTED | EVA_UNSUPPORTED
     if name in unsupported:
         raise InputError(f"{name} is not a plain Vision Transformer: it has {unsupported[name]}")
-    if name not in known:
-        raise InputError(f"unknown architecture {name!r}{nearest(name, known)}")
-    return known[name]
+    if name not in KNOWN:
+        raise InputError(f"unknown architecture {name!r}{nearest(name, KNOWN)}")
+    return KNOWN[name]
 
 
 def _check(args: Mapping[str, Any]) -> None:

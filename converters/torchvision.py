@@ -1,0 +1,47 @@
+"""Ports one of torchvision's convolutional networks, proves it against torchvision, writes it out and publishes it.
+
+    python converters/torchvision.py resnet50-0676ba61.pth --images photos/ --out ported/ --push OWNER/NAME
+
+The file's name says which of torchvision's models it is of. What must agree how far stands in `converters/port.py`.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.network import Network
+    from vitjax.weights.source import Source
+
+OLD = re.compile(r"(denselayer\d+\.(?:norm|conv))\.")  # names in DenseNet's files, which torchvision mends itself
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the script and returns its exit code."""
+    from converters import port
+
+    return port.main(__doc__, "torchvision", "a file of torchvision, NAME-HASH.pth", referee, arguments)
+
+
+def referee(source: "Source", model: "Network") -> tuple:
+    """The file as torchvision loads it."""
+    import torch
+
+    from converters.convnet_reference import reference
+    from converters.timm_reference import import_timm
+
+    import_timm()  # torchvision needs the same help
+    from torchvision.models import get_model
+
+    theirs = get_model(model.card.architecture, num_classes=model.config.classes)
+    tensors = torch.load(source.weights, weights_only=True)
+    theirs.load_state_dict({OLD.sub(r"\1", name): tensor for name, tensor in tensors.items()})
+    return theirs.eval(), reference
+
+
+if __name__ == "__main__":
+    # A script's own folder comes first in the search path, and there `torchvision` would be this file.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.exit(main())

@@ -18,8 +18,9 @@ from huggingface_hub import constants
 from safetensors.numpy import save_file
 
 import vitjax
-from tests import torch_files
+from tests import test_text, torch_files
 from tests.test_convnets import random_like, tensors
+from tests.test_parity_hf import transformers  # noqa: F401, a fixture
 from vitjax import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.weights import hub, rules
@@ -168,6 +169,32 @@ def test_a_convolutional_network(timm, server):
     assert loaded.card.licence == "apache-2.0" and loaded.taps()["logits"] == (3,)
     with pytest.raises(InputError, match=r"unknown model 'resnet50.a1_in1k' \(did you mean timm/resnet50.a1_in1k\?"):
         vitjax.load("resnet50.a1_in1k")
+
+
+def test_a_text_tower_with_its_tokenizer(transformers, server, monkeypatch):  # noqa: F811
+    for file in server.folder.iterdir():
+        file.unlink()
+    test_text.make(transformers, server.folder, "CLIP")
+    words = ["a dog", "do dog"]
+    expected = vitjax.load_text(server.folder)(words)
+    for name in ("me/clip", f"me/clip@{COMMITS['main']}"):
+        np.testing.assert_array_equal(vitjax.load_text(name)(words), expected)
+    assert vitjax.load("me/clip").output == "embedding"
+    server.requests.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    np.testing.assert_array_equal(vitjax.load_text("me/clip")(words), expected)
+    assert not server.requests
+    with pytest.raises(InputError, match="me/clip at v1 is not in the hub's cache"):
+        vitjax.load_text("me/clip", revision="v1")
+
+
+def test_a_text_tower_whose_repository_has_no_tokenizer(transformers, server):  # noqa: F811
+    test_text.make(transformers, server.folder, "SigLIP")
+    (server.folder / "tokenizer.json").unlink()
+    encoder = vitjax.load_text("me/siglip")
+    assert encoder.model(np.zeros((1, 3), np.int32))["embedding"].shape == (1, 20)
+    with pytest.raises(InputError, match=r"there is no tokenizer\.json in"):
+        encoder(["dog"])
 
 
 @pytest.mark.parametrize("name", ["timm/tiny@v1", f"timm/tiny@{'a' * 40}"])

@@ -17,8 +17,7 @@ from tests.test_parity_hf import PROCESSOR, transformers  # noqa: F401, a fixtur
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.optimize.objectives import Angle, activation
-from vitjax.optimize.text import SCALE, sentence
-from vitjax.weights.text import load_text
+from vitjax.optimize.text import SCALE
 from vitjax.weights.tokenizer import Tokenizer
 
 CONTEXT = 12
@@ -118,7 +117,7 @@ def test_every_activation(transformers, tmp_path, variant):  # noqa: F811
     model, _ = make(transformers, tmp_path, variant)
     ids = np.random.default_rng(0).integers(0, END, (3, CONTEXT))
     ids[[0, 1, 1, 2], [3, 5, 8, CONTEXT - 1]] = END
-    ours = load_text(tmp_path).model
+    ours = vitjax.load_text(tmp_path).model
     run = jax.jit(lambda model, ids: model(ids, list(model.taps())), compiler_options=COMPILER)
     with jax.default_matmul_precision("highest"):
         values = run(ours, jnp.asarray(ids))
@@ -134,7 +133,7 @@ def test_tokens_are_those_of_transformers(clip):
     folder, _, tokenizer = clip
     texts = ["A photo", "dog", "a  Dog dogs", ""]
     expected = tokenizer(texts, padding="max_length", max_length=CONTEXT)["input_ids"]
-    np.testing.assert_array_equal(load_text(folder).tokenizer(texts), expected)
+    np.testing.assert_array_equal(vitjax.load_text(folder).tokenizer(texts), expected)
 
 
 def test_a_picture_for_a_sentence_is_one_that_transformers_finds_similar(clip, tmp_path, capsys):
@@ -173,19 +172,21 @@ def test_the_cosine_of_a_value_does_not_grow_with_it():
 
 def test_mistakes_are_named(clip, tmp_path, monkeypatch):
     folder, _, _ = clip
-    encoder = load_text(folder)
+    encoder = vitjax.load_text(folder)
     mistakes = {
         r"'a dog .*… has 14 tokens, this model reads 12": lambda: encoder(["a dog " * 6]),
         r"tokenizer\.json is another model's: token 5\d is not among 20": lambda: Tokenizer(
             folder, replace(encoder.model.config, vocabulary=20)
         )(["dog"]),
-        "a sentence without words": lambda: sentence(encoder, ["dog", " "]),
-        "a checkpoint of timm has no text tower": lambda: load_text("demo"),
+        "a sentence without words": lambda: vitjax.sentence(encoder, ["dog", " "]),
+        "a checkpoint of timm has no text tower": lambda: vitjax.load_text("demo"),
         "13 tokens, this model reads 12": lambda: encoder.model(np.zeros((1, 13), np.int32)),
         r"unknown tap 'embeding' \(did you mean embedding": lambda: encoder.model(
             np.zeros((1, 2), np.int32), "embeding"
         ),
-        r"unknown tap 'embedding'": lambda: vitjax.visualize(vitjax.load("demo"), sentence(encoder, "dog"), steps=1),
+        r"unknown tap 'embedding'": lambda: vitjax.visualize(
+            vitjax.load("demo"), vitjax.sentence(encoder, "dog"), steps=1
+        ),
     }
     for said, call in mistakes.items():
         with pytest.raises(InputError, match=said):
@@ -193,10 +194,10 @@ def test_mistakes_are_named(clip, tmp_path, monkeypatch):
     for name in ("model.safetensors", "config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(InputError, match=r"there is no tokenizer\.json in"):
-        load_text(tmp_path)(["dog"])
+        vitjax.load_text(tmp_path)(["dog"])
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer\.json is no tokenizer"):
-        load_text(tmp_path)(["dog"])
+        vitjax.load_text(tmp_path)(["dog"])
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(InputError, match=r"pip install 'vitjax\[text\]'"):
-        load_text(folder)(["dog"])
+        vitjax.load_text(folder)(["dog"])

@@ -9,16 +9,20 @@ TYPE_CHECKING = False  # type checkers take it for typing's, whose import would 
 if TYPE_CHECKING:
     from vitjax.errors import InputError
     from vitjax.optimize.recipes import recipes
+    from vitjax.optimize.text import sentence
     from vitjax.optimize.visualize import visualize
     from vitjax.weights.load import load
+    from vitjax.weights.text import load_text
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "__version__", "load", "recipes", "visualize"]
+__all__ = ["InputError", "__version__", "load", "load_text", "recipes", "sentence", "visualize"]
 
 _HOMES = {
     "InputError": "vitjax.errors",
     "load": "vitjax.weights.load",
+    "load_text": "vitjax.weights.text",
     "recipes": "vitjax.optimize.recipes",
+    "sentence": "vitjax.optimize.text",
     "visualize": "vitjax.optimize.visualize",
 }
 

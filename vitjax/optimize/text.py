@@ -25,7 +25,7 @@ def sentence(
     3.1.4). A picture's activation is 100 times the cosine of its embedding and theirs, CLIP's logit.
 
     Args:
-        text: from `vitjax.weights.text.load_text`, or what to load it from.
+        text: from `vitjax.load_text`, or what to load it from.
         prompts: one sentence or several, e.g. ["a photo of a dog", "a drawing of a dog"].
         tap: of the image tower, where images and texts share a space: "embedding", or SigLIP's "pooled".
         name: of the direction; default the first prompt.

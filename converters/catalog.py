@@ -3,8 +3,13 @@
     python converters/catalog.py vitjax/weights/catalog.csv
 
 Sources of the facts: timm's own list of pretrained checkpoints (names, input, licence); for checkpoints of transformers
-`transformers.csv` beside this script, written down by hand, to be checked against their pages; and this package's model
-of each (parameters, neurons). To be run again when timm, the table, or the families that can be loaded change.
+`transformers.csv` beside this script, written down by hand; and this package's model of each (parameters, neurons). To
+be run again when timm, the table, or the families that can be loaded change.
+
+Size, input and licence of most rows of `transformers.csv` are what timm states of the same weights; a test holds them
+together. Of the other twelve the pages of facebook/vit-mae-base (Apache-2.0 there, CC-BY-NC-4.0 in timm and its
+authors' code), google/vit-base-patch16-224-in21k (Apache-2.0) and openai/clip-vit-large-patch14 (none stated) were
+looked at; their larger and smaller siblings are taken to be alike, unverified.
 """
 
 import argparse

@@ -71,6 +71,17 @@ def test_the_same_weights_by_both_libraries_have_one_size():
         assert facts[0] == facts[1], ours
 
 
+def test_what_is_stated_of_transformers_is_what_timm_states():
+    """But for those whose licence or head timm has otherwise, see `converters/catalog.py`."""
+    facts = lambda row: (row.family, row.parameters, row.image_size, row.blocks, row.neurons, row.licence)
+    timm = {facts(row) for row in known(["timm/"])}
+    others = [row for row in known() if not row.name.startswith("timm/")]
+    alone = [row.name for row in others if facts(row) not in timm]
+    assert len(alone) == 12 and all(
+        any(part in name for part in ("openai/clip", "facebook/vit-mae", "-in21k")) for name in alone
+    )
+
+
 def test_the_table_is_what_the_rows_of_transformers_make():
     import csv
 

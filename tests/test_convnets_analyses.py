@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.small import convnet
+from vitjax.analysis.filters import filters
 from vitjax.analysis.patches import at_patches
 from vitjax.cli import main
+from vitjax.errors import InputError
 from vitjax.models.resnet import ResNetConfig
 from vitjax.weights.card import Card
 from vitjax.weights.converted import export
@@ -53,6 +55,11 @@ def test_maps_lie_on_the_grid_of_patches():
     coarse = at_patches(values[:, :2, :4], "stages.1.blocks.0.out", config)
     np.testing.assert_allclose(coarse.mean(axis=1), values[:, :2, :4].mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(coarse[0, 6], (values[0, 0, 0] + values[0, 1, 0]) / 2, rtol=1e-5)
+
+
+def test_views_are_of_vision_transformers(folder):
+    with pytest.raises(InputError, match="no patch embedding, of whose filters views are made"):
+        filters(load(folder))
 
 
 ANALYSES = {

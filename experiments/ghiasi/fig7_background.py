@@ -12,6 +12,9 @@ On the paper's model, with ImageNet's XML files of boxes as a folder or zip:
 
     python experiments/ghiasi/fig7_background.py --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
         --data imagenet/val --boxes Annotation/ --block 6 --batch 128
+
+The paper asks no convolutional network. `--model timm/resnet50.tv_in1k` does; its neurons are the channels that blocks
+give, and blocks count through all stages.
 """
 
 import argparse

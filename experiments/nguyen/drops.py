@@ -43,7 +43,7 @@ def dropped(image: np.ndarray, tiles: list[int]) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="with a grid of 14 x 14 patches")
+    parser.add_argument("--model", required=True, help="a Vision Transformer with a grid of 14 x 14 patches")
     parser.add_argument("--image", required=True, help="the dog and the cat")
     parser.add_argument("--filter", type=int, help="default: the most even one")
     parser.add_argument("--patch", type=int, default=62)

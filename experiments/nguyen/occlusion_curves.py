@@ -10,6 +10,12 @@ On the paper's model and a data set of its size:
 
     python experiments/nguyen/occlusion_curves.py --model timm/vit_base_patch16_224.orig_in21k_ft_in1k \
         --data imagenet/val --boxes Annotation/ --batch 256
+
+The authors set ViTs apart from convolutional networks and measure none. On those of Ghiasi et al. 2022 (torchvision's
+files, IMAGENET1K_V1), where no class token says what is salient, so that boxes, masks or --native are needed:
+
+    python experiments/nguyen/occlusion_curves.py --model resnet50-0676ba61.pth --fills black \
+        --data imagenet/val --boxes Annotation/ --batch 256 --name occlusion-resnet50
 """
 
 import argparse

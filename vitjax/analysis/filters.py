@@ -10,11 +10,20 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
+from vitjax.models.network import Network
 from vitjax.models.vit import ViT
 
 
-def filters(model: ViT) -> Float[Array, "unit h w 3"]:
-    """The filter of each unit of the patch embedding, f_j."""
+def filters(model: Network) -> Float[Array, "unit h w 3"]:
+    """The filter of each unit of the patch embedding, f_j.
+
+    Raises:
+        InputError: a model that has none.
+    """
+    if not isinstance(model, ViT):
+        raise InputError(
+            "this model has no patch embedding, of whose filters views are made: take a Vision Transformer"
+        )
     kernel = model.patch.kernel[...].astype(jnp.float32)
     return kernel.T.reshape(-1, *model.config.patch_size, 3)
 

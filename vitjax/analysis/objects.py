@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Array, Float, Int, UInt8
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.findings import Findings, settings
@@ -198,6 +199,7 @@ def _by_block(rows: Sequence[Mapping]) -> Figure:
             for key, look in lines.items():
                 panel.plot(x, [row[key] for row in rows], **look)
             panel.set(xlabel="block", ylim=(0, None))
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.legend(loc="lower left")
         axes[0].set(ylabel="intersection over union", title="Maps on the objects")
         axes[1].set(ylabel="share outside the boxes", title="Maps around the objects")

@@ -116,6 +116,9 @@ def shown(model: Network, errors: dict[str, dict[str, float]], library: str) -> 
 def read_images(path: Path | None, size: tuple[int, int], seed: int) -> np.ndarray:
     """A few images [batch, height, width, 3] in [0, 1]: photographs cut to `size` (height, width), or noise.
 
+    Photographs are dithered by what rounding to bytes left open: on even areas all values under a max-pooling are the
+    same, and to which of them the gradient belongs is anyone's choice.
+
     Raises:
         InputError: nothing there, or no images.
     """
@@ -134,4 +137,5 @@ def read_images(path: Path | None, size: tuple[int, int], seed: int) -> np.ndarr
         raise InputError(f"{path} holds no {' or '.join(SUFFIXES)} images")
     chosen = random.choice(names, min(IMAGES, len(names)), replace=False)
     photographs = [Image.open(io.BytesIO(files[name]())).convert("RGB") for name in chosen]
-    return np.stack([np.asarray(ImageOps.fit(image, size[::-1]), np.float32) / 255 for image in photographs])
+    whole = np.stack([np.asarray(ImageOps.fit(image, size[::-1]), np.float32) for image in photographs])
+    return (whole + random.random(whole.shape, np.float32)) / 256

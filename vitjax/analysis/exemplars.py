@@ -95,16 +95,8 @@ def exemplars(
                 f"the model gives NaN at {tap}, unit {int(np.isnan(tally.mean).argmax())} and perhaps others"
             )
     sampled, counted = _sampled(len(data.images)), _counted(tokens, model)
-    found = {
-        tap: Natural(
-            tap,
-            feature_shape(tap, shapes[tap]),
-            counted if PLACES & set(axes(tap)) else range(0),
-            tallies[tap],
-            sampled,
-        )
-        for tap in taps
-    }
+    where = {tap: counted if PLACES & set(axes(tap)) else range(0) for tap in taps}
+    found = {tap: Natural(tap, feature_shape(tap, shapes[tap]), where[tap], tallies[tap], sampled) for tap in taps}
     unreadable = {name: reason for part in parts for name, reason in part.unreadable.items()}
     return Exemplars(found, data.images.names, settings, unreadable)
 
@@ -232,20 +224,13 @@ def _run(
 @partial(jax.jit, static_argnames=("taps", "tokens", "mesh"), donate_argnames="tallies")
 def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: str, mesh: Mesh):
     def on_device(model, tallies, images, place, slot):
-        values = model(images.astype(jnp.float32) / 255, taps)
-        tallies = {
-            tap: jax.tree.map(
-                lambda x: x[None],
-                add(
-                    jax.tree.map(lambda x: x[0], tallies[tap]),
-                    at_tokens(on_grid(values[tap], tap, model.config), tap, tokens, model.config),
-                    place,
-                    slot,
-                ),
-            )
-            for tap in taps
-        }
-        return tallies, (place >= 0).sum()[None]  # something to wait for: the tallies themselves are donated
+        values, config = model(images.astype(jnp.float32) / 255, taps), model.config
+        here = jax.tree.map(lambda x: x[0], tallies)
+        seen = {tap: at_tokens(on_grid(value, tap, config), tap, tokens, config) for tap, value in values.items()}
+        added = {tap: add(here[tap], seen[tap], place, slot) for tap in taps}
+        return jax.tree.map(lambda x: x[None], added), (place >= 0).sum()[
+            None
+        ]  # something to wait for: the tallies themselves are donated
 
     split, whole = PartitionSpec(IMAGE), PartitionSpec()
     return jax.shard_map(

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images
+from vitjax.analysis.patches import shares
 from vitjax.analysis.style import COLORS, panels, style
 from vitjax.data.boxes import Boxes, mask
 from vitjax.data.boxes import boxes as boxes_of
@@ -119,14 +120,14 @@ def boxed(data: Dataset, found: Mapping[str, Boxes]) -> Dataset:
 
 def coverage(data: Dataset, found: Mapping[str, Boxes], places: Iterable[int]) -> Float[np.ndarray, "image patch"]:
     """How much of each patch is inside the boxes, for the images at `places`; NaN for the others."""
-    (rows, columns), (height, width) = data.config.grid, data.config.patch_size
-    covered = np.full((len(data.images), rows * columns), np.nan, np.float32)
+    down, across = map(shares, data.config.image_size, data.config.grid)
+    covered = np.full((len(data.images), data.config.patches), np.nan, np.float32)
     places = np.asarray(list(places))
     places = places[places >= 0]
     for batch in replace(data, images=data.images.take(places), shard=(0, 1)).batches(Inside(found)):
         seen = batch.place >= 0
-        patches = batch.images[seen, ..., 0].reshape(-1, rows, height, columns, width).mean(axis=(2, 4))
-        covered[places[batch.place[seen]]] = patches.reshape(-1, rows * columns) / 255
+        patches = down @ (batch.images[seen, ..., 0] / np.float32(255)) @ across.T
+        covered[places[batch.place[seen]]] = patches.reshape(-1, data.config.patches)
     return covered
 
 

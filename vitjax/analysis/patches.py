@@ -38,7 +38,7 @@ def on_grid(values: Array, tap: str, config: Config) -> Array:
     if axes(tap) != MAP:
         return values
     down, across = (shares(of, to) for of, to in zip(values.shape[1:3], config.grid, strict=True))
-    return jnp.einsum("irsu,pr,qs->ipqu", values.astype(jnp.float32), down, across)
+    return jnp.einsum("irsu,pr,qs->ipqu", values.astype(jnp.float32), down, across, precision="highest")
 
 
 def shares(places: int, patches: int) -> Float[np.ndarray, "patch place"]:

@@ -29,7 +29,8 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
     lines = {name: line for name, line in LINES.items() if any(row["weights"] == name for row in rows)}
     column = lambda rows, key: np.array([np.nan if row[key] is None else row[key] for row in rows])
     with style():
-        figure, axes = panels(1, len(set(names)), size=(2.7, 2.9), sharey=True)
+        count = len(set(names))
+        figure, axes = panels(1, count, size=(2.7, 2.9) if count > 1 else (3.8, 3.4), sharey=True)
         for panel, name in zip(axes, dict.fromkeys(names), strict=True):
             for weights, line in lines.items():
                 there = [row for row in rows if (row["weights"], row["similarity"]) == (weights, name)]
@@ -46,6 +47,6 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
         for text, (line, color) in handles.items():
             axes[0].plot([], [], line, color=color, label=text)
         axes[0].set(ylabel=f"cosine with the image as it is{what}")
-        columns = min(len(handles), 2 * len(axes))  # as many as fit
+        columns = min(len(handles), 2 * count)  # as many as fit
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure

@@ -16,11 +16,11 @@ from huggingface_hub import constants, errors
 
 from vitjax.errors import InputError, nearest
 from vitjax.weights import folders
+from vitjax.weights.architectures import KNOWN
 from vitjax.weights.files import read_json
 from vitjax.weights.hf_preprocess import PROCESSOR
 from vitjax.weights.sharded import SUFFIX, shards
 from vitjax.weights.source import CONFIG, NAMES, PROVENANCE, WEIGHTS, Source
-from vitjax.weights.timm_arguments import KNOWN
 
 # What each error of huggingface-hub means here, the narrower before the wider.
 _LINES: dict[type[BaseException], str] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitjax.errors import InputError, nearest
-from vitjax.weights.convnet_architectures import CONVNETS
+from vitjax.weights.architectures import KNOWN
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 # Names that weights go by in a folder or repository, the first that is there is taken.
@@ -108,7 +108,7 @@ def _why_not(typed: str, path: Path) -> str:
             return f"{typed} does not exist: there is no folder {path.parent}"
         known = [name for name in _names(path.parent) if Path(name).suffix not in FOREIGN]
         return f"{typed} does not exist{nearest(path.name, known)}"
-    by_timm = "patch" in typed or typed.partition(".")[0] in CONVNETS
+    by_timm = "patch" in typed or typed.partition(".")[0] in KNOWN
     choices = ("demo", f"timm/{typed}") if by_timm else ("demo",)
     return f"unknown model {typed!r}{nearest(typed, choices)}; give {ACCEPTED}"
 

@@ -7,11 +7,11 @@ from typing import Any
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import Preprocess
 from vitjax.models.layers import ACTIVATIONS
+from vitjax.weights.architectures import KNOWN
 from vitjax.weights.convnet_architectures import CONVNETS
-from vitjax.weights.timm_architectures import ARCHITECTURES, UNSUPPORTED
+from vitjax.weights.timm_architectures import UNSUPPORTED
 from vitjax.weights.timm_eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
 
-KNOWN = ARCHITECTURES | EVA_ARCHITECTURES | CONVNETS  # by name, each a row of arguments
 POOLS = {"token": "token", "avg": "mean", "map": "attention"}  # timm's name: ours
 
 # Arguments that this model has in some forms only, among them those of timm that no architecture here changes.

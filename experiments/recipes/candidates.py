@@ -26,23 +26,19 @@ class Candidate:
 CANDIDATES: dict[str, Candidate] = {
     "ghiasi": Candidate("ghiasi", base="ghiasi"),
     "default": Candidate("default"),
+    "fast": Candidate("fewer views", base="fast"),
     "4 views, 320 steps": Candidate("default", {"steps": 320}),
     "4 views, 80 steps": Candidate("default", {"steps": 80}),
     "4 views, 40 steps": Candidate("default", {"steps": 40}),
     "2 views, 160 steps": Candidate("fewer views", {"views": 2}),
-    "2 views, 150 steps": Candidate("fewer views", {"views": 2, "steps": 150}),
     "2 views, 80 steps": Candidate("fewer views", {"views": 2, "steps": 80}),
     "1 view, 320 steps": Candidate("fewer views", {"views": 1, "steps": 320}),
     "1 view, 160 steps": Candidate("fewer views", {"views": 1}),
     "twice the rate, 2 views, 150 steps": Candidate("rates", {"views": 2, "steps": 150, "learning_rate": 0.2}),
-    "half the rate, 2 views, 150 steps": Candidate("rates", {"views": 2, "steps": 150, "learning_rate": 0.05}),
     "twice the variation, 2 views, 150 steps": Candidate(
         "smoother", {"views": 2, "steps": 150, "total_variation": 0.0001}
     ),
-    "four times the variation, 2 views, 150 steps": Candidate(
-        "smoother", {"views": 2, "steps": 150, "total_variation": 0.0002}
-    ),
-    "decay 1.25, 2 views, 150 steps": Candidate("smoother", {"views": 2, "steps": 150, "decay": 1.25}),
+    "twice the variation, 4 views, 320 steps": Candidate("smoother", {"steps": 320, "total_variation": 0.0001}),
     "half the tokens, 4 views, 160 steps": Candidate("tokens dropped", {"seen": 0.5}),
     "half the tokens, 4 views, 320 steps": Candidate("tokens dropped", {"steps": 320, "seen": 0.5}),
     "half the tokens, 2 views, 160 steps": Candidate("tokens dropped", {"views": 2, "seen": 0.5}),

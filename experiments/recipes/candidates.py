@@ -31,9 +31,7 @@ CANDIDATES: dict[str, Candidate] = {
     "4 views, 80 steps": Candidate("default", {"steps": 80}),
     "4 views, 40 steps": Candidate("default", {"steps": 40}),
     "2 views, 160 steps": Candidate("fewer views", {"views": 2}),
-    "2 views, 80 steps": Candidate("fewer views", {"views": 2, "steps": 80}),
     "1 view, 320 steps": Candidate("fewer views", {"views": 1, "steps": 320}),
-    "1 view, 160 steps": Candidate("fewer views", {"views": 1}),
     "twice the rate, 2 views, 150 steps": Candidate("rates", {"views": 2, "steps": 150, "learning_rate": 0.2}),
     "twice the variation, 2 views, 150 steps": Candidate(
         "smoother", {"views": 2, "steps": 150, "total_variation": 0.0001}
@@ -41,9 +39,7 @@ CANDIDATES: dict[str, Candidate] = {
     "twice the variation, 4 views, 320 steps": Candidate("smoother", {"steps": 320, "total_variation": 0.0001}),
     "half the tokens, 4 views, 160 steps": Candidate("tokens dropped", {"seen": 0.5}),
     "half the tokens, 4 views, 320 steps": Candidate("tokens dropped", {"steps": 320, "seen": 0.5}),
-    "half the tokens, 2 views, 160 steps": Candidate("tokens dropped", {"views": 2, "seen": 0.5}),
     "windows of a quarter, 4 views, 160 steps": Candidate("windows", {"seen": 0.25, "seen_shape": "window"}),
-    "windows of half, 4 views, 320 steps": Candidate("windows", {"steps": 320, "seen": 0.5, "seen_shape": "window"}),
     "windows of half, 4 views, 160 steps": Candidate("windows", {"seen": 0.5, "seen_shape": "window"}),
     "windows of a quarter, then 4 views, 40 steps": Candidate(
         "windows", {"steps": 40, "learning_rate": 0.05}, begin="windows of a quarter, 4 views, 160 steps"

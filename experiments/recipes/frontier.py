@@ -32,7 +32,7 @@ from vitjax.models.vit import ViT
 from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.pictures import read_record
-from vitjax.optimize.recipes import Recipe, choose
+from vitjax.optimize.recipes import RECIPES, Recipe, choose
 from vitjax.optimize.sheet import contact_sheet
 from vitjax.optimize.units import Unit, expand, sample
 
@@ -132,7 +132,7 @@ def row(name: str, family: str, cost: float, graded: list[dict]) -> dict:
 
 
 def frontier(rows: list[dict]):
-    """Three grades against the cost of a picture, a colour a family."""
+    """Three grades against the cost of a picture, a colour a family; vitjax's own recipes by their names."""
     shown = {
         "geometric_mean_ratio": "activation over best photograph",
         "spectral_distance": "distance to natural spectra",
@@ -147,6 +147,9 @@ def frontier(rows: list[dict]):
                 points = sorted((row["teraflop"], row[grade]) for row in rows if row["family"] == family)
                 look = {"color": COLORS[i % len(COLORS)], "marker": markers[i % len(markers)]}
                 place.plot(*zip(*points, strict=True), **look, label=family)
+            for row in rows:
+                if row["recipe"] in RECIPES:
+                    place.annotate(row["recipe"], (row["teraflop"], row[grade]), (3, 4), textcoords="offset points")
             place.set(xlabel="TFLOP a picture", title=label, xscale="log")
         axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -180,7 +183,8 @@ def main() -> None:
     about = settings(model, data, count=args.count, seed=args.seed)
     findings = Findings(f"frontier-{args.count}", rows, about, {"": frontier(rows)})
     print(*findings.save(args.results), sep="\n")
-    studio.sheet([row["recipe"] for row in rows]).save(args.results / f"frontier-{args.count}.webp", quality=80)
+    shown = [row["recipe"] for row in rows if CANDIDATES[row["recipe"]].begin != "photograph"]  # it shows through
+    studio.sheet(shown).save(args.results / f"frontier-{args.count}.webp", quality=80)
 
 
 if __name__ == "__main__":

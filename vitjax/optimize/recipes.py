@@ -134,6 +134,7 @@ RECIPES: dict[str, Recipe] = {
     "default": DEFAULT,
     # A tenth of `ghiasi`'s operations (experiments/recipes/frontier.py).
     "fast": dataclasses.replace(DEFAULT, views=2, steps=150),
+    "best": dataclasses.replace(DEFAULT, steps=320, total_variation=0.0001),
     "ghiasi": GHIASI,
     # The same method as the paper writes it: colours sigma * x + mu, Gaussian noise for each pixel.
     "ghiasi-paper": dataclasses.replace(GHIASI, color="multiply", noise=1.0, noise_shape="pixel", noise_anneal=False),

@@ -75,7 +75,7 @@ def test_a_file_alone_has_no_config(folder):
     [
         ("", "name is empty"),
         ("demoo", "did you mean demo?"),
-        ("resnet50", "unknown model 'resnet50'; give \"demo\", a hub id OWNER/NAME"),
+        ("resnet9000", "unknown model 'resnet9000'; give \"demo\", a hub id OWNER/NAME"),
         ("vit_base_patch16_224", "did you mean timm/vit_base_patch16_224"),
         ("https://huggingface.co/timm/vit", "is an address"),
         ("nowhere/model.safetensors", "nowhere/model.safetensors does not exist: there is no folder nowhere"),

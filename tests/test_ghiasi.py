@@ -68,7 +68,7 @@ class Seen:
 class Constant(Seen):
     """View k of every picture has activation k + 1."""
 
-    def from_embedding(self, images, read, remat):
+    def from_embedding(self, images, read, execution):
         return {read: jnp.arange(1.0, len(images) + 1)[:, None, None]}
 
 
@@ -144,7 +144,7 @@ def test_8_schedule():
 class Waves(Seen):
     """Activation mean_cij gelu(4 y w), w = cos(.3 i + .2 j + c), on views y."""
 
-    def from_embedding(self, images, read, remat):
+    def from_embedding(self, images, read, execution):
         i, j, c = np.ogrid[:16, :16, :3]
         waves = jnp.asarray(np.cos(0.3 * i + 0.2 * j + c), jnp.float32)
         return {read: jax.nn.gelu(4 * images * waves, approximate=False).mean((1, 2, 3))[:, None, None]}

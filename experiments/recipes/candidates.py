@@ -27,6 +27,7 @@ CANDIDATES: dict[str, Candidate] = {
     "ghiasi": Candidate("ghiasi", base="ghiasi"),
     "default": Candidate("default"),
     "fast": Candidate("fewer views", base="fast"),
+    "best": Candidate("smoother", base="best"),
     "4 views, 320 steps": Candidate("default", {"steps": 320}),
     "4 views, 80 steps": Candidate("default", {"steps": 80}),
     "4 views, 40 steps": Candidate("default", {"steps": 40}),
@@ -36,7 +37,6 @@ CANDIDATES: dict[str, Candidate] = {
     "twice the variation, 2 views, 150 steps": Candidate(
         "smoother", {"views": 2, "steps": 150, "total_variation": 0.0001}
     ),
-    "twice the variation, 4 views, 320 steps": Candidate("smoother", {"steps": 320, "total_variation": 0.0001}),
     "half the tokens, 4 views, 160 steps": Candidate("tokens dropped", {"seen": 0.5}),
     "half the tokens, 4 views, 320 steps": Candidate("tokens dropped", {"steps": 320, "seen": 0.5}),
     "windows of a quarter, 4 views, 160 steps": Candidate("windows", {"seen": 0.25, "seen_shape": "window"}),

@@ -25,12 +25,12 @@ class Candidate:
 
 CANDIDATES: dict[str, Candidate] = {
     "ghiasi": Candidate("ghiasi", base="ghiasi"),
-    "default": Candidate("default"),
+    "default": Candidate("steps"),
     "fast": Candidate("fewer views", base="fast"),
     "best": Candidate("smoother", base="best"),
-    "4 views, 320 steps": Candidate("default", {"steps": 320}),
-    "4 views, 80 steps": Candidate("default", {"steps": 80}),
-    "4 views, 40 steps": Candidate("default", {"steps": 40}),
+    "4 views, 320 steps": Candidate("steps", {"steps": 320}),
+    "4 views, 80 steps": Candidate("steps", {"steps": 80}),
+    "4 views, 40 steps": Candidate("steps", {"steps": 40}),
     "2 views, 160 steps": Candidate("fewer views", {"views": 2}),
     "1 view, 320 steps": Candidate("fewer views", {"views": 1, "steps": 320}),
     "twice the rate, 2 views, 150 steps": Candidate("rates", {"views": 2, "steps": 150, "learning_rate": 0.2}),

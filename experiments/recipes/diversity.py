@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="fast", choices=list(RECIPES))
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--variants", type=int, default=4)
-    parser.add_argument("--diversity", type=float, nargs="+", default=[0.0, 0.3])
+    parser.add_argument("--diversity", type=float, nargs="+", default=[0.0, 0.15, 0.3])
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     model = vitjax.load(args.model)

@@ -67,7 +67,7 @@ class Recipe:
     jitter: int = 32
     jitter_per_view: bool = False
     variants: int = 1
-    diversity: float = 0.3
+    diversity: float = 0.15
 
     def __post_init__(self):
         for name, choices in CHOICES.items():

@@ -36,7 +36,8 @@ from vitjax.optimize.recipes import RECIPES, Recipe, choose
 from vitjax.optimize.sheet import contact_sheet
 from vitjax.optimize.units import Unit, expand, sample
 
-SHOWN, SMALL = 12, (112, 112)  # pictures of a row of the sheet, and their size
+SHOWN, SMALL = 12, (80, 80)  # pictures of a row of the sheet, and their size
+TICKS = (0.5, 1, 2, 4, 8)
 GRADES = ("ratio", "rise", "percentile", "rank", "spectral_distance", "detail", "clipped", "colour", "agreement")
 
 
@@ -93,7 +94,7 @@ class Studio:
             np.asarray(Image.fromarray(one).resize(SMALL)) for name in names for one in self.pictures(name, units)
         ]
         captions = [f"{part}  " for name in names for part in [*name.split(", "), *[""] * len(units)][: len(units)]]
-        return contact_sheet(images, captions, len(units))
+        return contact_sheet(images, captions, len(units), least=min(SMALL))
 
     def cost(self, name: str, units: Sequence[Unit]) -> float:
         """Operations of a picture, in the mean over units, with those of the candidate it begins with.
@@ -146,11 +147,14 @@ def frontier(rows: list[dict]):
             for i, family in enumerate(families):
                 points = sorted((row["teraflop"], row[grade]) for row in rows if row["family"] == family)
                 look = {"color": COLORS[i % len(COLORS)], "marker": markers[i % len(markers)]}
-                place.plot(*zip(*points, strict=True), **look, label=family)
+                several = points[-1][0] > 1.2 * points[0][0]
+                place.plot(*zip(*points, strict=True), **look, label=family, linestyle="-" if several else "")
             for row in rows:
                 if row["recipe"] in RECIPES:
                     place.annotate(row["recipe"], (row["teraflop"], row[grade]), (3, 4), textcoords="offset points")
             place.set(xlabel="TFLOP a picture", title=label, xscale="log")
+            place.set_xticks(TICKS, labels=map(str, TICKS))
+            place.set_xticks([], minor=True)
         axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -184,7 +188,7 @@ def main() -> None:
     findings = Findings(f"frontier-{args.count}", rows, about, {"": frontier(rows)})
     print(*findings.save(args.results), sep="\n")
     shown = [row["recipe"] for row in rows if CANDIDATES[row["recipe"]].begin != "photograph"]  # it shows through
-    studio.sheet(shown).save(args.results / f"frontier-{args.count}.webp", quality=80)
+    studio.sheet(shown).save(args.results / f"frontier-{args.count}.webp", quality=70)
 
 
 if __name__ == "__main__":

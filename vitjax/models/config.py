@@ -106,8 +106,27 @@ class TextConfig(BlockConfig):
     projection_bias: bool = False
 
 
+class Patches:
+    """How an image is seen in patches, from a config's `image_size`, `patch_size` and `prefix`."""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches along (height, width)."""
+        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
+
+    @property
+    def patches(self) -> int:
+        """Number of patches."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def tokens(self) -> int:
+        """Number of all tokens: patches and those before them."""
+        return self.prefix + self.patches
+
+
 @dataclass(frozen=True)
-class ViTConfig(BlockConfig):
+class ViTConfig(Patches, BlockConfig):
     """A plain Vision Transformer: sizes in pixels and channels, in the semantics of timm.
 
     `image_size` and `patch_size` are (height, width). Prefix tokens stand before the patch tokens in the order class
@@ -160,24 +179,9 @@ class ViTConfig(BlockConfig):
             raise InputError(f"relative_bias knows patches and one token before them, not {self.prefix}")
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Patches along (height, width)."""
-        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
-
-    @property
-    def patches(self) -> int:
-        """Number of patch tokens."""
-        return self.grid[0] * self.grid[1]
-
-    @property
     def prefix(self) -> int:
         """Number of tokens before the patches: class token, distillation token, registers."""
         return self.class_token + self.distilled + self.registers
-
-    @property
-    def tokens(self) -> int:
-        """Number of all tokens."""
-        return self.prefix + self.patches
 
     @property
     def pooled_width(self) -> int:

@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
-from vitjax.models.config import Preprocess
+from vitjax.models.config import Patches, Preprocess
 from vitjax.models.execution import Execution
 from vitjax.models.network import Network
 from vitjax.models.taps import Taps
@@ -23,7 +23,7 @@ IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), int
 
 
 @dataclass(frozen=True)
-class ConvNetConfig:
+class ConvNetConfig(Patches):
     """A convolutional network for classification: `image_size` is (height, width) in pixels.
 
     To stand beside a Vision Transformer it has a `grid` of patches of 16 pixels: what analyses hide or shuffle.
@@ -42,21 +42,6 @@ class ConvNetConfig:
         for side, what in zip(self.image_size, ("height", "width"), strict=True):
             if side < 32:
                 raise InputError(f"image {what} {side} is too small: a convolutional network takes 32 pixels or more")
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Patches along (height, width)."""
-        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
-
-    @property
-    def patches(self) -> int:
-        """Number of patches."""
-        return self.grid[0] * self.grid[1]
-
-    @property
-    def tokens(self) -> int:
-        """The same: there are no others."""
-        return self.patches
 
 
 def conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs, stride: int = 1, groups: int = 1) -> nnx.Conv:

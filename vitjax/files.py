@@ -1,0 +1,110 @@
+"""Reads regular files of a sane size and JSON of a stated type, writes files whole or not at all; one-line errors."""
+
+import json
+import os
+import stat
+import uuid
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from vitjax.errors import InputError
+
+T = TypeVar("T")
+LARGEST_JSON = 2**25  # bytes; a config with 21,841 class names takes 2 million
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a regular file for reading; a pipe is never waited for, a device never read.
+
+    Raises:
+        InputError: it is not there, may not be read, or is a folder, pipe, socket or device.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        if stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+    except IsADirectoryError:
+        what = "a folder"
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        raise InputError(f"cannot read {os.fspath(path)}: {getattr(error, 'strerror', None) or error}") from None
+    raise InputError(f"{os.fspath(path)} is {what}, not a file")
+
+
+def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST_JSON) -> bytes:
+    """Reads a regular file of at most `largest` bytes.
+
+    Raises:
+        InputError: as `open_regular`, or the file is larger: nothing of it has been read then.
+    """
+    with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > largest:
+            raise InputError(
+                f"{os.fspath(path)} has {size:,} bytes, more than the {largest:,} that such a file may have"
+            )
+        return file.read(largest)
+
+
+def parse_json(data: bytes | str, where: str, kind: type[T] = dict[str, Any]) -> T:
+    """What JSON says, held against a type.
+
+    Args:
+        data: the JSON, in UTF-8.
+        where: how messages call it, e.g. its path.
+        kind: what it must be: `dict[str, Any]`, `list[str]`, a dataclass, … A dataclass is filled, fields that it does
+            not know are left out.
+
+    Raises:
+        InputError: no JSON, nested too deeply, or of another type: the message says where in it.
+    """
+    import msgspec
+
+    try:
+        return msgspec.convert(json.loads(data), kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where} does not hold what it should: {error}") from None
+    except RecursionError:
+        raise InputError(f"{where} is not readable as JSON: it is nested too deeply") from None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where} is not valid JSON: {error}") from None
+
+
+def read_json(path: str | os.PathLike[str], kind: type[T] = dict[str, Any], largest: int = LARGEST_JSON) -> T:
+    """What a JSON file says, held against a type: `read_bytes`, then `parse_json`, with their errors."""
+    return parse_json(read_bytes(path, largest), os.fspath(path), kind)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Makes a folder and those above it, unless they are there.
+
+    Raises:
+        InputError: it cannot be made, or a file is in its place.
+    """
+    try:
+        (path := Path(path)).mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{path} is a file, not a folder") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot make the folder {path}: {getattr(error, 'strerror', None) or error}") from None
+    return path
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes a file so that a kill or a full disk leaves the old one or the new one, never a part; makes its folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(data)
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None

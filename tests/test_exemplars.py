@@ -19,7 +19,7 @@ from vitjax.analysis.natural import QUANTILES, Natural
 from vitjax.analysis.tally import NOWHERE, Tally, add, edges, empty, merge
 from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.pipeline import pixels
-from vitjax.data.prepare import patch_box
+from vitjax.data.placement import patch_box
 from vitjax.errors import InputError
 
 TAPS = ["blocks.1.mlp.hidden", "blocks.2.attn.z", "logits"]

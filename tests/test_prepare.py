@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.pictures import CONFIG, encode, photo
-from vitjax.data.prepare import decode, patch_box, placement, prepare
+from vitjax.data.placement import patch_box, placement
+from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess, ViTConfig
 

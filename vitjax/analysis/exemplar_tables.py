@@ -19,7 +19,7 @@ from vitjax.analysis.tally import edges
 from vitjax.data.dataset import Dataset
 from vitjax.data.images import Images
 from vitjax.data.pipeline import pixels
-from vitjax.data.prepare import patch_box
+from vitjax.data.placement import patch_box
 from vitjax.models.config import ViTConfig
 from vitjax.models.network import Network
 from vitjax.optimize.units import matching

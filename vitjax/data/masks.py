@@ -105,8 +105,7 @@ def fitted(image: Image.Image, config: Config, fit: str = "squash") -> UInt8[np.
     if fit not in FITS:
         raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
     if fit == "squash":
-        image = image.resize(config.image_size[::-1], Image.Resampling[config.preprocess.interpolation.upper()])
-        config = replace(config, preprocess=replace(config.preprocess, crop=1.0))
+        config = replace(config, preprocess=replace(config.preprocess, mode="squash", crop=1.0, size=None))
     return prepare(image, config)
 
 
@@ -114,7 +113,7 @@ def fitted_labels(objects: Objects, config: Config, fit: str = "squash") -> Obje
     """The labels of an image that is `fitted`, resized to the nearest pixel; InputError for more than 255 objects."""
     if len(objects.kinds) > 255:
         raise InputError(f"{len(objects.kinds)} objects in one image are more than 255")
-    sharp = replace(config, preprocess=replace(config.preprocess, interpolation="nearest"))
+    sharp = replace(config, preprocess=replace(config.preprocess, interpolation="nearest", fill=(0, 0, 0)))
     labels = fitted(Image.fromarray(objects.labels.astype(np.uint8)), sharp, fit)[..., 0]
     return Objects(labels.astype(np.int32), objects.kinds)
 

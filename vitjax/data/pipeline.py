@@ -131,7 +131,11 @@ class _Records:
             image = decode(self.images.read(place))
         except (InputError, OSError) as error:
             return _Record(place, name, None, str(error))
-        return _Record(place, name, prepare(changed(image, name, self.change), self.config))
+        image = changed(image, name, self.change)
+        try:
+            return _Record(place, name, prepare(image, self.config))
+        except InputError as error:  # one that the checkpoint's processor would neither resize nor cut to the model's size
+            return _Record(place, name, None, str(error))
 
 
 def pixels(images: Images, places: Sequence[int], config: Config) -> UInt8[np.ndarray, "image h w 3"]:

@@ -1,16 +1,15 @@
-"""Bytes of an image file in, the model's input out: decoded to RGB, resized and cropped as in training."""
+"""Bytes of an image file in, the model's input out: decoded to RGB, resized and cut as the checkpoint says."""
 
 import io
-import math
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from vitjax.errors import InputError, nearest
+from vitjax.data.placement import Placement, placement
+from vitjax.errors import InputError
 from vitjax.models.kinds import Config
 
-_FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}  # timm's names are Pillow's
 # The value that is white in modes of more than 8 bits, which Pillow's own conversion would clip at 255.
 _WHITE = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1}
 _LARGEST = 2**26  # pixels of a resized image; beyond it only the part that is cropped out is computed
@@ -43,57 +42,28 @@ def decode(data: bytes) -> Image.Image:
 
 
 def prepare(image: Image.Image, config: Config) -> UInt8[np.ndarray, "h w 3"]:
-    """Resizes until the model's image size is `preprocess.crop` of it, then cuts out the centre.
+    """Resizes an image and cuts out or fills up what the model reads, as its `preprocess` says.
 
     Raises:
-        InputError: the config asks for a kind of interpolation that Pillow does not have.
+        InputError: as `placement`.
     """
-    name = config.preprocess.interpolation
-    if name not in _FILTERS:
-        raise InputError(f"unknown interpolation {name!r}{nearest(name, _FILTERS)}")
-    top, left, height, width, rows, columns = placement(image.size, config)
-    image, filter = image.convert("RGB"), _FILTERS[name]
-    if height * width <= _LARGEST:
-        whole = image.resize((width, height), filter)
-        return np.asarray(whole.crop((left, top, left + columns, top + rows)))
-    across, down = image.width / width, image.height / height
-    box = (left * across, top * down, (left + columns) * across, (top + rows) * down)
-    return np.asarray(image.resize((columns, rows), filter, box=box))
-
-
-def placement(size: tuple[int, int], config: Config) -> tuple[int, int, int, int, int, int]:
-    """Where the model's input lies in a resized image: (top, left, scaled height, scaled width, height, width).
-
-    Rounds as timm does (data/transforms_factory.py, transforms_imagenet_eval): the image covers `floor(side / crop)`,
-    and its other side is truncated for a square (torchvision's Resize), rounded for a rectangle (ResizeKeepRatio).
-
-    Args:
-        size: (width, height) of the original, as Pillow gives it.
-        config: says the input's size, and how much of the resized image it is.
-    """
-    original_width, original_height = size
-    height, width = config.image_size
-    covers = [math.floor(side / config.preprocess.crop) for side in config.image_size]
-    if covers[0] == covers[1]:
-        scaled = original_height * covers[0] // min(size), original_width * covers[0] // min(size)
+    at, image = placement(image.size, config), image.convert("RGB")
+    filter = Image.Resampling[config.preprocess.interpolation.upper()]
+    seen = _seen(at)
+    if at.height * at.width <= _LARGEST:
+        part = image.resize((at.width, at.height), filter).crop(seen)
     else:
-        ratio = min(original_height / covers[0], original_width / covers[1])
-        scaled = round(original_height / ratio), round(original_width / ratio)
-    return round((scaled[0] - height) / 2), round((scaled[1] - width) / 2), *scaled, height, width
+        across, down = image.width / at.width, image.height / at.height
+        box = tuple(place * scale for place, scale in zip(seen, (across, down) * 2, strict=True))
+        part = image.resize((seen[2] - seen[0], seen[3] - seen[1]), filter, box=box)
+    if part.size != (at.columns, at.rows):
+        whole = Image.new("RGB", (at.columns, at.rows), config.preprocess.fill)
+        whole.paste(part, (seen[0] - at.left, seen[1] - at.top))
+        part = whole
+    return np.asarray(part)
 
 
-def patch_box(
-    size: tuple[int, int], config: Config, row: int | np.ndarray, column: int | np.ndarray
-) -> tuple[float, float, float, float]:
-    """Where a patch of the model's input lies in the original image: (left, top, right, bottom) in its pixels.
-
-    Args:
-        size: (width, height) of the original.
-        config: the model's.
-        row, column: on the patch grid; numbers or arrays.
-    """
-    top, left, scaled_height, scaled_width, *_ = placement(size, config)
-    across, down = size[0] / scaled_width, size[1] / scaled_height
-    height, width = config.patch_size
-    x, y = left + column * width, top + row * height
-    return x * across, y * down, (x + width) * across, (y + height) * down
+def _seen(at: Placement) -> tuple[int, int, int, int]:
+    """The part of the resized image that the model reads: (left, top, right, bottom)."""
+    right, bottom = min(at.left + at.columns, at.width), min(at.top + at.rows, at.height)
+    return max(at.left, 0), max(at.top, 0), right, bottom

@@ -4,22 +4,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.preprocess import Preprocess
 
 POOLS = ("token", "mean", "attention", "token+mean")
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """How a photograph becomes the model's input.
-
-    `mean` and `std` (per channel, for values in [0, 1]) are applied inside the model; the rest tells a data pipeline
-    how to resize and crop: the shorter side goes to `image_size / crop`, then the centre is cut out.
-    """
-
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    crop: float = 0.875
-    interpolation: str = "bicubic"
 
 
 @dataclass(frozen=True)
@@ -187,6 +174,11 @@ class ViTConfig(Patches, BlockConfig):
     def pooled_width(self) -> int:
         """Channels of what the head or the projection reads."""
         return self.pre_logits or self.width * (2 if self.pool == "token+mean" else 1)
+
+
+def whole(size: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) without the pixels beyond the last whole patch, which a convolution leaves out."""
+    return tuple(side - side % p for side, p in zip(size, patch, strict=True))
 
 
 def _multiple(side: int, patch: int) -> int:

@@ -75,7 +75,7 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, dict[str, n
     """
     folder, stated = provenance.parent, folders.read_json(provenance)
     try:
-        if stated["converter"] != CONVERTER:
+        if stated["converter"] != CONVERTER or "mode" not in stated["config"]["preprocess"]:  # before it was all read
             raise InputError(f"{folder} was converted by another version of vitjax; convert it again")
         config, card = _rebuilt(_CONFIGS[stated.get("kind", "ViTConfig")], stated["config"]), Card(**stated["origin"])
         if not folders.is_whole(folder, {}):

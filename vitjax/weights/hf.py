@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.config import ViTConfig
+from vitjax.models.config import ViTConfig, whole
 from vitjax.weights.hf_kinds import DEFAULTS, KINDS, TOWERS, Fields, Settings, activation
 from vitjax.weights.hf_preprocess import preprocess
 from vitjax.weights.layouts import Shape
@@ -50,9 +50,9 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
     size = _pair(settings["image_size"])
     if "num_patches" in settings:  # SigLIP 2 for any size states the grid of its positions
         size = tuple(isqrt(settings["num_patches"]) * side for side in patch)
+    image_size = whole(size, patch)
     fields = {
-        # A convolution leaves out the pixels beyond the last whole patch.
-        "image_size": tuple(side - side % p for side, p in zip(size, patch, strict=True)),
+        "image_size": image_size,
         "patch_size": patch,
         "width": settings["hidden_size"],
         "depth": settings["num_hidden_layers"],
@@ -62,7 +62,7 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
         "activation": activation(settings),
         "norm_eps": settings["layer_norm_eps"],
         "qkv_bias": settings["qkv_bias"],
-        "preprocess": preprocess(config_json.get("preprocessor")),
+        "preprocess": preprocess(config_json.get("preprocessor"), settings["model_type"], size).of(image_size),
     }
     more = KINDS[settings["model_type"]].fields(settings, tensor_shapes, _prefix(settings, tensor_shapes))
     return ViTConfig(**fields | more)

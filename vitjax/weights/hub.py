@@ -18,7 +18,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.weights import folders
 from vitjax.weights.architectures import KNOWN
 from vitjax.weights.files import read_json
-from vitjax.weights.hf_preprocess import PROCESSOR
+from vitjax.weights.hf_preprocess import NESTED, PROCESSOR, SECTION
 from vitjax.weights.sharded import SUFFIX, shards
 from vitjax.weights.source import CONFIG, NAMES, PROVENANCE, WEIGHTS, Source
 
@@ -65,8 +65,16 @@ def fetch(source: Source) -> Source:
             list(pool.map(lambda file: download(source.repo, file, commit), folders.listed(first)))
         return replace(source, weights=first, revision=commit)
     if "model_type" in read_json(first):  # transformers keeps how pictures are prepared apart
-        download(source.repo, PROCESSOR, commit)
+        _processor(source.repo, first.parent)
     return replace(source, config=first, weights=_weights(source.repo, commit), revision=commit)
+
+
+def _processor(repo: str, snapshot: Path) -> None:
+    """A repository's image processor, in one file or the other; without a network the one that is cached will do."""
+    with suppress(InputError if (snapshot / PROCESSOR).exists() else Absent):
+        if SECTION in read_json(Path(download(repo, NESTED, snapshot.name))):
+            return
+    download(repo, PROCESSOR, snapshot.name)
 
 
 def _weights(repo: str, commit: str) -> Path:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.config import whole
 from vitjax.models.kinds import Config
 from vitjax.models.network import Network
 from vitjax.weights import cache as disk
@@ -20,7 +21,7 @@ from vitjax.weights.card import Card
 from vitjax.weights.converted import open_folder
 from vitjax.weights.families import Family, family_of, settings_of_file
 from vitjax.weights.files import open_tensors, read_config
-from vitjax.weights.hf_preprocess import PROCESSOR
+from vitjax.weights.hf_preprocess import read_processor
 from vitjax.weights.resize import DISTANCES, POSITIONS, resized
 from vitjax.weights.source import PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
@@ -93,7 +94,7 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
     with naming(source):
         family = family_of(settings)
         config = _config(family, settings, tensors)
-        wanted = replace(config, image_size=sides or config.image_size)
+        wanted = sized(config, sides)
         large = cache and tensors.size >= CACHED
         key = disk.Key(digest_of(source, tensors.files, large), config)
         card = _card(source, key, family, settings)
@@ -102,15 +103,26 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
             arrays = family.port(tensors, settings)[1]
             if large:
                 disk.store(key, arrays, asdict(card))
-    if wanted != config:
+    if wanted.image_size != config.image_size:
         arrays = dict(resized(arrays, config, wanted, family.resampling(settings)))
     return wanted, card, arrays
+
+
+def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:
+    """The config at the image size that is asked for, else at that of the pictures that the checkpoint's processor makes.
+
+    The two differ where a model was trained at one size and is used at another (DINOv2 of transformers: 518 and 224).
+    """
+    made = config.preprocess.size
+    image_size = sides or (whole(made, config.patch_size) if made else config.image_size)
+    preprocess = replace(config.preprocess, size=None if sides else made).of(image_size)
+    return replace(config, image_size=image_size, preprocess=preprocess)
 
 
 def _wanted(config: Config, resized: Config, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """How the weights shall come from the cache: positions that will be resampled as they were trained."""
     wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}
-    for name in {POSITIONS, DISTANCES} & wanted.keys() if resized != config else ():
+    for name in {POSITIONS, DISTANCES} & wanted.keys() if resized.image_size != config.image_size else ():
         wanted[name] = jax.ShapeDtypeStruct(wanted[name].shape, jnp.float32)
     return wanted
 
@@ -120,9 +132,8 @@ def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
     if not source.config and (known := settings_of_file(source.weights, tensors)):
         return dict(known)
     settings = read_config(source.config, source.weights, tensors.metadata)
-    processor = source.config and source.config.with_name(PROCESSOR)
-    if processor and processor.exists():
-        settings["preprocessor"] = read_config(processor, source.weights, {})
+    if source.config and (processor := read_processor(source.config.parent)):
+        settings["preprocessor"] = processor
     return settings
 
 

@@ -19,6 +19,7 @@ from vitjax.weights import rules, timm
 from vitjax.weights.layouts import Layout, Rule
 from vitjax.weights.source import CONFIG, WEIGHTS
 from vitjax.weights.timm_architectures import ARCHITECTURES
+from vitjax.weights.timm_arguments import CROP_MODES
 from vitjax.weights.tokens import unfolded
 
 DTYPES = ("float16", "bfloat16", "float32")
@@ -102,7 +103,7 @@ def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
         if row["mlp_layer"] == args["mlp_layer"]  # no name for it can stand in model_args
     }
     name = min(differences, key=lambda name: len(differences[name]))
-    preprocess = config.preprocess
+    preprocess, modes = config.preprocess, {ours: theirs for theirs, ours in CROP_MODES.items()}
     return {
         "architecture": name,
         "num_classes": config.classes,
@@ -110,11 +111,11 @@ def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
         "global_pool": args["global_pool"],
         "model_args": differences[name],
         "pretrained_cfg": {
-            "input_size": [3, *config.image_size],
+            "input_size": [3, *(preprocess.size or config.image_size)],
             "fixed_input_size": True,
             "interpolation": preprocess.interpolation,
             "crop_pct": preprocess.crop,
-            "crop_mode": "center",
+            "crop_mode": modes.get(preprocess.mode, preprocess.mode),
             "mean": preprocess.mean,
             "std": preprocess.std,
             "num_classes": config.classes,
@@ -134,7 +135,7 @@ def _arguments(config: ViTConfig) -> dict[str, Any]:
     if int(config.width * ratio) < inner:  # timm cuts off what rounding left
         ratio = math.nextafter(ratio, math.inf)
     return {
-        "img_size": _side(config.image_size),
+        "img_size": _side(config.preprocess.size or config.image_size),
         "patch_size": _side(config.patch_size),
         "embed_dim": config.width,
         "depth": config.depth,

@@ -5,14 +5,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.config import Preprocess
+from vitjax.models.config import whole
 from vitjax.models.layers import ACTIVATIONS
+from vitjax.models.preprocess import FILTERS, Preprocess
 from vitjax.weights.architectures import KNOWN
 from vitjax.weights.convnet_architectures import CONVNETS
 from vitjax.weights.timm_architectures import UNSUPPORTED
 from vitjax.weights.timm_eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
+from vitjax.weights.timm_inert import INERT_CFG, INERT_TOP
 
-POOLS = {"token": "token", "avg": "mean", "map": "attention"}  # timm's name: ours
+# timm's name: ours
+POOLS = {"token": "token", "avg": "mean", "map": "attention"}
+PREPROCESS = {"mean": "mean", "std": "std", "crop_pct": "crop", "interpolation": "interpolation"}
+CROP_MODES = {"center": "crop", "squash": "squash", "border": "border"}
+READ = (*PREPROCESS, "crop_mode", "input_size", "num_classes")  # of the fields of `pretrained_cfg`
 
 # Arguments that this model has in some forms only, among them those of timm that no architecture here changes.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -24,6 +30,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "mlp_layer": ("mlp", "swiglu"),
     "norm_layer": (None, "layernorm"),
     "attn_type": ("eva", "rope"),
+    "crop_mode": tuple(CROP_MODES),
+    "interpolation": FILTERS,
     "rope_type": ("cat", "dinov3"),
     "rope_grid_indexing": ("ij", "xy"),
     "num_kv_heads": (None,),
@@ -46,8 +54,6 @@ INERT = frozenset(
         "weight_init",
     }
 )
-
-PREPROCESS = {"mean": "mean", "std": "std", "crop_pct": "crop", "interpolation": "interpolation"}  # timm's name: ours
 
 
 def _whole(value: Any, least: int = 1) -> bool:
@@ -86,7 +92,6 @@ _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("img_size patch_size", "pixels or [height, width]", lambda value: _whole(value) or _row(value, 2, _whole)),
     ("mean", "three numbers, one for each channel", lambda value: _row(value, 3, _number)),
     ("std", "three numbers above 0, one for each channel", lambda value: _row(value, 3, _positive)),
-    ("interpolation", "a name", lambda value: isinstance(value, str)),
     (
         "fc_norm use_fc_norm use_post_transformer_norm",
         "true, false or null",
@@ -106,12 +111,20 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     """Reads every argument: `model_args` come before what else the file states, and that before the architecture's row.
 
     Returns:
-        {timm's name: value}: those of a row of `KNOWN`, and mean, std, crop_pct and interpolation.
+        {timm's name: value}: those of a row of `KNOWN`, and mean, std, crop_pct, crop_mode and interpolation, where
+        not stated as `timm.data.resolve_data_config` fills them in (center, 0.875 and bicubic).
 
     Raises:
-        InputError: an unknown architecture or argument, a value that it cannot have, or no mean and std.
+        InputError: an unknown architecture, argument or field of `pretrained_cfg`, a value that it cannot have, or no
+            mean and std: timm itself has two answers then, ImageNet's and those of the architecture's first weights.
     """
-    cfg = _section(config_json, "pretrained_cfg") or config_json  # timm's first form had everything at the top
+    cfg = _section(config_json, "pretrained_cfg")
+    fields = [*READ, *INERT_CFG]
+    if not cfg:  # timm's first form had everything at the top
+        cfg, fields = config_json, [*fields, *INERT_TOP]
+    for key, value in cfg.items():
+        if key not in fields and value is not None:
+            raise InputError(f"unknown {key} in config.json's pretrained_cfg{nearest(key, fields)}")
     given = _section(config_json, "model_args")
     row = _row_of(_name(config_json))
     known = [*row, *CHOICES, *INERT]
@@ -122,11 +135,12 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     stated = {
         "crop_pct": cfg.get("crop_pct"),
         "interpolation": cfg.get("interpolation"),
+        "crop_mode": cfg.get("crop_mode"),
         "img_size": size[1:] if isinstance(size, list | tuple) else size,
         "num_classes": config_json.get("num_classes", cfg.get("num_classes")),
         "global_pool": config_json.get("global_pool"),
     }
-    defaults = {theirs: getattr(Preprocess, ours) for theirs, ours in PREPROCESS.items()}
+    defaults = {theirs: getattr(Preprocess, ours) for theirs, ours in PREPROCESS.items()} | {"crop_mode": "center"}
     args = defaults | row | {key: value for key, value in stated.items() if value is not None} | given
     for key in ("mean", "std"):  # a guess would change every picture
         if cfg.get(key) is None:
@@ -148,13 +162,19 @@ def is_convnet(config_json: Mapping[str, Any]) -> bool:
 
 def image_size(args: Mapping[str, Any]) -> tuple[int, int]:
     """(height, width) without the pixels beyond the last whole patch, which a convolution leaves out."""
-    return tuple(side - side % p for side, p in zip(pair(args["img_size"]), pair(args["patch_size"]), strict=True))
+    return whole(pair(args["img_size"]), pair(args["patch_size"]))
 
 
 def preprocess(args: Mapping[str, Any]) -> Preprocess:
-    """How pictures are prepared."""
+    """How pictures are prepared; a crop_pct is of the size that the model is made for, as timm trains and evaluates.
+
+    What a border adds has the colour of the mean; a crop_pct above 1 adds black in the other modes.
+    """
     stated = {ours: args[theirs] for theirs, ours in PREPROCESS.items()}
-    return Preprocess(**stated | {name: tuple(stated[name]) for name in ("mean", "std")})
+    stated |= {name: tuple(stated[name]) for name in ("mean", "std")}
+    mode, size = CROP_MODES[args["crop_mode"]], pair(args["img_size"])
+    fill = tuple(round(255 * value) for value in stated["mean"]) if mode == "border" else Preprocess.fill
+    return Preprocess(**stated, mode=mode, fill=fill, size=size).of(image_size(args) if "patch_size" in args else size)
 
 
 def pair(size: int | list[int]) -> tuple[int, int]:

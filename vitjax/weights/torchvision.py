@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vitjax.models.convnet import IMAGENET, ConvNetConfig
+from vitjax.models.preprocess import share
 from vitjax.weights import convnets
 from vitjax.weights.convnet_architectures import CONVNETS, TORCHVISION
 from vitjax.weights.layouts import Shape
@@ -40,7 +41,7 @@ def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tupl
 def config(settings: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ConvNetConfig:
     """The config of a file, from its name and the shape of its classifier."""
     hashed = settings[KEY].partition("-")[2]
-    preprocess = replace(IMAGENET, crop=224 / (232 if hashed in SECOND else 256))
+    preprocess = replace(IMAGENET, crop=share((224, 224), (232 if hashed in SECOND else 256,) * 2))
     classes = convnets.classes_of(tensor_shapes)
     return convnets.config_from(CONVNETS[TORCHVISION[architecture(settings)]], classes=classes, preprocess=preprocess)
 

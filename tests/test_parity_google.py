@@ -107,7 +107,7 @@ def by_hugging_face(tensors):
     }
     parts = {"patch_embed.proj": "vit.embeddings.patch_embeddings.projection", "norm": "vit.layernorm"}
     parts["head"] = "classifier"
-    for i in range(12):
+    for i in sorted({int(name.split(".")[1]) for name in tensors if name.startswith("blocks.")}):
         ours, theirs = f"blocks.{i}", f"vit.encoder.layer.{i}"
         parts |= {f"{ours}.norm1": f"{theirs}.layernorm_before", f"{ours}.norm2": f"{theirs}.layernorm_after"}
         parts[f"{ours}.attn.proj"] = f"{theirs}.attention.output.dense"

@@ -139,7 +139,7 @@ CONFIG, PICTURES = "config.json", "preprocessor_config.json"
         ("ViT", CONFIG, {"image_size": 40}, r"position_embeddings is \(1, 17, 24\) instead"),
         ("ViT", CONFIG, {"num_hidden_layers": 1}, "unknown tensors: vit.encoder.layer.1"),
         ("ViT", CONFIG, {"num_channels": 1}, "num_channels=1 is not supported"),
-        ("ViT", PICTURES, {"image_std": None}, "states no image_std"),
+        ("ViT", PICTURES, {"image_std": 0}, "image_std=0"),
         ("ViT", PICTURES, {"resample": 9}, "resample=9"),
         ("ViT with pooler, no qkv bias", CONFIG, {"pooler_act": "relu"}, "pooler_act='relu'"),
         ("DINOv3", CONFIG, {"mlp_bias": False}, "mlp_bias=False is not supported"),

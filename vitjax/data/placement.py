@@ -1,4 +1,4 @@
-"""Where a photograph, resized and cut as a checkpoint says, lies in the model's input, and a patch in the photograph."""
+"""Where a photograph that is resized and cut lies in the model's input, and where a patch lies in the photograph."""
 
 import math
 from collections.abc import Callable

@@ -19,7 +19,7 @@ from vitjax.weights.hf_processors import FIELDS, INERT, KINDS, PROCESSORS
 PROCESSOR = "preprocessor_config.json"
 NESTED = "processor_config.json"  # of transformers 5; where it has an image processor, that is the one to take
 SECTION = "image_processor"
-SIZES = {"size", "crop_size", "use_square_size", "max_num_patches", "patch_size"}  # what states the model's size
+SIZES, GRID = {"size", "crop_size", "use_square_size"}, {"max_num_patches", "patch_size"}  # what states a size
 
 Fields = Mapping[str, Any]
 Size = tuple[int, int]  # (height, width)
@@ -68,8 +68,9 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size) -> Preproc
     filter = fields["resample"]
     if filter not in range(len(FILTERS)):
         raise _refused("resample", filter, f"one of Pillow's filters, 0 to {len(FILTERS) - 1}")
-    layout = _any_size(fields) if "max_num_patches" in fields else _layout(fields)
-    if not stated.keys() & SIZES:
+    read, sizes = (_any_size, GRID) if "max_num_patches" in fields else (_layout, SIZES)
+    layout = read(fields)
+    if layout["size"] is None or not stated.keys() & sizes:
         layout["size"] = image_size
     return Preprocess(mean=mean, std=std, interpolation=FILTERS[filter], **layout)
 
@@ -79,7 +80,8 @@ def _class_of(stated: Fields, kind: str) -> str:
     named = stated.get("image_processor_type") or stated.get("feature_extractor_type") or KINDS.get(kind)
     name = str(named).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast").removesuffix("Pil")
     if name not in PROCESSORS:
-        raise InputError(f"unknown image processor {named!r}{nearest(name, PROCESSORS)}; known: {', '.join(PROCESSORS)}")
+        hint, known = nearest(name, PROCESSORS), ", ".join(PROCESSORS)
+        raise InputError(f"unknown image processor {named!r}{hint}; known are {known}")
     return name
 
 

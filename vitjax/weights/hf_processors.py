@@ -28,7 +28,7 @@ PROCESSORS: dict[str, dict[str, Any]] = {
     "CLIPImageProcessor": {**_CLIP, "use_square_size": False},
     "ChineseCLIPImageProcessor": _CLIP,
     "BitImageProcessor": _CLIP,
-    "SiglipImageProcessor": {"resample": 3, "default_to_square": False},
+    "SiglipImageProcessor": {"resample": 3, "size": {"height": 224, "width": 224}, "default_to_square": False},
     "Siglip2ImageProcessor": {"patch_size": 16, "max_num_patches": 256},
     "DINOv3ViTImageProcessor": _IMAGENET,
     "ConvNextImageProcessor": {

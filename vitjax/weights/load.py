@@ -109,9 +109,9 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
 
 
 def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:
-    """The config at the image size that is asked for, else at that of the pictures that the checkpoint's processor makes.
+    """The config at the image size that is asked for, else at that of the pictures that its processor makes.
 
-    The two differ where a model was trained at one size and is used at another (DINOv2 of transformers: 518 and 224).
+    A model's own and that differ where it was trained at one size and is used at another (DINOv2 of transformers: 518 and 224).
     """
     made = config.preprocess.size
     image_size = sides or (whole(made, config.patch_size) if made else config.image_size)

@@ -15,6 +15,7 @@ from tests import small
 from tests.atlas_job import PLAIN, RECIPE, UNITS, job
 from tests.conftest import ROOT
 from vitjax.atlas import cards, care, finish, manifest
+from vitjax.atlas.condensed import condense, spread
 from vitjax.atlas.export import export
 from vitjax.atlas.reader import contents
 from vitjax.atlas.store import Store
@@ -341,8 +342,8 @@ def test_units_are_condensed_and_spread():
     taps = small.model().taps()
     for sets in (["blocks.1.mlp.hidden:3-9,11"], ["blocks.1.attn.z:0-2.4,7", "logits:0,2"], ["blocks.0.mlp.pre:*"]):
         units = expand(sets, taps)
-        assert manifest.spread(manifest.condense(units)) == units
-    assert manifest.condense([Unit("logits", (i,)) for i in (0, 1, 2, 5)]) == {"logits": "0-2,5"}
+        assert spread(condense(units)) == units
+    assert condense([Unit("logits", (i,)) for i in (0, 1, 2, 5)]) == {"logits": "0-2,5"}
 
 
 def test_a_store_on_s3(monkeypatch):

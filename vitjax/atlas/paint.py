@@ -73,18 +73,29 @@ class Totals:
     stages: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Logged:
+    """What is added up of a run's log."""
+
+    wall: float
+    looping: float
+    devices: int
+    pictures: int
+    stages: dict[str, float] = field(default_factory=dict)
+
+
 def totals(store: Store) -> Totals:
     """What the logs of a store add up to; of a run that was killed, up to its last batch."""
     logs = []
     for key in store.keys("logs/"):
         with suppress(InputError):  # a damaged log is no reason to lose an atlas
-            logs.append(store.read_json(key))
-    seconds = sum(log["wall"] * log["devices"] for log in logs)
-    looping = sum(log["looping"] for log in logs)
+            logs.append(store.read_json(key, _Logged))
+    seconds = sum(log.wall * log.devices for log in logs)
+    looping = sum(log.looping for log in logs)
     stages: Counter[str] = Counter()
     for log in logs:
-        stages.update(log.get("stages", {}))
-    pictures, outside = sum(log["pictures"] for log in logs), 1 - looping / seconds if seconds else 0.0
+        stages.update(log.stages)
+    pictures, outside = sum(log.pictures for log in logs), 1 - looping / seconds if seconds else 0.0
     return Totals(pictures, seconds / 3600, outside, dict(stages))
 
 

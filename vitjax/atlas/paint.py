@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -133,11 +133,12 @@ def paint(
         return True
     array, log, versions = series.array(store), log or Log(shard), made()
     task, left = Task(model, series.recipe, series.seed, remat=remat, starts=starts), len(missing)
-    for painted in run(task, missing, stepped=stepped, enough=enough):
-        series.write(store, array, painted, versions)
-        left -= 1
-        log.looping += painted.looping
-        log.pictures += len(painted.pictures)
-        log.write(store)
-        finished(len(painted.pictures))
+    with closing(run(task, missing, stepped=stepped, enough=enough)) as running:  # no worker outlives an error here
+        for painted in running:
+            series.write(store, array, painted, versions)
+            left -= 1
+            log.looping += painted.looping
+            log.pictures += len(painted.pictures)
+            log.write(store)
+            finished(len(painted.pictures))
     return not left

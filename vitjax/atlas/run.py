@@ -26,15 +26,13 @@ from vitjax.atlas.store import Store
 from vitjax.atlas.tables import class_of
 from vitjax.atlas.work import Status, work
 from vitjax.data.dataset import Dataset
-from vitjax.errors import InputError
+from vitjax.errors import AGAIN, InputError
 from vitjax.files import read_json
 from vitjax.models.network import Network
 from vitjax.optimize.memory import fitting_slots
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit, sample
 from vitjax.optimize.visualize import SLOTS, resolve
-
-AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,12 @@ def run(request: Request) -> int:
             status = work(job, store)
         finally:
             screen.close()
-        if status is Status.FINISHED:
-            _tell(store, time.perf_counter() - clock)
-            if request.page:
-                show(store)
+    if status is Status.FINISHED:
+        _tell(store, time.perf_counter() - clock)
+        if request.page and enough.is_set():  # asked to stop while it finished
+            status = Status.STOPPED
+        elif request.page:
+            show(store)
     if status is Status.STOPPED:
         print(f"vitjax: stopped; run the same command again to go on with {store.address}", file=sys.stderr)
         return AGAIN
@@ -183,9 +183,14 @@ def _beside(request: Request, units: Sequence[Unit], store: Store) -> tuple[Stor
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Event]:
-    """An event that SIGTERM sets, as a scheduler sends it before it takes the machine away."""
+    """An event that SIGTERM sets, as a scheduler sends it before it takes the machine away.
+
+    From here on Ctrl-C is an exception, if it ended the process at once before (`vitjax.__main__`).
+    """
     enough = Event()
     before = signal.signal(signal.SIGTERM, lambda *_: enough.set())
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield enough
     finally:

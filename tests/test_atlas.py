@@ -14,9 +14,12 @@ import pytest
 from tests import small
 from tests.atlas_job import PLAIN, RECIPE, UNITS, job
 from tests.conftest import ROOT
+from tests.test_sealed import NO_JSON, flips
 from vitjax.atlas import cards, care, finish, manifest
+from vitjax.atlas.condensed import condense, spread
 from vitjax.atlas.export import export
 from vitjax.atlas.reader import contents
+from vitjax.atlas.sealed import SEAL
 from vitjax.atlas.store import Store
 from vitjax.atlas.verify import faults, report
 from vitjax.atlas.work import Status, work
@@ -308,6 +311,75 @@ def test_verify_sees_everything(whole, tmp_path, key):
     assert report(store.address) == 0
 
 
+def first_series(store: Store):
+    return manifest.read(store).series(manifest.read(store).unit_list)[0]
+
+
+READ = {
+    "batches/seed-0/000000.json": lambda store, key: first_series(store).record(store, first_series(store).batches[0]),
+    "cards/seed-0/000001.json": lambda store, key: cards.of_batch(store, one := first_series(store), one.batches[1]),
+    "series/retry-seed.json": lambda store, key: care.begun_under(store, key, manifest.read(store)),
+    "finished.json": lambda store, key: finish.ended(store),
+    "tables/layouts.json": lambda store, key: [laid.cells.tolist() for laid in contents(store).layouts],
+}
+
+
+@pytest.mark.parametrize("key", READ)
+def test_a_flipped_bit_in_json_is_told_in_one_line_and_never_read(whole, tmp_path, key):
+    store = copy_of(whole, tmp_path / "copy")
+    data, meant, told = store.read(key), repr(READ[key](store, key)), 0
+    for broken in flips(data, 40):
+        store.write(key, broken)
+        try:
+            assert repr(READ[key](store, key)) == meant
+        except InputError as error:
+            assert key in str(error) and "\n" not in str(error) and "--verify --repair` forgets it" in str(error)
+            told += 1
+    assert told > 20
+
+
+@pytest.mark.parametrize("key", [*READ, "logs/x.json", "claims/x.json"])
+def test_whatever_stands_in_json_there_is_no_traceback(whole, tmp_path, key):
+    store = copy_of(whole, tmp_path / "copy")
+    for text in NO_JSON:
+        store.write(key, text.encode(errors="surrogateescape"))
+        for attempt in (lambda: list(faults(store)), lambda: contents(store), lambda: work(job(), store)):
+            try:
+                attempt()
+            except InputError as error:
+                assert key in str(error) and "\n" not in str(error)
+
+
+def test_a_store_of_an_older_version_is_read(whole, tmp_path):
+    store, text = copy_of(whole, tmp_path / "copy"), lambda value: json.dumps(value, indent=1).encode()
+    store.delete(manifest.COPY)
+    for key in [key for key in store.keys("") if key.endswith(".json") and key != finish.KEY]:
+        value = json.loads(store.read(key))
+        if SEAL in value:
+            value.pop(SEAL)
+            store.write(key, text(value.get("cards", value.get("layouts", value))))
+    end = json.loads(store.read(finish.KEY))
+    del end[SEAL]
+    end["sha256"] = {key: hashlib.sha256(store.read(key)).hexdigest() for key in end["sha256"]}
+    store.write(finish.KEY, text(end))
+    assert report(store.address) == 0 and work(job(), store) is Status.FINISHED
+    old, new = contents(store), contents(whole)
+    assert old.tables["units"].equals(new.tables["units"]) and old.columns[0].values == new.columns[0].values
+    assert [laid.cells.tolist() for laid in old.layouts] == [laid.cells.tolist() for laid in new.layouts]
+    flip(tmp_path / "copy/manifest.json", 40)  # without a copy when it was damaged
+    store.delete(manifest.COPY)
+    assert report(store.address) == 1
+
+
+def test_what_is_missing_from_a_finished_atlas_is_made_by_the_advice_given(whole, tmp_path, capsys):
+    store = copy_of(whole, tmp_path / "copy")
+    store.delete("batches/seed-0/000000.json")
+    assert report(store.address) == 1
+    assert "`--verify --repair` forgets what is wrong; then the same command again" in capsys.readouterr().out
+    assert report(store.address, repair=True) == 1 and "run the same `vitjax atlas`" in capsys.readouterr().out
+    assert work(job(), store) is Status.FINISHED and report(store.address) == 0
+
+
 def test_strange_files_in_a_store_do_no_harm(plain, tmp_path):
     store = copy_of(plain, tmp_path / "copy")
     for name in (".DS_Store", "batches/seed-0/000001 (copy).json", "series/retry-seed.json.orig", "logs/x.json"):
@@ -341,8 +413,8 @@ def test_units_are_condensed_and_spread():
     taps = small.model().taps()
     for sets in (["blocks.1.mlp.hidden:3-9,11"], ["blocks.1.attn.z:0-2.4,7", "logits:0,2"], ["blocks.0.mlp.pre:*"]):
         units = expand(sets, taps)
-        assert manifest.spread(manifest.condense(units)) == units
-    assert manifest.condense([Unit("logits", (i,)) for i in (0, 1, 2, 5)]) == {"logits": "0-2,5"}
+        assert spread(condense(units)) == units
+    assert condense([Unit("logits", (i,)) for i in (0, 1, 2, 5)]) == {"logits": "0-2,5"}
 
 
 def test_a_store_on_s3(monkeypatch):

@@ -33,6 +33,15 @@ def test_an_atlas_is_made_gone_on_with_and_exported(atlas, tmp_path, capsys):
 
     assert atlas(*given) == 0  # goes on: nothing is left to do
     assert main(["atlas", "--out", "atlas", "--verify"]) == 0
+
+    (tmp_path / "atlas/page/data/units.js").write_text("x")  # a damaged page is found, and mended by the same command
+    (tmp_path / "atlas/page/units.parquet").unlink()
+    capsys.readouterr()
+    assert main(["atlas", "--out", "atlas", "--verify"]) == 1
+    said = capsys.readouterr().out
+    assert "page/data/units.js: 1 bytes in place of" in said and "page/units.parquet: missing" in said
+    assert "run the same `vitjax atlas` command again" in said
+    assert atlas(*given) == 0 and main(["atlas", "--out", "atlas", "--verify"]) == 0
     assert main(["atlas", "export", "atlas", "--to", "elsewhere", "--beside", "../other"]) == 0
     assert '"beside":[{"name":"other","path":"../other"}]' in (tmp_path / "elsewhere/data/atlas.js").read_text()
     capsys.readouterr()

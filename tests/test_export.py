@@ -20,12 +20,14 @@ import pytest
 from PIL import Image
 
 from tests.made_up import HOSTILE, SIDE, UNITS, image, made_up
+from vitjax.atlas import checksums
 from vitjax.atlas.contents import Layout, Tap
 from vitjax.atlas.export import export
 from vitjax.atlas.folder import whole
 from vitjax.atlas.layouts import chart, grid_of, layers
 from vitjax.atlas.pool import Pool
 from vitjax.atlas.sheets import cells_for, thumbnails
+from vitjax.atlas.verify import report
 from vitjax.errors import InputError
 
 BRIGHTNESS = np.array([0.299, 0.587, 0.114])  # what WebP keeps at full resolution; colours are kept at half of it
@@ -173,7 +175,7 @@ def test_the_page_comes_with_it(site):
 
 def test_names_stay_inside_strings(site):
     known = re.compile(
-        r"(index\.html|page/.*|manifest\.json|units\.parquet|data/(atlas|units|layout-\w+)\.js|photos/\d{6}\.webp"
+        r"(index\.html|page/.*|manifest\.json|checksums\.json|units\.parquet|data/(atlas|units|layout-\w+)\.js|photos/\d{6}\.webp"
         r"|(data/detail|pictures|sheets|contact)/[a-z0-9._/]+)"
     )
     files = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()]
@@ -364,6 +366,65 @@ def test_killed_in_the_middle(tmp_path, older):
     export(made_up(["logits:2"]), site, overwrite=True)
     assert received(site, "units")["index"] == ["2"] and len(details(site)) == 1
     assert list(tmp_path.iterdir()) == [site]
+
+
+def test_the_list_of_checksums_is_of_all_files(site):
+    files = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
+    sums = checksums.read(site)
+    assert sums.keys() | {checksums.KEY} == files.keys()
+    assert all(sums[name] == checksums.of_bytes(files[name].read_bytes()) for name in sums)
+    assert not any(checksums.flaws(site)) and len(list(checksums.flaws(site))) == len(sums)
+
+
+FLAWS = {
+    "a flipped bit": (lambda site: flip(site / "pictures/logits/7.webp"), "pictures/logits/7.webp", "damaged"),
+    "cut": (lambda site: os.truncate(site / "data/units.js", 9), "data/units.js", "9 bytes in place of"),
+    "missing": (lambda site: (site / "index.html").unlink(), "index.html", "missing"),
+    "added": (lambda site: (site / "data/x.js").write_text("x"), "data/x.js", "not part of the page"),
+    "a link": (lambda site: (site / "x").symlink_to("/"), "x", "not part of the page"),
+    "a link in its place": (lambda site: link(site / "index.html"), "index.html", "no regular file"),
+    "the list": (lambda site: flip(site / "checksums.json"), "checksums.json", "damaged"),
+    "no list": (lambda site: (site / "checksums.json").unlink(), "checksums.json", "missing, as in exports of older"),
+    "the mark": (lambda site: (site / "data/atlas.js").write_text("x"), "data/atlas.js", "1 bytes in place of"),
+}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_name(".other"))
+    path.symlink_to(".other")
+
+
+@pytest.mark.parametrize("kind", FLAWS)
+def test_damage_to_a_page_is_found_and_written_over(tmp_path, capsys, kind):
+    damage, file, what = FLAWS[kind]
+    few = made_up(["logits:7"])
+    export(few, tmp_path / "site")
+    (tmp_path / "site" / "README.md").write_text("as a push adds it")
+    (tmp_path / "site" / ".gitattributes").write_text("as the hub adds it")
+    assert report(str(tmp_path / "site")) == 0
+    damage(tmp_path / "site")
+    (flaw,) = filter(None, checksums.flaws(tmp_path / "site"))
+    assert flaw.file == file and flaw.what.startswith(what)
+    seen = [flaw.file for flaw in checksums.flaws(tmp_path / "site", bytes=False) if flaw]
+    assert seen == ([] if kind == "a flipped bit" else [file])
+    assert report(str(tmp_path / "site")) == 1 and f"{file}: {what}" in capsys.readouterr().out
+    export(few, tmp_path / "site", overwrite=True)
+    assert report(str(tmp_path / "site")) == 0
+
+
+def test_a_list_that_leads_outside_is_not_followed(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    export(made_up(["logits:7"]), tmp_path / "site")
+    names = ("../secret", str(tmp_path / "secret"), "")
+    (tmp_path / "site" / checksums.KEY).write_bytes(checksums.listed({name: (1, "0") for name in names}))
+    said = {flaw.file: flaw.what for flaw in checksums.flaws(tmp_path / "site") if flaw}
+    assert {said[name] for name in names} == {"no name of a file of the page"}
 
 
 def test_killed_between_the_two_renames(tmp_path):

@@ -46,9 +46,11 @@ def sites(tmp_path_factory) -> Path:
 def hosted(sites):
     """The address of the page of `atlas` on a server."""
     with server([sites / "atlas", sites / "other"], 0) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}/atlas/"
-        running.shutdown()
+        answering = threading.Thread(target=running.run)
+        answering.start()
+        yield f"{running.address}atlas/"
+        running.stop()
+        answering.join()
 
 
 @pytest.fixture(scope="module", params=["server", "disk"])

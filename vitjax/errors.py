@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 LONGEST = 2000  # letters of a message
+AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)
+INTERRUPTED = 130  # exit code: by Ctrl-C, as shells count it
 
 
 class InputError(ValueError):

@@ -58,16 +58,23 @@ def parse_json(data: bytes | str, where: str, kind: type[T] = dict[str, Any]) ->
     Raises:
         InputError: no JSON, nested too deeply, or of another type: the message says where in it.
     """
-    import msgspec
-
     try:
-        return msgspec.convert(json.loads(data), kind)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{where} does not hold what it should: {error}") from None
+        value = json.loads(data)
     except RecursionError:
         raise InputError(f"{where} is not readable as JSON: it is nested too deeply") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{where} is not valid JSON: {error}") from None
+    return held(value, where, kind)
+
+
+def held(value: Any, where: str, kind: type[T]) -> T:
+    """A value out of JSON held against a type: see `parse_json`, whose second half this is."""
+    import msgspec
+
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InputError(f"{where} does not hold what it should: {error}") from None
 
 
 def read_json(path: str | os.PathLike[str], kind: type[T] = dict[str, Any], largest: int = LARGEST_JSON) -> T:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vitjax.atlas.folder import MARK
 from vitjax.atlas.scripts import unscript
+from vitjax.files import read_bytes
 from vitjax.weights.readme import front, licence_of, text
 
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
@@ -51,7 +52,7 @@ the terms of their data set.
 
 def card(folder: Path, repo: str) -> bytes:
     """The text of README.md, for the data set `repo` (OWNER/NAME)."""
-    atlas = unscript((folder / MARK).read_bytes())
+    atlas = unscript(read_bytes(folder / MARK), str(folder / MARK))
     model, data = atlas["model"], atlas["data"]
     licence = model.get("licence")
     count = atlas["count"]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,15 @@ from vitjax.optimize.workers import Batch
 
 TOGETHER = 256  # pictures graded between two writes
 
-Card = dict[str, Any]
+Card = dict[str, str | int | float | bool | None]
+_NUMBERS = ("activation", "rise")  # by which the best picture is chosen
+
+
+@dataclass(frozen=True)
+class _Graded:
+    """The file of a batch's cards."""
+
+    cards: list[Card]
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,12 @@ def grade(
             return False
         found = [series.pictures(store, batch) for batch in several]
         images = np.concatenate([images for images, _ in found])
-        join = lambda name, found=found: [value for _, record in found for value in record[name]]
+        join = lambda name, found=found: [value for _, record in found for value in getattr(record, name)]
         units = [unit for batch in several for unit in batch.goals]
         rows = judge(Entries(images, units, np.array(join("history"))), join("activation"))
         for batch in several:
             mine, rows = rows[: len(batch.goals)], rows[len(batch.goals) :]
-            store.write_json(series.card_key(batch.number), mine)
+            store.write_json(series.card_key(batch.number), {"cards": mine})
         graded(len(images))
     return True
 
@@ -97,10 +104,13 @@ def of_batch(store: Store, series: Series, batch: Batch) -> list[Card]:
     Raises:
         InputError: they are missing or damaged.
     """
-    found = store.read_json(key := series.card_key(batch.number), list)
-    if found is None or [card.get("unit") for card in found if isinstance(card, dict)] != list(map(str, batch.goals)):
-        raise store.damaged(key)
-    return found
+    found = store.read_json(key := series.card_key(batch.number), _Graded | list[Card])
+    rows = found.cards if isinstance(found, _Graded) else found  # older stores have the bare list
+    if rows is None or [card.get("unit") for card in rows] != list(map(str, batch.goals)):
+        raise store.damaged(key, "it is of other units")
+    if any("activation" not in card or isinstance(card.get(name), str) for card in rows for name in _NUMBERS):
+        raise store.damaged(key, "an activation is no number")
+    return rows
 
 
 def merit(card: Card) -> tuple[bool, float]:

@@ -9,11 +9,13 @@ import numpy as np
 
 from vitjax.analysis.exemplars import Exemplars
 from vitjax.atlas.cards import Card, merit
-from vitjax.atlas.manifest import Manifest, condense, spread
+from vitjax.atlas.condensed import condense, spread
+from vitjax.atlas.manifest import Manifest, recipe_of
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.data.images import Images
 from vitjax.data.pipeline import pixels
+from vitjax.errors import InputError
 from vitjax.models.kinds import Config
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
@@ -56,14 +58,23 @@ def failing(cards: Mapping[str, Sequence[Card]]) -> list[str]:
     return [unit for unit, tries in cards.items() if max(tries, key=merit).get("verdict") in RETRIED]
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What the store remembers of an attempt: its units, condensed, and how they are painted."""
+
+    units: dict[str, str]
+    recipe: dict[str, Any]
+    seed: int
+
+
 def series_of(store: Store, attempt: Attempt, units: Sequence[Unit], about: Manifest) -> Series:
     """The pictures of an attempt: of `units`, or of those it was begun with, which the store remembers."""
     name = f"retry-{attempt.key}"
     begun = _read(store, name)
     if begun is None:
-        begun = {"units": condense(units), "recipe": asdict(attempt.recipe), "seed": attempt.seed}
-        store.write_json(f"{PREFIX}{name}.json", begun)
-    return _series(name, begun, about)
+        begun = _Begun(condense(units), asdict(attempt.recipe), attempt.seed)
+        store.write_json(f"{PREFIX}{name}.json", asdict(begun))
+    return _series(store, name, begun, about)
 
 
 def begun(store: Store, about: Manifest) -> list[Series]:
@@ -79,19 +90,19 @@ def keys(store: Store) -> list[str]:
 def begun_under(store: Store, key: str, about: Manifest) -> Series:
     """The series of one attempt; raises an InputError if its description is damaged."""
     name = _BEGUN.fullmatch(key)[1]
-    return _series(name, _read(store, name), about)
+    return _series(store, name, _read(store, name), about)
 
 
-def _read(store: Store, name: str) -> dict[str, Any] | None:
-    found = store.read_json(key := f"{PREFIX}{name}.json")
-    if found is not None and not {"units", "recipe", "seed"} <= found.keys():
-        raise store.damaged(key)
-    return found
+def _read(store: Store, name: str) -> _Begun | None:
+    return store.read_json(f"{PREFIX}{name}.json", _Begun)
 
 
-def _series(name: str, begun: Mapping[str, Any], about: Manifest) -> Series:
-    units, recipe = spread(begun["units"]), Recipe(**begun["recipe"])
-    return Series(name, recipe, begun["seed"], units, about.slots, tuple(about.image_size))
+def _series(store: Store, name: str, begun: _Begun, about: Manifest) -> Series:
+    try:
+        units, recipe = spread(begun.units), recipe_of(begun.recipe)
+    except InputError as error:
+        raise store.damaged(f"{PREFIX}{name}.json", str(error)) from None
+    return Series(name, recipe, begun.seed, units, about.slots, tuple(about.image_size))
 
 
 def from_photographs(found: Exemplars, images: Images, config: Config) -> Starts:

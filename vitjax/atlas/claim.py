@@ -4,17 +4,18 @@ In a local folder the right is a lock that ends with the process, however it end
 renewed while the process works; one that was not renewed for `STALE` seconds may be taken over.
 """
 
-import json
 import os
 import socket
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from threading import Event, Thread
 
 from filelock import FileLock, Timeout
 
+from vitjax.atlas.sealed import unseal
 from vitjax.atlas.store import Store
 from vitjax.errors import InputError
 
@@ -23,6 +24,16 @@ STALE, RENEWED = 300.0, 60.0  # seconds
 
 class Held(InputError):
     """Another process is at work on that part."""
+
+
+@dataclass(frozen=True)
+class _Note:
+    """Who holds a part, and when that was last said, in seconds since 1970."""
+
+    owner: str
+    host: str
+    process: int
+    renewed: float = 0.0
 
 
 @contextmanager
@@ -61,15 +72,14 @@ def _locked(store: Store, part: str) -> Iterator[None]:
 @contextmanager
 def _noted(store: Store, part: str) -> Iterator[None]:
     key, me = f"claims/{part}.json", uuid.uuid4().hex
-    held = store.read_json(key)
-    if held and time.time() - held["renewed"] < STALE:
-        since = round(time.time() - held["renewed"])
-        raise _held(store, part, f"process {held['process']} on {held['host']} (seen {since} s ago)")
-    note = {"owner": me, "host": socket.gethostname(), "process": os.getpid()}
-    renew = lambda: store.write(key, json.dumps(note | {"renewed": time.time()}).encode())
+    held = _read(store, key)
+    if held and abs(since := time.time() - held.renewed) < STALE:
+        raise _held(store, part, f"process {held.process} on {held.host} (seen {since:.0f} s ago)")
+    note = _Note(me, socket.gethostname(), os.getpid())
+    renew = lambda: store.write_json(key, asdict(replace(note, renewed=time.time())))
     renew()
     time.sleep(1.0)  # if two came at once, the later note stands
-    if (store.read_json(key) or {}).get("owner") != me:
+    if (held := _read(store, key)) is None or held.owner != me:
         raise _held(store, part, "another process that began at the same moment")
     over = Event()
 
@@ -85,5 +95,15 @@ def _noted(store: Store, part: str) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        if (store.read_json(key) or {}).get("owner") == me:
+        if (held := _read(store, key)) and held.owner == me:
             store.delete(key)
+
+
+def _read(store: Store, key: str) -> _Note | None:
+    """A note; one that is damaged is none, as its owner, if there still is one, soon writes it again."""
+    if (data := store.read(key)) is None:
+        return None
+    try:
+        return unseal(data, key, _Note)
+    except InputError:
+        return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 from pyarrow import parquet
 
-from vitjax.atlas import scripts
+from vitjax.atlas import checksums, scripts
 from vitjax.atlas.contact import ContactSheets
 from vitjax.atlas.contents import Contents, Picture, check
 from vitjax.atlas.folder import Folder, whole
@@ -85,7 +85,8 @@ def export(
             write = lambda number: folder.write(f"photos/{number:06d}.webp", contents.photo(number))
             for done, _ in enumerate(pool.each(write, sorted(photos)), 1):
                 progress("photos", done, len(photos))
-    return Exported(Path(out).expanduser().resolve(), folder.files, folder.bytes, seconds)
+        folder.write(checksums.KEY, checksums.listed(folder.sums))
+    return Exported(Path(out).expanduser().resolve(), len(folder.sums), folder.bytes, seconds)
 
 
 def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:

@@ -3,8 +3,8 @@
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from vitjax.analysis import likeness
 from vitjax.analysis.exemplars import Exemplars
 from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.yardstick import embed, middle, yardstick
-from vitjax.atlas import cards, care, layouts, scripts, tables
+from vitjax.atlas import cards, care, layouts, manifest, scripts, tables
 from vitjax.atlas.contents import Layout, taps_of
 from vitjax.atlas.job import Job
 from vitjax.atlas.paint import Log, paint
@@ -49,7 +49,7 @@ class Finish:
     @property
     def recipe(self) -> Recipe:
         """Of the first pictures."""
-        return Recipe(**self.job.manifest.recipe)
+        return manifest.recipe_of(self.job.manifest.recipe)
 
     def run(self) -> bool:
         """Grades all pictures, paints failing units again, compares units, writes the tables; False if stopped."""
@@ -135,7 +135,7 @@ class Finish:
             parquet.write_table(value, buffer, compression="zstd")
             self.store.write(f"tables/{name}.parquet", buffer.getvalue())
         self._array("looks", looks.astype(np.float16))
-        self.store.write_json("tables/layouts.json", [_laid(chart) for chart in charts])
+        self.store.write_json("tables/layouts.json", {"layouts": [_laid(chart) for chart in charts]})
         self._close(table, pictures)
 
     def _embeddings(self, pictures: pa.Table, series: dict[str, Series]) -> np.ndarray:
@@ -170,7 +170,7 @@ class Finish:
     def _close(self, units: pa.Table, pictures: pa.Table) -> None:
         """The last thing written: what is finished, with checksums of everything but the pictures and the logs."""
         keys = [key for part in CHECKED for key in self.store.keys(part)]
-        sums = {key: hashlib.sha256(self.store.read(key)).hexdigest() for key in keys}
+        sums = {key: hashlib.sha256(self.store.read(key) or b"").hexdigest() for key in keys}
         verdicts = Counter(units["verdict"].to_pylist()) if "verdict" in units.column_names else {}
         about = {
             "units": len(units),
@@ -191,6 +191,29 @@ class Finish:
         return {unit for unit, series in rows if series.startswith("retry-")}
 
 
+@dataclass(frozen=True)
+class End:
+    """What is known of a finished atlas.
+
+    Attributes:
+        units, pictures: how many.
+        verdicts: {verdict: how many units}.
+        options: what decided how it ended, see `options`.
+        sha256: {key: checksum} of everything but the pictures and the logs.
+        retried, repeats: units painted again, and such that nearly repeat another.
+        unreadable: {photograph: why it could not be read}.
+    """
+
+    units: int
+    pictures: int
+    verdicts: Mapping[str, int]
+    options: Mapping[str, Any]
+    sha256: Mapping[str, str]
+    retried: int = 0
+    repeats: int = 0
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
 def options(job: Job) -> dict[str, object]:
     """What of a job decides how its atlas ends and is not in the manifest."""
     names = job.class_names and checksum(job.class_names)
@@ -198,16 +221,13 @@ def options(job: Job) -> dict[str, object]:
     return {"retry": job.retry, "class_names": names, "labels": labels}
 
 
-def ended(store: Store) -> dict[str, Any] | None:
+def ended(store: Store) -> End | None:
     """What is known of a finished atlas; None of one that is not.
 
     Raises:
         InputError: it is damaged.
     """
-    found = store.read_json(KEY)
-    if found is not None and not {"units", "pictures", "verdicts", "options", "sha256"} <= found.keys():
-        raise store.damaged(KEY)
-    return found
+    return store.read_json(KEY, End)
 
 
 def _laid(chart: Layout) -> dict[str, object]:

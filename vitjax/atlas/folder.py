@@ -3,13 +3,13 @@
 import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 
 from filelock import FileLock, Timeout
 
+from vitjax.atlas import checksums
 from vitjax.errors import InputError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -23,15 +23,13 @@ class Folder:
     Attributes:
         path: where it is written.
         shown: where it will be, for messages.
-        files, bytes: what was written so far.
+        sums: {file: (bytes, sha256)} of what was written so far.
     """
 
     path: Path
     shown: Path
-    files: int = 0
-    bytes: int = 0
+    sums: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     _made: set[Path] = field(default_factory=set, repr=False)
-    _count: Lock = field(default_factory=Lock, repr=False)
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file, and its folder if need be.
@@ -45,9 +43,12 @@ class Folder:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._made.add(path.parent)
             path.write_bytes(data)
-        with self._count:
-            self.files += 1
-            self.bytes += len(data)
+        self.sums[name] = checksums.of_bytes(data)
+
+    @property
+    def bytes(self) -> int:
+        """The size of what was written so far."""
+        return sum(size for size, _ in self.sums.values())
 
 
 @contextmanager
@@ -103,17 +104,19 @@ def check_free(out: Path, overwrite: bool) -> None:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
     if not is_export(out):
-        raise InputError(f"{out} exists and is no exported atlas: choose another folder")
+        raise InputError(f"{out} exists and is no exported atlas: choose another folder, or remove it")
     if not overwrite:
         raise InputError(f"{out} is an exported atlas already: overwrite it, or choose another folder")
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder is an exported atlas."""
+    """Whether a folder is an exported atlas, be it a damaged one: by its mark, or by its list of checksums."""
+    with suppress(OSError), open(folder / MARK, "rb") as file:
+        if file.read(len(MARK_BEGINS)) == MARK_BEGINS:
+            return True
     try:
-        with open(folder / MARK, "rb") as file:
-            return file.read(len(MARK_BEGINS)) == MARK_BEGINS
-    except OSError:
+        return MARK in checksums.read(folder)
+    except InputError:
         return False
 
 

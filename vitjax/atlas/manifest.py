@@ -1,27 +1,34 @@
-"""A job's settings in, its manifest out: what an atlas is of, how it is made, and whether a store holds just that."""
+"""A job's settings in, its manifest out: what an atlas is of, how it is made, and whether a store holds just that.
 
-import json
+It is kept twice, as nothing in a store can be read without it.
+"""
+
+import dataclasses
 import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 import jax
+from msgspec import Meta
 
 from vitjax import __version__
+from vitjax.atlas.condensed import condense, spread
+from vitjax.atlas.sealed import seal, unseal
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.data.images import checksum
-from vitjax.errors import InputError
+from vitjax.errors import InputError, nearest
+from vitjax.files import held
 from vitjax.models.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
 
 SCHEMA = 1
-KEY = "manifest.json"
+KEY, COPY = "manifest.json", "manifest.copy.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorstore")
 
 
@@ -41,12 +48,12 @@ class Manifest:
     """
 
     schema: int
-    model: Mapping[str, str]
-    image_size: Sequence[int]
+    model: Mapping[str, Any]
+    image_size: Annotated[Sequence[Annotated[int, Meta(ge=1, le=2**15)]], Meta(min_length=2, max_length=2)]
     dtype: str
     recipe: Mapping[str, Any]
-    seeds: Sequence[int]
-    slots: int
+    seeds: Annotated[Sequence[Annotated[int, Meta(ge=0, lt=2**32)]], Meta(min_length=1)]
+    slots: Annotated[int, Meta(ge=0, le=2**20)]  # 0: still to be chosen
     units: Mapping[str, str]
     data: Mapping[str, Any] | None
     k: int
@@ -58,8 +65,15 @@ class Manifest:
 
     def series(self, units: Sequence[Unit]) -> list[Series]:
         """The first pictures of the units: a series for each seed."""
-        recipe, size = Recipe(**self.recipe), tuple(self.image_size)
+        recipe, size = recipe_of(self.recipe), tuple(self.image_size)
         return [Series(f"seed-{seed}", recipe, seed, units, self.slots, size) for seed in self.seeds]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whole(Manifest):
+    """A manifest as it stands in a store: `made` with what, see the function."""
+
+    made: Mapping[str, str]
 
 
 def manifest(
@@ -89,38 +103,16 @@ def manifest(
     )
 
 
-def condense(units: Sequence[Unit]) -> dict[str, str]:
-    """Units as sets, by tap: `{"blocks.3.mlp.hidden": "0-63,71"}`; units of taps with heads as `2.12;2.13`."""
-    groups: dict[str, list[tuple[int, ...]]] = {}
-    for unit in units:
-        groups.setdefault(unit.tap, []).append(unit.index)
-    return {tap: _spans([i for (i,) in found]) if len(found[0]) == 1 else ";".join(".".join(map(str, i)) for i in found)
-            for tap, found in groups.items()}  # fmt: skip
+def recipe_of(fields: Mapping[str, Any]) -> Recipe:
+    """The recipe whose fields a store holds.
 
-
-def spread(condensed: Mapping[str, str]) -> list[Unit]:
-    """The units that `condense` was given."""
-    return [
-        Unit(tap, index)
-        for tap, indices in condensed.items()
-        for part in re.split("[,;]", indices)
-        for index in ([tuple(map(int, part.split(".")))] if "-" not in part else _span(part))
-    ]
-
-
-def _span(text: str) -> list[tuple[int]]:
-    first, last = map(int, text.split("-"))
-    return [(i,) for i in range(first, last + 1)]
-
-
-def _spans(numbers: Sequence[int]) -> str:
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+    Raises:
+        InputError: there is no such recipe.
+    """
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    if unknown := fields.keys() - set(known):
+        raise InputError(f"a recipe has no {min(unknown)!r}{nearest(min(unknown), known)}")
+    return held(fields, "the recipe", Recipe)
 
 
 def agree(store: Store, wanted: Manifest) -> None:
@@ -129,10 +121,10 @@ def agree(store: Store, wanted: Manifest) -> None:
     Raises:
         InputError: as `compare`.
     """
-    if compare(store, wanted):
-        data = (json.dumps(asdict(wanted) | {"made": made()}, indent=1, ensure_ascii=False) + "\n").encode()
-        if not store.create(KEY, data):  # another host was faster
-            compare(store, wanted)
+    if compare(store, wanted) and not store.create(KEY, seal(asdict(wanted) | {"made": made()}, indent=1)):
+        compare(store, wanted)  # another host was faster
+    if store.read(COPY) is None:
+        store.write(COPY, store.read(KEY))
 
 
 def compare(store: Store, wanted: Manifest) -> bool:
@@ -141,15 +133,11 @@ def compare(store: Store, wanted: Manifest) -> bool:
     Raises:
         InputError: the store holds another atlas, the message says what differs; or something else.
     """
-    found = store.read_json(KEY)
+    found = _found(store)
     if found is None:
-        held = [key for key in store.keys("") if not key.startswith("claims/")]
-        if held:
-            raise InputError(f"{store.address} is not empty ({held[0]}) and holds no atlas; choose another --out")
+        if others := [key for key in store.keys("") if not key.startswith("claims/")]:
+            raise InputError(f"{store.address} is not empty ({others[0]}) and holds no atlas; choose another --out")
         return True
-    if found.get("schema") != SCHEMA:
-        raise InputError(f"{store.address} has schema {found.get('schema')}, this version of vitjax writes {SCHEMA}")
-    _check(store, found)
     if differences := list(_differences(found, asdict(wanted))):
         raise InputError(
             f"{store.address} holds another atlas: {'; '.join(differences)}. Choose another --out, or --beside to begin"
@@ -162,20 +150,68 @@ def read(store: Store) -> Manifest:
     """The manifest of a store.
 
     Raises:
-        InputError: there is no atlas, or one of another schema.
+        InputError: there is no atlas, one of another schema, or a damaged manifest.
     """
-    found = store.read_json(KEY)
-    if found is None:
+    return held(described(store), KEY, Manifest)
+
+
+def whole(store: Store) -> Manifest:
+    """The manifest of a store, by its copy where it is damaged; errors as of `read`."""
+    try:
+        return read(store)
+    except InputError:
+        try:
+            return held(parse(store.read(COPY)), COPY, Manifest)
+        except InputError:
+            pass
+        raise
+
+
+def described(store: Store) -> dict[str, Any]:
+    """All that the manifest of a store says: its fields and what it was `made` with; errors as of `read`."""
+    if (found := _found(store)) is None:
         raise InputError(f"{store.address} holds no atlas: there is no {KEY}")
-    if found.get("schema") != SCHEMA:
-        raise InputError(f"{store.address} has schema {found.get('schema')}, this version of vitjax reads {SCHEMA}")
-    _check(store, found)
-    return Manifest(**{name: found[name] for name in Manifest.__dataclass_fields__})
+    return found
 
 
-def _check(store: Store, found: Mapping[str, Any]) -> None:
-    if not Manifest.__dataclass_fields__.keys() <= found.keys() or not isinstance(found["units"], dict):
-        raise InputError(f"{KEY} in {store.address} is damaged, and with it the atlas; choose another --out")
+def _found(store: Store) -> dict[str, Any] | None:
+    """What the manifest says; None where there is nothing, neither it nor its copy."""
+    if (data := store.read(KEY)) is None and store.read(COPY) is None:
+        return None
+    try:
+        return parse(data)
+    except _OtherSchema as error:
+        raise InputError(f"{store.address} {error}") from None
+    except InputError as error:
+        raise InputError(f"{KEY} in {store.address} is damaged: {error}; {_way_out(store)}") from None
+
+
+class _OtherSchema(InputError):
+    """Another version's manifest."""
+
+
+def _way_out(store: Store) -> str:
+    try:
+        parse(store.read(COPY))
+        return "`vitjax atlas --verify --repair` mends it from its copy"
+    except InputError:
+        return "without it the atlas is lost: choose another --out"
+
+
+def parse(data: bytes | None) -> dict[str, Any]:
+    """What the bytes of a manifest say, as they stand in a store.
+
+    Raises:
+        InputError: they are missing or damaged, or of another schema.
+    """
+    if data is None:
+        raise InputError("it is missing")
+    found = unseal(data, "it")
+    if (schema := found.get("schema")) != SCHEMA:
+        raise _OtherSchema(f"has schema {schema}, this version of vitjax reads and writes {SCHEMA}")
+    known = held(found, "it", _Whole)
+    known.series(known.unit_list)
+    return found
 
 
 def made() -> dict[str, str]:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -73,18 +73,29 @@ class Totals:
     stages: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Logged:
+    """What is added up of a run's log."""
+
+    wall: float
+    looping: float
+    devices: int
+    pictures: int
+    stages: dict[str, float] = field(default_factory=dict)
+
+
 def totals(store: Store) -> Totals:
     """What the logs of a store add up to; of a run that was killed, up to its last batch."""
     logs = []
     for key in store.keys("logs/"):
         with suppress(InputError):  # a damaged log is no reason to lose an atlas
-            logs.append(store.read_json(key))
-    seconds = sum(log["wall"] * log["devices"] for log in logs)
-    looping = sum(log["looping"] for log in logs)
+            logs.append(store.read_json(key, _Logged))
+    seconds = sum(log.wall * log.devices for log in logs)
+    looping = sum(log.looping for log in logs)
     stages: Counter[str] = Counter()
     for log in logs:
-        stages.update(log.get("stages", {}))
-    pictures, outside = sum(log["pictures"] for log in logs), 1 - looping / seconds if seconds else 0.0
+        stages.update(log.stages)
+    pictures, outside = sum(log.pictures for log in logs), 1 - looping / seconds if seconds else 0.0
     return Totals(pictures, seconds / 3600, outside, dict(stages))
 
 
@@ -122,11 +133,12 @@ def paint(
         return True
     array, log, versions = series.array(store), log or Log(shard), made()
     task, left = Task(model, series.recipe, series.seed, remat=remat, starts=starts), len(missing)
-    for painted in run(task, missing, stepped=stepped, enough=enough):
-        series.write(store, array, painted, versions)
-        left -= 1
-        log.looping += painted.looping
-        log.pictures += len(painted.pictures)
-        log.write(store)
-        finished(len(painted.pictures))
+    with closing(run(task, missing, stepped=stepped, enough=enough)) as running:  # no worker outlives an error here
+        for painted in running:
+            series.write(store, array, painted, versions)
+            left -= 1
+            log.looping += painted.looping
+            log.pictures += len(painted.pictures)
+            log.write(store)
+            finished(len(painted.pictures))
     return not left

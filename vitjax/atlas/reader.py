@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -15,9 +15,10 @@ from pyarrow import parquet
 from vitjax.atlas import care, finish, manifest
 from vitjax.atlas.columns import ABOUT, columns
 from vitjax.atlas.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
+from vitjax.atlas.sealed import unseal
 from vitjax.atlas.store import Store
 from vitjax.errors import InputError
-from vitjax.optimize.recipes import RECIPES, Recipe
+from vitjax.optimize.recipes import RECIPES
 
 
 def contents(store: Store) -> Contents:
@@ -29,9 +30,10 @@ def contents(store: Store) -> Contents:
     return _Reader(store).contents()
 
 
-def _title(model: Mapping[str, str]) -> str:
+def _title(model: Mapping[str, Any]) -> str:
     """What was loaded without its folders, and the architecture where that says more."""
-    name, architecture = model.get("source", "").rstrip("/").rpartition("/")[2], model.get("architecture", "")
+    source, architecture = (str(model.get(key) or "") for key in ("source", "architecture"))
+    name = source.rstrip("/").rpartition("/")[2]
     return f"{name} ({architecture})" if name and architecture not in ("", name) else name or architecture or "a model"
 
 
@@ -51,6 +53,25 @@ class _Rows:
         return self.table.slice(self.first[unit], self.first[unit + 1] - self.first[unit]).to_pylist()
 
 
+@dataclass(frozen=True)
+class _Laid:
+    """A layout as it is kept: see `Layout`."""
+
+    key: str
+    label: str
+    columns: int
+    rows: int
+    cells: list[int]
+    bands: list[Band]
+
+
+@dataclass(frozen=True)
+class _Layouts:
+    """The file of the layouts."""
+
+    layouts: list[_Laid]
+
+
 class _Reader:
     def __init__(self, store: Store):
         self.store, self.manifest, self.ended = store, manifest.read(store), finish.ended(store)
@@ -59,11 +80,11 @@ class _Reader:
 
     def read(self, key: str) -> bytes | None:
         """A key's bytes, as they were when the atlas was finished; None for what it did not have."""
-        if key not in self.ended["sha256"]:
+        if key not in self.ended.sha256:
             return None
         data = self.store.read(key)
-        if data is None or hashlib.sha256(data).hexdigest() != self.ended["sha256"][key]:
-            raise self.store.damaged(key)
+        if data is None or hashlib.sha256(data).hexdigest() != self.ended.sha256[key]:
+            raise self.store.damaged(key, "missing" if data is None else "it does not match its checksum")
         return data
 
     def table(self, name: str) -> pa.Table | None:
@@ -77,8 +98,9 @@ class _Reader:
     def contents(self) -> Contents:
         units, pictures, exemplars = self.units, self.table("pictures"), self.table("exemplars")
         model, recipe = self.manifest.model, dict(self.manifest.recipe)
-        known = next((name for name, value in RECIPES.items() if value == Recipe(**recipe)), "own settings")
-        about = json.loads(self.read(manifest.KEY))
+        made = manifest.recipe_of(recipe)
+        known = next((name for name, value in RECIPES.items() if value == made), "own settings")
+        about = manifest.parse(self.read(manifest.KEY))
         photos, tables = self.photos, {"units": units, "pictures": pictures}
         if exemplars is not None:
             tables["exemplars"] = exemplars
@@ -91,7 +113,7 @@ class _Reader:
             grid=self.maps.shape[2:] if self.maps is not None else (1, 1),
             versions=about["made"],
             data=self.manifest.data and {key: self.manifest.data[key] for key in ("source", "images")},
-            manifest=about | {"finished": self.ended},
+            manifest=about | {"finished": asdict(self.ended)},
             units=units["unit"].to_pylist(),
             columns=columns(units),
             layouts=self.layouts(),
@@ -117,16 +139,10 @@ class _Reader:
         return self.table("photos")
 
     def layouts(self) -> list[Layout]:
+        found = unseal(self.read("tables/layouts.json"), "tables/layouts.json", _Layouts | list[_Laid])
         return [
-            Layout(
-                laid["key"],
-                laid["label"],
-                laid["columns"],
-                laid["rows"],
-                np.array(laid["cells"], np.int32),
-                [Band(**band) for band in laid["bands"]],
-            )
-            for laid in json.loads(self.read("tables/layouts.json"))
+            Layout(one.key, one.label, one.columns, one.rows, np.array(one.cells, np.int32), one.bands)
+            for one in (found.layouts if isinstance(found, _Layouts) else found)  # older stores have the bare list
         ]
 
     def pictures(self, table: pa.Table):

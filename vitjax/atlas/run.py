@@ -1,6 +1,5 @@
 """`vitjax atlas` as it runs: signals, progress on the terminal, the job, and at its end the page."""
 
-import json
 import signal
 import sys
 import time
@@ -15,6 +14,7 @@ import jax
 import numpy as np
 
 from vitjax.atlas import finish, manifest, scripts
+from vitjax.atlas.checksums import LARGEST, flaws
 from vitjax.atlas.contents import Contents
 from vitjax.atlas.export import export
 from vitjax.atlas.folder import is_export
@@ -26,14 +26,13 @@ from vitjax.atlas.store import Store
 from vitjax.atlas.tables import class_of
 from vitjax.atlas.work import Status, work
 from vitjax.data.dataset import Dataset
-from vitjax.errors import InputError
+from vitjax.errors import AGAIN, InputError
+from vitjax.files import read_json
 from vitjax.models.network import Network
 from vitjax.optimize.memory import fitting_slots
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit, sample
 from vitjax.optimize.visualize import SLOTS, resolve
-
-AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,12 @@ def run(request: Request) -> int:
             status = work(job, store)
         finally:
             screen.close()
-        if status is Status.FINISHED:
-            _tell(store, time.perf_counter() - clock)
-            if request.page:
-                show(store)
+    if status is Status.FINISHED:
+        _tell(store, time.perf_counter() - clock)
+        if request.page and enough.is_set():  # asked to stop while it finished
+            status = Status.STOPPED
+        elif request.page:
+            show(store)
     if status is Status.STOPPED:
         print(f"vitjax: stopped; run the same command again to go on with {store.address}", file=sys.stderr)
         return AGAIN
@@ -102,8 +103,12 @@ def run(request: Request) -> int:
     return 0
 
 
-def show(store: Store) -> Path | None:
-    """Writes the page of a finished atlas into its folder, unless it is there and up to date, and says where it is.
+def show(store: Store, *, bytes: bool = True) -> Path | None:
+    """Writes the page of a finished atlas into its folder, unless it is there, whole and up to date; says where it is.
+
+    Args:
+        store: of the atlas.
+        bytes: whether to read all files of a page that is there; without, damage that keeps their sizes is not seen.
 
     Returns:
         The page; None for a store that is no local folder.
@@ -112,19 +117,20 @@ def show(store: Store) -> Path | None:
         print(f"vitjax atlas export {store.address} --to FOLDER writes the page")
         return None
     page, what = store.folder / "page", contents(store)
-    if not _same(page, what):
+    if not _same(page, what, bytes):
         with exporting() as progress:
             export(what, page, overwrite=True, progress=progress)
     print(f"page: {page / 'index.html'}   (open it, or: vitjax serve {store.folder})")
     return page
 
 
-def _same(page: Path, what: Contents) -> bool:
-    """Whether a page is there and shows this atlas as it is now."""
+def _same(page: Path, what: Contents, bytes: bool) -> bool:
+    """Whether a page is there, whole, and shows this atlas as it is now."""
     try:
-        return is_export(page) and json.loads((page / "manifest.json").read_text()) == scripts.plain(what.manifest)
-    except (OSError, ValueError):
+        shown = is_export(page) and read_json(page / "manifest.json", largest=LARGEST)
+    except InputError:
         return False
+    return shown == scripts.plain(what.manifest) and not any(flaws(page, bytes=bytes))
 
 
 def _apart(store: Store, data: Dataset | None) -> None:
@@ -144,9 +150,15 @@ def _manifest(request: Request, units: Sequence[Unit], store: Store) -> manifest
     wanted = manifest.manifest(request.model, units, request.recipe, request.seeds, request.slots or 0, request.data, k)
     if request.slots:
         return wanted
-    held = store.read_json(manifest.KEY)  # what was chosen when the atlas was begun holds
-    slots = held.get("slots") if held else None
-    return replace(wanted, slots=slots or _slots(request, units))
+    return replace(wanted, slots=_chosen(store) or _slots(request, units))
+
+
+def _chosen(store: Store) -> int | None:
+    """The slots that were chosen when the atlas was begun: they hold."""
+    try:
+        return manifest.read(store).slots
+    except InputError:  # a new store, or `compare` will say what is wrong
+        return None
 
 
 def _slots(request: Request, units: Sequence[Unit]) -> int:
@@ -171,9 +183,14 @@ def _beside(request: Request, units: Sequence[Unit], store: Store) -> tuple[Stor
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Event]:
-    """An event that SIGTERM sets, as a scheduler sends it before it takes the machine away."""
+    """An event that SIGTERM sets, as a scheduler sends it before it takes the machine away.
+
+    From here on Ctrl-C is an exception, if it ended the process at once before (`vitjax.__main__`).
+    """
     enough = Event()
     before = signal.signal(signal.SIGTERM, lambda *_: enough.set())
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield enough
     finally:
@@ -181,14 +198,14 @@ def stopped_by_signals() -> Iterator[Event]:
 
 
 def _tell(store: Store, seconds: float) -> None:
-    about = store.read_json(finish.KEY)
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in about["verdicts"].items())
-    print(f"{about['units']} units, {about['pictures']} pictures{': ' + verdicts if verdicts else ''}")
-    if about["retried"] or about["repeats"]:
-        print(f"{about['retried']} units painted again, {about['repeats']} units nearly repeat another")
-    if about["unreadable"]:
-        name, reason = next(iter(about["unreadable"].items()))
-        print(f"{len(about['unreadable'])} photographs could not be read, e.g. {name}: {reason}", file=sys.stderr)
+    about = finish.ended(store)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in about.verdicts.items())
+    print(f"{about.units} units, {about.pictures} pictures{': ' + verdicts if verdicts else ''}")
+    if about.retried or about.repeats:
+        print(f"{about.retried} units painted again, {about.repeats} units nearly repeat another")
+    if about.unreadable:
+        name, reason = next(iter(about.unreadable.items()))
+        print(f"{len(about.unreadable)} photographs could not be read, e.g. {name}: {reason}", file=sys.stderr)
     spent = totals(store)
     rate = spent.pictures / spent.device_hours if spent.device_hours else 0
     print(f"{rate:.0f} pictures an hour and device, {spent.outside:.0%} of the time outside the loop")

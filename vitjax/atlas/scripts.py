@@ -13,6 +13,7 @@ import numpy as np
 
 from vitjax.analysis.likeness import Neighbour
 from vitjax.atlas.contents import Contents, Exemplar, Histogram, Layout, Picture, Quantile
+from vitjax.files import parse_json
 
 SCHEMA = 1
 PER_DETAIL = 64  # units of a tap that share one file of details
@@ -28,9 +29,9 @@ def script(name: str, value: object) -> bytes:
     return call.encode("ascii")
 
 
-def unscript(data: bytes) -> Any:
-    """The value that a script of ours hands to the page."""
-    return json.loads(data.decode("ascii").partition(", ")[2].removesuffix(");\n"))
+def unscript(data: bytes, where: str) -> dict[str, Any]:
+    """The mapping that a script of ours hands to the page; raises InputError if `where` holds no such script."""
+    return parse_json(data.partition(b", ")[2].removesuffix(b");\n"), where)
 
 
 def plain(value: Any) -> Any:

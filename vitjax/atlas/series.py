@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,9 +16,18 @@ from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit
 from vitjax.optimize.workers import Batch, Painted, batches_of
 
-RECORDED = {"units", "activation", "history", "sha256"}  # of a record, what is read again
 _NUMBERED = re.compile(r"(\d{6})\.json")
 POINTS = 40  # of a picture's history that are kept: means over equal stretches of steps
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is read again of a batch's record: a value for each picture, and the sha256 of the pictures' bytes."""
+
+    units: list[str]
+    activation: list[float]
+    history: list[list[float]]
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -86,20 +94,23 @@ class Series:
         }
         store.write_json(self.record_key(painted.batch.number), record)
 
-    def record(self, store: Store, batch: Batch) -> dict[str, Any]:
+    def record(self, store: Store, batch: Batch) -> Record:
         """A batch's record.
 
         Raises:
-            InputError: it is missing, or speaks of other units.
+            InputError: it is missing, damaged, or speaks of other units.
         """
-        record = store.read_json(key := self.record_key(batch.number))
+        record = store.read_json(key := self.record_key(batch.number), Record)
         if record is None:
             raise InputError(f"{key} in {store.address} is missing")
-        if not record.keys() >= RECORDED or record["units"] != list(map(str, batch.goals)):
-            raise store.damaged(key)
+        if record.units != list(map(str, batch.goals)):
+            raise store.damaged(key, "it is of other units")
+        points = [min(POINTS, self.recipe.steps)] * len(record.units)
+        if len(record.activation) != len(record.units) or list(map(len, record.history)) != points:
+            raise store.damaged(key, "it has not a value for each picture")
         return record
 
-    def pictures(self, store: Store, batch: Batch) -> tuple[UInt8[np.ndarray, "picture h w 3"], dict[str, Any]]:
+    def pictures(self, store: Store, batch: Batch) -> tuple[UInt8[np.ndarray, "picture h w 3"], Record]:
         """A batch's pictures and record.
 
         Raises:
@@ -107,7 +118,7 @@ class Series:
         """
         record = self.record(store, batch)
         images = store.existing(self.array_key).read(batch.number, len(batch.goals))
-        if digest(images) != record["sha256"]:
+        if digest(images) != record.sha256:
             raise InputError(
                 f"batch {batch.number} of {self.key} in {store.address} does not match its checksum; {MEND}"
             )

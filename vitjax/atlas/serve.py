@@ -1,32 +1,31 @@
 """Exported atlases to a browser on this machine: folders in, a small web server that gives their files and no others.
 
 The page needs no server (it opens from disk, and any static host will do); this one is for looking at an atlas on the
-machine where it was made, and at several side by side.
+machine where it was made, and at several side by side. `vitjax.atlas.site` says what uvicorn answers here.
 """
 
-import html
+import asyncio
+import errno
+import os
 import socket
 import sys
 import webbrowser
 from collections.abc import Sequence
-from functools import partial
-from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
 
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from vitjax.atlas.checksums import flaws
 from vitjax.atlas.folder import MARK, is_export
-from vitjax.atlas.scripts import script, unscript
+from vitjax.atlas.site import HEADERS, site
 from vitjax.errors import InputError
 
 SEARCHED = 100  # ports looked at for a free one
-TYPES = {
-    ".js": "text/javascript",
-    ".webp": "image/webp",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".parquet": "application/vnd.apache.parquet",
-}
+BACKLOG = 1024  # connections that may wait to be taken
+PATIENCE = 20.0  # seconds that the other side may take to send a request, or to take more of an answer
 
 
 def serve(
@@ -43,18 +42,46 @@ def serve(
     Raises:
         InputError: a folder is no exported atlas, two are of one name, or the port cannot be had.
     """
-    with server(folders, port, host) as running:
-        address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{running.server_port}/"
-        try:
-            print(f"{address}  (Ctrl-C ends)", flush=True)
-            if open_browser:
-                webbrowser.open(address)
-            running.serve_forever()
-        except KeyboardInterrupt:
-            print("", file=sys.stderr)
+    with suppress(KeyboardInterrupt), server(folders, port, host) as running:
+        for folder in folders:
+            _look(Path(folder))
+        print(f"{running.address}  (Ctrl-C ends)", flush=True)
+        if open_browser:
+            webbrowser.open(running.address)
+        running.run()
+    print("", file=sys.stderr)
 
 
-def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+@dataclass(frozen=True)
+class Server:
+    """A server that listens, and answers while `run` runs; to be closed as a context.
+
+    Attributes:
+        address: of the page.
+        port: that it listens on.
+    """
+
+    address: str
+    port: int
+    _socket: socket.socket
+    _engine: uvicorn.Server
+
+    def run(self) -> None:
+        """Answers until `stop` is called from another thread, or, in the main one, until Ctrl-C."""
+        self._engine.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Ends `run`."""
+        self._engine.should_exit = True
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") -> Server:
     """The server of `serve`, listening but not yet answering; arguments and errors are the same."""
     roots = [Path(folder) for folder in folders]
     for root in roots:
@@ -64,15 +91,41 @@ def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") ->
     names = {_name(root): root for root in roots}
     if len(names) < len(roots):
         raise InputError(f"folders served together need different names, these are all {', '.join(names)}")
-    site = names if len(roots) > 1 else {"": roots[0]}
     try:
-        return _Server((host, port), partial(_Handler, site))
+        listening = _listen(host, port)
     except PermissionError:
         raise InputError(f"port {port} may not be used; take one above 1023, e.g. --port 8000") from None
     except OSError as error:
-        free = _free_port(host, port)
+        free = _free_port(host, port) if error.errno == errno.EADDRINUSE else None
         hint = f"; port {free} is free: --port {free}" if free else ""
-        raise InputError(f"port {port} of {host} cannot be used: {error.strerror.lower()}{hint}") from None
+        known = error.errno in errno.errorcode  # of a name that leads nowhere, the number is of another kind
+        reason = os.strerror(error.errno) if known else error.strerror or str(error)
+        raise InputError(f"port {port} of {host} cannot be used: {reason.lower()}{hint}") from None
+    config = uvicorn.Config(
+        site(names if len(roots) > 1 else {"": roots[0]}, host),
+        http=_Patient,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        backlog=BACKLOG,
+        headers=list(HEADERS),
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        log_level="critical",  # what other sides do wrong is no matter of ours
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    port = listening.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return Server(f"http://{shown}:{port}/", port, listening, uvicorn.Server(config))
+
+
+def _look(folder: Path) -> None:
+    """Says in one line if files of a page are missing or of another size; their bytes are looked at when asked for."""
+    if found := [flaw for flaw in flaws(folder, bytes=False) if flaw]:
+        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        print(f"vitjax: warning: in {folder} {found[0].file}: {found[0].what}{more}", file=sys.stderr)
 
 
 def _name(root: Path) -> str:
@@ -81,83 +134,48 @@ def _name(root: Path) -> str:
     return root.parent.name if root.name == "page" and root.parent.name else root.name
 
 
+def _listen(host: str, port: int) -> socket.socket:
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+    )
+
+
 def _free_port(host: str, port: int) -> int | None:
     for other in range(port + 1, min(port + SEARCHED, 65536)):
         try:
-            with socket.create_server((host, other)):
+            with _listen(host, other):
                 return other
         except OSError:
             continue
     return None
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Patient(H11Protocol):
+    """uvicorn's protocol, which of itself would wait for ever on a connection that is slow.
 
-    def handle_error(self, request, client_address) -> None:
-        """Browsers close connections when they like: that is no error to show."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    It is looked at every `PATIENCE` seconds: it must have come to another request, or, if an answer did not fit into
+    the buffer, have taken some of it.
+    """
 
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """A connection begins."""
+        super().connection_made(transport)
+        self._taken, self._was = 0, None
+        self._look()
 
-class _Handler(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | TYPES
+    def connection_lost(self, error: Exception | None) -> None:
+        """A connection has ended."""
+        self._next.cancel()
+        super().connection_lost(error)
 
-    def __init__(self, site: dict[str, Path], *args) -> None:
-        self.site = site
-        super().__init__(*args)
+    def resume_writing(self) -> None:
+        """The other side has taken what was in the buffer."""
+        self._taken += 1
+        super().resume_writing()
 
-    def do_GET(self) -> None:
-        """A file; with several atlases the list of them at /, and each is told of those beside it."""
-        path = unquote(urlsplit(self.path).path)
-        together = {} if "" in self.site else {f"/{name}/{MARK}": name for name in self.site}
-        if together and path == "/":
-            self._list()
-        elif path in together:
-            self._beside(together[path])
-        else:
-            super().do_GET()
-
-    def translate_path(self, path: str) -> str:
-        """The file of an address, always within its atlas; what is none of them is no file at all."""
-        parts = [unquote(part) for part in urlsplit(path).path.split("/")[1:]]
-        root = self.site.get("") or self.site.get(parts.pop(0) if parts else "/")
-        inside = not any(part in (".", "..") or set(part) & set("/\\:") for part in parts)
-        return str(root.joinpath(*parts)) + "/" * (parts[-1:] == [""]) if root and inside else "\0"
-
-    def send_head(self):
-        """As usual, but an address that names no file is not found, however odd it is."""
-        if "\0" in self.translate_path(self.path):
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
-
-    def list_directory(self, path):
-        """Folders are not listed."""
-        self.send_error(HTTPStatus.NOT_FOUND)
-
-    def end_headers(self) -> None:
-        """Asks browsers to look again, so that a new export is seen at once."""
-        self.send_header("Cache-Control", "no-cache")
-        super().end_headers()
-
-    def log_message(self, *args) -> None:
-        """Nothing: the address is all there is to say."""
-
-    def _list(self) -> None:
-        links = "".join(f'<li><a href="{quote(name)}/">{html.escape(name)}</a></li>' for name in self.site)
-        head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Atlases</title>'
-        self._send("text/html; charset=utf-8", f"{head}<h1>Atlases</h1><ul>{links}</ul>".encode())
-
-    def _beside(self, name: str) -> None:
-        about = unscript((self.site[name] / MARK).read_bytes())
-        about["beside"] = [{"name": other, "path": f"../{quote(other)}"} for other in self.site if other != name]
-        self._send(TYPES[".js"], script("atlas", about))
-
-    def _send(self, kind: str, data: bytes) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+    def _look(self) -> None:
+        now = (self.cycle, self._taken)
+        if now == self._was:
+            self.transport.abort()
+            return
+        self._was, self._next = now, self.loop.call_later(PATIENCE, self._look)

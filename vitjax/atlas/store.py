@@ -3,19 +3,23 @@
 Everything goes through TensorStore, which replaces a file as a whole or not at all.
 """
 
-import json
 import os
 import re
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorstore as ts
 from jaxtyping import UInt8
 
+from vitjax.atlas.sealed import seal, unseal
 from vitjax.errors import InputError
+
+T = TypeVar("T")
 
 _FORMS = "a store is a folder, gs://BUCKET/PATH or s3://BUCKET/PATH"
 MEND = "`vitjax atlas --verify --repair` forgets it, the next run makes it anew"
@@ -45,7 +49,13 @@ class Store:
         return None if "://" in self.address else Path(self.address)
 
     def read(self, key: str) -> bytes | None:
-        """The bytes under a key, None where there is nothing."""
+        """The bytes under a key, None where there is nothing.
+
+        Raises:
+            InputError: it cannot be read, or, in a folder, is no file: a pipe would never answer.
+        """
+        if self.folder and (mode := _mode(self.folder / key)) and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError(f"{key} in {self.address} is a pipe, socket or device, not a file")
         found = self._do(f"read {key} in", lambda: self._values.read(key).result())
         return found.value if found.state == "value" else None
 
@@ -58,10 +68,11 @@ class Store:
         self._do(f"remove {key} in", lambda: self._values.write(key, None).result())
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with a prefix, sorted; with "" all; hidden ones are none."""
+        """The keys that begin with a prefix, sorted; with "" all; hidden ones and those that are no UTF-8 are none."""
         span = ts.KvStore.KeyRange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)) if prefix else ts.KvStore.KeyRange()
         found = self._do("list", lambda: self._values.list(span).result())
-        return sorted(name for name in map(bytes.decode, found) if not name.rpartition("/")[2].startswith("."))
+        names = (name.decode(errors="replace") for name in found)
+        return sorted(name for name in names if not name.rpartition("/")[2].startswith(".") and "\ufffd" not in name)
 
     def create(self, key: str, data: bytes) -> bool:
         """Puts bytes under a key that holds none; False if another was faster."""
@@ -71,28 +82,25 @@ class Store:
         put = lambda: self._values.write(key, data, if_equal=found.stamp.generation).result()
         return bool(self._do(f"write {key} in", put).generation)
 
-    def read_json(self, key: str, kind: type = dict) -> Any:
-        """What a key's JSON says, of this type; None where there is nothing.
+    def read_json(self, key: str, kind: type[T] = dict[str, Any]) -> T | None:
+        """What a key's JSON says, held against a type and its own checksum; None where there is nothing.
 
         Raises:
-            InputError: it is no JSON, or of another type.
+            InputError: it is no JSON, of another type, or not what was written.
         """
         data = self.read(key)
         try:
-            value = None if data is None else json.loads(data)
-        except ValueError:
-            value = ...
-        if value is not None and not isinstance(value, kind):
-            raise self.damaged(key)
-        return value
+            return None if data is None else unseal(data, "it", kind)
+        except InputError as error:
+            raise self.damaged(key, str(error)) from None
 
-    def damaged(self, key: str) -> InputError:
-        """The error that says so, to be raised."""
-        return InputError(f"{key} in {self.address} is damaged; {MEND}")
+    def damaged(self, key: str, why: str = "") -> InputError:
+        """The error that says so, and what to do; to be raised."""
+        return InputError(f"{key} in {self.address} is damaged{f' ({why})' if why else ''}; {MEND}")
 
-    def write_json(self, key: str, value: Any) -> None:
-        """Puts JSON under a key."""
-        self.write(key, (json.dumps(value, ensure_ascii=False) + "\n").encode())
+    def write_json(self, key: str, value: Mapping[str, Any]) -> None:
+        """Puts JSON under a key, with its checksum in it."""
+        self.write(key, seal(value))
 
     def pictures(self, key: str, rows: int, size: tuple[int, int], slots: int) -> "PictureArray":
         """The array of pictures under a key, made where there is none: `rows` pictures, one file for each `slots`."""
@@ -146,6 +154,14 @@ class Store:
             text = " ".join(str(error).split())
             reason = next((said for code, said in _CODES.items() if code in text), text.partition(" [")[0][:300])
             raise InputError(f"cannot {what} {self.address}: {reason}") from None
+
+
+def _mode(path: Path) -> int:
+    """What kind of thing a path is, 0 where there is nothing."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def work(job: Job, store: Store) -> Status:
     manifest.agree(store, job.manifest)
     with claimed(store, f"{job.shard[0]}-of-{job.shard[1]}"):
         manifest.compare(store, job.manifest)  # two that began at once have agreed on one
-        if (ended := finish.ended(store)) and ended["options"] == finish.options(job):
+        if (ended := finish.ended(store)) and ended.options == finish.options(job):
             return Status.FINISHED
         try:
             return _go_on(job, store)

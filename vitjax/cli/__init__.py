@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from vitjax.cli import analyze, atlas, convert, inspect, models, serve, visualize
-from vitjax.errors import InputError
+from vitjax.errors import INTERRUPTED, InputError
 
 EXAMPLES = """
 examples:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("vitjax: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

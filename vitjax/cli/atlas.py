@@ -12,8 +12,8 @@ makes a page to explore them all. It may be stopped in any way: the same command
 share one store, each with its part of the work (--shard, or by itself under jax.distributed).
 """
 EXIT = """
-exit codes: 0 finished, or this host's part is; 2 a mistake in the input; 75 stopped by SIGTERM with the batches under
-way finished, run the same command again; 130 interrupted.
+exit codes: 0 finished, or this host's part is; 1 --verify found something; 2 a mistake in the input; 75 stopped by
+SIGTERM, with the batches under way finished, run the same command again; 130 interrupted.
 
 examples:
   vitjax atlas                                                    a sample of the embedded model, in minutes
@@ -65,8 +65,14 @@ def add(commands) -> None:
     group.add_argument("--shard", type=shard, metavar="I/N", help="do the I-th of N parts of the work")
     group.add_argument("--beside", action="store_true", help="if --out holds another atlas, begin one beside it")
     group.add_argument("--no-page", action="store_true", help="do not write the page into --out/page at the end")
-    group.add_argument("--verify", action="store_true", help="only read everything in --out against its checksums")
-    group.add_argument("--repair", action="store_true", help="with --verify: forget what is damaged, to be made anew")
+    group.add_argument(
+        "--verify", action="store_true", help="only read everything in --out, store or page, against its checksums"
+    )
+    group.add_argument(
+        "--repair",
+        action="store_true",
+        help="with --verify: mend the manifest, forget what is damaged, to be made anew",
+    )
     export.add(command)
 
 

@@ -60,4 +60,4 @@ def _page(folder: Path) -> Path:
     from vitjax.atlas.run import show
     from vitjax.atlas.store import Store
 
-    return show(Store(str(folder)))
+    return show(Store(str(folder)), bytes=False)

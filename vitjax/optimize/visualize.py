@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import jax
@@ -103,10 +104,11 @@ def paint(
         steps += more
         progress(Progress(steps, len(goals) * recipe.steps, done, len(goals)))
 
-    for painted in run(Task(model, recipe, seed, remat=remat, starts=starts), batches, stepped=tell):
-        done += len(painted.pictures)
-        tell(0)
-        yield painted.pictures
+    with closing(run(Task(model, recipe, seed, remat=remat, starts=starts), batches, stepped=tell)) as running:
+        for painted in running:
+            done += len(painted.pictures)
+            tell(0)
+            yield painted.pictures
 
 
 def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:

@@ -116,11 +116,12 @@ def run(
             told.put(error)
 
     devices = jax.local_devices()[: len(batches)]
-    threads = [Thread(target=work, args=(device,), daemon=True) for device in devices]
-    for thread in threads:
-        thread.start()
-    working = len(threads)
-    try:
+    threads: list[Thread] = []
+    try:  # whatever ends this, be it Ctrl-C while a thread starts: none is left behind within JAX
+        for device in devices:
+            threads.append(Thread(target=work, args=(device,), daemon=True))
+            threads[-1].start()
+        working = len(threads)
         while working:
             news = told.get()
             if isinstance(news, Painted):
@@ -134,7 +135,8 @@ def run(
     finally:
         abandon.set()
         for thread in threads:
-            thread.join()
+            if thread.is_alive():  # or it has not come to begin, and then sees that it is to end
+                thread.join()
 
 
 class _Abandoned(Exception):

@@ -18,6 +18,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.images import checksum
 from vitjax.errors import InputError, Stopped
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 from vitjax.models.vocabulary import PLACES, axes
 from vitjax.optimize.objectives import at_tokens, token_span
 from vitjax.optimize.units import check_tap, feature_shape
@@ -175,6 +176,7 @@ def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | Non
     return parts if all(part.complete for part in parts) else None
 
 
+@standard()
 def _run(
     model: Network, data: Dataset, part: Part, sizes: dict[str, int], k: int, tokens: str, path: Path | None
 ) -> Part:

@@ -1,15 +1,19 @@
 """Images, how a model wants them and, where known, their classes: what an analysis works on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vitjax.data.images import Images, open_images
 from vitjax.data.labels import labels
 from vitjax.data.pipeline import Batches, Change, Progress
+from vitjax.errors import InputError
 from vitjax.models.kinds import Config
+from vitjax.ranges import COUNT
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Dataset:
 
 
 def open_dataset(
-    source: str | Path,
+    source: str | Path | Sequence[Any],
     config: Config,
     *,
     split: str | None = None,
@@ -57,5 +61,14 @@ def open_dataset(
     batch: int = 32,
     listed: Path | None = None,
 ) -> Dataset:
-    """Opens `source` (see `open_images`) for a model; `limit` keeps that many images, evenly spaced."""
+    """Opens `source` (a path, or a list of arrays or of Pillow's images: see `open_images`) for a model.
+
+    `limit` keeps that many images, evenly spaced.
+
+    Raises:
+        InputError: see `open_images` and `Batches`; here for a `config` that is none, as a model.
+    """
+    if not isinstance(config, Config):
+        raise InputError(f"config is of type {type(config).__name__}: give that of a model, model.config")
+    COUNT.check("batch", batch)
     return Dataset(open_images(source, split).some(limit), config, batch, listed)

@@ -13,6 +13,7 @@ from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.kinds import Config
 from vitjax.models.vocabulary import PLACES, axes
+from vitjax.optimize.recipes import PATCH
 from vitjax.optimize.units import Cosine, Direction, Unit, feature_shape
 
 TINY = 1e-24  # added to the square of a length that is divided by
@@ -86,12 +87,11 @@ def token_span(tokens: str, config: Config) -> slice:
         return slice(None)
     if tokens == "patches":
         return slice(config.prefix, None)
-    if not isinstance(config, ViTConfig) and tokens.startswith("patch "):
-        raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
-    number = tokens.removeprefix("patch ")
-    if not number.isdigit():
+    if not isinstance(tokens, str) or not (number := PATCH.fullmatch(tokens)):
         raise InputError(f"unknown tokens {tokens!r}: write patches, class, all or 'patch N'")
-    patch = int(number)
+    if not isinstance(config, ViTConfig):
+        raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
+    patch = int(number[1])
     if patch >= config.patches:
         raise InputError(f"tokens='patch {patch}' is out of range, this model has {config.patches} patches")
     return slice(config.prefix + patch, config.prefix + patch + 1)

@@ -14,6 +14,7 @@ import numpy as np
 from vitjax.errors import InputError, nearest
 from vitjax.models.kinds import Config
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 from vitjax.weights import cache as disk
 from vitjax.weights import folders, rules
 from vitjax.weights.card import Card
@@ -30,6 +31,7 @@ _Read = tuple[Config, Card, dict[str, np.ndarray]]  # of a model, its arrays in 
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
 
 
+@standard()
 def load(
     source: str | os.PathLike[str] = "demo",
     *,

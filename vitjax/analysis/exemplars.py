@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.natural import Natural, Part, merged, read_part
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.patches import on_grid
@@ -44,6 +45,7 @@ class Exemplars:
     unreadable: Mapping[str, str]
 
 
+@analysis
 def exemplars(
     model: Network,
     data: Dataset,

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
@@ -56,7 +57,7 @@ def activation_maps(
     for position, unit in enumerate(wanted):
         check_patches(unit.tap)
         groups.setdefault(unit.tap, []).append(position)
-    if not len(images) or images.dtype != np.uint8:
+    if not isinstance(images, np.ndarray) or images.ndim != 4 or not len(images) or images.dtype != np.uint8:
         what = f"images are {images.dtype}, they" if len(images) else "there are no images; they"
         raise InputError(f"{what} must be uint8 [image, h, w, 3]")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
@@ -109,6 +110,7 @@ def in_grey(map: Float[np.ndarray, "row column"], height: int, width: int) -> UI
     return np.repeat(grey[..., None], 3, axis=2)
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Condition, evaluate, plain
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
@@ -88,6 +89,7 @@ def conditions(seed: int = 0) -> dict[str, Condition]:
     }
 
 
+@analysis
 def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
     """Accuracy of the model as it is, without positions, with random ones, and with the image's patches shuffled.
 

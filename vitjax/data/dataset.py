@@ -28,6 +28,9 @@ class Dataset:
         shard: (i, n), this host's part.
         unreadable: {name: reason} of the images that any pass had to leave out.
         progress: wraps the batches of a pass, of which it is told the number, e.g. in a progress bar.
+
+    Raises:
+        InputError: fields of another type, or a batch without images.
     """
 
     images: Images
@@ -37,6 +40,13 @@ class Dataset:
     shard: tuple[int, int] = (0, 1)
     unreadable: dict[str, str] = field(default_factory=dict)
     progress: Progress = lambda batches, total: batches
+
+    def __post_init__(self):
+        if not isinstance(self.images, Images):
+            raise InputError(f"images are of type {type(self.images).__name__}: open them with open_images")
+        if not isinstance(self.config, Config):
+            raise InputError(f"config is of type {type(self.config).__name__}: give that of a model, model.config")
+        COUNT.check("batch", self.batch)
 
     def batches(self, change: Change | None = None, start: int = 0) -> Batches:
         """A pass over the images, from batch `start` on, each image first changed by `change`."""
@@ -66,9 +76,6 @@ def open_dataset(
     `limit` keeps that many images, evenly spaced.
 
     Raises:
-        InputError: see `open_images` and `Batches`; here for a `config` that is none, as a model.
+        InputError: see `open_images` and `Dataset`.
     """
-    if not isinstance(config, Config):
-        raise InputError(f"config is of type {type(config).__name__}: give that of a model, model.config")
-    COUNT.check("batch", batch)
     return Dataset(open_images(source, split).some(limit), config, batch, listed)

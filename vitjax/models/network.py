@@ -5,9 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vitjax.errors import InputError
 from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.images import check_floats, checked
 from vitjax.models.surroundings import promoting
@@ -68,6 +70,8 @@ class Network(nnx.Module):
         execution: Execution = PLAIN,
     ) -> dict[str, Array]:
         """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images."""
+        if not isinstance(embedded, jax.Array | np.ndarray) or not jnp.issubdtype(embedded.dtype, jnp.floating):
+            raise InputError("embedded is no array of floats: give what model.embed(model.normalise(images)) gives")
         taps = asked(reads, edits, self.output)
         self._run(embedded, taps, execution)
         taps.check(self.taps)
@@ -76,7 +80,7 @@ class Network(nnx.Module):
     @property
     def channels(self) -> int:
         """Of the images that it takes."""
-        return 3
+        return getattr(self.config, "channels", 3)
 
     @property
     def dtype(self) -> jnp.dtype:

@@ -36,12 +36,24 @@ def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.nda
     if isinstance(goals[0], Unit):
         return np.array([np.ravel_multi_index(goal.index, sizes) for goal in goals], np.int32)
     for goal in goals:
+        check_vector(goal)
         if np.size(goal.vector) != math.prod(sizes):
             raise InputError(
                 f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}"
             )
     vectors = np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
     return Angle(vectors) if isinstance(goals[0], Cosine) else vectors
+
+
+def check_vector(goal: Direction) -> None:
+    """Raises an InputError for a vector that is none: other things than numbers, NaN, infinity, or zeros alone."""
+    vector = np.asarray(goal.vector)
+    if not np.issubdtype(vector.dtype, np.integer) and not np.issubdtype(vector.dtype, np.floating):
+        raise InputError(f"{goal}: the direction is {vector.dtype}, it must be real numbers")
+    if not np.isfinite(vector).all() or not vector.any():
+        raise InputError(
+            f"{goal}: the direction has {'only zeros' if not vector.any() else 'numbers that are not finite'}"
+        )
 
 
 def activation(values: Array, tap: str, target: Array | Angle, tokens: str, config: Config) -> Float[Array, " image"]:

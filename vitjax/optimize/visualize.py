@@ -9,7 +9,7 @@ import jax
 from vitjax.errors import InputError
 from vitjax.models.network import Network
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.optimize.objectives import targets, token_span
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Direction, Unit, check_tap, expand
@@ -63,13 +63,15 @@ def visualize(
 def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
     """Expands whatever names units into `Unit`s and `Direction`s, each once, checked against the model's taps."""
     if not isinstance(model, Network):
-        raise InputError(f"{model!r} is no model: load one, e.g. vitjax.load('demo')")
+        what = repr(model) if model is None or isinstance(model, str) else f"something of type {type(model).__name__}"
+        raise InputError(f"{what} is no model: load one, e.g. vitjax.load('demo')")
     taps = model.taps()
     given = [units] if isinstance(units, str | Unit | Direction) or not isinstance(units, Iterable) else list(units)
     goals: list[Goal] = []
     for one in given:
         if isinstance(one, Direction):
             check_tap(one.tap, taps)
+            targets([one], taps[one.tap])  # a mistake in its vector is said before anything starts
             goals.append(one)
         else:
             goals += expand(str(one), taps)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -92,7 +93,7 @@ def _checked(image: Any, name: str) -> np.ndarray | Image.Image:
         raise InputError(f"{name} has shape {pixels.shape}, it must be [height, width, 3]{how}")
     if pixels.dtype == np.uint8:
         return pixels
-    if not np.issubdtype(pixels.dtype, np.floating):
+    if not jnp.issubdtype(pixels.dtype, jnp.floating):
         raise InputError(f"{name} is {pixels.dtype}, it must be uint8, or floats in [0, 1]")
     check_values(pixels, name)
     return np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)

@@ -48,7 +48,7 @@ def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.nda
 def check_vector(goal: Direction) -> None:
     """Raises an InputError for a vector that is none: other things than numbers, NaN, infinity, or zeros alone."""
     vector = np.asarray(goal.vector)
-    if not np.issubdtype(vector.dtype, np.integer) and not np.issubdtype(vector.dtype, np.floating):
+    if not jnp.issubdtype(vector.dtype, jnp.integer) and not jnp.issubdtype(vector.dtype, jnp.floating):
         raise InputError(f"{goal}: the direction is {vector.dtype}, it must be real numbers")
     if not np.isfinite(vector).all() or not vector.any():
         raise InputError(

@@ -1,6 +1,7 @@
 """The model and its taps: every name read and edited, forwards that stop early, sizes, precision."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from tests import small
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
+from vitjax.models.config import Rotary, ViTConfig
 from vitjax.models.densenet import DenseNetConfig
 from vitjax.models.execution import Execution
 from vitjax.models.flops import forward_flops, gradient_flops
@@ -110,6 +111,51 @@ def test_rematerialised_gradients_are_the_same():
     np.testing.assert_allclose(grad(True), grad(False), rtol=1e-4, atol=1e-5)
 
 
+TAP = "blocks.1.attn.z"
+WRONG = {
+    "fewer tokens": (TAP, lambda z: z[:, :1], r"changed the shape from \(2, 19, 3, 16\) to \(2, 1, 3, 16\)"),
+    "fewer images": (TAP, lambda z: z[:1], r"to \(1, 19, 3, 16\); it must be \(2, 19, 3, 16\)$"),
+    "fewer heads": ("blocks.1.attn.probs", lambda p: p[:, :1], "changed the shape"),
+    "one query": ("blocks.1.attn.scores", lambda s: s[:, :, :1], "changed the shape"),
+    "what is added": ("blocks.1.mlp.out", lambda x: x[:, :1], "changed the shape"),
+    "after a block": ("blocks.1.resid_post", lambda x: x[:, :9], "changed the shape"),
+    "one class": ("logits", lambda x: x[:, :1], "changed the shape"),
+    "another axis": ("embed", lambda x: x[:, :4, None], "it must be .*, or fewer tokens"),
+    "another batch": ("embed", lambda x: x[:1, :4], "changed the shape"),
+    "no token": ("blocks.1.resid_pre", lambda x: x[:, :0], "changed the shape"),
+    "more tokens": ("embed", lambda x: jnp.concatenate([x, x], axis=1), "added tokens, 19 became 38"),
+    "bool": (TAP, lambda z: z > 0, "gave bool, it must give floats"),
+    "int": (TAP, lambda z: jnp.zeros(z.shape, int), "gave int"),
+    "complex": (TAP, lambda z: z + 0j, "gave complex"),
+    "number": (TAP, lambda _: 0.0, r"gave 0.0, it must give an array of shape \(2, 19, 3, 16\)"),
+    "nothing": (TAP, lambda _: None, "gave None"),
+}
+
+
+@pytest.mark.parametrize(("tap", "edit", "words"), WRONG.values(), ids=WRONG)
+def test_an_edit_to_another_shape_or_type_is_refused(tap, edit, words):
+    with pytest.raises(InputError, match=words) as error:
+        jax.eval_shape(lambda images: small.model()(images, "logits", {tap: edit}), IMAGES)
+    assert tap in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("tap", ["embed", "blocks.2.resid_pre"])
+def test_tokens_may_be_dropped_where_they_enter_a_block(tap):
+    read = ["blocks.3.resid_post", "logits"]
+    shapes = jax.eval_shape(lambda images: small.model()(images, read, {tap: lambda x: x[:, :3]}), IMAGES)
+    assert shapes["blocks.3.resid_post"].shape == (2, 3, 48) and shapes["logits"].shape == (2, 10)
+
+
+@pytest.mark.parametrize("config", [{"rotary": Rotary()}, {"relative_bias": True}], ids=str)
+@pytest.mark.parametrize("tap", ["embed", "blocks.2.resid_pre"])
+def test_tokens_may_not_be_dropped_from_attention_that_knows_each_by_its_position(config, tap):
+    model = abstract(replace(small.CONFIG, registers=0, **config))
+    run = lambda model, images, count: model(images, "logits", {tap: lambda x: x[:, :count]})
+    for count in (1, 5):  # one token would be broadcast in silence
+        with pytest.raises(InputError, match="tokens cannot be dropped from this model"):
+            jax.eval_shape(partial(run, count=count), model, IMAGES)
+
+
 @pytest.mark.parametrize("config", [{}, {"qk_norm": True, "attn_norm": True}], ids=str)
 def test_an_attention_kernel_computes_what_the_products_do(config):
     model = small.random(replace(small.CONFIG, **config))
@@ -158,7 +204,12 @@ def test_bfloat16_weights_compute_in_bfloat16_with_float32_statistics():
         (lambda model: model(IMAGES, "blocks.1.resid_post", {"blocks.3.attn.z": lambda v: v}), "has no effect"),
         (lambda model: model(IMAGES, "logits", {"blocks.1.attn.z": lambda v: v[..., :1]}), "changed the shape"),
         (lambda model: model(IMAGES[:, :24]), r"this model takes \[batch, 32x32, 3\]"),
-        (lambda model: model(IMAGES[0]), r"this model takes \[batch, 32x32, 3\]"),
+        (lambda model: model(IMAGES, []), "no tap is read"),
+        (lambda model: model(IMAGES, 5), "reads are names of taps, .*; 5 is none"),
+        (lambda model: model(IMAGES, ["logits", None]), "None is none"),
+        (lambda model: model(IMAGES, "logits", ["blocks.1.attn.z"]), "not a list"),
+        (lambda model: model(IMAGES, "logits", {"blocks.1.attn.z": 3}), "'blocks.1.attn.z': 3 is none"),
+        (lambda model: model.from_embedding(None), "embedded is no array of floats"),
         (
             lambda _: ViTConfig(image_size=(225, 224)),
             r"height 225 is not divisible by the patch height 16 \(nearest: 224",

@@ -212,7 +212,7 @@ def test_a_run_finds_its_own_units():
         (lambda: views(MODEL, IMAGES, heads=3), "heads=3: write mean, own, or a head's number, 0-2"),
         (lambda: views(MODEL, IMAGES, heads="max"), "heads='max': write mean"),
         (lambda: views(MODEL, IMAGES, layers=[1], residual=-1), "residual is -1, it must be at least 0 and below 1"),
-        (lambda: views(MODEL, IMAGES[:, :, :24]), r"images have shape \(2, 32, 24, 3\), this model's are"),
+        (lambda: views(MODEL, IMAGES[:, :, :24]), r"images have shape \(2, 32, 24, 3\), this model takes"),
         (lambda: run(MODEL, DATA, units="blocks.1.mlp.hidden:3"), "blocks.1.mlp.hidden:3 has no view: only units of"),
         (lambda: run(MODEL, DATA, units="embed:48"), "embed:48: 48 is out of range"),
         (lambda: run(MODEL, DATA, tokens=["patch"]), "unknown tokens 'patch'"),

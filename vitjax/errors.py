@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:
     """Returns ` (did you mean a, b?)` with the choices closest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(choices), n=count, cutoff=0.4)
+    close = difflib.get_close_matches(str(word), list(choices), n=count, cutoff=0.4)
     return f" (did you mean {', '.join(close)}?)" if close else ""
 
 

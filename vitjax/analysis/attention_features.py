@@ -13,6 +13,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.gallery import gallery
@@ -42,6 +43,7 @@ def high_frequency(spectrum: Float[np.ndarray, "image radius"]) -> Float[np.ndar
     return energy[..., cycles > len(cycles) / 2].sum(axis=-1) / energy.sum(axis=-1)
 
 
+@analysis
 def run(
     model: ViT,
     data: Dataset,

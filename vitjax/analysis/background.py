@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.maps import activation_maps, overlay
@@ -28,6 +29,7 @@ from vitjax.optimize.units import neurons
 FRAME = (255, 90, 0)  # the boxes' colour
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import evaluate, plain
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
@@ -77,6 +78,7 @@ def class_only_logits(
     return _resumed(model, images, layers, {}, slice(model.config.prefix))
 
 
+@analysis
 def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Findings:
     """Accuracy with the class token isolated in the first L blocks, and left alone after L blocks.
 

@@ -19,6 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from vitjax.analysis.style import COLORS, bare, panels, style
 from vitjax.errors import InputError, nearest
+from vitjax.models.surroundings import standard
 from vitjax.models.vit import ViT
 
 PERPLEXITY = 30  # published code
@@ -70,6 +71,7 @@ def neighbours(points: Float[np.ndarray, "patch 2"], labels: Int[np.ndarray, " p
     return float((votes.argmax(axis=1) == labels).mean())
 
 
+@standard()
 @partial(jax.jit, static_argnames="taps")
 def _tokens(model: ViT, images: Array, taps: tuple[str, ...]) -> dict[str, Array]:
     return model(images, taps)

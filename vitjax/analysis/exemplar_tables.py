@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings
 from vitjax.analysis.natural import QUANTILES, Natural
@@ -27,6 +28,7 @@ from vitjax.optimize.units import matching
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.natural import Natural, Part, merged, read_part
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.patches import on_grid
@@ -18,6 +19,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.images import checksum
 from vitjax.errors import InputError, Stopped
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 from vitjax.models.vocabulary import PLACES, axes
 from vitjax.optimize.objectives import at_tokens, token_span
 from vitjax.optimize.units import check_tap, feature_shape
@@ -43,6 +45,7 @@ class Exemplars:
     unreadable: Mapping[str, str]
 
 
+@analysis
 def exemplars(
     model: Network,
     data: Dataset,
@@ -175,6 +178,7 @@ def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | Non
     return parts if all(part.complete for part in parts) else None
 
 
+@standard()
 def _run(
     model: Network, data: Dataset, part: Part, sizes: dict[str, int], k: int, tokens: str, path: Path | None
 ) -> Part:

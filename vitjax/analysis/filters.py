@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
+from vitjax.models.images import checked
 from vitjax.models.network import Network
 from vitjax.models.vit import ViT
 
@@ -41,9 +42,9 @@ def cut(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image 
     """The patches of images in [0, 1] as the filters meet them, x^k: normalised, row by row.
 
     Raises:
-        InputError: images of another size, or bytes.
+        InputError: images of another size, type or range.
     """
-    check_images(model.config, images)
+    images = checked(images, model.config.image_size, model.channels)
     return model.cut(model.normalise(jnp.asarray(images)))
 
 
@@ -78,15 +79,6 @@ def assembled(config: ViTConfig, pieces: Float[Array, "*n patch h w 3"]) -> Floa
     *outer, _, height, width, colours = pieces.shape
     pieces = pieces.reshape(*outer, *config.grid, height, width, colours).swapaxes(-4, -3)
     return pieces.reshape(*outer, *config.image_size, colours)
-
-
-def check_images(config: ViTConfig, images: Array) -> None:
-    """Raises an InputError unless images are [image, h, w, 3] of the model's size, and floats."""
-    if jnp.ndim(images) != 4 or jnp.shape(images)[1:] != (*config.image_size, 3):
-        want = ", ".join(map(str, config.image_size))
-        raise InputError(f"images have shape {jnp.shape(images)}, this model's are [image, {want}, 3]")
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise InputError(f"images are {images.dtype}, they must be floats in [0, 1]: divide bytes by 255")
 
 
 def check_units(config: ViTConfig, units: Sequence[int] | None) -> tuple[int, ...]:

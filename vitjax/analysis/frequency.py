@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Condition, Outcome, evaluate, plain
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.relative import relative
 from vitjax.analysis.style import COLORS, bare, panels, style
@@ -108,6 +109,7 @@ def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition
     return {name: condition(name) for name in FILTERS}
 
 
+@analysis
 def run(model: Network, data: Dataset, *, radii: Sequence[float] = RADII, shape: str = "disk") -> Findings:
     """Accuracy on images without their high or without their low frequencies, in one pass over the data.
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.own import View, on_own_images, own_places
@@ -53,6 +54,7 @@ def shifted(images: Float[Array, "image h w 3"], by: Int[Array, "image 2"]) -> F
     return jax.vmap(lambda image, by: jnp.roll(image, (by[0], by[1]), (0, 1)))(images, by)
 
 
+@analysis
 def run_rotation(
     model: Network,
     data: Dataset,
@@ -83,6 +85,7 @@ def run_rotation(
     return Findings("rotation", rows, {**about, "angles": list(angles)}, figures, _summary(rows, "rotations"))
 
 
+@analysis
 def run_shift(
     model: Network,
     data: Dataset,

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from vitjax.models.surroundings import standard
+
 _NONE = -2.0  # below every cosine
 _CELLS = 2**25  # of the matrix of cosines that is held at a time
 _FEW = 2000  # points whose map takes one thread: several wait for each other longer than they work
@@ -160,6 +162,7 @@ def _starts(count: int, rows: int) -> list[int]:
     return [min(start, count - rows) for start in range(0, count, max(rows, 1))]
 
 
+@standard()
 @functools.partial(jax.jit, static_argnames=("rows", "k"))
 def _top(
     held: Float[Array, "unit axis"], known: Bool[Array, " unit"], layers: Int[Array, " unit"], start: int, *, rows, k
@@ -174,6 +177,7 @@ def _top(
     return tuple(jnp.concatenate(pair, 1) for pair in zip(within, beyond, strict=True))
 
 
+@standard()
 @functools.partial(jax.jit, static_argnames="rows")
 def _earlier(
     held: Float[Array, "unit axis"], start: int, threshold: float, *, rows: int

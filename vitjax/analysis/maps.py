@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
@@ -56,9 +57,10 @@ def activation_maps(
     for position, unit in enumerate(wanted):
         check_patches(unit.tap)
         groups.setdefault(unit.tap, []).append(position)
-    if not len(images) or images.dtype != np.uint8:
-        what = f"images are {images.dtype}, they" if len(images) else "there are no images; they"
-        raise InputError(f"{what} must be uint8 [image, h, w, 3]")
+    shape, kind = np.shape(images), getattr(images, "dtype", type(images).__name__)
+    if kind != np.uint8 or shape[1:] != (*model.config.image_size, 3) or not shape[0]:
+        size = ", ".join(map(str, model.config.image_size))
+        raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}, 3], one at least")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
     (found,) = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
@@ -109,6 +111,7 @@ def in_grey(map: Float[np.ndarray, "row column"], height: int, width: int) -> UI
     return np.repeat(grey[..., None], 3, axis=2)
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Outcome, evaluate, plain
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.relative import relative
 from vitjax.analysis.style import bare, panels, style
@@ -55,6 +56,7 @@ def changes(boxes: Mapping[str, Boxes]) -> dict[str, Change | None]:
     return {"full": None, "foreground": Keep(boxes, True), "background": Keep(boxes, False)}
 
 
+@analysis
 def run(model: Network, data: Dataset, *, boxes: Path | None = None, all_objects: bool = False) -> Findings:
     """The accuracy on whole images, on their objects alone, and on all but their objects.
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images
@@ -131,6 +132,7 @@ def coverage(data: Dataset, found: Mapping[str, Boxes], places: Iterable[int]) -
     return covered
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

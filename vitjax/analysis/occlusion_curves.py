@@ -18,6 +18,7 @@ import pyarrow as pa
 from jax import lax
 from jaxtyping import Array
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.embeddings_alike import (
     CLASS,
     MEAN,
@@ -63,6 +64,7 @@ class Setting(NamedTuple):
     ratio: float
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

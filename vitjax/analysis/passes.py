@@ -12,6 +12,7 @@ from jaxtyping import Int, PyTree, UInt8
 
 from vitjax.data.pipeline import Batches
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 
 IMAGE = "image"  # the mesh's axis
 AHEAD = 2  # batches that may wait for the device: enough to keep it busy, few enough for memory
@@ -51,6 +52,7 @@ def over(model: Network, size: int, function: Callable, **options) -> Callable:
     mesh, given = mesh_for(size), tuple(sorted(options.items()))
     model = jax.device_put(model, NamedSharding(mesh, PartitionSpec()))
 
+    @standard()
     def call(images: np.ndarray, *arrays: np.ndarray):
         images, arrays = jax.device_put((images, arrays), NamedSharding(mesh, PartitionSpec(IMAGE)))
         return _run(model, images, arrays, function=function, options=given, mesh=mesh)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Outcome, evaluate
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import bare, panels, style
 from vitjax.data.dataset import Dataset
@@ -52,6 +53,7 @@ def pooled_logits(model: ViT, images: Float[Array, "image h w 3"], which: str) -
     return _classify(model, _tokens(model, model(images, "norm")["norm"])[:, POOLED[which]].mean(axis=1))
 
 
+@analysis
 def run(model: ViT, data: Dataset) -> Findings:
     """Accuracy of the model's classifier on every patch token by itself, and on means over tokens.
 

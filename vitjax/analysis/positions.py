@@ -12,9 +12,11 @@ from jaxtyping import Array, Float, Int, Key
 from matplotlib.figure import Figure
 
 from vitjax.analysis.accuracy import Condition, evaluate, plain
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
+from vitjax.models.surroundings import key
 from vitjax.models.vit import ViT
 
 STD = 0.02  # of the random positions, as in the published code
@@ -32,7 +34,7 @@ def without_positions(model: ViT) -> ViT:
 def random_positions(model: ViT, seed: int, std: float = STD) -> ViT:
     """A copy of the model whose patches have random position embeddings, normal with the standard deviation `std`."""
     old = model.position[...]
-    return _with(model, std * jax.random.normal(jax.random.key(seed), old.shape, old.dtype))
+    return _with(model, std * jax.random.normal(key(seed), old.shape, old.dtype))
 
 
 def _with(model: ViT, position: Array) -> ViT:
@@ -47,14 +49,14 @@ def image_keys(images: Float[Array, "image h w 3"], seed: int) -> Key[Array, " i
     So an image is treated the same way in any batch, on any device, and in any part of a data set.
     """
     pixels = jnp.round(images * 255).astype(jnp.uint32).reshape(len(images), -1)
-    weights = jax.random.bits(jax.random.key(0), pixels.shape[1:], jnp.uint32)
+    weights = jax.random.bits(key(0), pixels.shape[1:], jnp.uint32)
     hashes = (pixels * weights).sum(axis=1, dtype=jnp.uint32)  # modulo 2**32
-    return jax.vmap(lambda hash: jax.random.fold_in(jax.random.key(seed), hash))(hashes)
+    return jax.vmap(lambda hash: jax.random.fold_in(key(seed), hash))(hashes)
 
 
 def permutations(images: Float[Array, "image h w 3"], seed: int, patches: int) -> Int[Array, "image patch"]:
     """An order of the patches for each image, drawn with its key of `image_keys`."""
-    return jax.vmap(lambda key: jax.random.permutation(key, patches))(image_keys(images, seed))
+    return jax.vmap(lambda own: jax.random.permutation(own, patches))(image_keys(images, seed))
 
 
 def shuffled(
@@ -87,6 +89,7 @@ def conditions(seed: int = 0) -> dict[str, Condition]:
     }
 
 
+@analysis
 def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
     """Accuracy of the model as it is, without positions, with random ones, and with the image's patches shuffled.
 

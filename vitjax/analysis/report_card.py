@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vitjax.analysis import grades
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.grading import Entries, grade, read_entries
@@ -86,6 +87,7 @@ def cards(
     return [{"unit": row.pop("unit"), "verdict": verdict(row, rule)} | row for row in rows]
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from vitjax.analysis.filters import check_images
 from vitjax.errors import InputError, nearest
 from vitjax.models.config import ViTConfig
+from vitjax.models.images import checked
+from vitjax.models.surroundings import promoting
 from vitjax.models.vit import ViT
 from vitjax.optimize.objectives import token_span
 
@@ -104,6 +105,7 @@ METHODS: dict[str, Callable[[ViT, Array, float], Array]] = {
 }
 
 
+@promoting()
 @partial(jax.jit, static_argnames=("method", "residual"))
 def _relevance(model: ViT, images: Array, *, method: str, residual: float) -> Array:
     return METHODS[method](model, images, residual)
@@ -124,7 +126,7 @@ def relevance(
         InputError: an unknown method, a residual where it means nothing or outside [0, 1), images of another size.
     """
     check_method(method, residual)
-    check_images(model.config, images)
+    images = checked(images, model.config.image_size, model.channels)
     return _relevance(model, jnp.asarray(images), method=method, residual=RESIDUAL if residual is None else residual)
 
 

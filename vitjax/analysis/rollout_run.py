@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.maps import overlay
@@ -63,6 +64,7 @@ def effective_patches(maps: Float[Array, "*n row column"]) -> Float[Array, "*n"]
     return jnp.exp(-jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1)), axis=-1))
 
 
+@analysis
 def run(
     model: ViT,
     data: Dataset,

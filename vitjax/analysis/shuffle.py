@@ -13,6 +13,7 @@ import pyarrow as pa
 from jaxtyping import Array, Int, Shaped
 from matplotlib.figure import Figure
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.embeddings_alike import (
     CLASS,
     GIVEN,
@@ -70,6 +71,7 @@ def tile(size: tuple[int, int], grid: int) -> tuple[int, int]:
     return size[0] // grid, size[1] // grid
 
 
+@analysis
 def run(
     model: Network,
     data: Dataset,

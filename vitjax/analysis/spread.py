@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images, own_places
@@ -45,6 +46,7 @@ def likenesses(model: ViT, data: Dataset, taps: Iterable[str]) -> dict[str, Floa
     return gather(model, data.batches(), read)[1]
 
 
+@analysis
 def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found: Exemplars | None = None) -> Findings:
     """How evenly units light up their best images, and how alike an image's patches are, block after block.
 

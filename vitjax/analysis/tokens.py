@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from vitjax.analysis import embeddings
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.clusters import MIN_SAMPLES, clustered, kmeans_purity, measures, probe
 from vitjax.analysis.embeddings_alike import GIVEN, layers, weights
 from vitjax.analysis.findings import Findings, Value, settings
@@ -116,6 +117,7 @@ def _read(model, images, *, taps):
     return [values[tap][:, model.config.prefix :].astype(jnp.float32) for tap in taps]
 
 
+@analysis
 def run(
     model: ViT,
     data: Dataset,

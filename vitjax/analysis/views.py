@@ -13,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from vitjax.analysis.filters import assembled, check_images, check_units, cut, filters
+from vitjax.analysis.filters import assembled, check_units, cut, filters
 from vitjax.analysis.rollout import RESIDUAL, attention, check_layers, mixing, rollout
 from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
+from vitjax.models.images import checked
+from vitjax.models.surroundings import promoting
 from vitjax.models.vit import ViT
 from vitjax.optimize.objectives import token_span
 
@@ -58,10 +60,9 @@ def views(
         InputError: layers, units, tokens or heads that the model does not have, or images of another size.
     """
     config = model.config
-    check_images(config, images)
     return _views(
         model,
-        jnp.asarray(images),
+        jnp.asarray(checked(images, config.image_size, model.channels)),
         layers=check_layers(layers, config, first=0),
         tokens=tuple(tokens),
         units=check_units(config, units),
@@ -138,6 +139,7 @@ def check_heads(heads: str | int, config: ViTConfig) -> str | int:
     return int(heads)
 
 
+@promoting()
 @partial(jax.jit, static_argnames=("layers", "tokens", "units", "heads", "residual", "normalise"))
 def _views(model, images, *, layers, tokens, units, heads, residual, normalise):
     rows = reach(model, images, layers, tokens, heads, residual)

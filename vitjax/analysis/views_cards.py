@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.filters import filters
 from vitjax.analysis.findings import Findings, settings
@@ -24,6 +25,7 @@ from vitjax.optimize.pictures import caption
 from vitjax.optimize.units import Unit
 
 
+@analysis
 def run(
     model: ViT,
     data: Dataset,

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 from matplotlib.figure import Figure
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.filters import evenness, filters
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
@@ -102,6 +103,7 @@ def _measured(model: ViT, images: Array, *, gamma: float, **options) -> tuple[Ar
     return shown(found, gamma), best, patches.argmax(axis=-1), (found > 0).mean(axis=over)
 
 
+@analysis
 def run(
     model: ViT,
     data: Dataset,

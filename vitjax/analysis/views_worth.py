@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.filters import cut, filters
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.passes import gather
@@ -53,6 +54,7 @@ def correlation(a: Float[Array, "*n patch unit"], b: Float[Array, "*m patch unit
     return (a * b).sum(axis=-2) / jnp.where(size > 0, size, 1)
 
 
+@analysis
 def run(model: ViT, data: Dataset, *, residual: float = RESIDUAL) -> Findings:
     """How far the units of the residual stream follow their views, after every block.
 

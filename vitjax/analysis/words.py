@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.passes import gather
@@ -20,6 +21,7 @@ PROMPT = "a photo of a {}"  # CLIP's own (arXiv 2103.00020, section 3.1.4)
 TEXTS = 256  # that the text tower reads together
 
 
+@analysis
 def run(
     model: ViT,
     data: Dataset,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from vitjax.bench.rates import fastest
 from vitjax.models.execution import Execution
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.cost import step_flops
 from vitjax.optimize.recipes import Recipe
@@ -49,6 +50,7 @@ class Row:
     peak_megabytes: float | None
 
 
+@standard()
 def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: float) -> Row:
     """Times `steps` steps after compiling and one call to warm up.
 

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from vitjax import __version__
+from vitjax.models.surroundings import key
 
 
 def matmul_rate(dtype: str) -> float:
     """Operations per second of a large square matrix product on the default device, the best of several."""
     side = 1024 if jax.default_backend() == "cpu" else 8192
-    a = jax.random.normal(jax.random.key(0), (side, side)).astype(dtype)
+    a = jax.random.normal(key(0), (side, side), jnp.float32).astype(dtype)
     product = jax.jit(lambda a: a @ a)
     jax.block_until_ready(product(a))
     return 2 * side**3 / fastest(lambda: jax.block_until_ready(product(a)), repeats=10)

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vitjax.errors import InputError, nearest
+from vitjax.ranges import COUNT
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 
@@ -53,9 +55,7 @@ class Images:
         Raises:
             InputError: a count below 1.
         """
-        if count is not None and count < 1:
-            raise InputError(f"{count} images are none: give 1 or more")
-        if count is None or count >= len(self):
+        if count is None or COUNT.check("limit", count) >= len(self):
             return self
         return self.take(np.arange(count) * len(self) // count)
 
@@ -77,19 +77,26 @@ def folders(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({folder(name) for name in names}))
 
 
-def open_images(source: str | Path, split: str | None = None) -> Images:
+def open_images(source: str | Path | Sequence[Any], split: str | None = None) -> Images:
     """Opens a data set; looks at names (of a table: at its small columns) alone, no image is read.
 
     Files whose name, or whose folder's, begins with a dot, and the `__MACOSX` of zips, are left out.
 
     Args:
         source: a folder (with all its folders) or a zip of image files, or one image file; a .parquet file or a folder
-            of them; or a hub data set, `hf://datasets/OWNER/NAME`, with `@REVISION` where the newest is not meant.
+            of them; or a hub data set, `hf://datasets/OWNER/NAME`, with `@REVISION` where the newest is not meant; or
+            images that lie in memory, as `vitjax.data.arrays.in_memory` takes them.
         split: which part of a parquet data set, e.g. "validation".
 
     Raises:
         InputError: nothing of the kind there, no images in it, or a zip that holds a name twice.
     """
+    if not isinstance(source, str | os.PathLike):
+        from vitjax.data.arrays import in_memory
+
+        if split is not None:
+            raise InputError(f"split={split!r} has no meaning for images in memory: only parquet data sets have splits")
+        return in_memory(source)
     text = str(source)
     if text.startswith("hf:"):
         from vitjax.data.hub import open_hub  # huggingface-hub takes a fifth of a second, for hub data sets only

@@ -17,6 +17,7 @@ from vitjax.errors import InputError
 from vitjax.models.config import Patches, Preprocess
 from vitjax.models.execution import Execution
 from vitjax.models.network import Network
+from vitjax.models.surroundings import promoting
 from vitjax.models.taps import Taps
 
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), interpolation="bilinear")
@@ -114,6 +115,7 @@ class ConvNet(Network):
     neurons = layers = "stages.*.blocks.*.out"
     activation = staticmethod(jax.nn.relu)
 
+    @promoting()
     def embed(self, images: Float[Array, "batch height width 3"]) -> Float[Array, "batch row column channel"]:
         """The first convolution of normalised images."""
         return self.stem.conv(images.astype(self.stem.conv.kernel.dtype))

@@ -11,6 +11,7 @@ from vitjax.models.densenet import DenseNet, DenseNetConfig
 from vitjax.models.mobilenet import MobileNetV2, MobileNetV2Config
 from vitjax.models.network import Network
 from vitjax.models.resnet import ResNet, ResNetConfig
+from vitjax.models.surroundings import key, standard
 from vitjax.models.vit import ViT
 
 Config = ViTConfig | ConvNetConfig
@@ -23,15 +24,17 @@ KINDS: dict[type[Config], type[Network]] = {
 }
 
 
+@standard()
 def abstract(config: Config) -> Network:
     """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
     return nnx.eval_shape(partial(_random, config), 0)
 
 
+@standard()
 def random(config: Config, seed: int = 0) -> Network:
     """A freshly initialised model, float32."""
     return jax.jit(_random, static_argnums=0)(config, seed)
 
 
 def _random(config: Config, seed: int) -> Network:
-    return KINDS[type(config)](config, nnx.Rngs(jax.random.key(seed)))
+    return KINDS[type(config)](config, nnx.Rngs(key(seed)))

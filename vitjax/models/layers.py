@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vitjax.errors import InputError
 from vitjax.models.config import BlockConfig, ViTConfig
 from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.positions import Turns, distance_rows, distances, turn
@@ -51,6 +52,8 @@ class Attention(nnx.Module):
         self.config = config
 
     def __call__(self, x: jax.Array, taps: Taps, turns: Turns | None, execution: Execution) -> jax.Array:
+        if (turns or self.config.relative_bias) and x.shape[1] != self.config.tokens:
+            raise InputError("tokens cannot be dropped from this model: its attention knows each by its position")
         q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
         if self.config.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
@@ -139,7 +142,7 @@ class AttentionPool(nnx.Module):
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
         heads = config.pool_heads or config.heads
         size = config.width // heads
-        self.latent = nnx.Param(jax.random.normal(rngs.params(), (config.width,)) * config.width**-0.5)
+        self.latent = nnx.Param(jax.random.normal(rngs.params(), (config.width,), jnp.float32) * config.width**-0.5)
         self.q = nnx.LinearGeneral(config.width, (heads, size), rngs=rngs)
         self.kv = nnx.LinearGeneral(config.width, (2, heads, size), rngs=rngs)
         self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)

@@ -5,12 +5,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.execution import PLAIN, Execution
-from vitjax.models.taps import Edit, Taps, listed
+from vitjax.models.images import check_floats, checked
+from vitjax.models.surroundings import promoting
+from vitjax.models.taps import Edit, Taps, asked, listed
 
 
 class Network(nnx.Module):
@@ -29,6 +32,7 @@ class Network(nnx.Module):
     neurons: str
     layers: str
 
+    @promoting()
     def __call__(
         self,
         images: Float[Array, "batch height width 3"],
@@ -40,25 +44,23 @@ class Network(nnx.Module):
         """Runs the model as far as the last tap in `reads`.
 
         Args:
-            images: values in [0, 1]; the model applies its own mean and std.
+            images: floats with values in [0, 1]; the model applies its own mean and std.
             reads: tap names, e.g. `["blocks.6.mlp.hidden", "logits"]`; default the model's output.
             edits: {tap: function of the activation}; an edit that ignores its argument removes all that comes before.
+                It gives floats of the same shape; see `Taps` for where it may drop tokens.
             remat: recompute blocks in the backward pass instead of keeping their activations.
 
         Returns:
             {tap: activation}, batch axis first; see `taps()` for the other axes.
 
         Raises:
-            InputError: an unknown tap, an edit without effect, or images of another size.
+            InputError: an unknown tap, an edit without effect or to another shape, or images of another size, type or
+                range: integers, channels first, values of 0 to 255 or normalised already, …
         """
-        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
-            want = "x".join(map(str, self.config.image_size))
-            raise InputError(
-                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
-                " load it with another image_size"
-            )
+        images = checked(images, self.config.image_size, self.channels)
         return self.from_embedding(self.embed(self.normalise(images)), reads, edits, execution=Execution(remat=remat))
 
+    @promoting()
     def from_embedding(
         self,
         embedded: Array,
@@ -68,11 +70,17 @@ class Network(nnx.Module):
         execution: Execution = PLAIN,
     ) -> dict[str, Array]:
         """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images."""
-        reads = [reads] if isinstance(reads, str) else reads
-        taps = Taps(reads if reads is not None else [self.output], edits)
+        if not isinstance(embedded, jax.Array | np.ndarray) or not jnp.issubdtype(embedded.dtype, jnp.floating):
+            raise InputError("embedded is no array of floats: give what model.embed(model.normalise(images)) gives")
+        taps = asked(reads, edits, self.output)
         self._run(embedded, taps, execution)
         taps.check(self.taps)
         return taps.values
+
+    @property
+    def channels(self) -> int:
+        """Of the images that it takes."""
+        return getattr(self.config, "channels", 3)
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -84,15 +92,21 @@ class Network(nnx.Module):
         """The last tap: "logits", or "pooled" for a model without a head."""
         return "logits" if self.config.classes else "pooled"
 
+    @promoting()
     def taps(self) -> dict[str, tuple[int, ...]]:
         """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
-
-        image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
+        image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.channels), jnp.float32)
         run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
         return listed(run, self, image)
 
+    @promoting()
     def normalise(self, images: jax.Array) -> jax.Array:
-        """Images in [0, 1] with the model's mean and std applied, in float32 at least."""
+        """Images in [0, 1] with the model's mean and std applied, in float32 at least.
+
+        Their values are not looked at, which views of a picture leave on purpose.
+        """
+        check_floats(images.dtype)
+        images = jnp.asarray(images)
         preprocess = self.config.preprocess
         wide = jnp.promote_types(images.dtype, jnp.float32)
         mean, std = (jnp.asarray(value, wide) for value in (preprocess.mean, preprocess.std))

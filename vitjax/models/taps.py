@@ -15,12 +15,14 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.vocabulary import split_tap
 
 Edit = Callable[[jax.Array], jax.Array]
+DROPPING = ("embed", "resid_pre")  # taps at which an edit may drop tokens
 
 
 class Taps:
     """Keeps the activations named in `reads` and replaces those named in `edits` by `edit(value)`.
 
-    An edit keeps the rank and the last axis; one at `embed` may drop tokens, and the blocks then run on the rest.
+    An edit gives floats of the same shape. Only where tokens enter the blocks or one of them (`embed`, `resid_pre`) may
+    it give fewer of a Vision Transformer's tokens, and what follows runs on the rest.
     Made inside the traced function, handed down the model; `values` holds what was read. `record=True` keeps every
     activation that passes. `scope` gives the same taps under a longer prefix.
     """
@@ -41,10 +43,7 @@ class Taps:
         name = self.prefix + name
         self._passed.add(name)
         if name in self.edits:
-            edited = self.edits[name](value)
-            if edited.ndim != value.ndim or edited.shape[-1] != value.shape[-1]:
-                raise InputError(f"the edit at {name} changed the shape from {value.shape} to {edited.shape}")
-            value = edited.astype(value.dtype)
+            value = _edited(name, value, self.edits[name](value))
         value = checkpoint_name(value, name)
         if self.record or name in self.reads:
             self.values[name] = value
@@ -96,6 +95,42 @@ class Taps:
         if tap not in taps:
             raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
         raise InputError(f"the edit at {tap} has no effect: everything that is read comes before it")
+
+
+def asked(reads: Iterable[str] | str | None, edits: Mapping[str, Edit] | None, default: str) -> Taps:
+    """The taps of one call of a model, from what its caller gave.
+
+    Raises:
+        InputError: reads that are no names, or none at all; edits that are no functions by name.
+    """
+    given = [default] if reads is None else [reads] if isinstance(reads, str) else reads
+    names = list(given) if isinstance(given, Iterable) else [given]
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise InputError(f"reads are names of taps, e.g. ['logits']; {wrong[0]!r} is none")
+    if not names:
+        raise InputError(f"no tap is read: name some, e.g. [{default!r}], or give reads=None")
+    if edits is not None and not isinstance(edits, Mapping):
+        raise InputError(f"edits are {{tap: function of its activation}}, not a {type(edits).__name__}")
+    for name, edit in (edits or {}).items():
+        if not isinstance(name, str) or not callable(edit):
+            raise InputError(f"edits are {{tap: function of its activation}}; {name!r}: {edit!r} is none")
+    return Taps(names, edits)
+
+
+def _edited(name: str, value: jax.Array, edited: Any) -> jax.Array:
+    """What an edit made of a value, if it can stand in its place."""
+    if not hasattr(edited, "shape") or not hasattr(edited, "dtype"):
+        raise InputError(f"the edit at {name} gave {edited!r}, it must give an array of shape {value.shape}")
+    if not jnp.issubdtype(edited.dtype, jnp.floating):
+        raise InputError(f"the edit at {name} gave {edited.dtype}, it must give floats, as {value.dtype}")
+    dropping = split_tap(name)[1] in DROPPING
+    count = edited.shape[1] if dropping and len(edited.shape) == len(value.shape) else 0
+    if edited.shape != value.shape and not (count and edited.shape == (len(value), count, *value.shape[2:])):
+        due = f"{value.shape}{', or fewer tokens' if dropping else ''}"
+        raise InputError(f"the edit at {name} changed the shape from {value.shape} to {edited.shape}; it must be {due}")
+    if count > value.shape[1]:
+        raise InputError(f"the edit at {name} added tokens, {value.shape[1]} became {count}; it may only drop some")
+    return jnp.asarray(edited, value.dtype)
 
 
 def through(step: Callable[[Any, jax.Array, Taps], jax.Array], x: jax.Array, taps: Taps, depth: int) -> jax.Array:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Int
 
 from vitjax.errors import InputError
 from vitjax.models.config import TextConfig
 from vitjax.models.layers import layer_norm, nth, stack
-from vitjax.models.taps import Edit, Taps, listed, through
+from vitjax.models.surroundings import key, promoting, standard
+from vitjax.models.taps import Edit, Taps, asked, listed, through
 
 
 class TextModel(nnx.Module):
@@ -30,6 +33,7 @@ class TextModel(nnx.Module):
             self.projection = nnx.Linear(config.width, config.projection, use_bias=config.projection_bias, rngs=rngs)
         self.config = config
 
+    @promoting()
     def __call__(
         self,
         ids: Int[Array, "batch token"],
@@ -48,11 +52,11 @@ class TextModel(nnx.Module):
             {tap: activation}, batch axis first; see `taps()` for the other axes.
 
         Raises:
-            InputError: an unknown tap, an edit without effect, or more tokens than the model reads.
+            InputError: an unknown tap, an edit without effect or to another shape, or ids that are no tokens of the
+                vocabulary, none, or more than the model reads.
         """
-        if ids.shape[1] > self.config.context:
-            raise InputError(f"the text has {ids.shape[1]} tokens, this model reads {self.config.context} at most")
-        taps = Taps([reads] if isinstance(reads, str) else [self.output] if reads is None else reads, edits)
+        ids = self._checked(ids)
+        taps = asked(reads, edits, self.output)
         self._run(ids, taps)
         taps.check(self.taps)
         return taps.values
@@ -62,15 +66,34 @@ class TextModel(nnx.Module):
         """The last tap: "embedding", or "pooled" for a tower without a projection."""
         return "embedding" if self.config.projection else "pooled"
 
+    @promoting()
     def taps(self) -> dict[str, tuple[int, ...]]:
         """Lists every tap with its shape for a text of full length, in the order of the forward pass."""
         ids = jax.ShapeDtypeStruct((1, self.config.context), jnp.int32)
         return listed(TextModel._run, self, ids)
 
+    def _checked(self, ids: Any) -> jax.Array | np.ndarray:
+        """The ids, if they are numbers of tokens; their values are looked at where there are any, so not in a trace."""
+        if not isinstance(ids, jax.Array | np.ndarray):
+            raise InputError(f"ids are of type {type(ids).__name__}: give an array of whole numbers [text, token]")
+        if not jnp.issubdtype(ids.dtype, jnp.integer) or ids.ndim != 2:
+            raise InputError(f"ids are {ids.dtype} of shape {ids.shape}: give whole numbers [text, token]")
+        if not ids.size:
+            raise InputError(f"ids have shape {ids.shape}: there is no text in them")
+        if ids.shape[1] > self.config.context:
+            raise InputError(f"the text has {ids.shape[1]} tokens, this model reads {self.config.context} at most")
+        if not isinstance(ids, jax.core.Tracer):
+            values = np.asarray(ids)
+            if (wrong := values[(values < 0) | (values >= self.config.vocabulary)]).size:
+                raise InputError(f"token {wrong[0]} is not among this model's {self.config.vocabulary} (from 0)")
+        return ids
+
     def _run(self, ids: jax.Array, taps: Taps) -> None:
         x = taps("embed", self.token[...][ids] + self.position[: ids.shape[1]])
         x = through(lambda i, x, taps: nth(self.blocks, i)(x, taps), x, taps, self.config.depth)
         if taps.past(self.config.depth):
+            if x.shape[1] != ids.shape[1]:
+                raise InputError("tokens cannot be dropped from a text: one of them is read by its position")
             x = taps("norm", self.norm(x))
             x = taps("pooled", self._pool(x, ids))
             if self.config.projection:
@@ -83,10 +106,11 @@ class TextModel(nnx.Module):
         return jnp.take_along_axis(x, first[:, None, None], axis=1)[:, 0]
 
 
+@standard()
 def abstract(config: TextConfig) -> TextModel:
     """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
     return nnx.eval_shape(partial(_random, config), 0)
 
 
 def _random(config: TextConfig, seed: int) -> TextModel:
-    return TextModel(config, nnx.Rngs(jax.random.key(seed)))
+    return TextModel(config, nnx.Rngs(key(seed)))

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.execution import Execution
 from vitjax.models.layers import AttentionPool, Block, layer_norm, nth, stack
 from vitjax.models.network import Network
 from vitjax.models.positions import turns
+from vitjax.models.surroundings import promoting
 from vitjax.models.taps import Taps, through
 
 # What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
@@ -73,6 +73,7 @@ class ViT(Network):
         prefix = jnp.broadcast_to(self.prefix[...], (len(patches), *self.prefix.shape))
         return jnp.concatenate([prefix, patches], axis=1)
 
+    @promoting()
     def embed(self, images: jax.Array) -> jax.Array:
         """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
         pieces = self.cut(images.astype(self.position.dtype))
@@ -80,8 +81,6 @@ class ViT(Network):
 
     def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
-        if x.shape[1] != self.config.tokens and (self.config.rotary or self.config.relative_bias):
-            raise InputError("tokens cannot be dropped from this model: its attention knows each by its position")
         x = through(partial(self._block, execution=execution), x, taps, self.config.depth)
         if taps.past(self.config.depth):
             x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x)

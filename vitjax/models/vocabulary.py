@@ -62,7 +62,7 @@ def axes(tap: str) -> tuple[str, ...]:
 def split_unit(text: str) -> tuple[str, str]:
     """Splits a unit set `TAP:INDEX` into its two parts, without asking whether a model has them."""
     tap, colon, index = text.partition(":")
-    if not tap or not colon or not re.fullmatch(r"[\d,\-.*]+(#\d+)?", index):
+    if not tap or not colon or not re.fullmatch(r"[\d,\-.*]+(#\d{1,9})?", index):
         raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")
     return tap, index
 

@@ -46,7 +46,7 @@ def color_shift(key: jax.Array, step: jax.Array, recipe: Recipe) -> tuple[jax.Ar
     """Draws mu in U(-c, c) and sigma in exp(U(-c, c)) for each view and channel: two arrays [view, 1, 1, 3]."""
     strength = recipe.color_strength * (1 - step / recipe.steps if recipe.color_anneal else 1)
     shape = (2, recipe.views, 1, 1, 3)
-    mu, log_sigma = jax.random.uniform(key, shape, minval=-strength, maxval=strength)
+    mu, log_sigma = jax.random.uniform(key, shape, jnp.float32, minval=-strength, maxval=strength)
     return mu, jnp.exp(log_sigma)
 
 
@@ -72,7 +72,7 @@ def noise_at(key: jax.Array, shape: tuple[int, ...], step: jax.Array, recipe: Re
     """Draws the noise of one step for views of `shape` [view, h, w, 3], constant over h and w unless per pixel."""
     if recipe.noise_shape == "channel":
         shape = (shape[0], 1, 1, shape[3])
-    return jax.random.normal(key, shape) * noise_scale(step, recipe)
+    return jax.random.normal(key, shape, jnp.float32) * noise_scale(step, recipe)
 
 
 def roll(key: jax.Array, image: Float[Array, "1 h w 3"], recipe: Recipe) -> Float[Array, "shared h w 3"]:
@@ -80,5 +80,5 @@ def roll(key: jax.Array, image: Float[Array, "1 h w 3"], recipe: Recipe) -> Floa
     if not recipe.jitter:
         return image
     count = recipe.views if recipe.jitter_per_view else 1
-    shifts = jax.random.randint(key, (count, 2), -recipe.jitter, recipe.jitter + 1)
+    shifts = jax.random.randint(key, (count, 2), -recipe.jitter, recipe.jitter + 1, jnp.int32)
     return jax.vmap(lambda shift: jnp.roll(image[0], shift, (0, 1)))(shifts)

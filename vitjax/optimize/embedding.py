@@ -70,13 +70,13 @@ def _window(grid: tuple[int, int], share: float) -> tuple[int, int]:
 
 def _scattered(key: jax.Array, count: int, grid: tuple[int, int], share: float) -> Int[Array, "view place"]:
     patches = math.prod(grid)
-    return jnp.argsort(jax.random.uniform(key, (count, patches)))[:, : _share(patches, share)]
+    return jnp.argsort(jax.random.uniform(key, (count, patches), jnp.float32))[:, : _share(patches, share)]
 
 
 def _windows(key: jax.Array, count: int, grid: tuple[int, int], share: float) -> Int[Array, "view row column"]:
     rows, columns = _window(grid, share)
     corners = jnp.array([grid[0] - rows, grid[1] - columns]) + 1
-    top, left = jax.random.randint(key, (count, 2), 0, corners).T[..., None, None]
+    top, left = jax.random.randint(key, (count, 2), 0, corners, jnp.int32).T[..., None, None]
     return (top + jnp.arange(rows)[:, None]) * grid[1] + left + jnp.arange(columns)
 
 

@@ -20,6 +20,7 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.network import Network
+from vitjax.models.surroundings import key
 from vitjax.models.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
@@ -115,7 +116,7 @@ def transform(recipe: Recipe) -> optax.GradientTransformation:
 
 def slot_keys(targets: Targets) -> tuple[jax.Array, jax.Array]:
     """The keys of each slot, for its first parameters and for its steps: they depend on seed and unit alone."""
-    run = jax.random.key(targets.seed)
+    run = key(targets.seed)
     keys = jax.vmap(lambda unit: jax.random.split(jax.random.fold_in(run, unit)))(targets.unit)
     return keys[:, 0], keys[:, 1]
 

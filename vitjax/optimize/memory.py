@@ -6,6 +6,7 @@ import numpy as np
 
 from vitjax.models.execution import Execution
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Unit, feature_shape
@@ -23,6 +24,7 @@ def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = Fal
     return slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
 
 
+@standard()
 def need(
     model: Network, tap: str, recipe: Recipe, *, remat: bool = False, probes: tuple[int, int] = PROBES
 ) -> tuple[float, float]:

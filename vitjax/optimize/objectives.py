@@ -13,6 +13,7 @@ from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.kinds import Config
 from vitjax.models.vocabulary import PLACES, axes
+from vitjax.optimize.recipes import PATCH
 from vitjax.optimize.units import Cosine, Direction, Unit, feature_shape
 
 TINY = 1e-24  # added to the square of a length that is divided by
@@ -35,12 +36,24 @@ def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.nda
     if isinstance(goals[0], Unit):
         return np.array([np.ravel_multi_index(goal.index, sizes) for goal in goals], np.int32)
     for goal in goals:
+        check_vector(goal)
         if np.size(goal.vector) != math.prod(sizes):
             raise InputError(
                 f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}"
             )
     vectors = np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
     return Angle(vectors) if isinstance(goals[0], Cosine) else vectors
+
+
+def check_vector(goal: Direction) -> None:
+    """Raises an InputError for a vector that is none: other things than numbers, NaN, infinity, or zeros alone."""
+    vector = np.asarray(goal.vector)
+    if not jnp.issubdtype(vector.dtype, jnp.integer) and not jnp.issubdtype(vector.dtype, jnp.floating):
+        raise InputError(f"{goal}: the direction is {vector.dtype}, it must be real numbers")
+    if not np.isfinite(vector).all() or not vector.any():
+        raise InputError(
+            f"{goal}: the direction has {'only zeros' if not vector.any() else 'numbers that are not finite'}"
+        )
 
 
 def activation(values: Array, tap: str, target: Array | Angle, tokens: str, config: Config) -> Float[Array, " image"]:
@@ -86,12 +99,11 @@ def token_span(tokens: str, config: Config) -> slice:
         return slice(None)
     if tokens == "patches":
         return slice(config.prefix, None)
-    if not isinstance(config, ViTConfig) and tokens.startswith("patch "):
-        raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
-    number = tokens.removeprefix("patch ")
-    if not number.isdigit():
+    if not isinstance(tokens, str) or not (number := PATCH.fullmatch(tokens)):
         raise InputError(f"unknown tokens {tokens!r}: write patches, class, all or 'patch N'")
-    patch = int(number)
+    if not isinstance(config, ViTConfig):
+        raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
+    patch = int(number[1])
     if patch >= config.patches:
         raise InputError(f"tokens='patch {patch}' is out of range, this model has {config.patches} patches")
     return slice(config.prefix + patch, config.prefix + patch + 1)

@@ -33,7 +33,7 @@ class Parametrization:
 def pixels(size: Size, recipe: Recipe) -> Parametrization:
     """RGB values in [0, 1], uniform at first, clamped after every update (Ghiasi et al. A.5)."""
     return Parametrization(
-        init=lambda key: jax.random.uniform(key, (*size, 3)),
+        init=lambda key: jax.random.uniform(key, (*size, 3), jnp.float32),
         params=lambda image: image,
         image=lambda params: params,
         project=lambda params: jnp.clip(params, 0, 1),
@@ -68,7 +68,8 @@ def fourier(size: Size, recipe: Recipe) -> Parametrization:
         return jnp.stack([scaled.real, scaled.imag])
 
     shape = (2, *frequency.shape, 3)
-    return Parametrization(lambda key: jax.random.normal(key, shape) * 0.01, params, image, lambda params: params)
+    init = lambda key: jax.random.normal(key, shape, jnp.float32) * 0.01
+    return Parametrization(init, params, image, lambda params: params)
 
 
 def maco(size: Size, recipe: Recipe) -> Parametrization:
@@ -82,7 +83,7 @@ def maco(size: Size, recipe: Recipe) -> Parametrization:
         planes = jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
         return _shown(jnp.fft.irfft2(planes, size, axes=(0, 1)))
 
-    init = lambda key: jax.random.uniform(key, magnitude.shape, minval=-np.pi, maxval=np.pi)
+    init = lambda key: jax.random.uniform(key, magnitude.shape, jnp.float32, minval=-np.pi, maxval=np.pi)
     return Parametrization(init, lambda image: jnp.angle(coefficients(image)), image, lambda params: params)
 
 
@@ -111,7 +112,7 @@ def pyramid(size: Size, recipe: Recipe) -> Parametrization:
     def params(image):
         return jnp.zeros((places[-1], 3)).at[: places[1]].set(_planes(image).reshape(-1, 3))
 
-    init = lambda key: jax.random.normal(key, (places[-1], 3)) * 0.01
+    init = lambda key: jax.random.normal(key, (places[-1], 3), jnp.float32) * 0.01
     return Parametrization(init, params, image, lambda params: params)
 
 

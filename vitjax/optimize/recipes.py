@@ -1,10 +1,12 @@
 """A recipe is everything that turns a unit into a picture, except the model and the seed: one frozen dataclass."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from vitjax.errors import InputError, nearest
+from vitjax.ranges import Range
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,15 @@ class Recipe:
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
+            if not isinstance(value := getattr(self, name), str) or value not in choices:
                 raise InputError(f"recipe: unknown {name} {value!r}: one of {', '.join(choices)}")
-        if self.tokens not in TOKENS and not (self.tokens.startswith("patch ") and self.tokens[6:].isdigit()):
+        if not isinstance(self.tokens, str) or not (self.tokens in TOKENS or PATCH.fullmatch(self.tokens)):
             raise InputError(f"recipe: unknown tokens {self.tokens!r}: one of {', '.join(TOKENS)}, 'patch N'")
-        for name, least in LEAST.items():
-            if getattr(self, name) < least:
-                raise InputError(f"recipe: {name} is {getattr(self, name)}, it must be at least {least}")
-        if not 0 < self.seen <= 1:
-            raise InputError(f"recipe: seen is {self.seen}, it must be more than 0 and at most 1")
+        for name, range in RANGES.items():
+            object.__setattr__(self, name, range.check(f"recipe: {name}", getattr(self, name)))
+        for name in FLAGS:
+            if not isinstance(value := getattr(self, name), bool):
+                raise InputError(f"recipe: {name} is {value!r}, it must be True or False")
         if self.seen < 1 and self.tokens not in TOKENS:
             raise InputError(f"recipe: with seen={self.seen} a view may lack {self.tokens!r}; use tokens='patches'")
         if self.optimizer == "muon" and self.parametrization != "pixels":
@@ -99,16 +101,28 @@ CHOICES = {
     "noise_shape": ("channel", "pixel"),
 }
 TOKENS = ("patches", "class", "all")
-LEAST = {
-    "steps": 1,
-    "views": 1,
-    "variants": 1,
-    "learning_rate": 0,
-    "noise": 0,
-    "jitter": 0,
-    "total_variation": 0,
-    "color_strength": 0,
+PATCH = re.compile(r"patch ([0-9]{1,9})")
+
+# What every number of a recipe may be. Beyond these lies nonsense, or what float32 makes of it: infinite amplitudes
+# (decay, color_strength), a mean that is divided by 1 - b = 0 (b1, b2), 0 / 0 (eps).
+RANGES = {
+    "steps": Range(1, 10**6, whole=True),
+    "views": Range(1, 4096, whole=True),
+    "decay": Range(0, 4),
+    "learning_rate": Range(0, 1000),
+    "b1": Range(0, 0.99999),
+    "b2": Range(0, 0.99999),
+    "eps": Range(1e-30, 1),
+    "seen": Range(0, 1, above=True),
+    "scale": Range(-(10**6), 10**6),
+    "total_variation": Range(0, 10**6),
+    "color_strength": Range(0, 10),
+    "noise": Range(0, 100),
+    "jitter": Range(0, 10**4, whole=True),
+    "variants": Range(1, 1024, whole=True),
+    "diversity": Range(0, 10**6),
 }
+FLAGS = ("before_activation", "color_anneal", "noise_anneal", "jitter_per_view")
 
 # The code of Ghiasi et al. 2022 (arXiv 2212.06727): 401 updates, 8 views; its activation carries a factor 1/8
 # (the mean over an 8 x 8 diagonal matrix) beside 0.0005 * TV.
@@ -149,6 +163,10 @@ def recipes() -> dict[str, Recipe]:
 def choose(name: str | Recipe, **changes: Any) -> Recipe:
     """Gives a recipe by name with some of its fields changed.
 
+    Args:
+        name: of a recipe, or one itself.
+        changes: new values of its fields; they may be texts, as on the command line.
+
     Raises:
         InputError: an unknown recipe or field, or a value that a field cannot take.
     """
@@ -156,19 +174,19 @@ def choose(name: str | Recipe, **changes: Any) -> Recipe:
         if name not in RECIPES:
             raise InputError(f"unknown recipe {name!r}{nearest(name, RECIPES)}; there are {', '.join(RECIPES)}")
         name = RECIPES[name]
+    if not isinstance(name, Recipe):
+        raise InputError(f"{name!r} is no recipe: give a name ({', '.join(RECIPES)}) or a Recipe")
     types = {field.name: type(field.default) for field in dataclasses.fields(Recipe)}
     for field, value in changes.items():
         if field not in types:
             raise InputError(f"a recipe has no {field!r}{nearest(field, types)}")
-        changes[field] = _typed(field, value, types[field])
+        changes[field] = _read(field, value, types[field]) if isinstance(value, str) else value
     return dataclasses.replace(name, **changes)
 
 
-def _typed(field: str, value: Any, kind: type) -> Any:
+def _read(field: str, text: str, kind: type) -> Any:
     words = {"true": True, "false": False, "yes": True, "no": False}
     try:
-        if kind is bool:
-            return value if isinstance(value, bool) else words[str(value).lower()]
-        return kind(value)
+        return words[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError):
-        raise InputError(f"recipe: {field} takes {kind.__name__}, not {value!r}") from None
+        raise InputError(f"recipe: {field} takes {kind.__name__}, not {text!r}") from None

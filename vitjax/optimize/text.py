@@ -8,6 +8,7 @@ import numpy as np
 from vitjax.errors import InputError
 from vitjax.optimize.units import Cosine
 from vitjax.weights.text import TextEncoder, load_text
+from vitjax.weights.tokenizer import check_texts
 
 SCALE = 100.0  # of the cosine: what the logits of every published CLIP are scaled by (arXiv 2103.00020, section 2.5)
 
@@ -33,8 +34,9 @@ def sentence(
     Raises:
         InputError: no words, or as `load_text` and its tokenizer.
     """
-    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-    if not prompts or not all(prompt.strip() for prompt in prompts):
+    prompts = [prompts] if isinstance(prompts, str) else prompts
+    check_texts(prompts)
+    if not all(prompt.strip() for prompt in prompts):
         raise InputError("a sentence without words; write some, e.g. 'a photo of a dog'")
     encoder = text if isinstance(text, TextEncoder) else load_text(text)
     mean = _normalised(np.asarray(encoder(prompts))).mean(axis=0)

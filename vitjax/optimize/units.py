@@ -12,7 +12,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.network import Network
 from vitjax.models.vocabulary import PLACES, axes, split_unit
 
-_SPAN = re.compile(r"^(\d+)(?:-(\d+))?$")
+_SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
 _OPEN = re.compile(r"((?:stages\.\d+\.)?(?:blocks|stages)\.)((?!\d+\.)[^.]+)\.(.+)")  # up to the first number left open
 
 

@@ -10,11 +10,12 @@ import jax
 from vitjax.errors import InputError
 from vitjax.models.network import Network
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.optimize.objectives import targets, token_span
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.units import Direction, Unit, check_tap, expand
 from vitjax.optimize.workers import Goal, Starts, Task, batches_of, run
+from vitjax.ranges import COUNT, SEED
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
 SLOTS = {"cpu": 4, "gpu": 32, "tpu": 32}
@@ -62,12 +63,16 @@ def visualize(
 
 def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
     """Expands whatever names units into `Unit`s and `Direction`s, each once, checked against the model's taps."""
+    if not isinstance(model, Network):
+        what = repr(model) if model is None or isinstance(model, str) else f"something of type {type(model).__name__}"
+        raise InputError(f"{what} is no model: load one, e.g. vitjax.load('demo')")
     taps = model.taps()
-    given = [units] if isinstance(units, str | Unit | Direction) else list(units)
+    given = [units] if isinstance(units, str | Unit | Direction) or not isinstance(units, Iterable) else list(units)
     goals: list[Goal] = []
     for one in given:
         if isinstance(one, Direction):
             check_tap(one.tap, taps)
+            targets([one], taps[one.tap])  # a mistake in its vector is said before anything starts
             goals.append(one)
         else:
             goals += expand(str(one), taps)
@@ -92,10 +97,10 @@ def paint(
     `starts` gives the images that goals begin with, in place of noise. `progress` is called after every chunk of steps
     and every batch.
     """
-    check(model, recipe, seed)
+    seed = check(model, recipe, seed)
     goals = varied(goals, recipe)
     largest = max(Counter(goal.tap for goal in goals).values())
-    slots = batch or min(SLOTS[jax.default_backend()], largest)
+    slots = min(SLOTS[jax.default_backend()], largest) if batch is None else COUNT.check("batch", batch)
     batches = batches_of(goals, -(-slots // recipe.variants) * recipe.variants)
     steps = done = 0
 
@@ -119,10 +124,10 @@ def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
     return list({str(goal): goal for goal in found}.values())
 
 
-def check(model: Network, recipe: Recipe, seed: int) -> None:
-    """Says what is wrong with a recipe or seed for this model before anything starts."""
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed is {seed}, it must be a whole number from 0 to {2**32 - 1}")
+def check(model: Network, recipe: Recipe, seed: int) -> int:
+    """Says what is wrong with a recipe or seed for this model before anything starts; gives the seed."""
+    seed = SEED.check("seed", seed)
     token_span(recipe.tokens, model.config)
     if recipe.seen < 1 and not isinstance(model, ViT):
         raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")
+    return seed

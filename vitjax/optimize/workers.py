@@ -19,10 +19,14 @@ from jaxtyping import UInt8
 from vitjax.errors import InputError
 from vitjax.models.execution import Execution
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.units import Direction, Unit
+from vitjax.ranges import Range
+
+SLOTS = Range(1, 2**16, whole=True)  # of a batch
 
 Goal = Unit | Direction
 Starts = Callable[[Sequence[Goal]], UInt8[np.ndarray, "slot h w 3"]]
@@ -74,7 +78,12 @@ class Task:
 
 
 def batches_of(goals: Sequence[Goal], slots: int) -> list[Batch]:
-    """Groups goals by tap, in the order in which taps first occur, and cuts each group into batches of `slots`."""
+    """Groups goals by tap, in the order in which taps first occur, and cuts each group into batches of `slots`.
+
+    Raises:
+        InputError: a number of slots outside of `SLOTS`.
+    """
+    SLOTS.check("batch", slots)
     groups: dict[tuple[str, type], list[Goal]] = {}
     for goal in goals:
         groups.setdefault((goal.tap, type(goal)), []).append(goal)
@@ -105,7 +114,7 @@ def run(
 
     def work(device: jax.Device) -> None:
         try:
-            with jax.default_matmul_precision(precision):
+            with jax.default_matmul_precision(precision), standard():
                 worker, batch = None, plan.take(device, None)
                 while batch is not None and not abandon.is_set():
                     worker = worker or _Worker(task, device, told.put, abandon)

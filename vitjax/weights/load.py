@@ -15,6 +15,8 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.config import whole
 from vitjax.models.kinds import Config
 from vitjax.models.network import Network
+from vitjax.models.surroundings import standard
+from vitjax.ranges import Range
 from vitjax.weights import cache as disk
 from vitjax.weights import folders, rules
 from vitjax.weights.card import Card
@@ -28,9 +30,11 @@ from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _Read = tuple[Config, Card, dict[str, np.ndarray]]  # of a model, its arrays in host memory
+SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
 
 
+@standard()
 def load(
     source: str | os.PathLike[str] = "demo",
     *,
@@ -188,10 +192,10 @@ def _sharding(device: jax.Device | jax.sharding.Sharding | None) -> jax.sharding
 def _sides(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if image_size is None:
         return None
-    sides = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+    sides = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+    if len(sides) != 2 or isinstance(image_size, str):
         raise InputError(f"image_size={image_size!r} is neither one number of pixels nor (height, width)")
-    return sides
+    return SIDE.check("image_size", sides[0]), SIDE.check("image_size", sides[1])
 
 
 @contextmanager

@@ -50,7 +50,12 @@ def parse(text: str | os.PathLike[str], revision: str | None = None) -> Source:
     Raises:
         InputError: nothing of the kind, a path that does not exist, or a format not supported yet.
     """
-    typed = os.fspath(text).strip()
+    for what, value, kinds in (("a model's name", text, str | os.PathLike), ("revision", revision, str | None)):
+        if not isinstance(value, kinds):
+            raise InputError(
+                f"{what} is of type {type(value).__name__}; give {ACCEPTED if value is text else 'a text'}"
+            )
+    typed = str(os.fspath(text)).strip()
     hub = _HUB.fullmatch(typed) if isinstance(text, str) else None
     if hub and _on_hub(typed, hub[1]):
         return Source(hub[1], repo=hub[1], revision=_one_revision(hub[2], revision))

@@ -11,6 +11,7 @@ import jax
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.surroundings import standard
 from vitjax.models.text import TextModel
 from vitjax.weights import rules
 from vitjax.weights.families import family_of
@@ -47,6 +48,7 @@ class TextEncoder:
             return self.model(self.tokenizer(texts))[self.model.output]
 
 
+@standard()
 def load_text(source: str | os.PathLike[str], *, revision: str | None = None) -> TextEncoder:
     """Loads the text tower of a CLIP or SigLIP in float32.
 

@@ -31,8 +31,9 @@ class Tokenizer:
         """The ids of each text, with the marks of beginning and end that the tokenizer sets.
 
         Raises:
-            InputError: a text that is too long, or ids that the model does not have.
+            InputError: no texts, one that is none or too long, or ids that the model does not have.
         """
+        check_texts(texts)
         ids = np.full((len(texts), self.config.context), self.padding, np.int32)
         for row, text in zip(ids, texts, strict=True):
             found = self._tokenizer.encode(text).ids
@@ -51,6 +52,17 @@ class Tokenizer:
         if padding is None and self.config.eos is None:
             raise InputError(f"{settings} states no pad_token, with which this model's texts are filled up")
         return padding or 0
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raises an InputError for anything but a list of texts, as for one text alone, which would be taken by letters."""
+    if isinstance(texts, str) or not isinstance(texts, Sequence | np.ndarray):
+        raise InputError(f"texts are {'one text' if isinstance(texts, str) else repr(texts)}: give a list, ['a dog']")
+    if not len(texts):
+        raise InputError("no texts are given")
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f"{text!r} is no text, it is of type {type(text).__name__}")
 
 
 def _open(file: Path) -> Any:

@@ -50,6 +50,11 @@ def absent(names: Sequence[str]) -> int:
     return total - len({int(found[2]) for found in counted})
 
 
+def is_split(name: str) -> bool:
+    """Whether a file or folder of this name says which part of a data set it is: train, val, test-2, …"""
+    return bool(_KNOWN & set(re.split(r"[-_. ]", _TAIL.sub("", name).lower())))
+
+
 def _split(name: str) -> str:
     """The path as far as it says the split: up to a piece's name, else to a known word, else the folder."""
     *folders, stem = PurePosixPath(name).with_suffix("").parts
@@ -57,6 +62,6 @@ def _split(name: str) -> str:
         return "/".join([*folders, piece[1]])
     parts = [*folders, _TAIL.sub("", stem)]
     for end in range(len(parts), 0, -1):
-        if _KNOWN & set(re.split(r"[-_. ]", _TAIL.sub("", parts[end - 1]).lower())):
+        if is_split(parts[end - 1]):
             return "/".join(parts[:end])
     return "/".join(folders) or "."

@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.class_names import NAMELESS, ClassNames
 from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.taps import Edit, Taps, listed
 
@@ -26,6 +27,7 @@ class Network(nnx.Module):
     """
 
     card: Any = None  # where the weights came from; set by `vitjax.load`
+    class_names: ClassNames = NAMELESS  # of its head, as the checkpoint states them; set by `vitjax.load`
     neurons: str
     layers: str
 

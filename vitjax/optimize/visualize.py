@@ -69,7 +69,7 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
             check_tap(one.tap, taps)
             goals.append(one)
         else:
-            goals += expand(str(one), taps)
+            goals += expand(one, taps, model.class_names)
     if not goals:
         raise InputError("no units given; name some, e.g. blocks.5.mlp.hidden:0-15")
     return list({str(goal): goal for goal in goals}.values())

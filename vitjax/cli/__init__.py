@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     said.setFormatter(logging.Formatter("vitjax: %(message)s"))
     log.addHandler(said)
     log.setLevel(logging.INFO)
+    log.propagate = False  # another library may have given the root a handler, which would say it again
     try:
         return args.run(args)
     except InputError as error:
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     finally:
         log.removeHandler(said)
+        log.propagate = True
 
 
 def parser() -> argparse.ArgumentParser:

@@ -34,20 +34,18 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, nam
 
 
 def load(args: argparse.Namespace, dtype: str | None = None):
-    """Loads the model that the arguments name; a wrong name is answered before JAX is imported."""
+    """Loads the model that the arguments name; a wrong name or file is answered before JAX is imported."""
     from vitjax.weights.source import parse
 
     parse(args.model, args.revision)
-    names = None
-    if path := getattr(args, "class_names", None):
+    if names := getattr(args, "class_names", None):
         from vitjax.weights.class_lists import class_names
 
-        names = class_names(path)
+        class_names(names)
     from vitjax.weights.load import load
 
-    return load(
-        args.model, image_size=args.image_size, dtype=dtype or args.dtype, revision=args.revision, class_names=names
-    )
+    dtype = dtype or args.dtype
+    return load(args.model, image_size=args.image_size, dtype=dtype, revision=args.revision, class_names=names)
 
 
 CORES = 8  # CPU devices at most: each has the whole model

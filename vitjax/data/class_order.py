@@ -10,7 +10,7 @@ from vitjax.models.class_names import WNID, ClassNames, folded
 
 NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.0*)?")
 IMAGENET = 1000  # classes of ILSVRC 2012, everywhere counted in the order of their WordNet ids
-_GIVE = "give a list of images and classes, or the names of the head's classes in its order"
+_GIVE = "name the head's classes in its order (--class-names), or give numbers (--labels)"
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def folder_order(
             one = order(kinds, kinds, classes, names, f"{where} (folders)")
             if one.rank == 1 and set(one.numbers.values()) != set(range(classes)):
                 raise InputError(f"the folders {_some(kinds)} of {where} are not the classes 0-{classes - 1}: {_GIVE}")
-            if one.rank == 0 and all(map(is_split, kinds)):
-                raise InputError(f"the folders {_some(kinds)} of {where} are parts of a data set, not classes")
+            if one.rank == 0 and (parts := list(filter(is_split, sorted(kinds)))):
+                raise InputError(f"the folder {parts[0]}: is it a part of the data set? {_GIVE}")
         except InputError as error:
             likely = sum(bool(names.matches(kind)) for kind in kinds) if names else len(kinds) == classes
             troubles.append((likely, error))

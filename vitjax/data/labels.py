@@ -57,9 +57,10 @@ def labelled(images: Images, classes: int, listed: Path | None = None, names: Cl
 
     Where they come from, the first that is there: `listed`; the label column of a parquet table; Tiny ImageNet's
     `val_annotations.txt` among the images; folders called as classes (see `folder_order`); files named by a number and
-    what bears it out, `0207_n02099601_golden_retriever.jpg` or, where the model's classes have names, one of these. What
-    is no number is held against `names`; only of a model without names, texts are counted in their own order, if there
-    is one for each class and the order is in no doubt: in the list, or in the whole data set where `images` is a part.
+    what bears it out, `0207_n02099601_golden_retriever.jpg` or, where the model's classes have names, one of these.
+    What is no number is held against `names`; only of a model without names, texts are counted in their own order, if
+    there is one for each class and the order is in no doubt: in the list, or in the whole data set where `images` is a
+    part of it.
 
     Args:
         images: the data set.

@@ -51,8 +51,8 @@ def absent(names: Sequence[str]) -> int:
 
 
 def is_split(name: str) -> bool:
-    """Whether a file or folder of this name says which part of a data set it is: train, val, test-2, …"""
-    return bool(_KNOWN & set(re.split(r"[-_. ]", _TAIL.sub("", name).lower())))
+    """Whether a folder of this name is a part of a data set: train, val, test-2, …"""
+    return _TAIL.sub("", name).lower() in _KNOWN
 
 
 def _split(name: str) -> str:
@@ -62,6 +62,6 @@ def _split(name: str) -> str:
         return "/".join([*folders, piece[1]])
     parts = [*folders, _TAIL.sub("", stem)]
     for end in range(len(parts), 0, -1):
-        if is_split(parts[end - 1]):
+        if _KNOWN & set(re.split(r"[-_. ]", _TAIL.sub("", parts[end - 1]).lower())):
             return "/".join(parts[:end])
     return "/".join(folders) or "."

@@ -16,7 +16,7 @@ _APART = re.compile(r"[\s_\-]+")
 _SEARCHED = 10_000  # names among which the nearest is looked for, half a second's work
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassNames(Sequence[str]):
     """The names of a head's classes in the head's order; empty where nothing says them.
 
@@ -39,6 +39,9 @@ class ClassNames(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
+
+    def __repr__(self) -> str:
+        return f"ClassNames({', '.join(map(repr, self.names[:3]))}{', …' if len(self) > 3 else ''})"
 
     def shown(self, number: int) -> str:
         """The name of a class, with its number where another class is called the same: "crane (517)"."""

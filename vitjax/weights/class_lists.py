@@ -127,8 +127,8 @@ def _value(text: str, path: Path) -> Any:
         raise InputError(f"{path} is readable neither as JSON nor as a Python literal: {what}") from None
 
 
-def _lines(text: str, where: str) -> list | dict:
-    """The lines of a text as a list of names or of [id, name], or by number."""
+def _lines(text: str, where: str) -> list[Any]:
+    """The lines of a text as a list of names, or of [id, name], in the order of the numbers where they have any."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     ids, rest = _split(lines, _ID)
     numbers, rest = _split(rest, _NUMBER)
@@ -140,11 +140,8 @@ def _lines(text: str, where: str) -> list | dict:
     values = names if ids is None else [list(pair) for pair in zip(ids, names, strict=True)]
     if numbers is None:
         return values
-    if len(set(numbers)) < len(numbers):
-        twice = next(number for number in numbers if numbers.count(number) > 1)
-        raise InputError(f"{where} gives class {twice} two names")
     first = min(map(int, numbers))  # a list of all classes counted from 1 is in no doubt
-    return {int(number) - (first == 1): value for number, value in zip(numbers, values, strict=True)}
+    return _in_order([(int(n) - (first == 1), value) for n, value in zip(numbers, values, strict=True)], where)
 
 
 def _split(lines: list[str], form: re.Pattern[str]) -> tuple[list[str] | None, list[str]]:

@@ -4,14 +4,16 @@ import json
 
 import jax
 import pytest
-from flax import nnx
 
 import vitjax
 from tests import small
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.models.class_names import NAMELESS, ClassNames
+from vitjax.models.kinds import abstract
+from vitjax.optimize import report
 from vitjax.optimize.units import Unit, expand
+from vitjax.optimize.visualize import resolve
 from vitjax.weights.class_lists import class_names, stated
 from vitjax.weights.converted import export
 from vitjax.weights.save import export_timm
@@ -204,20 +206,20 @@ def test_names_stay_with_a_model(checkpoint, tmp_path):
         vitjax.load(tmp_path)
 
 
-def test_names_do_not_compile_anew():
+def test_names_cost_a_compiled_function_nothing():
     """They are no part of what a hash looks at; models of other names are still told apart."""
     assert hash(FISH) == hash(IDS) and FISH != IDS
-    named = nnx.clone(small.model())
-    named.class_names = FISH
-    assert jax.tree.structure(named) != jax.tree.structure(small.model())
+    plain, named, again = (abstract(small.CONFIG) for _ in range(3))
+    named.class_names = again.class_names = FISH
+    assert jax.tree.structure(named) == jax.tree.structure(again) != jax.tree.structure(plain)
 
 
-def test_a_class_is_painted_by_its_name(checkpoint, tmp_path, capsys):
+def test_a_class_is_painted_by_its_name(checkpoint, tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr(report, "run_visualize", lambda model, units, *_, **__: seen.extend(resolve(model, units)) or 0)
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
     line = ["visualize", "logits:Kind_C", "--model", str(checkpoint), "--out", str(tmp_path / "out")]
-    assert main([*line, "--set", "steps=1", "--set", "views=1", "--class-names", str(tmp_path / "names.txt")]) == 0
-    [picture] = json.loads((tmp_path / "out/pictures.json").read_text())["pictures"]
-    assert picture["unit"] == "logits:7"
-    capsys.readouterr()
-    assert main([*line, "--overwrite"]) == 2
-    assert "nothing says what this model's classes are called" in capsys.readouterr().err
+    assert main([*line, "--class-names", str(tmp_path / "names.txt")]) == 0 and seen == [Unit("logits", (7,))]
+    assert main([*line, "--class-names", str(tmp_path / "lost.txt")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert main(line) == 2 and "nothing says what this model's classes are called" in capsys.readouterr().err

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from flax import nnx
 
 from tests import small
 from tests.pictures import CONFIG, level, unpack
@@ -15,6 +14,7 @@ from vitjax.data.images import Images, open_images
 from vitjax.data.labels import labelled, labels
 from vitjax.errors import InputError
 from vitjax.models.class_names import NAMELESS, ClassNames
+from vitjax.models.kinds import abstract
 
 
 def named(*names: str, **others) -> Images:
@@ -200,6 +200,10 @@ def test_folders_in_doubt_are_refused(kind):
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_said_of_strange_names_can_be_printed():
+    assert labelled(in_folders("a\n\x1b[2J", "b\udcff", "c"), 3).said.endswith(r"names, a\n\x1b[2J, b\udcff, c")
+
+
 def test_classes_that_are_called_by_numbers():
     """MNIST's: a folder's number is then a name; without names it is the class itself."""
     images, names = in_folders("0", "1", "2"), ClassNames(("2", "0", "1"))
@@ -252,8 +256,7 @@ def test_a_tables_numbers_by_the_names_that_it_gives_them():
 
 def test_an_analysis_counts_as_its_own_model_does(tmp_path):
     """Whatever the data set was opened with."""
-    model = small.model()
-    named_model = nnx.clone(model)
+    model, named_model = abstract(small.CONFIG), abstract(small.CONFIG)
     named_model.class_names = ClassNames(tuple("jihgfedcba"))
     folder = unpack(tmp_path, {f"{letter}/1.png": level(i) for i, letter in enumerate("abcdefghij")})
     data = open_dataset(folder, model.config)

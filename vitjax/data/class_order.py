@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vitjax.data.splits import is_split
-from vitjax.errors import InputError
+from vitjax.errors import InputError, printable
 from vitjax.models.class_names import WNID, ClassNames, folded
 
 NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.0*)?")
@@ -147,7 +147,7 @@ def _levels(folders: Sequence[str]) -> list[dict[str, str]]:
 
 def _some(kinds: Collection[str]) -> str:
     shown = kinds if isinstance(kinds, list) else sorted(kinds)
-    return ", ".join(shown[:3]) + (", …" if len(shown) > 3 else "")
+    return printable(", ".join(shown[:3]) + (", …" if len(shown) > 3 else ""))
 
 
 def _other(known: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from vitjax.data.class_order import NUMBER, Order, folder_order, order
 from vitjax.data.images import ENDINGS, Images, folder
-from vitjax.errors import InputError, nearest
+from vitjax.errors import InputError, nearest, printable
 from vitjax.files import parse_json, read_bytes
 from vitjax.models.class_names import NAMELESS, WNID, ClassNames
 from vitjax.weights.class_lists import class_names as class_names  # the other list that people have
@@ -217,4 +217,4 @@ def _checked(found: Iterable[str | int], counted: Order | None, images: Images, 
         hint = "; are they counted from 1?" if number == classes and min(numbers) > 0 else ""
         raise InputError(f"{name} is of class {number}, the head has {classes} (0-{classes - 1}){hint}")
     how = "by number" if counted is None else counted.how
-    return Labels(np.array(numbers, np.int32), f"{where}, {how}", counted is not None and counted.rank == 0)
+    return Labels(np.array(numbers, np.int32), printable(f"{where}, {how}"), counted is not None and counted.rank == 0)

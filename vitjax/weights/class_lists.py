@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vitjax.errors import InputError
+from vitjax.errors import InputError, printable
 from vitjax.files import parse_json, read_bytes
 from vitjax.models.class_names import NAMELESS, WNID, ClassNames
 
@@ -106,7 +106,7 @@ def decoded(data: bytes, where: str) -> str:
             text = data.decode("cp1252")
         except UnicodeDecodeError:
             raise InputError(f"{where} is not readable as text: {error}") from None
-        log.warning("%s is not UTF-8: read as Western European (cp1252)", where)
+        log.warning("%s is not UTF-8: read as Western European (cp1252)", printable(where))
     if "\0" in text:
         raise InputError(f"{where} is not readable as text: it holds null bytes")
     return text

@@ -3,8 +3,8 @@
     python experiments/accuracy.py --model FOLDER --images images.zip [--labels classes.csv]
 
 The classes come with the data (a table's label column, Tiny ImageNet's annotations, a folder for each class, or numbers
-before the file names, `0388_n02510455_panda.jpg`), or from a list with `--labels`. For ViT-Ti/16 (augreg, ImageNet-1k)
-82.8 % of a thousand ImageNet photographs, one per class, is the known figure.
+and WordNet ids before the file names, `0388_n02510455_panda.jpg`), or from a list with `--labels`. For ViT-Ti/16
+(augreg, ImageNet-1k) 82.8 % of a thousand ImageNet photographs, one per class, is the known figure.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=50)
     args = parser.parse_args()
     model = vitjax.load(args.model)
-    data = open_dataset(args.images, model.config, split=args.split, batch=args.batch, listed=args.labels)
+    data = open_dataset(args.images, model, split=args.split, batch=args.batch, listed=args.labels)
     batches = data.batches()
     found = evaluate(model, batches, data.labels, {"model": plain})
     row = found["model"].row()

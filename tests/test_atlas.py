@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
 
 from tests import small
 from tests.atlas_job import PLAIN, RECIPE, UNITS, job
@@ -24,6 +26,7 @@ from vitjax.atlas.store import Store
 from vitjax.atlas.verify import faults, report
 from vitjax.atlas.work import Status, work
 from vitjax.errors import InputError
+from vitjax.models.class_names import ClassNames
 from vitjax.optimize.recipes import choose
 from vitjax.optimize.units import Unit, expand
 
@@ -397,7 +400,9 @@ def test_a_mistake_does_not_begin_a_store(tmp_path):
 
 def test_other_class_names_end_an_atlas_anew(whole, tmp_path):
     store = copy_of(whole, tmp_path / "copy")
-    assert work(job(class_names=[f"kind {i}" for i in range(10)]), store) is Status.FINISHED
+    named = nnx.clone(small.model())
+    named.class_names = ClassNames(tuple(f"kind {i}" for i in range(10)))
+    assert work(replace(job(), model=named), store) is Status.FINISHED
     assert contents(store).classes[0][0].startswith("kind ") and pictures(store) == pictures(whole)
 
 

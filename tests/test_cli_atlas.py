@@ -19,7 +19,7 @@ def atlas(checkpoint, tmp_path, monkeypatch):
 
 
 def test_an_atlas_is_made_gone_on_with_and_exported(atlas, tmp_path, capsys):
-    photos = {f"000{i % 3}_{i}.png": encode(photo(40, 48, i)) for i in range(6)}
+    photos = {f"000{i % 3}_n{i % 3:08}_{i}.png": encode(photo(40, 48, i)) for i in range(6)}
     unpack(tmp_path / "photos", photos)
     (tmp_path / "names.txt").write_text("\n".join(f"kind {i}" for i in range(10)))
     given = ["--data", "photos", "--class-names", "names.txt", "--k", "2", "--seeds", "0,4"]

@@ -33,7 +33,7 @@ def photos(tmp_path_factory):
     """Four pictures of noise, whose names say their classes, and a list of boxes."""
     path = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
-    names = [f"{i:04}_thing.png" for i in range(4)]
+    names = [f"{i:04}_n{i:08}_thing.png" for i in range(4)]
     for name in names:
         Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(path / name)
     (path / "a_boxes.txt").write_text("".join(f"{name}\t4\t4\t23\t27\n" for name in names))

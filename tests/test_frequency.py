@@ -119,8 +119,8 @@ def test_spectra_are_each_image_s_own():
 @pytest.fixture
 def data(tmp_path) -> Dataset:
     """Twelve pictures, one unreadable."""
-    files = {f"{i % 10:04d}_{i}.png": encode(photo(36, 40, i)) for i in range(12)}
-    unpack(tmp_path, files | {"0000_0.png": b"not an image"})
+    files = {f"{i % 10:04d}_n{i % 10:08d}_{i}.png": encode(photo(36, 40, i)) for i in range(12)}
+    unpack(tmp_path, files | {"0000_n00000000_0.png": b"not an image"})
     return open_dataset(tmp_path, small.CONFIG, batch=4)
 
 
@@ -136,7 +136,7 @@ def test_rows_are_the_model_on_filtered_images(data):
         assert row["images"] == 11
         assert row["loss"] == pytest.approx((np.log(np.exp(logits).sum(axis=1)) - true).mean(), rel=1e-5)
         assert row["top5"] == pytest.approx(((logits > true[:, None]).sum(axis=1) < 5).mean())
-    assert list(found.settings["unreadable"]) == ["0000_0.png"]
+    assert list(found.settings["unreadable"]) == ["0000_n00000000_0.png"]
     whole = found.rows[0]["top1"]
     for row in found.rows:
         assert row["relative_top1"] == (pytest.approx(row["top1"] / whole) if whole else None)

@@ -26,7 +26,7 @@ def test_folders_and_zips_hold_the_same_images(opened):
     assert opened.names == NAMES
     assert [opened.read(i) for i in range(4)] == [FILES[name] for name in NAMES]
     assert dict(opened.texts) == {"notes.txt": "one\n"} and "missing.txt" not in opened.texts
-    assert opened.folders == ("", "b", "c")
+    assert opened.folders == ("", "b", "b/c")
     assert opened.column is None
 
 

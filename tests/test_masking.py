@@ -18,7 +18,7 @@ from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.prepare import prepare
 from vitjax.errors import InputError
 
-NAMES = tuple(f"{(3 * i) % 10:04d}_{i:02d}.png" for i in range(12))  # a class, then a number
+NAMES = tuple("{0:04d}_n{0:08d}_{1:02d}.png".format(3 * i % 10, i) for i in range(12))  # a class, then a number
 FOUND = {"a": Boxes(np.array([[1, 2, 5, 4], [4, 3, 7, 6]]))}
 
 

@@ -181,7 +181,7 @@ def test_batches_and_a_control_change_nothing():
 @pytest.fixture(scope="module")
 def boxed(tmp_path_factory):
     """Four pictures of 40 by 36 pixels with a box in each, and one without."""
-    files = {f"{i:04d}_{i}.png": encode(photo(40, 36, i)) for i in range(5)}
+    files = {f"{i:04d}_n{i:08d}_{i}.png": encode(photo(40, 36, i)) for i in range(5)}
     lines = "".join(f"{name}\t12\t9\t19\t26\n" for name in list(files)[:4])
     folder = unpack(tmp_path_factory.mktemp("boxed"), files | {"a_boxes.txt": lines.encode()})
     return open_dataset(folder, small.CONFIG, batch=3), folder / "a_boxes.txt"

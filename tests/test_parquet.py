@@ -1,5 +1,6 @@
 """Tables of images: files and splits, columns, names, classes, and row groups that are read once."""
 
+import json
 import pickle
 import threading
 from collections import Counter
@@ -14,9 +15,11 @@ from tests.pictures import CONFIG, level, rows, unpack
 from vitjax.data import parquet
 from vitjax.data.dataset import open_dataset
 from vitjax.data.images import open_images
+from vitjax.data.labels import labels
 from vitjax.data.pipeline import Batches
 from vitjax.data.splits import absent, choose
 from vitjax.errors import InputError
+from vitjax.models.class_names import ClassNames
 
 DATA = [level(i) for i in range(30)]
 PLAIN = pa.table({"image": pa.array(DATA, pa.binary())})
@@ -52,6 +55,27 @@ def test_what_the_hub_writes_comes_back(tmp_path):
     part = pickle.loads(pickle.dumps(images.take([29, 3])))
     assert part.read(0) == DATA[29] and part.read(1) == DATA[3] and part.column.tolist() == [1, 3]
     assert open_dataset(tmp_path, CONFIG, split="val", limit=10).labels.tolist() == [0, 3, 2, 1, 0, 3, 2, 1, 0, 3]
+
+
+def test_classes_are_called_as_the_table_describes_them(tmp_path):
+    def described(*names: str, **others) -> dict[str, str]:
+        features = {"label": {"names": names, "_type": "ClassLabel"}, "objects": [{"box": {"dtype": "int64"}}]} | others
+        return {"huggingface": json.dumps({"info": {"features": features}})}
+
+    table = PLAIN.append_column("label", pa.array([i % 4 for i in range(30)]))
+    write(tmp_path / "a/0000.parquet", table.replace_schema_metadata(described("eel", "cat", "dog", "ant")))
+    images = open_images(tmp_path / "a")
+    assert images.kinds == images.some(3).kinds == ("eel", "cat", "dog", "ant")
+    names = ClassNames(("Ant", "Cat", "Dog", "Eel"))
+    assert labels(images.take(range(4)), 4, names=names).tolist() == [3, 1, 2, 0]
+    write(tmp_path / "a/0001.parquet", table.replace_schema_metadata(described("cat", "eel", "dog", "ant")))
+    with pytest.raises(InputError, match="do not agree on the names of the classes in label"):
+        open_images(tmp_path / "a")
+    for i, nothing in enumerate(
+        [None, {"huggingface": "{"}, described(label={"dtype": "int64"}), described(label=[3])]
+    ):
+        write(tmp_path / f"b/{i}/0000.parquet", table.replace_schema_metadata(nothing))
+        assert open_images(tmp_path / f"b/{i}").kinds == ()
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)

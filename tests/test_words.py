@@ -47,7 +47,7 @@ def test_words_are_the_nearest_to_the_best_images(clip, photos, monkeypatch):  #
 
 def test_from_the_command_line(clip, photos, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr("vitjax.analysis.words.PROMPT", "a {}")
-    (tmp_path / "words.txt").write_text("\n".join(WORDS))
+    (tmp_path / "words.txt").write_text("".join(f"{i},{word}\n\n" for i, word in enumerate(WORDS)))
     line = ["--model", clip[0], "--data", photos, "--words", tmp_path / "words.txt", "--out", tmp_path / "out"]
     assert main(["analyze", "words", *map(str, line), "--taps", "pooled"]) == 0
     rows = json.loads((tmp_path / "out" / "words.json").read_text())["rows"]
@@ -59,7 +59,7 @@ def test_mistakes_are_named(clip, photos):  # noqa: F811
     data = open_dataset(photos, model.config)
     with pytest.raises(InputError, match="1 words to choose from, there must be two"):
         run(model, data, words=["dog"], text=encoder)
-    with pytest.raises(InputError, match=r"cannot read words from lost\.txt"):
+    with pytest.raises(InputError, match=r"cannot read lost\.txt"):
         run(model, data, words="lost.txt", text=encoder)
     with pytest.raises(InputError, match="a checkpoint of timm has no text tower"):
         run(model, data, words=WORDS)

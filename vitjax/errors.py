@@ -15,8 +15,13 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str):
-        text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message[: LONGEST + 1])
+        text = printable(message[: LONGEST + 1])
         super().__init__(text if len(text) <= LONGEST else text[:LONGEST] + "…")
+
+
+def printable(text: str) -> str:
+    """The text with an escape for every letter that is not printable, a line's end or half a letter among them."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:

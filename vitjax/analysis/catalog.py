@@ -12,7 +12,7 @@ OWN: dict[str, Analysis] = {
         " by the cosine of centred embeddings, after the idea of CLIP-Dissect (Oikarinen and Weng 2023, arXiv"
         " 2204.10965).",
         (
-            Option("--words", "path", "file with the words to choose from, one in each line", required=True),
+            Option("--words", "path", "file with the words to choose from, as of --class-names", required=True),
             Option("--taps", "words", "whose units; * stands for every block (default: all neurons)"),
             Option("--k", "count", "best images of each unit", 9),
             Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'", "patches"),

@@ -103,7 +103,7 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
     }
     conditions = {name: partial(logits, layers=some) for name, (logits, some) in curves.items() if some}
     conditions["plain"] = plain
-    found = evaluate(model, data.batches(), data.labels, conditions)
+    found = evaluate(model, data.batches(), data.labels_for(model), conditions)
     rows = []
     for name, (_, some) in curves.items():
         outcomes = {layer: found[name].at(i) for i, layer in enumerate(some)}

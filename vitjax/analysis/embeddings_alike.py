@@ -150,9 +150,10 @@ def measure(
         options: of `function`.
     """
     run, pace, parts, sums, count = over(model, data.batch, function, taps=tuple(taps), **options), Pace(), [], None, 0
+    labels = data.labels_for(model)
     for batch in data.batches():
         there = batch.place >= 0
-        copy, units, about = run(batch.images, np.where(there, data.labels[batch.place], 0), *extra(batch.place))
+        copy, units, about = run(batch.images, np.where(there, labels[batch.place], 0), *extra(batch.place))
         pace(copy)
         lines = [_total(some, there) for some in units]
         sums = lines if sums is None else [old + new for old, new in zip(sums, lines, strict=True)]

@@ -132,7 +132,7 @@ def run(model: Network, data: Dataset, *, radii: Sequence[float] = RADII, shape:
         raise InputError(f"the radius {wrong[0]} is not above 0 and at most 1, the Nyquist frequency")
     _distance(*model.config.image_size, shape)
     radii = sorted({1.0, *radii}, reverse=True)
-    judged = evaluate(model, data.batches(), data.labels, filtered(radii, shape))
+    judged = evaluate(model, data.batches(), data.labels_for(model), filtered(radii, shape))
     whole = judged["low-pass"].at(0)
     rows = [row for name, outcome in judged.items() for row in _rows(name, radii, outcome, whole)]
     summary = f"top-1 {float(whole.top(1)):.1%} on {len(whole.rank)} images, half of it left {_half(rows)}"

@@ -52,7 +52,7 @@ def activation_maps(
     Raises:
         InputError: unknown units, units of taps without patches, or images that are not uint8.
     """
-    wanted, shapes = expand(_sets(units), model.taps()), model.taps()
+    wanted, shapes = expand(units, model.taps(), model.class_names), model.taps()
     groups: dict[str, list[int]] = {}
     for position, unit in enumerate(wanted):
         check_patches(unit.tap)
@@ -145,7 +145,7 @@ def run(
     if wrong := [view for view in views if view not in VIEWS]:
         raise InputError(f"unknown view {wrong[0]!r}{nearest(wrong[0], VIEWS)}: one of {', '.join(VIEWS)}")
     drawn = sample(expand(f"{model.neurons}:*", model.taps()), SAMPLE, seed)
-    wanted = drawn if units is None else expand(_sets(units), model.taps())
+    wanted = drawn if units is None else expand(units, model.taps(), model.class_names)
     for unit in wanted:
         check_patches(unit.tap)
     found = found or exemplars(model, data, dict.fromkeys(unit.tap for unit in wanted), k=k)
@@ -164,10 +164,6 @@ def run(
     half = np.median([row["above_half"] for row in rows])
     summary = f"{len(wanted)} units, {len(rows)} maps: the median one has {half:.0%} of its patches above half its peak"
     return Findings("maps", rows, about, {"": figure}, summary)
-
-
-def _sets(units: str | Unit | Iterable[str | Unit]) -> list[str]:
-    return [str(unit) for unit in ([units] if isinstance(units, str | Unit) else units)]
 
 
 def _number(unit: Unit, found: Exemplars) -> int:

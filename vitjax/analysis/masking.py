@@ -79,7 +79,7 @@ def run(model: Network, data: Dataset, *, boxes: Path | None = None, all_objects
     names = data.images.names
     places = [place for place, name in enumerate(names) if name in found]
     without = [name for name in names if name not in found]
-    chosen, truth = replace(data, images=data.images.take(places)), data.labels[places]
+    chosen, truth = replace(data, images=data.images.take(places)), data.labels_for(model)[places]
     judged = {}
     for condition, change in reversed(changes(found).items()):  # masks first: a box that does not fit shows at once
         judged |= evaluate(model, chosen.batches(change), truth, {condition: plain})

@@ -41,7 +41,7 @@ def painted(
         entries, _ = read_entries(folder, model)
         known = dict(zip(entries.units, entries.images, strict=True))
     sets = f"{model.neurons}:*" if units is None and folder is None else units
-    wanted = list(known) if sets is None else expand(sets, model.taps())
+    wanted = list(known) if sets is None else expand(sets, model.taps(), model.class_names)
     wanted = sample(wanted, count, seed) if count else wanted
     if folder is None:
         pictures = visualize(model, wanted, recipe, seed=seed)

@@ -72,7 +72,7 @@ def run(model: ViT, data: Dataset) -> Findings:
     """
     config = model.config
     _check(config)
-    outcome = evaluate(model, data.batches(), data.labels, {"heads": _heads})["heads"]
+    outcome = evaluate(model, data.batches(), data.labels_for(model), {"heads": _heads})["heads"]
     whole = {name: outcome.at(i) for i, name in enumerate([CLASS, *POOLED])}
     patches = Outcome(outcome.rank[:, len(whole) :], outcome.loss[:, len(whole) :])
     rows = [{"head": name, **_place(None, config), **one.row()} for name, one in whole.items()]

@@ -104,7 +104,7 @@ def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
     Raises:
         InputError: images without classes, or a model without a head.
     """
-    found = evaluate(model, data.batches(), data.labels, conditions(seed))
+    found = evaluate(model, data.batches(), data.labels_for(model), conditions(seed))
     rows = [{"condition": name, **outcome.row()} for name, outcome in found.items()]
     return Findings(
         name="positions",

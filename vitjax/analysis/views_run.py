@@ -54,7 +54,7 @@ def named_units(model: ViT, units: str | Unit | Iterable[str | Unit] | None, cou
         taps = ["embed", *(f"blocks.{i}.resid_post" for i in blocks)]
         channels = np.argsort(-np.asarray(evenness(filters(model))), kind="stable")[:count].tolist()
         return [Unit(tap, (channel,)) for channel in channels for tap in taps]
-    wanted = expand([str(unit) for unit in ([units] if isinstance(units, str | Unit) else units)], model.taps())
+    wanted = expand(units, model.taps(), model.class_names)
     for unit in wanted:
         layer_of(unit)
     return wanted

@@ -15,6 +15,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.vit import ViT
 from vitjax.optimize.units import matching
+from vitjax.weights.class_lists import class_names
 from vitjax.weights.text import TextEncoder, load_text
 
 PROMPT = "a photo of a {}"  # CLIP's own (arXiv 2103.00020, section 3.1.4)
@@ -40,7 +41,7 @@ def run(
     Args:
         model: the image tower of a CLIP or SigLIP.
         data: the images.
-        words: to choose from, two at least, or a file with one in each line.
+        words: to choose from, two at least, or a file with one in each line, or in any form of a list of classes.
         taps: whose units are named, `*` for every block; default all neurons.
         k: best images of each unit.
         tokens: which tokens count for them, as in `Recipe.tokens`.
@@ -107,10 +108,7 @@ def _row(unit: str, words: Sequence[str], cosines: np.ndarray, best: Int[np.ndar
 
 def _words(words: str | Path | Sequence[str]) -> list[str]:
     if isinstance(words, str | Path):
-        try:
-            words = Path(words).read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read words from {words}: {error}") from None
+        words = class_names(words)
     found = list(dict.fromkeys(stripped for word in words if (stripped := word.strip())))
     if len(found) < 2:
         raise InputError(f"{len(found)} words to choose from, there must be two at least, one in each line")

@@ -123,7 +123,7 @@ class Finish:
             behaviour = tables.profiles(found, units)
             kinds["responses"] = likeness.nearest(behaviour, layers)
             charts.append(layouts.chart("responses", "by responses", likeness.spread_out(behaviour)))
-            exemplars = tables.exemplar_rows(found, units, data, self.job.class_names)
+            exemplars = tables.exemplar_rows(found, units, data, model)
             classes = tables.classes_of(exemplars, units)
             written |= {"exemplars": exemplars, "photos": tables.photo_table(exemplars, data)}
             self._array("maps", tables.exemplar_maps(model, found, units, replace(data, shard=(0, 1))))
@@ -216,7 +216,7 @@ class End:
 
 def options(job: Job) -> dict[str, object]:
     """What of a job decides how its atlas ends and is not in the manifest."""
-    names = job.class_names and checksum(job.class_names)
+    names = checksum(job.model.class_names) if job.model.class_names else None
     labels = str(job.data.listed) if job.data and job.data.listed else None
     return {"retry": job.retry, "class_names": names, "labels": labels}
 

@@ -27,7 +27,6 @@ class Job:
         units: by unit number.
         manifest: what the store must hold.
         data: photographs, or None.
-        class_names: names of the model's classes, for the photographs.
         shard: (i, n), this host's part.
         retry: paint units again whose pictures fail.
         remat: recompute activations to save memory.
@@ -40,7 +39,6 @@ class Job:
     units: Sequence[Unit]
     manifest: Manifest
     data: Dataset | None = None
-    class_names: Sequence[str] | None = None
     shard: tuple[int, int] = (0, 1)
     retry: bool = True
     remat: bool = False

@@ -48,7 +48,6 @@ class Request:
     remat: bool
     retry: bool
     data: Dataset | None
-    class_names: Sequence[str] | None
     k: int
     out: str
     shard: tuple[int, int] | None
@@ -67,17 +66,16 @@ def run(request: Request) -> int:
     _apart(store, request.data)
     shard = request.shard or (jax.process_index(), jax.process_count())
     store, wanted = _beside(request, units, store) if request.beside else (store, _manifest(request, units, store))
-    if request.data:  # classes are read at the end; a mistake in them is said now
-        class_of(request.data, request.class_names, np.arange(len(request.data.images)))
     screen = Screen()
     data = request.data and replace(request.data, progress=screen.photographs)
+    if data:  # classes are read at the end; a mistake in them is said now
+        class_of(data, request.model, np.arange(len(data.images)))
     with stopped_by_signals() as enough:
         job = Job(
             request.model,
             units,
             wanted,
             data,
-            request.class_names,
             shard,
             request.retry,
             request.remat,

@@ -1,6 +1,7 @@
 """Pictures with their report cards and photographs in, the tables of an atlas out: what programs and the page read."""
 
 import io
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from vitjax.errors import InputError
 from vitjax.models.network import Network
 from vitjax.optimize.units import Unit
 
+log = logging.getLogger("vitjax")
 NAMED = 3  # classes that are named for a unit
 QUALITY = 85  # of photographs, as WebP
 
@@ -96,32 +98,32 @@ def unit_rows(
     return table.replace_schema_metadata(known.schema.metadata)
 
 
-def exemplar_rows(found: Exemplars, units: Sequence[Unit], data: Dataset, names: Sequence[str] | None) -> pa.Table:
+def exemplar_rows(found: Exemplars, units: Sequence[Unit], data: Dataset, model: Network) -> pa.Table:
     """`exemplar_tables.image_table` of some units, in their order, with each image's number in the data and class."""
     table = only(image_table(found, data.images, data.config), units)
     place = {text_of(name): i for i, name in enumerate(found.names)}
     photo = pa.array([place[name] for name in table["image"].to_pylist()], pa.int32())
     table = table.append_column("photo", photo)
-    return table.append_column("class", class_of(data, names, photo.to_numpy()))
+    return table.append_column("class", class_of(data, model, photo.to_numpy()))
 
 
-def class_of(data: Dataset, names: Sequence[str] | None, photo: Int[np.ndarray, " row"]) -> pa.Array:
-    """The classes of photographs, as text: their names where given, else "class 17"; null where none are known.
+def class_of(data: Dataset, model: Network, photo: Int[np.ndarray, " row"]) -> pa.Array:
+    """The classes of photographs, as text: their names where the model has any, else "class 17"; null where none are
+    known, and then the reason is said in a line.
 
     Raises:
-        InputError: `names` are given, but no classes are known, or one has no name.
+        InputError: a list of classes is given that does not say them.
     """
     try:
-        known = data.labels
-    except InputError:
-        if names is not None or data.listed is not None:
+        known = data.labels_for(model)
+    except InputError as error:
+        if data.listed is not None:
             raise
+        if model.config.classes:
+            log.warning("the photographs are shown without their classes: %s", error)
         return pa.nulls(len(photo), pa.string())
-    if names is None:
-        return pa.array([f"class {known[i]}" for i in photo], pa.string())
-    if len(names) <= known.max():
-        raise InputError(f"there are {len(names)} class names, an image is of class {known.max()}")
-    return pa.array([names[known[i]] for i in photo], pa.string())
+    names = model.class_names
+    return pa.array([names.shown(known[i]) if names else f"class {known[i]}" for i in photo], pa.string())
 
 
 def classes_of(exemplars: pa.Table, units: Sequence[Unit]) -> list[list[str]]:

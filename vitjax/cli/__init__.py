@@ -1,6 +1,7 @@
 """The command line: arguments to configuration to a run. Nothing heavy is imported before the arguments are right."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,11 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0 done, 2 a mistake in the input, 130 interrupted."""
     args = parser().parse_args(arguments)
+    log, said = logging.getLogger("vitjax"), logging.StreamHandler()
+    said.setFormatter(logging.Formatter("vitjax: %(message)s"))
+    log.addHandler(said)
+    log.setLevel(logging.INFO)
+    log.propagate = False  # another library may have given the root a handler, which would say it again
     try:
         return args.run(args)
     except InputError as error:
@@ -36,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    finally:
+        log.removeHandler(said)
+        log.propagate = True
 
 
 def parser() -> argparse.ArgumentParser:

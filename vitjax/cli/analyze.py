@@ -28,8 +28,9 @@ DATA = """
 data is one of
   a folder (with all its folders) or a .zip of images, or one image file
   a .parquet file, a folder of them, or hf://datasets/OWNER/NAME, with --split
-classes come from --labels, a table's label column, Tiny ImageNet's val_annotations.txt, names such as 0042_cat.jpg, or
-one folder per class.
+classes come from --labels, a table's label column, Tiny ImageNet's val_annotations.txt, one folder per class, or names
+such as 0042_n01682714_lizard.jpg. Names of classes are looked up among the model's own (see --class-names); of a model
+without any they are counted in their alphabetical order, which is said.
 """
 
 
@@ -111,7 +112,10 @@ def _run(args: argparse.Namespace) -> int:
         part, options["folder"] = args.shard or _host(), out
     bar = partial(tqdm, unit="image", unit_scale=args.batch, desc=args.analysis, dynamic_ncols=True)
     progress = lambda batches, total: bar(batches, total=total)
-    data = Dataset(images, model.config, args.batch, listed=args.labels, shard=part, progress=progress)
+    data = Dataset(
+        images, model.config, args.batch, listed=args.labels, shard=part, progress=progress,
+        class_names=model.class_names,
+    )  # fmt: skip
     findings = getattr(import_module(f"vitjax.analysis.{analysis.module}"), analysis.function)(model, data, **options)
     if findings is None:
         print(f"part {part[0]} of {part[1]} is done; the results come into {out} when the last part is")

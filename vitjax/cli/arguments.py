@@ -10,8 +10,8 @@ from vitjax.errors import InputError
 DTYPES = ("float32", "bfloat16")
 
 
-def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
-    """Adds the arguments that say which model, and in which dtype."""
+def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, names: bool = True) -> None:
+    """Adds the arguments that say which model, in which dtype, and what its classes are called."""
     group = command.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -23,16 +23,29 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True) -> 
     group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")
     if dtype:
         group.add_argument("--dtype", choices=DTYPES, default="float32", help="of weights and activations")
+    if names:
+        group.add_argument(
+            "--class-names",
+            type=Path,
+            metavar="FILE",
+            help="what the head's classes are called, in its order, in place of what its config says: a name a line,"
+            " numbered or not, a list or an object in JSON or Python",
+        )
 
 
 def load(args: argparse.Namespace, dtype: str | None = None):
-    """Loads the model that the arguments name; a wrong name is answered before JAX is imported."""
+    """Loads the model that the arguments name; a wrong name or file is answered before JAX is imported."""
     from vitjax.weights.source import parse
 
     parse(args.model, args.revision)
+    if names := getattr(args, "class_names", None):
+        from vitjax.weights.class_lists import class_names
+
+        class_names(names)
     from vitjax.weights.load import load
 
-    return load(args.model, image_size=args.image_size, dtype=dtype or args.dtype, revision=args.revision)
+    dtype = dtype or args.dtype
+    return load(args.model, image_size=args.image_size, dtype=dtype, revision=args.revision, class_names=names)
 
 
 CORES = 8  # CPU devices at most: each has the whole model

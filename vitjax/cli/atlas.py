@@ -57,7 +57,6 @@ def add(commands) -> None:
     group.add_argument("--data", help="a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")
     group.add_argument("--labels", type=Path, metavar="FILE", help="classes: .csv, .tsv or .json of image and class")
-    group.add_argument("--class-names", type=Path, metavar="FILE", help="a JSON list, or a name a line, in class order")
     group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
     group.add_argument("--k", type=count, default=9, metavar="N", help="photographs kept for each unit (default: 9)")
     group = command.add_argument_group("store")
@@ -93,15 +92,13 @@ def _paint(args: argparse.Namespace) -> int:
     recipe = choose(args.recipe, **changes(args.set))
     for unit in args.units or ():
         split_unit(unit)
-    if args.data is None and (given := [o for o in ("split", "labels", "class_names", "limit") if getattr(args, o)]):
+    if args.data is None and (given := [o for o in ("split", "labels", "limit") if getattr(args, o)]):
         raise InputError(f"--{given[0].replace('_', '-')} says something of photographs: name them with --data")
-    images, names = None, None
+    images = None
     if args.data is not None:
         from vitjax.data.images import open_images
-        from vitjax.data.labels import class_names
 
         images = open_images(args.data, args.split).some(args.limit)
-        names = args.class_names and class_names(args.class_names)
     from vitjax.cli.arguments import keep_compiled, use_cores
 
     use_cores()
@@ -121,8 +118,7 @@ def _paint(args: argparse.Namespace) -> int:
             slots=args.slots,
             remat=args.remat,
             retry=not args.no_retry,
-            data=images and Dataset(images, model.config, listed=args.labels),
-            class_names=names,
+            data=images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names),
             k=args.k,
             out=args.out,
             shard=args.shard,

@@ -10,7 +10,7 @@ from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, 
 def add_taps(commands) -> None:
     """Adds `vitjax taps`."""
     command = commands.add_parser("taps", help="list what can be looked at in a model, with shapes")
-    model_arguments(command)
+    model_arguments(command, names=False)
     command.set_defaults(run=_run_taps)
 
 
@@ -30,7 +30,7 @@ def add_bench(commands) -> None:
         description="Times the compiled loop at every combination of the settings given: steps/s, pictures/hour,"
         " TFLOP/s and their share of a plain matrix product's, compile time, memory.",
     )
-    model_arguments(command, dtype=False)
+    model_arguments(command, dtype=False, names=False)
     group = command.add_argument_group("benchmark")
     group.add_argument("--recipe", default="ghiasi", help="recipe that is timed (default: ghiasi)")
     group.add_argument(

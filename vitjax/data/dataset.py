@@ -1,7 +1,8 @@
 """Images, how a model wants them and, where known, their classes: what an analysis works on."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from vitjax.data.images import Images, open_images
-from vitjax.data.labels import labels
+from vitjax.data.labels import labelled
 from vitjax.data.pipeline import Batches, Change, Progress
 from vitjax.errors import InputError
+from vitjax.models.class_names import NAMELESS, ClassNames
 from vitjax.models.kinds import Config
+from vitjax.models.network import Network
 from vitjax.ranges import COUNT
+
+log = logging.getLogger("vitjax")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Dataset:
         shard: (i, n), this host's part.
         unreadable: {name: reason} of the images that any pass had to leave out.
         progress: wraps the batches of a pass, of which it is told the number, e.g. in a progress bar.
+        class_names: what the model's classes are called.
+        counted: {"classes": where they come from and how they were counted}, once any pass had need of them.
 
     Raises:
         InputError: fields of another type, or a batch without images.
@@ -40,6 +47,8 @@ class Dataset:
     shard: tuple[int, int] = (0, 1)
     unreadable: dict[str, str] = field(default_factory=dict)
     progress: Progress = lambda batches, total: batches
+    class_names: ClassNames = NAMELESS
+    counted: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if not isinstance(self.images, Images):
@@ -54,28 +63,45 @@ class Dataset:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """The class of each image, int [image]; raises InputError where nothing says it."""
-        return labels(self.images, self.config.classes, self.listed)
+        """The class of each image, int [image]; raises InputError where nothing says it, or it is in doubt.
+
+        How they were counted is said in a line, as a warning where it was by the order of names alone.
+        """
+        found = labelled(self.images, self.config.classes, self.listed, self.class_names)
+        if self.counted.get("classes") != found.said:
+            self.counted["classes"] = found.said
+            log.log(logging.WARNING if found.guessed else logging.INFO, "classes: %s", found.said)
+        return found.numbers
+
+    def labels_for(self, model: Network) -> np.ndarray:
+        """The class of each image as a model's head counts them: by the names of its own classes, if they have any."""
+        names = model.class_names or self.class_names
+        if (names, model.config.classes) == (self.class_names, self.config.classes):
+            return self.labels
+        return replace(self, config=model.config, class_names=names).labels
 
     def describe(self) -> dict[str, object]:
         """What a record of results says about the data, once they are measured."""
-        return {"data": self.images.source, "images": len(self.images), "unreadable": dict(self.unreadable)}
+        about = {"data": self.images.source, "images": len(self.images), "unreadable": dict(self.unreadable)}
+        return about | self.counted
 
 
 def open_dataset(
     source: str | Path | Sequence[Any],
-    config: Config,
+    config: Config | Network,
     *,
     split: str | None = None,
     limit: int | None = None,
     batch: int = 32,
     listed: Path | None = None,
 ) -> Dataset:
-    """Opens `source` (a path, or a list of arrays or of Pillow's images: see `open_images`) for a model.
+    """Opens `source` (a path, or a list of arrays or of Pillow's images: see `open_images`) for a model or its config.
 
-    `limit` keeps that many images, evenly spaced.
+    `limit` keeps that many images, evenly spaced. Of a model, the names of its classes are known: images in folders are
+    counted by them. (An analysis asks the model that it is given, see `Dataset.labels_for`.)
 
     Raises:
         InputError: see `open_images` and `Dataset`.
     """
-    return Dataset(open_images(source, split).some(limit), config, batch, listed)
+    names, config = (config.class_names, config.config) if isinstance(config, Network) else (NAMELESS, config)
+    return Dataset(open_images(source, split).some(limit), config, batch, listed, class_names=names)

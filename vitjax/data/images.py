@@ -32,8 +32,9 @@ class Images:
         texts: text files that stood among the images (`val_annotations.txt`: lists of classes or boxes), by name; each
             is read when it is asked for.
         column: the classes that a table gives, int [image]; None where there is no such column.
-        folders: the names of all folders that hold images directly, sorted, of the whole data set even where this is a
+        folders: the paths of all folders that hold images directly, sorted, of the whole data set even where this is a
             part of it.
+        kinds: what a table calls the classes of its column, in the order of their numbers; () where it does not say.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Images:
     texts: Mapping[str, str] = field(default_factory=dict)
     column: np.ndarray | None = None
     folders: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,12 +70,12 @@ class Images:
 
 
 def folder(name: str) -> str:
-    """The name of the folder that holds an image directly, "" for none."""
-    return name.rpartition("/")[0].rpartition("/")[2]
+    """The path of the folder that holds an image directly, "" for none."""
+    return name.rpartition("/")[0]
 
 
 def folders(names: Iterable[str]) -> tuple[str, ...]:
-    """The names of all folders that hold these images directly, sorted."""
+    """The paths of all folders that hold these images directly, sorted."""
     return tuple(sorted({folder(name) for name in names}))
 
 

@@ -6,10 +6,11 @@ kept hold at most `KEPT_BYTES`.
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from vitjax.data.images import Images, folders, missing, walk
 from vitjax.data.splits import choose
 from vitjax.errors import InputError
+from vitjax.files import parse_json
 
 IMAGES = ("image", "img", "jpg", "png", "webp")  # columns to prefer where several could hold the images
 LABELS = ("label", "labels", "fine_label", "cls")
@@ -50,8 +52,8 @@ def table(files: Sequence[Path], source: str, called: str) -> Images:
 
     The image column is the first of `IMAGES` that holds encoded images, or else the first column that does: bytes, or a
     struct with `bytes` and, if it likes, `path`, as the hub's data sets have it. The classes are the first of `LABELS`
-    with whole numbers in every file. Images are called by their `path` where every row has its own, or else by the
-    split and the row, `validation/000123`.
+    with whole numbers in every file, called as the table describes them (`ClassLabel`). Images are called by their
+    `path` where every row has its own, or else by the split and the row, `validation/000123`.
 
     Args:
         files: all with the same columns.
@@ -80,7 +82,20 @@ def table(files: Sequence[Path], source: str, called: str) -> Images:
     if names is None:
         names = tuple(f"{called if called != '.' else 'row'}/{row:06d}" for row in range(starts[-1]))
     classes = None if label is None else np.concatenate([_classes(file, label) for file in files])
-    return Images(source, names, _Rows(leaf, groups, starts), column=classes, folders=folders(names))
+    kinds = () if label is None else _kinds(schemas, label, source)
+    return Images(source, names, _Rows(leaf, groups, starts), column=classes, folders=folders(names), kinds=kinds)
+
+
+@dataclass(frozen=True)
+class _Info:
+    features: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What `datasets` writes into a table's metadata, as far as it is read here."""
+
+    info: _Info = field(default_factory=_Info)
 
 
 @contextmanager
@@ -101,6 +116,24 @@ def _column(file: Path, path: str) -> pa.ChunkedArray:
 def _classes(file: Path, label: str) -> np.ndarray:
     """The label column, with -1 where there is none."""
     return _column(file, label).cast(pa.int64(), safe=False).fill_null(-1).to_numpy()
+
+
+def _kinds(schemas: Sequence[pa.Schema], label: str, source: str) -> tuple[str, ...]:
+    """What the hub's description of the label column calls its classes; () where it does not.
+
+    Raises:
+        InputError: files whose descriptions differ.
+    """
+    found = set()
+    for schema in schemas:
+        described = (schema.metadata or {}).get(b"huggingface", b"{}")
+        with suppress(InputError):  # a description that is none says nothing
+            feature = parse_json(described, source, _Described).info.features.get(label)
+            names = feature.get("names") if isinstance(feature, dict) else None
+            found.add(tuple(map(str, names or ())))
+    if len(found) > 1:
+        raise InputError(f"the files of {source} do not agree on the names of the classes in {label}")
+    return next(iter(found), ())
 
 
 def _field(column: pa.ChunkedArray) -> pa.ChunkedArray:

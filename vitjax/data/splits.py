@@ -50,6 +50,11 @@ def absent(names: Sequence[str]) -> int:
     return total - len({int(found[2]) for found in counted})
 
 
+def is_split(name: str) -> bool:
+    """Whether a folder of this name is a part of a data set: train, val, test-2, …"""
+    return _TAIL.sub("", name).lower() in _KNOWN
+
+
 def _split(name: str) -> str:
     """The path as far as it says the split: up to a piece's name, else to a known word, else the folder."""
     *folders, stem = PurePosixPath(name).with_suffix("").parts

@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.class_names import NAMELESS, ClassNames
 from vitjax.models.execution import PLAIN, Execution
 from vitjax.models.images import check_floats, checked
 from vitjax.models.surroundings import promoting
@@ -29,6 +30,7 @@ class Network(nnx.Module):
     """
 
     card: Any = None  # where the weights came from; set by `vitjax.load`
+    class_names: ClassNames = NAMELESS  # of its head, as the checkpoint states them; set by `vitjax.load`
     neurons: str
     layers: str
 

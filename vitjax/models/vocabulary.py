@@ -41,6 +41,7 @@ _BEFORE = {
     "features": "features.pre",
 }
 
+NUMBERS = re.compile(r"[\d,\-.*]+(#\d{1,9})?")  # an index without names
 _BLOCK = re.compile(r"^(?:stages\.\d+\.)?blocks\.(\d+)\.(.+)$")
 _STAGE = re.compile(r"^stages\.\d+\.(?!blocks\.)")
 
@@ -60,9 +61,13 @@ def axes(tap: str) -> tuple[str, ...]:
 
 
 def split_unit(text: str) -> tuple[str, str]:
-    """Splits a unit set `TAP:INDEX` into its two parts, without asking whether a model has them."""
+    """Splits a unit set `TAP:INDEX` into its two parts, without asking whether a model has them.
+
+    INDEX is in numbers, but for classes, which may also be called by name: `logits:golden retriever`.
+    """
     tap, colon, index = text.partition(":")
-    if not tap or not colon or not re.fullmatch(r"[\d,\-.*]+(#\d{1,9})?", index):
+    by_name = AXES.get(tap) == ("class",) and index.strip()
+    if not tap or not colon or not (NUMBERS.fullmatch(index) or by_name):
         raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")
     return tap, index
 

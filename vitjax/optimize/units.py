@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.class_names import NAMELESS, ClassNames
 from vitjax.models.network import Network
-from vitjax.models.vocabulary import PLACES, axes, split_unit
+from vitjax.models.vocabulary import NUMBERS, PLACES, axes, split_unit
 
 _SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
+_VARIANT = re.compile(r"(.*?)(?:(#)(\d{1,9}))?", re.DOTALL)
 _OPEN = re.compile(r"((?:stages\.\d+\.)?(?:blocks|stages)\.)((?!\d+\.)[^.]+)\.(.+)")  # up to the first number left open
 
 
@@ -75,22 +77,27 @@ def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis not in PLACES)
 
 
-def expand(sets: str | Iterable[str], taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
+def expand(
+    sets: str | Unit | Iterable[str | Unit], taps: Mapping[str, tuple[int, ...]], names: ClassNames = NAMELESS
+) -> list[Unit]:
     """Expands unit sets into units, in the order given, each once.
 
     A set is `TAP:INDEX`. In TAP, `*` stands for any block, `2-5` or `2,5` for some; INDEX is a number, a span `0-63`, a
     list `4,218`, or `*`; taps with heads take `HEAD.CHANNEL`, e.g. `blocks.3.attn.z:0-2.12`. `TAP:INDEX#2` is a unit's
-    variant 2.
+    variant 2. Classes are also called by their names, one or several with commas between: `logits:golden retriever`.
 
     Args:
-        sets: one or several unit sets.
+        sets: one or several unit sets, or units.
         taps: {tap: shape per image}, as `model.taps()` gives.
+        names: of the model's classes, `model.class_names`.
 
     Raises:
-        InputError: malformed sets, unknown taps (with the nearest), indices out of range.
+        InputError: malformed sets, unknown taps (with the nearest), indices out of range, names of no class or of
+            several.
     """
-    sets = [sets] if isinstance(sets, str) else list(sets)
-    units = [unit for text in sets for unit in _expand_one(text, taps)]
+    sets = [sets] if isinstance(sets, str | Unit) else list(sets)
+    spelled = [str(one) if isinstance(one, Unit) else _by_number(one, names) for one in sets]
+    units = [unit for text in spelled for unit in _expand_one(text, taps)]
     return list(dict.fromkeys(units))
 
 
@@ -154,6 +161,29 @@ def _spelled(pattern: str, whole: str, taps: Iterable[str]) -> list[str]:
         return [pattern]
     some = _indices(left[2], len(numbers), left[1].rstrip("."), whole)
     return [tap for i in some for tap in _spelled(f"{left[1]}{i}.{left[3]}", whole, taps)]
+
+
+def _by_number(text: str, names: ClassNames) -> str:
+    """A unit set whose classes may be called by name, with their numbers."""
+    tap, index = split_unit(text)
+    if NUMBERS.fullmatch(index):
+        other = [number for number in names.matches(index) if str(number) != index]
+        if other and index.isdecimal():
+            raise InputError(
+                f"{text}: class {other[0]} is called {index!r}; write {tap}:{other[0]}-{other[0]} if that is meant,"
+                f" {tap}:{index}-{index} for the class with this number"
+            )
+        return text
+    index, sharp, variant = _VARIANT.fullmatch(index).groups("") if not names.matches(index) else (index, "", "")
+    if not names:
+        raise InputError(
+            f"{text}: nothing says what this model's classes are called; give a number, e.g. {tap}:0, or the names"
+            " (class_names=, --class-names)"
+        )
+    parts = index.split(",")
+    if names.matches(index) or not all(names.matches(part) for part in parts):
+        parts = [index]
+    return f"{tap}:{','.join(str(names.number(part)) for part in parts)}{sharp}{variant}"
 
 
 def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:

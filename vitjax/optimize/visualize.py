@@ -75,7 +75,7 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
             targets([one], taps[one.tap])  # a mistake in its vector is said before anything starts
             goals.append(one)
         else:
-            goals += expand(str(one), taps)
+            goals += expand(one, taps, model.class_names)
     if not goals:
         raise InputError("no units given; name some, e.g. blocks.5.mlp.hidden:0-15")
     return list({str(goal): goal for goal in goals}.values())

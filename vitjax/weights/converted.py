@@ -14,15 +14,18 @@ import jax
 import numpy as np
 
 from vitjax.errors import InputError
+from vitjax.models.class_names import ClassNames
 from vitjax.models.kinds import KINDS, Config
 from vitjax.models.network import Network
 from vitjax.weights import folders, rules
 from vitjax.weights.cache import CONVERTER
 from vitjax.weights.card import Card
+from vitjax.weights.class_lists import fitting
 from vitjax.weights.readme import README, of_model
 from vitjax.weights.source import PROVENANCE
 
 PROOF = "parity.json"  # of a conversion that was held against the library it came from
+NAMES = "class_names"  # in provenance.json, of a model whose classes have names
 
 _CONFIGS = {kind.__name__: kind for kind in KINDS}  # folders without a kind are of before there were several
 
@@ -51,6 +54,8 @@ def export(
     config = json.loads(json.dumps(asdict(model.config)))
     contents = {"converter": CONVERTER, "sha256": card.sha256, "config": config, "origin": asdict(card)}
     contents["kind"] = type(model.config).__name__
+    if model.class_names:
+        contents[NAMES] = {"names": list(model.class_names.names), "ids": list(model.class_names.ids)}
     arrays = rules.parameters(model)
     parameters = sum(array.size for array in arrays.values())
     place = repo or "path/to/this/folder"
@@ -63,7 +68,7 @@ def export(
         raise InputError(f"cannot write to {folder}: {reason}") from None
 
 
-def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, dict[str, np.ndarray]]:
+def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames, dict[str, np.ndarray]]:
     """Reads what `export` wrote.
 
     Args:
@@ -78,10 +83,13 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, dict[str, n
         if stated["converter"] != CONVERTER or "mode" not in stated["config"]["preprocess"]:  # before it was all read
             raise InputError(f"{folder} was converted by another version of vitjax; convert it again")
         config, card = _rebuilt(_CONFIGS[stated.get("kind", "ViTConfig")], stated["config"]), Card(**stated["origin"])
+        names = ClassNames(**{key: tuple(map(str, value)) for key, value in stated.get(NAMES, {}).items()})
+        if names:
+            fitting(names, config.classes, f"{folder}: {NAMES}")
         if not folders.is_whole(folder, {}):
             raise InputError(f"{folder} is incomplete: its files are not those that {provenance.name} lists")
         wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}
-        return config, card, folders.read(folder, wanted)
+        return config, card, names, folders.read(folder, wanted)
     except InputError:
         raise
     except Exception as error:  # anything that a damaged text or checkpoint leads to

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.class_names import ClassNames
 from vitjax.models.config import whole
 from vitjax.models.kinds import Config
 from vitjax.models.network import Network
@@ -20,6 +21,8 @@ from vitjax.ranges import Range
 from vitjax.weights import cache as disk
 from vitjax.weights import folders, rules
 from vitjax.weights.card import Card
+from vitjax.weights.class_lists import class_names as listed_names
+from vitjax.weights.class_lists import fitting, stated
 from vitjax.weights.converted import open_folder
 from vitjax.weights.families import Family, family_of, settings_of_file
 from vitjax.weights.files import open_tensors, read_config
@@ -29,7 +32,7 @@ from vitjax.weights.source import PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-_Read = tuple[Config, Card, dict[str, np.ndarray]]  # of a model, its arrays in host memory
+_Read = tuple[Config, Card, ClassNames, dict[str, np.ndarray]]  # of a model, its arrays in host memory
 SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
 
@@ -43,6 +46,7 @@ def load(
     device: jax.Device | jax.sharding.Sharding | None = None,
     revision: str | None = None,
     cache: bool = True,
+    class_names: Sequence[str] | str | os.PathLike[str] | None = None,
 ) -> Network:
     """Loads a Vision Transformer or a convolutional network with its weights, from this package, the disk or the hub.
 
@@ -58,26 +62,34 @@ def load(
         revision: branch, tag or commit on the hub; default the newest.
         cache: keep the converted weights of large files on disk (in VITJAX_CACHE, else the user's cache folder) for
             faster loads of the same file. The hub's own cache of downloads is not touched by this.
+        class_names: what the head's classes are called, in its order, or a file that says it (see
+            `vitjax.weights.class_lists`); default what the checkpoint's config states, which this overrules.
 
     Returns:
         The model: `model(images, reads=...)` takes images [batch, height, width, 3] in [0, 1]. `model.card` says where
-        it came from: name, commit, sha256 of the file, licence.
+        it came from: name, commit, sha256 of the file, licence; `model.class_names` what its classes are called, empty
+        where nothing states it.
 
     Raises:
         InputError: in one line, an unknown name, a missing or damaged file, an architecture or tensors that do not
-            fit, an image size that patches do not divide, no network and nothing cached, no access.
+            fit, an image size that patches do not divide, no network and nothing cached, no access, names for more
+            or fewer classes than the head has.
     """
     if str(dtype) not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
+    given = None if class_names is None else listed_names(class_names)
     found = fetched(parse(source, revision))
     read = _converted if found.weights.name == PROVENANCE else _ported
-    config, card, arrays = read(found, sides, DTYPES[dtype], cache)
+    config, card, names, arrays = read(found, sides, DTYPES[dtype], cache)
+    if given is not None:
+        where = class_names if isinstance(class_names, str | os.PathLike) else "class_names"
+        names = fitting(given, config.classes, os.fspath(where))
     placed = {  # each is given up when it has its place: two of everything would not fit everywhere
         name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
     }
     model = rules.build(config, placed)
-    model.card = card
+    model.card, model.class_names = card, names
     return model
 
 
@@ -85,10 +97,10 @@ def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache:
     """Reads a folder that `vitjax convert` wrote."""
     if source.repo:
         digest_of(source, [source.weights.parent / file for file in folders.listed(source.weights)], remember=cache)
-    config, card, arrays = open_folder(source.weights, dtype)
+    config, card, names, arrays = open_folder(source.weights, dtype)
     if sides not in (None, config.image_size):
         raise InputError(f"{source.name} was converted for {config.image_size} pixels; convert it again for {sides}")
-    return config, card, arrays
+    return config, card, names, arrays
 
 
 def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
@@ -98,6 +110,7 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
     with naming(source):
         family = family_of(settings)
         config = _config(family, settings, tensors)
+        names = stated(settings, config.classes)
         wanted = sized(config, sides)
         large = cache and tensors.size >= CACHED
         key = disk.Key(digest_of(source, tensors.files, large), config)
@@ -109,13 +122,14 @@ def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bo
                 disk.store(key, arrays, asdict(card))
     if wanted.image_size != config.image_size:
         arrays = dict(resized(arrays, config, wanted, family.resampling(settings)))
-    return wanted, card, arrays
+    return wanted, card, names, arrays
 
 
 def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:
     """The config at the image size that is asked for, else at that of the pictures that its processor makes.
 
-    A model's own and that differ where it was trained at one size and is used at another (DINOv2 of transformers: 518 and 224).
+    A model's own and that differ where it was trained at one size and is used at another (DINOv2 of transformers: 518
+    and 224).
     """
     made = config.preprocess.size
     image_size = sides or (whole(made, config.patch_size) if made else config.image_size)

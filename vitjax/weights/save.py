@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.class_names import ClassNames
 from vitjax.models.config import ViTConfig
 from vitjax.models.vit import ViT
 from vitjax.weights import rules, timm
@@ -43,7 +44,7 @@ def export_timm(model: ViT, folder: str | os.PathLike[str], dtype: str = "float1
     if licence is None:
         licence = model.card.licence if model.card else ""
     tensors = to_timm(rules.parameters(model), model.config, dtype)
-    config_json = timm_config(model.config, licence)
+    config_json = timm_config(model.config, licence) | _labels(model.class_names)
     if timm.config_from_timm(config_json, {name: tensor.shape for name, tensor in tensors.items()}) != model.config:
         raise InputError(f"timm has no arguments for this model: {model.config}")
     folder = Path(folder)
@@ -124,6 +125,13 @@ def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
             "license": licence,
         },
     }
+
+
+def _labels(names: ClassNames) -> dict[str, Any]:
+    """What timm's `config.json` says of the classes: ids with descriptions where there are any, else names."""
+    if not names.ids:
+        return {"label_names": list(names)} if names else {}
+    return {"label_names": list(names.ids), "label_descriptions": dict(zip(names.ids, names, strict=True))}
 
 
 def _arguments(config: ViTConfig) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a user got wrong, said in one line that names the nearest right thing."""
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 LONGEST = 2000  # letters of a message
@@ -25,3 +26,12 @@ def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:
 
 class Stopped(Exception):
     """Ends a long pass early on request; what it has found so far is kept."""
+
+
+class Remark(UserWarning):
+    """What a user should know and need not mend, in one line: a warning that stands by itself, without its place."""
+
+
+def remark(message: str) -> None:
+    """Warns by a `Remark`, cleaned as an `InputError` is."""
+    warnings.warn(str(InputError(message)), Remark, stacklevel=3)

@@ -3,10 +3,11 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from vitjax.cli import analyze, atlas, convert, inspect, models, serve, visualize
-from vitjax.errors import InputError
+from vitjax.errors import InputError, Remark
 
 EXAMPLES = """
 examples:
@@ -25,6 +26,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0 done, 2 a mistake in the input, 130 interrupted."""
     args = parser().parse_args(arguments)
+    warnings.formatwarning = _warning
     try:
         return args.run(args)
     except InputError as error:
@@ -36,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+_usual = warnings.formatwarning
+
+
+def _warning(message: Warning | str, category: type[Warning], *place) -> str:
+    """A remark in one line; every other warning as Python has it."""
+    return f"vitjax: {message}\n" if issubclass(category, Remark) else _usual(message, category, *place)
 
 
 def parser() -> argparse.ArgumentParser:

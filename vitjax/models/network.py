@@ -31,7 +31,7 @@ class Network(nnx.Module):
 
     def __call__(
         self,
-        images: Float[Array, "batch height width 3"],
+        images: Float[Array, "batch height width color"],
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
@@ -51,10 +51,10 @@ class Network(nnx.Module):
         Raises:
             InputError: an unknown tap, an edit without effect, or images of another size.
         """
-        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, 3):
+        if images.ndim != 4 or images.shape[1:] != (*self.config.image_size, self.config.channels):
             want = "x".join(map(str, self.config.image_size))
             raise InputError(
-                f"images have shape {images.shape}, this model takes [batch, {want}, 3];"
+                f"images have shape {images.shape}, this model takes [batch, {want}, {self.config.channels}];"
                 " load it with another image_size"
             )
         return self.from_embedding(self.embed(self.normalise(images)), reads, edits, execution=Execution(remat=remat))
@@ -87,7 +87,7 @@ class Network(nnx.Module):
     def taps(self) -> dict[str, tuple[int, ...]]:
         """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
 
-        image = jax.ShapeDtypeStruct((1, *self.config.image_size, 3), jnp.float32)
+        image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
         run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
         return listed(run, self, image)
 

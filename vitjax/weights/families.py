@@ -10,7 +10,7 @@ import numpy as np
 from vitjax.errors import InputError
 from vitjax.models.config import TextConfig
 from vitjax.models.kinds import Config
-from vitjax.weights import dino, google, hf, hf_text, openai, timm, torchvision
+from vitjax.weights import big_vision, dino, google, hf, hf_text, openai, timm, torchvision
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
 from vitjax.weights.tensors import Tensors
@@ -42,6 +42,13 @@ FAMILIES: dict[str, Family] = {
         "torchvision", torchvision.config, torchvision.port, torchvision.resampling, torchvision.architecture
     ),
     google.KEY: Family("google", google.config_from_google, google.port, google.resampling, google.architecture),
+    big_vision.KEY: Family(
+        "big_vision",
+        big_vision.config_from_big_vision,
+        big_vision.port,
+        big_vision.resampling,
+        big_vision.architecture,
+    ),
     dino.KEY: Family("dino", dino.config_from_dino, dino.port, dino.resampling, dino.architecture),
     openai.KEY: Family(
         "openai", openai.config_from_openai, openai.port, openai.resampling, openai.architecture, openai.port_text
@@ -57,7 +64,7 @@ def settings_of_file(weights: Path, tensors: Tensors) -> Settings | None:
         tensors: what it holds.
     """
     if weights.suffix == ".npz":
-        return {google.KEY: weights.stem}
+        return {big_vision.KEY if big_vision.knows(tensors) else google.KEY: weights.stem}
     if torchvision.knows(weights.stem):
         return {torchvision.KEY: weights.stem}
     if openai.is_clip(tensors):

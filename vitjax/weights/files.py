@@ -32,7 +32,7 @@ ZIP = b"PK"
 
 
 def open_tensors(path: Path, part: str | None = None) -> Tensors:
-    """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt`, `.bin` and `.ckpt`, or several by their index.
+    """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt`, `.bin` and `.ckpt`, or an index of several.
 
     The names are those that the tensors have in the model itself, see `vitjax.weights.parts`.
 

@@ -57,7 +57,7 @@ def load(
         device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
         revision: branch, tag or commit on the hub; default the newest.
         part: which of several copies of the model in a training script's file, by the words before its names, e.g.
-            "state_dict_ema"; default the average over steps, then "state_dict", as in timm. `source#part` says the same.
+            "state_dict_ema"; default the average over steps, else "state_dict", as in timm. `source#part` says it too.
         base: the model that a LoRA adapter was trained on, anything that `source` may be; default what the adapter
             names, if that is on disk.
         cache: keep the converted weights of large files on disk (in VITJAX_CACHE, else the user's cache folder) for

@@ -14,7 +14,7 @@ from vitjax.weights.tensors import Tensors
 
 # The tensor by which a model is known, and the words before it that are its own in models with more than a tower.
 MARKS: dict[str, tuple[str, ...]] = {
-    "patch_embed.proj.weight": (),  # timm, DINO
+    "patch_embed.proj.weight": ("visual.trunk",),  # timm, DINO; the latter where OpenCLIP has a tower of timm's
     "visual.conv1.weight": (),  # CLIP of OpenAI, OpenCLIP
     "embeddings.patch_embeddings.projection.weight": ("vit", "deit", "beit", "dinov2", "dinov2_with_registers"),
     "embeddings.patch_embeddings.weight": ("dinov3_vit",),
@@ -28,9 +28,9 @@ MARKS: dict[str, tuple[str, ...]] = {
 # Of several copies the first that bears one of these words, as timm's loader has it: averages over steps come first.
 PREFERRED = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema_model", "teacher"),
-    *("state_dict", "model_state_dict", "model", "module"),
+    *("state_dict", "model_state_dict", "model", "module", "params"),
 )
-WRAPPERS = (*PREFERRED, "_orig_mod", "params", "net", "weights")  # what comes off a file without any model known here
+WRAPPERS = (*PREFERRED, "_orig_mod", "net", "weights")  # what comes off a file without any model known here
 TRAINING = ("optimizer", "state")  # an optimizer's, which nobody expects in a model
 BARE = "."  # how the copy is called that has no word before its names
 NAMED = 4  # tensors that a remark names before it counts the rest
@@ -88,8 +88,8 @@ def _listed(prefixes: Iterable[str]) -> str:
 
 def _without(prefix: str, own: tuple[str, ...]) -> str:
     """What stands before a model's names, without the word that is its own."""
-    last = next(iter(_words(prefix)[-1:]), "")
-    return prefix[: -len(last) - 1] if last in own else prefix
+    ends = [f"{word}." for word in own if f".{prefix}".endswith(f".{word}.")]
+    return prefix.removesuffix(ends[0]) if ends else prefix
 
 
 def _preferred(prefixes: list[str]) -> str | None:

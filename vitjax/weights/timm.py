@@ -13,6 +13,7 @@ from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.kinds import Config
 from vitjax.weights import convnets
+from vitjax.weights.channels import channels_of
 from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
@@ -98,13 +99,13 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
     """
     if is_convnet(config_json):
         return convnets.config_from_timm(config_json, tensor_shapes)
-    args = arguments(config_json)
-    config = eva_config(args) if is_eva(config_json) else _plain_config(args)
+    args, channels = arguments(config_json), channels_of(tensor_shapes, "patch_embed.proj.weight")
+    config = eva_config(args, channels) if is_eva(config_json) else _plain_config(args, channels)
     _agree(config, 0 if args["no_embed_class"] else config.prefix, tensor_shapes)
     return config
 
 
-def _plain_config(args: Mapping[str, Any]) -> ViTConfig:
+def _plain_config(args: Mapping[str, Any], channels: int) -> ViTConfig:
     """The config of a `VisionTransformer`."""
     pool, gated = args["global_pool"], args["mlp_layer"] == "swiglu"
     after_pool = pool == "avg" if args["fc_norm"] is None else args["fc_norm"]
@@ -132,7 +133,7 @@ def _plain_config(args: Mapping[str, Any]) -> ViTConfig:
         gated=gated,
         activation=args["act_layer"],
         norm_eps=args["norm_eps"],
-        preprocess=preprocess(args),
+        preprocess=preprocess(args, channels),
     )
 
 

@@ -62,6 +62,7 @@ NOTES = {
 }
 RENAMED = {"__builtin__": "builtins", "numpy._core.multiarray": "numpy.core.multiarray", "pathlib._local": "pathlib"}
 
+
 class Storage(NamedTuple):
     """A run of `count` numbers, known by its `key`; `kind` is a key of `DTYPES`."""
 

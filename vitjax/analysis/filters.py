@@ -25,7 +25,7 @@ def filters(model: Network) -> Float[Array, "unit h w 3"]:
             "this model has no patch embedding, of whose filters views are made: take a Vision Transformer"
         )
     kernel = model.patch.kernel[...].astype(jnp.float32)
-    return kernel.T.reshape(-1, *model.config.patch_size, 3)
+    return kernel.T.reshape(-1, *model.config.patch_size, model.config.channels)
 
 
 def evenness(filters: Float[Array, "unit h w 3"]) -> Float[Array, " unit"]:
@@ -81,10 +81,10 @@ def assembled(config: ViTConfig, pieces: Float[Array, "*n patch h w 3"]) -> Floa
 
 
 def check_images(config: ViTConfig, images: Array) -> None:
-    """Raises an InputError unless images are [image, h, w, 3] of the model's size, and floats."""
-    if jnp.ndim(images) != 4 or jnp.shape(images)[1:] != (*config.image_size, 3):
-        want = ", ".join(map(str, config.image_size))
-        raise InputError(f"images have shape {jnp.shape(images)}, this model's are [image, {want}, 3]")
+    """Raises an InputError unless images are [image, h, w, channel] of the model's size, and floats."""
+    if jnp.ndim(images) != 4 or jnp.shape(images)[1:] != (*config.image_size, config.channels):
+        want = ", ".join(map(str, (*config.image_size, config.channels)))
+        raise InputError(f"images have shape {jnp.shape(images)}, this model's are [image, {want}]")
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise InputError(f"images are {images.dtype}, they must be floats in [0, 1]: divide bytes by 255")
 

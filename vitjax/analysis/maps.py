@@ -24,6 +24,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.network import Network
 from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import caption
+from vitjax.optimize.sheet import shown
 from vitjax.optimize.units import Unit, expand, sample
 
 SAMPLE = 12  # neurons shown where no units are named
@@ -58,7 +59,7 @@ def activation_maps(
         groups.setdefault(unit.tap, []).append(position)
     if not len(images) or images.dtype != np.uint8:
         what = f"images are {images.dtype}, they" if len(images) else "there are no images; they"
-        raise InputError(f"{what} must be uint8 [image, h, w, 3]")
+        raise InputError(f"{what} must be uint8 [image, h, w, channel]")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
     (found,) = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
@@ -99,7 +100,7 @@ def overlay(
     """
     large = np.clip(enlarged(normalised(map), *image.shape[:2], smooth=smooth), 0, 1)
     colors = 255 * matplotlib.colormaps[MAP](large)[..., :3]
-    grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
+    grey = np.asarray(Image.fromarray(np.ascontiguousarray(shown(image))).convert("L"), np.float32)[..., None]
     return np.round((1 - alpha) * grey + alpha * colors).astype(np.uint8)
 
 

@@ -134,7 +134,9 @@ class _Records:
         image = changed(image, name, self.change)
         try:
             return _Record(place, name, prepare(image, self.config))
-        except InputError as error:  # one that the checkpoint's processor would neither resize nor cut to the model's size
+        except (
+            InputError
+        ) as error:  # one that the checkpoint's processor would neither resize nor cut to the model's size
             return _Record(place, name, None, str(error))
 
 

@@ -99,13 +99,9 @@ def config_from_big_vision(settings: Mapping[str, Any], tensor_shapes: Mapping[s
 
     def shape(name: str, rank: int) -> Shape:
         if name == "pos_embedding" and name not in found:
-            raise InputError(
-                "no array pos_embedding: fixed sines for positions do not say the image size"
-            )
+            raise InputError("no array pos_embedding: fixed sines for positions do not say the image size")
         if len(known := found.get(name, ())) != rank:
-            raise InputError(
-                f"{name} is {known or 'missing'}, in a ViT of big_vision it has {rank} axes"
-            )
+            raise InputError(f"{name} is {known or 'missing'}, in a ViT of big_vision it has {rank} axes")
         return known
 
     *patch, channels, width = shape("embedding/kernel", 4)

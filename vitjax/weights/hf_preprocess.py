@@ -81,7 +81,9 @@ def _class_of(stated: Fields, kind: str) -> str:
     named = stated.get("image_processor_type") or stated.get("feature_extractor_type") or KINDS.get(kind)
     name = str(named).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast").removesuffix("Pil")
     if name not in PROCESSORS:
-        raise InputError(f"unknown image processor {named!r}{nearest(name, PROCESSORS)}; known: {', '.join(PROCESSORS)}")
+        raise InputError(
+            f"unknown image processor {named!r}{nearest(name, PROCESSORS)}; known: {', '.join(PROCESSORS)}"
+        )
     return name
 
 

@@ -7,7 +7,8 @@ Source of the facts: timm 1.0.31, `models/_pretrained.py` (`PretrainedCfg`, whic
 # Of `pretrained_cfg`.
 INERT_CFG: dict[str, str] = {
     **dict.fromkeys(
-        ("url", "file", "state_dict", "hf_hub_id", "hf_hub_filename", "source", "custom_load"), "where weights come from"
+        ("url", "file", "state_dict", "hf_hub_id", "hf_hub_filename", "source", "custom_load"),
+        "where weights come from",
     ),
     **dict.fromkeys(("architecture", "tag"), "the name, read at the top"),
     **dict.fromkeys(

@@ -10,7 +10,7 @@ import numpy as np
 from vitjax.errors import InputError
 from vitjax.models.config import TextConfig
 from vitjax.models.kinds import Config
-from vitjax.weights import big_vision, dino, google, hf, hf_text, openai, timm, torchvision
+from vitjax.weights import big_vision, dino, google, hf, hf_text, open_clip, openai, timm, torchvision
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
 from vitjax.weights.tensors import Tensors
@@ -38,6 +38,14 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "architecture": Family("timm", timm.config_from_timm, timm.port, timm.resampling, timm.architecture),
     "model_type": Family("transformers", hf.config_from_hf, hf.port, hf.resampling, hf.architecture, hf_text.port),
+    open_clip.KEY: Family(
+        "open_clip",
+        open_clip.config_from_open_clip,
+        open_clip.port,
+        open_clip.resampling,
+        open_clip.architecture,
+        open_clip.port_text,
+    ),
     torchvision.KEY: Family(
         "torchvision", torchvision.config, torchvision.port, torchvision.resampling, torchvision.architecture
     ),

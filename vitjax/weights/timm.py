@@ -4,7 +4,7 @@ Source of the facts: timm 1.0.31, `models/vision_transformer.py` and `models/dei
 for the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,17 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> t
     config = config_from_timm(config_json, tensor_shapes)
     if is_convnet(config_json):
         return config, convnets.port(tensors, config)
-    table = tensor_shapes.get("pos_embed", ())
-    covered = table[1] - config.patches if len(table) == 3 else 0
+    return config, ported(tensors, config, config_json)
+
+
+def ported(
+    tensors: Mapping[str, np.ndarray], config: ViTConfig, config_json: Mapping[str, Any], more: Sequence[Rule] = ()
+) -> dict[str, np.ndarray]:
+    """The arrays of a Vision Transformer with this config; `more` is what its source has beside timm's tensors."""
+    positions = shapes_of(tensors).get("pos_embed", ())
+    covered = positions[1] - config.patches if len(positions) == 3 else 0
     table = eva_rules(config, arguments(config_json)) if is_eva(config_json) else rules(config)
-    return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered)), config)
+    return fold(convert(tensors, [*table, *more], unfolded(shapes(config), config, covered)), config)
 
 
 def rules(config: ViTConfig) -> list[Rule]:

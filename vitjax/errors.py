@@ -1,6 +1,7 @@
 """What a user got wrong, said in one line that names the nearest right thing."""
 
 import difflib
+import sys
 import warnings
 from collections.abc import Iterable
 
@@ -33,5 +34,8 @@ class Remark(UserWarning):
 
 
 def remark(message: str) -> None:
-    """Warns by a `Remark`, cleaned as an `InputError` is."""
-    warnings.warn(str(InputError(message)), Remark, stacklevel=3)
+    """Warns by a `Remark`, cleaned as an `InputError` is, as from the code that called vitjax."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(str(InputError(message)), Remark, stacklevel=level)

@@ -48,7 +48,7 @@ def visualize(
         batch: slots optimised together on each device; the last batch is padded.
 
     Returns:
-        Pictures in the order of the units, variants after each other: `.images` uint8 [slot, h, w, channel], `.activation`,
+        Pictures in the order of the units, variants after each other: `.images` uint8 [slot, h, w, color], `.activation`,
         `.units`, `.history`.
 
     Raises:

@@ -16,7 +16,7 @@ from vitjax.errors import InputError
 from vitjax.files import open_regular, parse_json, read_bytes
 from vitjax.weights import npz, parts, sharded, torch_legacy, torch_zip
 from vitjax.weights.archive import open_archive
-from vitjax.weights.tensors import Tensors
+from vitjax.weights.tensors import Tensors, no_floats
 
 # What a file that holds no weights begins with, and what to do about it.
 FOREIGN = {
@@ -29,6 +29,7 @@ FOREIGN = {
     b"{": "JSON; the weights are a .safetensors file",
 }
 ZIP = b"PK"
+KINDS = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}  # numpy has them
 
 
 def open_tensors(path: Path, part: str | None = None) -> Tensors:
@@ -74,6 +75,8 @@ def _open_safetensors(path: Path) -> Tensors:
     def read(name: str) -> np.ndarray:
         try:
             with _safetensors(path) as file:  # opened anew, as what is read stays mapped until it is closed
+                if (kind := file.get_slice(name).get_dtype()) not in KINDS:
+                    raise no_floats(name, kind)
                 return file.get_tensor(name)
         except (safetensors.SafetensorError, AttributeError, TypeError) as error:  # numpy lacks some of its types
             raise InputError(f"{name} in {path} cannot be read: {error}") from None

@@ -41,7 +41,7 @@ class Tensors(Mapping[str, np.ndarray]):
             raise KeyError(name)
         array = self.read(name)
         if array.dtype not in FLOATS:
-            raise InputError(f"{name} is {array.dtype}, not {', '.join(map(str, FLOATS[:-1]))} or {FLOATS[-1]}")
+            raise no_floats(name, array.dtype)
         return array
 
     def __contains__(self, name: object) -> bool:
@@ -57,6 +57,11 @@ class Tensors(Mapping[str, np.ndarray]):
     def size(self) -> int:
         """Bytes on disk of all files."""
         return sum(path.stat().st_size for path in self.files)
+
+
+def no_floats(name: str, dtype: object) -> InputError:
+    """The error that says which dtype a tensor has and which are read: of fewer bits each needs a scale of its own."""
+    return InputError(f"{name} is {dtype}, not {', '.join(map(str, FLOATS[:-1]))} or {FLOATS[-1]}")
 
 
 def shapes_of(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

@@ -157,7 +157,9 @@ def tensors(
     def read(name: str) -> np.ndarray:
         storage, offset, shape, strides = views[name]
         data = held(storage)[offset:]
-        return np.lib.stride_tricks.as_strided(data, shape, [step * data.itemsize for step in strides], writeable=False)
+        plain = data.view(f"u{data.itemsize}")  # numpy loses sight of what types not its own are
+        strided = np.lib.stride_tricks.as_strided
+        return strided(plain, shape, [step * data.itemsize for step in strides], writeable=False).view(data.dtype)
 
     return Tensors((path,), {name: view.shape for name, view in views.items()}, read, metadata)
 

@@ -116,14 +116,15 @@ def _named(part: str, prefixes: list[str], file: Path) -> str:
 
 def _beside(names: Iterable[str], chosen: str, others: list[str]) -> list[str]:
     """What stands in the same container as the model and is not of it, nor of another copy."""
+    if "" in others:  # what has no word before it is that copy's
+        return []
     *outer, _ = _words(chosen) or [""]
     container = chosen[: len(".".join(outer)) + 1] if outer else ""
     near = (name for name in names if name.startswith(container) and not name.startswith(chosen))
-    known = [prefix for prefix in others if prefix]
     return [
         name
         for name in near
-        if not any(map(name.startswith, known)) and _words(f"{name[len(container) :]}.")[0] not in TRAINING
+        if not any(map(name.startswith, others)) and _words(f"{name[len(container) :]}.")[0] not in TRAINING
     ]
 
 

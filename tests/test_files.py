@@ -162,18 +162,18 @@ def test_no_permission(folder, monkeypatch):
     def refuse(*args):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr("builtins.open", refuse)  # file modes mean nothing to root
+    monkeypatch.setattr("os.open", refuse)  # file modes mean nothing to root
     assert complaint(open_tensors, Path("secret")) == "cannot read secret: Permission denied"
 
 
 BAD_CONFIGS = {
     "empty": (b"", "is empty"),
     "cut": (b'{"architecture": ', "is not valid JSON"),
-    "list": (b"[1, 2]", "holds a JSON list"),
+    "list": (b"[1, 2]", "does not hold what it should: Expected `object`, got `array`"),
     "web page": (b"\n<html></html>", "is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     "not text": (b"{\xff\xfe}", "is not valid JSON"),
-    "endless": (b'{"a":' * 100_000, "is not valid JSON"),
+    "endless": (b'{"a":' * 100_000, "nested too deeply"),
 }
 
 

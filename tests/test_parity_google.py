@@ -87,7 +87,7 @@ def test_pre_logits(tmp_path):
         ({"extra": np.zeros(2)}, r"unknown tensors: extra"),
         ({"embedding/kernel": None}, "no array embedding/kernel"),
         ({"head/bias": np.zeros(3)}, r"head/bias is \(3,\) instead of \(7,\)"),
-        ({"embedding/kernel": np.zeros((1, 1, 1024, WIDTH))}, "patches of 1024 channels"),
+        ({"embedding/kernel": np.zeros((1, 1, 1024, WIDTH))}, "1024 input channels are not supported"),
         ({f"Transformer/encoderblock_0/{ATTENTION}/query/kernel": np.zeros((WIDTH, WIDTH))}, "it has 3 axes"),
     ],
 )

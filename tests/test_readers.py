@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 import vitjax
 from tests import small, torch_files
 from vitjax import InputError
+from vitjax.errors import Remark
 from vitjax.weights import rules, tensors
 from vitjax.weights.files import open_tensors
 from vitjax.weights.save import export_timm, to_timm
@@ -154,9 +155,11 @@ def test_what_torch_writes(tmp_path):
 
 def test_of_several_sets_of_weights_the_average_is_taken(tmp_path):
     torch = pytest.importorskip("torch")
-    sets = {name: {"a": torch.full((2,), i)} for i, name in enumerate(("student", "model", "teacher", "optimizer"), 1)}
-    torch.save({**sets, "lr": [0.1], "step": {0: 1}}, tmp_path / "model.pth")
-    assert_read(tmp_path / "model.pth", {"a": torch.full((2,), 3)})
+    known = "patch_embed.proj.weight"
+    sets = {name: {known: torch.full((2,), i)} for i, name in enumerate(("student", "model", "teacher"), 1)}
+    torch.save({**sets, "optimizer": {"a": torch.ones(1)}, "lr": [0.1], "step": {0: 1}}, tmp_path / "model.pth")
+    with pytest.warns(Remark, match="taking teacher; part= takes another: model, student"):
+        assert_read(tmp_path / "model.pth", {known: torch.full((2,), 3)})
 
 
 def test_torchscript_as_openai_publishes_clip(tmp_path):

@@ -1,6 +1,8 @@
 """What a user got wrong, said in one line that names the nearest right thing."""
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 LONGEST = 2000  # letters of a message
@@ -32,3 +34,15 @@ def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:
 
 class Stopped(Exception):
     """Ends a long pass early on request; what it has found so far is kept."""
+
+
+class Remark(UserWarning):
+    """What a user should know and need not mend, in one line: a warning that stands by itself, without its place."""
+
+
+def remark(message: str) -> None:
+    """Warns by a `Remark`, cleaned as an `InputError` is, as from the code that called vitjax."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(str(InputError(message)), Remark, stacklevel=level)

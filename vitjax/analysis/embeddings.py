@@ -21,6 +21,7 @@ from vitjax.analysis.style import COLORS, bare, panels, style
 from vitjax.errors import InputError, nearest
 from vitjax.models.surroundings import standard
 from vitjax.models.vit import ViT
+from vitjax.optimize import sheet
 
 PERPLEXITY = 30  # published code
 STEPS = 1000
@@ -110,7 +111,7 @@ def example(
     with style():
         figure, axes = panels(1, len(chosen) + picture, size=(2.6, 2.7))
         if picture:
-            bare(axes[0]).imshow(pixels)
+            bare(axes[0]).imshow(sheet.shown(pixels))
             height, width = model.config.patch_size
             row, column = np.divmod(np.arange(len(labels)), model.config.grid[1])
             _mark(axes[0], np.stack([(column + 0.5) * width, (row + 0.5) * height], axis=1), labels, kinds, 8)

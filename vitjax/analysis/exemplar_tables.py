@@ -23,6 +23,7 @@ from vitjax.data.pipeline import pixels
 from vitjax.data.placement import patch_box
 from vitjax.models.config import ViTConfig
 from vitjax.models.network import Network
+from vitjax.optimize import sheet
 from vitjax.optimize.units import matching
 
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
@@ -197,7 +198,7 @@ def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
             row = axes[line * (across + 1) : (line + 1) * (across + 1)]
             shown = pixels(images, natural.place[unit, :across], config)
             for axis, picture, score, patch in zip(row, shown, natural.score[unit], natural.patch[unit], strict=False):
-                bare(axis).imshow(picture)
+                bare(axis).imshow(sheet.shown(picture))
                 axis.set_title(f"{score:.3g}", fontsize=7, loc="center", pad=2)
                 if patch >= 0:
                     y, x = divmod(int(patch), config.grid[1])

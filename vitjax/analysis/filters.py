@@ -26,7 +26,7 @@ def filters(model: Network) -> Float[Array, "unit h w 3"]:
             "this model has no patch embedding, of whose filters views are made: take a Vision Transformer"
         )
     kernel = model.patch.kernel[...].astype(jnp.float32)
-    return kernel.T.reshape(-1, *model.config.patch_size, 3)
+    return kernel.T.reshape(-1, *model.config.patch_size, model.config.channels)
 
 
 def evenness(filters: Float[Array, "unit h w 3"]) -> Float[Array, " unit"]:

@@ -27,6 +27,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError, nearest
 from vitjax.models.network import Network
+from vitjax.optimize.sheet import shown
 
 RADII = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 
@@ -203,6 +204,6 @@ def _strip(images: UInt8[np.ndarray, "1 h w 3"], radii: Sequence[float], shape: 
     with style():
         figure, axes = panels(len(FILTERS), len(chosen), size=(1.5, 1.6))
         for (name, radius), panel in zip(product(FILTERS, chosen), axes, strict=True):
-            bare(panel).imshow(np.clip(np.asarray(FILTERS[name](images, radius, shape))[0], 0, 1))
+            bare(panel).imshow(shown(np.clip(np.asarray(FILTERS[name](images, radius, shape))[0], 0, 1)))
             panel.set_title(f"{name} {radius:g}")
     return figure

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitjax.analysis.style import bare, style
+from vitjax.optimize.sheet import shown
 
 # In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type.
 TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5
 
-Cell = UInt8[np.ndarray, "h w 3"] | None
+Cell = UInt8[np.ndarray, "h w color"] | None
 
 
 def gallery(
@@ -27,7 +28,7 @@ def gallery(
     """Lays pictures out in rows; those of a group stand close together.
 
     Args:
-        rows: of each row its groups, of each group its pictures, uint8 [h, w, 3]; None leaves a place empty.
+        rows: of each row its groups, of each group its pictures, uint8 [h, w, channel]; None leaves a place empty.
         labels: what stands to the left of each row; may have several lines.
         titles: what stands above each of a row's groups.
         captions: of each row, what stands under each of its groups.
@@ -73,6 +74,6 @@ def _row(
             axes.text(x, y + tall + 0.02, captions[number], ha="left", va="top", fontsize=TYPE - 1)
         for cell in group:
             if cell is not None:
-                axes.imshow(cell, extent=(x, x + side, y + tall, y), aspect="auto")
+                axes.imshow(shown(cell), extent=(x, x + side, y + tall, y), aspect="auto")
             x += side + TIGHT
         x += LOOSE - TIGHT

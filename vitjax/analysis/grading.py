@@ -17,6 +17,7 @@ from vitjax.analysis.natural import Natural
 from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.yardstick import Yardstick
 from vitjax.errors import InputError
+from vitjax.models.config import IMAGE_MODES
 from vitjax.models.network import Network
 from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import RECORD, read_record
@@ -137,7 +138,8 @@ def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
     for row in record["pictures"]:
         path = folder / row["file"]
         try:
-            images.append(np.asarray(Image.open(path).convert("RGB")))
+            picture = Image.open(path).convert(IMAGE_MODES[model.config.channels])
+            images.append(np.asarray(picture).reshape(picture.height, picture.width, -1))
         except OSError:
             raise InputError(f"{path} cannot be read, though {RECORD} lists it") from None
         if images[-1].shape[:2] != want:

@@ -21,6 +21,7 @@ from PIL import Image
 from vitjax.analysis.passes import on_pictures
 from vitjax.models.network import Network
 from vitjax.optimize.objectives import at_tokens
+from vitjax.optimize.sheet import pillow
 
 Pictures = Float[Array, "image h w 3"]
 
@@ -85,8 +86,9 @@ def jpeg(images: UInt8[np.ndarray, "image h w 3"], quality: int = QUALITY) -> UI
     through = np.empty_like(images)
     for i, image in enumerate(images):
         data = io.BytesIO()
-        Image.fromarray(image).save(data, "jpeg", quality=quality)
-        through[i] = np.asarray(Image.open(data))
+        pillow(image[..., :3]).save(data, "jpeg", quality=quality)  # it has no fourth channel, which stays as it is
+        through[i] = image
+        through[i, ..., :3] = np.asarray(Image.open(data)).reshape(*image.shape[:2], -1)
     return through
 
 

@@ -25,6 +25,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.network import Network
 from vitjax.optimize.objectives import targets
 from vitjax.optimize.pictures import caption
+from vitjax.optimize.sheet import shown
 from vitjax.optimize.units import Unit, expand, sample
 
 SAMPLE = 12  # neurons shown where no units are named
@@ -58,9 +59,9 @@ def activation_maps(
         check_patches(unit.tap)
         groups.setdefault(unit.tap, []).append(position)
     shape, kind = np.shape(images), getattr(images, "dtype", type(images).__name__)
-    if kind != np.uint8 or shape[1:] != (*model.config.image_size, 3) or not shape[0]:
-        size = ", ".join(map(str, model.config.image_size))
-        raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}, 3], one at least")
+    if kind != np.uint8 or shape[1:] != (*model.config.image_size, model.config.channels) or not shape[0]:
+        size = ", ".join(map(str, (*model.config.image_size, model.config.channels)))
+        raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}], one at least")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
     (found,) = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
@@ -101,7 +102,7 @@ def overlay(
     """
     large = np.clip(enlarged(normalised(map), *image.shape[:2], smooth=smooth), 0, 1)
     colors = 255 * matplotlib.colormaps[MAP](large)[..., :3]
-    grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
+    grey = np.asarray(Image.fromarray(np.ascontiguousarray(shown(image))).convert("L"), np.float32)[..., None]
     return np.round((1 - alpha) * grey + alpha * colors).astype(np.uint8)
 
 

@@ -26,6 +26,7 @@ from vitjax.data.pipeline import Change, changed
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
 from vitjax.models.network import Network
+from vitjax.optimize.sheet import shown
 
 _NAMED = 50  # images without boxes that are named one by one; all are counted
 
@@ -147,7 +148,7 @@ def _strip(data: Dataset, boxes: Mapping[str, Boxes]) -> Figure:
         grid = np.reshape(axes, (len(conditions), -1))
         for line, (condition, change) in zip(grid, conditions.items(), strict=True):
             for place, (panel, name) in enumerate(zip(line, data.images.names, strict=True)):
-                image = changed(decode(data.images.read(place)), name, change)
-                bare(panel).imshow(prepare(image, data.config))
+                image = changed(decode(data.images.read(place), data.config.channels), name, change)
+                bare(panel).imshow(shown(prepare(image, data.config)))
             line[0].set_ylabel(condition)
     return figure

@@ -168,7 +168,7 @@ def _salience(data: Dataset, found: Masks) -> Callable[[np.ndarray], np.ndarray]
 
     def one(place: int) -> np.ndarray:
         try:
-            image = decode(data.images.read(place))
+            image = decode(data.images.read(place), data.config.channels)
         except (InputError, OSError):  # the batch has left it out and named it
             return np.zeros(data.config.patches, bool)
         objects = found[data.images.names[place]](image.height, image.width)

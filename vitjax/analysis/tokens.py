@@ -77,7 +77,7 @@ def scenes(
         if name not in found:
             continue
         try:
-            image = decode(data.images.read(place))
+            image = decode(data.images.read(place), data.config.channels)
         except (InputError, OSError) as error:
             data.unreadable[name] = str(error)
             continue

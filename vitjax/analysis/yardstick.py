@@ -16,6 +16,7 @@ from vitjax.analysis.passes import gather, on_pictures
 from vitjax.data.dataset import Dataset
 from vitjax.models.network import Network
 from vitjax.optimize.objectives import at_tokens
+from vitjax.optimize.sheet import pillow
 from vitjax.optimize.units import Unit, matching
 
 
@@ -52,8 +53,8 @@ class Yardstick:
         """The embeddings of pictures, resized as the embedding model wants them."""
         height, width = self.embedding.config.image_size
         if images.shape[1:3] != (height, width):
-            resize = lambda image: np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
-            images = np.stack([resize(image) for image in images])
+            resize = lambda image: np.asarray(pillow(image).resize((width, height), Image.Resampling.BICUBIC))
+            images = np.stack([resize(image) for image in images]).reshape(len(images), height, width, -1)
         return on_pictures(self.embedding, embed, images, batch=batch, tap=self.tap)[0]
 
 

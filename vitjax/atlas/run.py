@@ -60,6 +60,8 @@ def run(request: Request) -> int:
     clock = time.perf_counter()
     if request.recipe.variants > 1:
         raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
+    if (channels := request.model.config.channels) != 3:
+        raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
     units = resolve(request.model, request.units or f"{request.model.neurons}:*")
     units = _in_order(request.model, sample(units, request.sample, 0) if request.sample else units)
     store = Store(request.out)

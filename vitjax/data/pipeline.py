@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     """
 
     place: Int[np.ndarray, " image"]
-    images: UInt8[np.ndarray, "image h w 3"]
+    images: UInt8[np.ndarray, "image h w color"]
 
 
 Progress = Callable[[Iterable[Batch], int], Iterable[Batch]]
@@ -98,7 +98,7 @@ class Batches:
 
     def _collate(self, records: Sequence["_Record"]) -> tuple[Batch, dict[str, str]]:
         place = np.full(self.size, -1, np.int32)
-        pixels = np.zeros((self.size, *self.config.image_size, 3), np.uint8)
+        pixels = np.zeros((self.size, *self.config.image_size, self.config.channels), np.uint8)
         for row, record in enumerate(records):
             if record.pixels is not None:
                 place[row], pixels[row] = record.place, record.pixels
@@ -128,23 +128,23 @@ class _Records:
         place = self.places[number]
         name = self.images.names[place]
         try:
-            image = decode(self.images.read(place))
+            image = decode(self.images.read(place), self.config.channels)
         except (InputError, OSError) as error:
             return _Record(place, name, None, str(error))
         image = changed(image, name, self.change)
         try:
             return _Record(place, name, prepare(image, self.config))
-        except InputError as error:  # of a size that the checkpoint's processor leaves as it is
+        except InputError as error:  # one that the checkpoint's processor neither resizes nor cuts to the model's size
             return _Record(place, name, None, str(error))
 
 
-def pixels(images: Images, places: Sequence[int], config: Config) -> UInt8[np.ndarray, "image h w 3"]:
+def pixels(images: Images, places: Sequence[int], config: Config) -> UInt8[np.ndarray, "image h w color"]:
     """The images at these places, in this order, as the model sees them: a few, to be shown.
 
     Raises:
         InputError: one of them cannot be read.
     """
-    return np.stack([prepare(decode(images.read(int(place))), config) for place in places])
+    return np.stack([prepare(decode(images.read(int(place)), config.channels), config) for place in places])
 
 
 def changed(image: Image.Image, name: str, change: Change | None) -> Image.Image:

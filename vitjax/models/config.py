@@ -7,6 +7,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.preprocess import Preprocess
 
 POOLS = ("token", "mean", "attention", "token+mean")
+IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of images with so many channels, by Pillow's names
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,12 @@ class TextConfig(BlockConfig):
 
 
 class Patches:
-    """How an image is seen in patches, from a config's `image_size`, `patch_size` and `prefix`."""
+    """How an image is seen in patches, from a config's `image_size`, `patch_size`, `prefix` and `preprocess`."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 1 (grey), 3 (RGB) or 4 (RGB and one more), as many as have a mean."""
+        return len(self.preprocess.mean)
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -116,7 +116,7 @@ class ConvNet(Network):
     activation = staticmethod(jax.nn.relu)
 
     @promoting()
-    def embed(self, images: Float[Array, "batch height width 3"]) -> Float[Array, "batch row column channel"]:
+    def embed(self, images: Float[Array, "batch height width color"]) -> Float[Array, "batch row column channel"]:
         """The first convolution of normalised images."""
         return self.stem.conv(images.astype(self.stem.conv.kernel.dtype))
 

@@ -52,7 +52,7 @@ class DenseNet(ConvNet):
 
     def __init__(self, config: DenseNetConfig, rngs: nnx.Rngs):
         eps, inputs, stages, transitions = config.norm_eps, STEM, [], []
-        self.stem = ConvNorm(3, STEM, 7, eps, rngs, stride=2)
+        self.stem = ConvNorm(config.channels, STEM, 7, eps, rngs, stride=2)
         for depth in config.depths:
             if stages:
                 transitions.append(Transition(inputs, eps, rngs))

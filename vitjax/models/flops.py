@@ -68,6 +68,6 @@ def gradient_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> di
 
 def convnet_flops(config: ConvNetConfig, tap: str) -> float:
     """Operations for one image from pixels to `tap` and back: all that XLA counts, though not those of the weights."""
-    image = jax.ShapeDtypeStruct((1, *config.image_size, 3), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, *config.image_size, config.channels), jnp.float32)
     total = lambda images, model: model(images, tap)[tap].sum()
     return jax.jit(jax.value_and_grad(total)).lower(image, abstract(config)).cost_analysis()["flops"]

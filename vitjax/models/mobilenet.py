@@ -52,7 +52,7 @@ class MobileNetV2(ConvNet):
 
     def __init__(self, config: MobileNetV2Config, rngs: nnx.Rngs):
         eps, inputs, stages = config.norm_eps, STEM, []
-        self.stem = ConvNorm(3, STEM, 3, eps, rngs, stride=2)
+        self.stem = ConvNorm(config.channels, STEM, 3, eps, rngs, stride=2)
         for expansion, outputs, depth, stride in STAGES:
             blocks = []
             for i in range(depth):

@@ -37,7 +37,7 @@ class Network(nnx.Module):
     @promoting()
     def __call__(
         self,
-        images: Float[Array, "batch height width 3"],
+        images: Float[Array, "batch height width color"],
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
@@ -59,7 +59,7 @@ class Network(nnx.Module):
             InputError: an unknown tap, an edit without effect or to another shape, or images of another size, type or
                 range: integers, channels first, values of 0 to 255 or normalised already, …
         """
-        images = checked(images, self.config.image_size, self.channels)
+        images = checked(images, self.config.image_size, self.config.channels)
         return self.from_embedding(self.embed(self.normalise(images)), reads, edits, execution=Execution(remat=remat))
 
     @promoting()
@@ -97,7 +97,7 @@ class Network(nnx.Module):
     @promoting()
     def taps(self) -> dict[str, tuple[int, ...]]:
         """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
-        image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.channels), jnp.float32)
+        image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
         run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
         return listed(run, self, image)
 

@@ -46,7 +46,7 @@ class ResNet(ConvNet):
 
     def __init__(self, config: ResNetConfig, rngs: nnx.Rngs):
         eps, inputs, stages = config.norm_eps, WIDTHS[0], []
-        self.stem = ConvNorm(3, inputs, 7, eps, rngs, stride=2)
+        self.stem = ConvNorm(config.channels, inputs, 7, eps, rngs, stride=2)
         for width, depth in zip(WIDTHS, config.depths, strict=True):
             strides = [2 if stages else 1, *[1] * (depth - 1)]
             widths = [inputs, *[EXPANSION * width] * (depth - 1)]

@@ -31,7 +31,7 @@ class ViT(Network):
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
         height, width = config.patch_size
         normal = jax.nn.initializers.normal(0.02)
-        self.patch = nnx.Linear(height * width * 3, config.width, use_bias=config.patch_bias, rngs=rngs)
+        self.patch = nnx.Linear(height * width * config.channels, config.width, use_bias=config.patch_bias, rngs=rngs)
         self.prefix = nnx.Param(normal(rngs.params(), (config.prefix, config.width)))
         self.position = nnx.Param(normal(rngs.params(), (config.patches, config.width)))
         if config.pre_norm:
@@ -61,11 +61,11 @@ class ViT(Network):
         return nth(self.blocks, i)
 
     def cut(self, images: jax.Array) -> jax.Array:
-        """Cuts images into patches, row by row: [batch, patch, height, width, 3]."""
+        """Cuts images into patches, row by row: [batch, patch, height, width, color]."""
         rows, columns = self.config.grid
         height, width = self.config.patch_size
-        pieces = images.reshape(-1, rows, height, columns, width, 3).swapaxes(2, 3)
-        return pieces.reshape(-1, rows * columns, height, width, 3)
+        pieces = images.reshape(-1, rows, height, columns, width, self.config.channels).swapaxes(2, 3)
+        return pieces.reshape(-1, rows * columns, *pieces.shape[3:])
 
     def arrange(self, patches: jax.Array) -> jax.Array:
         """Adds positions to embedded patches and puts the prefix tokens before them: [batch, token, channel]."""

@@ -18,23 +18,23 @@ class Views(NamedTuple):
         shift: brightness of each view and channel.
     """
 
-    base: Float[Array, "shared h w 3"]
-    gain: Float[Array, "view 1 1 3"]
-    shift: Float[Array, "view 1 1 3"]
+    base: Float[Array, "shared h w color"]
+    gain: Float[Array, "view 1 1 color"]
+    shift: Float[Array, "view 1 1 color"]
 
     @property
-    def images(self) -> Float[Array, "view h w 3"]:
+    def images(self) -> Float[Array, "view h w color"]:
         """The views themselves."""
         return self.gain * self.base + self.shift
 
 
-def views(key: jax.Array, image: Float[Array, "h w 3"], step: jax.Array, recipe: Recipe) -> Views:
+def views(key: jax.Array, image: Float[Array, "h w color"], step: jax.Array, recipe: Recipe) -> Views:
     """Draws the views of one picture at one step.
 
     The values leave [0, 1] on purpose: the model sees them unclipped (Ghiasi et al., `augmentation/pre.py`).
     """
     color, noise, jitter = jax.random.split(key, 3)
-    gain, shift = _COLORS[recipe.color](*color_shift(color, step, recipe))
+    gain, shift = _COLORS[recipe.color](*color_shift(color, step, recipe, image.shape[-1]))
     noise = noise_at(noise, (recipe.views, *image.shape), step, recipe)
     base = roll(jitter, image[None], recipe)
     if recipe.noise_shape == "channel":  # noise that is the same all over a view is a part of its shift
@@ -42,10 +42,10 @@ def views(key: jax.Array, image: Float[Array, "h w 3"], step: jax.Array, recipe:
     return Views(gain * base + shift + noise, jnp.ones_like(gain), jnp.zeros_like(shift))
 
 
-def color_shift(key: jax.Array, step: jax.Array, recipe: Recipe) -> tuple[jax.Array, jax.Array]:
-    """Draws mu in U(-c, c) and sigma in exp(U(-c, c)) for each view and channel: two arrays [view, 1, 1, 3]."""
+def color_shift(key: jax.Array, step: jax.Array, recipe: Recipe, channels: int = 3) -> tuple[jax.Array, jax.Array]:
+    """Draws mu in U(-c, c) and sigma in exp(U(-c, c)) for each view and channel: two arrays [view, 1, 1, channel]."""
     strength = recipe.color_strength * (1 - step / recipe.steps if recipe.color_anneal else 1)
-    shape = (2, recipe.views, 1, 1, 3)
+    shape = (2, recipe.views, 1, 1, channels)
     mu, log_sigma = jax.random.uniform(key, shape, jnp.float32, minval=-strength, maxval=strength)
     return mu, jnp.exp(log_sigma)
 
@@ -69,13 +69,13 @@ def noise_scale(step: jax.Array, recipe: Recipe) -> jax.Array:
 
 
 def noise_at(key: jax.Array, shape: tuple[int, ...], step: jax.Array, recipe: Recipe) -> jax.Array:
-    """Draws the noise of one step for views of `shape` [view, h, w, 3], constant over h and w unless per pixel."""
+    """Draws the noise of a step for views of `shape` [view, h, w, channel], constant over h and w unless per pixel."""
     if recipe.noise_shape == "channel":
         shape = (shape[0], 1, 1, shape[3])
     return jax.random.normal(key, shape, jnp.float32) * noise_scale(step, recipe)
 
 
-def roll(key: jax.Array, image: Float[Array, "1 h w 3"], recipe: Recipe) -> Float[Array, "shared h w 3"]:
+def roll(key: jax.Array, image: Float[Array, "1 h w color"], recipe: Recipe) -> Float[Array, "shared h w color"]:
     """Rolls the picture circularly by whole pixels in [-jitter, jitter], once for all views or for each by itself."""
     if not recipe.jitter:
         return image

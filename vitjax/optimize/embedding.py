@@ -1,7 +1,7 @@
 """The views of pictures in, what a model embeds them as out: a ViT's tokens, or the map of a first convolution.
 
 Of a ViT, views that differ in colour alone are cut and multiplied once. A patch embedding is linear, so that of
-`gain * base + shift` follows from the three colour planes of `base`: one picture's products serve all its views,
+`gain * base + shift` follows from the colour planes of `base`: one picture's products serve all its views,
 forward and backward.
 """
 
@@ -27,7 +27,7 @@ def embed(model: Network, seen: Views) -> Float[Array, "image *places channel"]:
         images = jax.vmap(lambda seen: seen.images)(seen)
         return model.embed(model.normalise(images.reshape(-1, *images.shape[2:])))
     kernel = model.patch.kernel[...]
-    planes = kernel.reshape(-1, 3, kernel.shape[1])  # pixel, colour, channel
+    planes = kernel.reshape(-1, model.config.channels, kernel.shape[1])  # pixel, colour, channel
     mean, std = (jnp.asarray(value) for value in (model.config.preprocess.mean, model.config.preprocess.std))
     gain, shift = (seen.gain / std)[:, :, 0, 0], ((seen.shift - mean) / std)[:, :, 0, 0]
     pieces = model.cut(seen.base[:, 0].astype(kernel.dtype))

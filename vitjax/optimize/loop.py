@@ -122,12 +122,12 @@ def slot_keys(targets: Targets) -> tuple[jax.Array, jax.Array]:
 
 
 def _parametrization(model: Network, recipe: Recipe) -> Parametrization:
-    return parametrization(model.config.image_size, recipe)
+    return parametrization(model.config.image_size, recipe, model.config.channels)
 
 
 @partial(jax.jit, static_argnames="recipe")
 def start(
-    model: Network, targets: Targets, images: Float[Array, "slot h w 3"] | None = None, *, recipe: Recipe
+    model: Network, targets: Targets, images: Float[Array, "slot h w color"] | None = None, *, recipe: Recipe
 ) -> Slots:
     """The slots before their first step: drawn at random, or written down from `images` in [0, 1]."""
     shown = _parametrization(model, recipe)
@@ -182,7 +182,7 @@ def _step(model: Network, targets: Targets, keys: jax.Array, program: Program, s
 
 @partial(jax.jit, static_argnames="program")
 def finish(model: Network, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
-    """The finished pictures, uint8 [slot, h, w, 3], and each one's activation as the model sees the bytes.
+    """The finished pictures, uint8 [slot, h, w, channel], and each one's activation as the model sees the bytes.
 
     The activation is the unit's own, after the activation function, on the picture without augmentation.
     """

@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.sheet import columns_for, contact_sheet
+from vitjax.optimize.sheet import columns_for, contact_sheet, pillow
 from vitjax.optimize.units import Direction, Unit
 
 RECORD = "pictures.json"
@@ -29,7 +29,7 @@ class Pictures:
     """Pictures of units and how they came about.
 
     Attributes:
-        images: uint8 [slot, height, width, 3].
+        images: uint8 [slot, height, width, channel].
         units: what each picture was made for.
         activation: [slot], the unit's activation on the picture as its bytes stand, without augmentation.
         history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views.
@@ -112,7 +112,7 @@ def append(folder: Path, pictures: Pictures) -> None:
             text.add_text(key, str(value))
         text.add_text("recipe", json.dumps(dataclasses.asdict(pictures.recipe)))
         buffer = io.BytesIO()
-        Image.fromarray(pictures.images[i]).save(buffer, format="png", pnginfo=text)
+        pillow(pictures.images[i]).save(buffer, format="png", pnginfo=text)
         _replace(folder / row["file"], buffer.getvalue())
         rows.append(row)
     known.update({row["unit"]: row for row in rows})

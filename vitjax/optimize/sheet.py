@@ -9,9 +9,19 @@ from PIL import Image, ImageDraw, ImageFont
 _PAPER, _INK = (255, 255, 255), (70, 70, 70)
 
 
+def pillow(pixels: np.ndarray) -> Image.Image:
+    """An image of Pillow's with the channels of uint8 [h, w, channel]: grey, RGB or RGBA."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def shown(pixels: np.ndarray) -> np.ndarray:
+    """[..., h, w, channel] as red, green and blue to look at: grey where there is one channel, else the first three."""
+    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels[..., :3]
+
+
 def contact_sheet(images: Iterable[np.ndarray], captions: Sequence[str], columns: int, least: int = 112) -> Image.Image:
     """Lays pictures out in rows with a caption under each; pictures smaller than `least` pixels are enlarged."""
-    images = [Image.fromarray(image) for image in images]
+    images = [Image.fromarray(np.ascontiguousarray(shown(image))) for image in images]
     factor = math.ceil(least / min(images[0].size))
     width, height = (side * factor for side in images[0].size)
     gap, font = 8, ImageFont.load_default(size=11)

@@ -50,8 +50,8 @@ def visualize(
         batch: slots optimised together on each device; the last batch is padded.
 
     Returns:
-        Pictures in the order of the units, variants after each other: `.images` uint8 [slot, h, w, 3], `.activation`,
-        `.units`, `.history`.
+        Pictures in the order of the units, variants after each other: `.images` uint8 [slot, h, w, channel],
+        `.activation`, `.units`, `.history`.
 
     Raises:
         InputError: unknown taps, indices out of range, unknown recipes or fields.

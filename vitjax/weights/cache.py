@@ -10,8 +10,8 @@ import os
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from vitjax.errors import InputError, remark
+from vitjax.files import write_whole
 from vitjax.models.config import ViTConfig
 from vitjax.weights import folders
 
@@ -69,7 +71,8 @@ def digest(path: Path, remember: bool = True) -> str:
     with open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if remember and time.time_ns() - max(state[1:]) > _RECENT:
-        _write_json(memory, known | {name: [*state, sha256]})
+        with suppress(InputError):  # a cache that cannot be written is said by `store`
+            write_whole(memory, json.dumps(known | {name: [*state, sha256]}).encode())
     return sha256
 
 
@@ -85,7 +88,7 @@ def restore(key: Key, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, n
     try:
         return folders.read(key.folder, wanted)
     except Exception as error:  # TensorStore raises as it pleases; any of it means the entry is no good
-        warnings.warn(f"the cached weights {key.folder} are damaged and made anew ({_line(error)})", stacklevel=4)
+        remark(f"the cached weights {key.folder} are damaged and made anew ({_line(error)})")
         shutil.rmtree(key.folder, ignore_errors=True)
         return None
 
@@ -101,18 +104,7 @@ def store(key: Key, arrays: Mapping[str, np.ndarray], origin: Mapping[str, str])
     try:
         folders.write(key.folder, key.contents(), origin, arrays)
     except Exception as error:  # a full disk reaches us as whatever TensorStore makes of it
-        warnings.warn(f"the cache {root()} cannot be written, going on without it ({_line(error)})", stacklevel=4)
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a file whole or not at all; a cache that cannot be written is not this function's to report."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(value))
-        os.replace(partial, path)
-    except OSError:
-        return
+        remark(f"the cache {root()} cannot be written, going on without it ({_line(error)})")
 
 
 def _line(error: BaseException) -> str:

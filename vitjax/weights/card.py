@@ -11,9 +11,10 @@ class Card:
     origin are compiled separately, and no result can carry another model's card.
 
     Attributes:
-        source: what was loaded: "demo", a hub id or a path.
+        source: what was loaded: "demo", a hub id or a path; `#PART` after it where a part was chosen.
         revision: commit on the hub, 40 hexadecimal digits; empty for files.
-        sha256: of the weights file, 64 hexadecimal digits; of several files, that of their digests.
+        sha256: of the weights file, 64 hexadecimal digits; of several files, or a part that was chosen, that of the
+            digests of all.
         licence: as the checkpoint states it, e.g. "apache-2.0"; empty if it states none.
         architecture: the name in the source library, e.g. "vit_tiny_patch16_224".
         converter: source family and version of the conversion, e.g. "timm-1".

@@ -15,9 +15,13 @@ from vitjax.models.convnet import ConvNetConfig
 from vitjax.models.densenet import DenseNetConfig
 from vitjax.models.mobilenet import MobileNetV2Config
 from vitjax.models.resnet import ResNetConfig
+from vitjax.weights.channels import channels_of
 from vitjax.weights.layouts import Rule, Shape, batch_norm, conv, drop, linear
 from vitjax.weights.rules import convert, shapes
 from vitjax.weights.timm_arguments import arguments, pair, preprocess
+
+# The first convolution of each kind, whose inputs are the channels of an image.
+FIRST = ("conv1.weight", "conv_stem.weight", "features.0.0.weight", "features.conv0.weight")
 
 
 def port(tensors: Mapping[str, np.ndarray], config: ConvNetConfig) -> dict[str, np.ndarray]:
@@ -52,7 +56,8 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
     found = classes_of(tensor_shapes)
     if classes and found and classes != found:
         raise InputError(f"the config says {classes} classes, the tensors of the classifier hold {found}")
-    return config_from(args, image_size=pair(args["img_size"]), classes=classes, preprocess=preprocess(args))
+    prepared = preprocess(args, channels_of(tensor_shapes, *FIRST))
+    return config_from(args, image_size=pair(args["img_size"]), classes=classes, preprocess=prepared)
 
 
 def config_from(args: Mapping[str, Any], **known: Any) -> ConvNetConfig:

@@ -1,9 +1,9 @@
 """Tensors of the `.pth` files that DINO and DINOv2 were published as in, config and the model's arrays out.
 
 The files come without a config: all but the heads stands in the tensors' shapes, and every head of these models has 64
-channels. Names are those of early timm; a model that was trained in chunks says `blocks.CHUNK.BLOCK`, and a teacher's
-backbone stands beside its projection heads. Source of the facts: facebookresearch/dino, `vision_transformer.py` and
-`eval_linear.py`; facebookresearch/dinov2, `models/vision_transformer.py`, `hub/backbones.py`, `data/transforms.py`.
+channels. Names are those of early timm; a model that was trained in chunks says `blocks.CHUNK.BLOCK`. Source of the
+facts: facebookresearch/dino, `vision_transformer.py` and `eval_linear.py`; facebookresearch/dinov2,
+`models/vision_transformer.py`, `hub/backbones.py`, `data/transforms.py`.
 """
 
 import re
@@ -27,7 +27,6 @@ REGISTERS = "register_tokens"
 ENDINGS = (".pth", ".pt")
 HEAD_WIDTH = 64
 PREPROCESS = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), crop=0.875, interpolation="bicubic")
-BACKBONE = "backbone."  # what a training run's names begin with, those of its projection heads apart
 
 
 def settings(stem: str, names: Iterable[str]) -> dict[str, Any] | None:
@@ -125,8 +124,5 @@ def architecture(settings: Mapping[str, Any]) -> str:
 
 
 def _own(names: Iterable[str]) -> dict[str, str]:
-    """{name in a bare, unchunked model: the file's name} of the backbone's tensors."""
-    names = list(names)
-    prefix = BACKBONE if any(name.startswith(BACKBONE) for name in names) else ""
-    kept = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
-    return {re.sub(r"^blocks\.\d+\.(\d+\.)", r"blocks.\1", name): theirs for name, theirs in kept.items()}
+    """{name in an unchunked model: the file's name}."""
+    return {re.sub(r"^blocks\.\d+\.(\d+\.)", r"blocks.\1", name): name for name in names}

@@ -10,7 +10,7 @@ import numpy as np
 from vitjax.errors import InputError
 from vitjax.models.config import TextConfig
 from vitjax.models.kinds import Config
-from vitjax.weights import dino, google, hf, hf_text, openai, timm, torchvision
+from vitjax.weights import big_vision, dino, google, hf, hf_text, open_clip, openai, timm, torchvision
 from vitjax.weights.layouts import Shape
 from vitjax.weights.resize import Resampling
 from vitjax.weights.tensors import Tensors
@@ -38,10 +38,25 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "architecture": Family("timm", timm.config_from_timm, timm.port, timm.resampling, timm.architecture),
     "model_type": Family("transformers", hf.config_from_hf, hf.port, hf.resampling, hf.architecture, hf_text.port),
+    open_clip.KEY: Family(
+        "open_clip",
+        open_clip.config_from_open_clip,
+        open_clip.port,
+        open_clip.resampling,
+        open_clip.architecture,
+        open_clip.port_text,
+    ),
     torchvision.KEY: Family(
         "torchvision", torchvision.config, torchvision.port, torchvision.resampling, torchvision.architecture
     ),
     google.KEY: Family("google", google.config_from_google, google.port, google.resampling, google.architecture),
+    big_vision.KEY: Family(
+        "big_vision",
+        big_vision.config_from_big_vision,
+        big_vision.port,
+        big_vision.resampling,
+        big_vision.architecture,
+    ),
     dino.KEY: Family("dino", dino.config_from_dino, dino.port, dino.resampling, dino.architecture),
     openai.KEY: Family(
         "openai", openai.config_from_openai, openai.port, openai.resampling, openai.architecture, openai.port_text
@@ -57,7 +72,7 @@ def settings_of_file(weights: Path, tensors: Tensors) -> Settings | None:
         tensors: what it holds.
     """
     if weights.suffix == ".npz":
-        return {google.KEY: weights.stem}
+        return {big_vision.KEY if big_vision.knows(tensors) else google.KEY: weights.stem}
     if torchvision.knows(weights.stem):
         return {torchvision.KEY: weights.stem}
     if openai.is_clip(tensors):

@@ -4,7 +4,6 @@ What a file is, is read off its first bytes, not its name. What is noticed of da
 so its structure alone is held against the file; of zip archives (`.npz`, torch's) every byte of data is.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ import numpy as np
 import safetensors
 
 from vitjax.errors import InputError
-from vitjax.weights import npz, sharded, torch_legacy, torch_zip
+from vitjax.files import open_regular, parse_json, read_bytes
+from vitjax.weights import npz, parts, sharded, torch_legacy, torch_zip
 from vitjax.weights.archive import open_archive
-from vitjax.weights.tensors import Tensors
+from vitjax.weights.tensors import Tensors, no_floats
 
 # What a file that holds no weights begins with, and what to do about it.
 FOREIGN = {
@@ -29,18 +29,31 @@ FOREIGN = {
     b"{": "JSON; the weights are a .safetensors file",
 }
 ZIP = b"PK"
+KINDS = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}  # numpy has them
 
 
-def open_tensors(path: Path) -> Tensors:
-    """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt` and `.bin`, or the index of several files.
+def open_tensors(path: Path, part: str | None = None) -> Tensors:
+    """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt`, `.bin` and `.ckpt`, or an index of several.
+
+    The names are those that the tensors have in the model itself, see `vitjax.weights.parts`.
+
+    Args:
+        path: of the file.
+        part: which of several copies of the model in it, e.g. "state_dict_ema"; default the average over steps.
 
     Raises:
         InputError: no such file, no permission, a folder, an empty, damaged or foreign file, a pickle that names
-            anything but tensors and containers, an index whose files do not fit, or no tensors at all.
+            anything but tensors, containers and notes, an index whose files do not fit, no tensors at all, or several
+            models of which none is the usual one.
     """
+    return parts.bare(open_file(path), part)
+
+
+def open_file(path: Path) -> Tensors:
+    """All tensors of a file, by the file's own names; it may raise as `open_tensors`."""
     if path.name.endswith(sharded.SUFFIX):
-        return sharded.open_index(path, read_json(path), open_tensors)
-    start = _bytes(path, len(torch_legacy.MAGIC))
+        return sharded.open_index(path, read_json(path), open_file)
+    start = _start(path)
     if start == torch_legacy.MAGIC:
         tensors = torch_legacy.open_torch_legacy(path)
     elif not start.startswith(ZIP):
@@ -62,6 +75,8 @@ def _open_safetensors(path: Path) -> Tensors:
     def read(name: str) -> np.ndarray:
         try:
             with _safetensors(path) as file:  # opened anew, as what is read stays mapped until it is closed
+                if (kind := file.get_slice(name).get_dtype()) not in KINDS:
+                    raise no_floats(name, kind)
                 return file.get_tensor(name)
         except (safetensors.SafetensorError, AttributeError, TypeError) as error:  # numpy lacks some of its types
             raise InputError(f"{name} in {path} cannot be read: {error}") from None
@@ -96,38 +111,26 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is unreadable or holds anything else.
     """
-    data = _bytes(path)
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        what = f"not valid JSON: {error}"
-        if not (start := data.lstrip()).startswith(b"{"):
-            what = _foreign(start) or what
-        raise InputError(f"{path} is {what}") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path} holds a JSON {type(value).__name__}, not an object of settings")
-    return value
+    data = read_bytes(path)
+    if not (start := data.lstrip()).startswith(b"{") and (what := _foreign(start)):
+        raise InputError(f"{path} is {what}")
+    return parse_json(data, str(path))
 
 
 def _safetensors(path: Path) -> safetensors.safe_open:
     try:
         return safetensors.safe_open(path, framework="numpy")
     except safetensors.SafetensorError as error:
-        what = _foreign(_bytes(path, 64))
+        what = _foreign(_start(path, 64))
         what = what or f"damaged, truncated or not a safetensors file ({error}); download it again"
         raise InputError(f"{path} is {what}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error}") from None
 
 
-def _bytes(path: Path, count: int = -1) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(count)
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a file") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
+def _start(path: Path, count: int = len(torch_legacy.MAGIC)) -> bytes:
+    with open_regular(path) as file:
+        return file.read(count)
 
 
 def _foreign(start: bytes) -> str | None:

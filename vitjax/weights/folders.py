@@ -5,12 +5,13 @@
 whole.
 """
 
+import errno
 import json
 import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +20,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from vitjax import __version__
+from vitjax import __version__, files
 from vitjax.errors import InputError
 from vitjax.weights import host
 from vitjax.weights.source import PROVENANCE
 
 ARRAYS = "arrays"
+BLOCK = 4096  # bytes: what a file takes on a disk at least, and its directory's entry
 PACKAGES = ("flax", "jax", "numpy", "orbax-checkpoint", "safetensors")
 
 
@@ -50,6 +52,7 @@ def write(
     partial = folder.with_name(f".partial-{uuid.uuid4().hex}")
     try:
         partial.mkdir(parents=True)
+        _reserve(partial / ARRAYS, [array.nbytes for array in arrays.values()])
         with _checkpointer() as (checkpointer, ocp):  # Orbax does not store empty arrays
             full = {name: array for name, array in arrays.items() if array.size}
             checkpointer.save(partial.absolute() / ARRAYS, args=ocp.args.PyTreeSave(full))
@@ -95,22 +98,21 @@ def listed(provenance: Path) -> list[str]:
     Raises:
         InputError: none, or a path that leads elsewhere.
     """
-    files = read_json(provenance).get("files")
-    if not isinstance(files, dict) or not files:
+    listed = read_json(provenance).get("files")
+    if not isinstance(listed, dict) or not listed:
         raise InputError(f"{provenance} lists no files")
-    for file in files:
+    for file in listed:
         if set(file.split("/")) & {"", ".", ".."} or "\\" in file or "\0" in file:
             raise InputError(f"{provenance} names {file!r}, which is no file below it")
-    return [f"{ARRAYS}/{file}" for file in files]
+    return [f"{ARRAYS}/{file}" for file in listed]
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of our own; empty if there is none, or a damaged one."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return files.read_json(path)
+    except InputError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _read(folder: Path, want: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -126,9 +128,28 @@ def _read(folder: Path, want: jax.ShapeDtypeStruct) -> np.ndarray:
     return array
 
 
+def _reserve(folder: Path, sizes: Iterable[int]) -> None:
+    """Raises an OSError where there is no room for files of these sizes.
+
+    It is asked before Orbax begins: on a full disk each of its threads would print a traceback, and the last of them
+    outlive its event loop.
+    """
+    if not hasattr(os, "posix_fallocate"):  # not on macOS
+        if shutil.disk_usage(folder.parent).free < sum(sizes):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        return
+    folder.mkdir()
+    try:
+        for number, size in enumerate(sizes):
+            with open(folder / str(number), "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size + BLOCK)
+    finally:
+        shutil.rmtree(folder)
+
+
 def _sizes(folder: Path) -> dict[str, int]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
 
 
 @contextmanager
@@ -142,7 +163,7 @@ def _checkpointer() -> Iterator[tuple[Any, Any]]:
     )
     log = logging.getLogger("absl")
     level = log.level
-    log.setLevel(logging.ERROR)  # Orbax warns about the very options chosen above
+    log.setLevel(logging.CRITICAL)  # Orbax warns about the very options chosen above, and of errors that it raises
     try:
         # One plain file per array: twice as fast as the compressed store for weights, which do not compress. No copy of
         # them first: nobody changes them meanwhile.

@@ -7,7 +7,7 @@ one, as timm and transformers run the same weights; Google's own code approximat
 `_load_weights` in `models/vision_transformer.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from math import isqrt
 from typing import Any
@@ -16,14 +16,14 @@ import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.config import Preprocess, ViTConfig
-from vitjax.weights.layouts import Layout, Rule, Shape, drop, parted, same
+from vitjax.weights.channels import per_channel
+from vitjax.weights.layouts import Layout, Rule, Shape, parted, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
 from vitjax.weights.tensors import shapes_of
 from vitjax.weights.tokens import fold, unfolded
 
 KEY = "npz"  # the one setting of files that come without a config: their name
-PREFIX = "opt/target/"  # of checkpoints that still hold the optimizer's state
 PREPROCESS = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), crop=0.875, interpolation="bilinear")
 
 _BLOCK = "Transformer/encoderblock_{i}"
@@ -46,31 +46,29 @@ def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tupl
     """
     config = config_from_google(settings, shapes_of(tensors))
     target_shapes = unfolded(shapes(config), config, covered=1)
-    return config, fold(convert(tensors, rules(config, _prefix(tensors)), target_shapes), config)
+    return config, fold(convert(tensors, rules(config), target_shapes), config)
 
 
-def rules(config: ViTConfig, prefix: str = "") -> list[Rule]:
-    """The rule table; `prefix` is what all names begin with."""
-    table = [
-        *_dense("embedding", "patch", Layout(lambda ours: (*config.patch_size, 3, ours[1]))),
+def rules(config: ViTConfig) -> list[Rule]:
+    """The rule table."""
+    return [
+        *dense("embedding", "patch", Layout(lambda ours: (*config.patch_size, config.channels, ours[1]))),
         *same("cls", "tokens.class", leading=1),
         *same("Transformer/posembed_input/pos_embedding", "tokens.position", leading=1),
-        *_norm(f"{_BLOCK}/LayerNorm_0", "blocks.norm1"),
+        *norm(f"{_BLOCK}/LayerNorm_0", "blocks.norm1"),
         *(
             rule
             for index, name in enumerate(("query", "key", "value"))
-            for rule in parted(_dense(f"{_ATTENTION}/{name}", "blocks.attn.qkv"), index)
+            for rule in parted(dense(f"{_ATTENTION}/{name}", "blocks.attn.qkv"), index)
         ),
-        *_dense(f"{_ATTENTION}/out", "blocks.attn.proj"),
-        *_norm(f"{_BLOCK}/LayerNorm_2", "blocks.norm2"),
-        *_dense(f"{_BLOCK}/MlpBlock_3/Dense_0", "blocks.mlp.fc1"),
-        *_dense(f"{_BLOCK}/MlpBlock_3/Dense_1", "blocks.mlp.fc2"),
-        *_norm("Transformer/encoder_norm", "norm"),
-        *_dense("pre_logits", "pre_logits"),
-        *_dense("head", "head"),
+        *dense(f"{_ATTENTION}/out", "blocks.attn.proj"),
+        *norm(f"{_BLOCK}/LayerNorm_2", "blocks.norm2"),
+        *dense(f"{_BLOCK}/MlpBlock_3/Dense_0", "blocks.mlp.fc1"),
+        *dense(f"{_BLOCK}/MlpBlock_3/Dense_1", "blocks.mlp.fc2"),
+        *norm("Transformer/encoder_norm", "norm"),
+        *dense("pre_logits", "pre_logits"),
+        *dense("head", "head"),
     ]
-    named = [replace(rule, source=prefix + rule.source) for rule in table]
-    return named + drop("opt/state/*") if prefix else named
 
 
 def config_from_google(settings: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
@@ -79,10 +77,9 @@ def config_from_google(settings: Mapping[str, Any], tensor_shapes: Mapping[str, 
     Raises:
         InputError: an array that every ViT has is missing or of another rank, or positions do not fill a square.
     """
-    prefix = _prefix(tensor_shapes)
 
     def shape(name: str, rank: int) -> Shape:
-        found = tensor_shapes.get(prefix + name)
+        found = tensor_shapes.get(name)
         if found is None:
             raise InputError(f"no array {name}: this is not a Vision Transformer of Google's")
         if len(found) != rank:
@@ -92,19 +89,11 @@ def config_from_google(settings: Mapping[str, Any], tensor_shapes: Mapping[str, 
     *patch, channels, width = shape("embedding/kernel", 4)
     patches = shape("Transformer/posembed_input/pos_embedding", 3)[1] - 1
     side = isqrt(max(patches, 0))
-    if channels != 3 or side * side != patches:
-        raise InputError(
-            f"patches of {channels} channels and {patches} positions are not a square of patches of pixels"
-        )
-    blocks = {
-        name.removeprefix(prefix).split("/")[1]
-        for name in tensor_shapes
-        if name.removeprefix(prefix).startswith(_BLOCK[:-3])
-    }
+    if side * side != patches:
+        raise InputError(f"{patches} positions are not a square of patches")
+    blocks = {name.split("/")[1] for name in tensor_shapes if name.startswith(_BLOCK[:-3])}
     optional = {
-        name: shape(f"{name}/kernel", 2)[1]
-        for name in ("pre_logits", "head")
-        if f"{prefix}{name}/kernel" in tensor_shapes
+        name: shape(f"{name}/kernel", 2)[1] for name in ("pre_logits", "head") if f"{name}/kernel" in tensor_shapes
     }
     return ViTConfig(
         image_size=(side * patch[0], side * patch[1]),
@@ -115,7 +104,7 @@ def config_from_google(settings: Mapping[str, Any], tensor_shapes: Mapping[str, 
         mlp_width=shape(f"{_BLOCK.format(i=0)}/MlpBlock_3/Dense_0/kernel", 2)[1],
         classes=optional.get("head", 0),
         pre_logits=optional.get("pre_logits", 0),
-        preprocess=PREPROCESS,
+        preprocess=preprocess(channels),
     )
 
 
@@ -129,13 +118,17 @@ def architecture(settings: Mapping[str, Any]) -> str:
     return settings[KEY]
 
 
-def _dense(source: str, target: str, kernel: Layout = AS_IS) -> list[Rule]:
+def preprocess(channels: int) -> Preprocess:
+    """How pictures are prepared, grey ones by the same mean and std as each colour."""
+    each = {name: per_channel(getattr(PREPROCESS, name), channels, name) for name in ("mean", "std")}
+    return replace(PREPROCESS, **each)
+
+
+def dense(source: str, target: str, kernel: Layout = AS_IS) -> list[Rule]:
+    """A dense layer, whose axes are as they are here."""
     return [Rule(f"{source}/kernel", f"{target}.kernel", kernel), Rule(f"{source}/bias", f"{target}.bias", AS_IS)]
 
 
-def _norm(source: str, target: str) -> list[Rule]:
+def norm(source: str, target: str) -> list[Rule]:
+    """A LayerNorm's scale and bias."""
     return [Rule(f"{source}/{name}", f"{target}.{name}", AS_IS) for name in ("scale", "bias")]
-
-
-def _prefix(names: Iterable[str]) -> str:
-    return PREFIX if any(name.startswith(PREFIX) for name in names) else ""

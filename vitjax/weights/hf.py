@@ -44,13 +44,12 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
         InputError: an unknown kind of model, a setting that it cannot have here, or no mean and std.
     """
     settings = _settings(config_json)
-    if settings["num_channels"] != 3:
-        raise InputError(f"num_channels={settings['num_channels']!r} is not supported, only 3")
     patch = _pair(settings["patch_size"])
     size = _pair(settings["image_size"])
     if "num_patches" in settings:  # SigLIP 2 for any size states the grid of its positions
         size = tuple(isqrt(settings["num_patches"]) * side for side in patch)
     image_size = whole(size, patch)
+    prepared = preprocess(config_json.get("preprocessor"), settings["model_type"], size, settings["num_channels"])
     fields = {
         "image_size": image_size,
         "patch_size": patch,
@@ -62,7 +61,7 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
         "activation": activation(settings),
         "norm_eps": settings["layer_norm_eps"],
         "qkv_bias": settings["qkv_bias"],
-        "preprocess": preprocess(config_json.get("preprocessor"), settings["model_type"], size).of(image_size),
+        "preprocess": prepared.of(image_size),
     }
     more = KINDS[settings["model_type"]].fields(settings, tensor_shapes, _prefix(settings, tensor_shapes))
     return ViTConfig(**fields | more)

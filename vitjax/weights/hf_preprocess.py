@@ -14,6 +14,7 @@ from typing import Any
 from vitjax.errors import InputError, nearest
 from vitjax.files import read_json
 from vitjax.models.preprocess import FILTERS, Preprocess, share
+from vitjax.weights.channels import per_channel
 from vitjax.weights.hf_processors import FIELDS, INERT, KINDS, PROCESSORS
 
 PROCESSOR = "preprocessor_config.json"
@@ -37,7 +38,7 @@ def read_processor(folder: Path) -> dict[str, Any] | None:
     return read_json(plain) if plain.exists() else None
 
 
-def preprocess(processor: Fields | None, kind: str, image_size: Size) -> Preprocess:
+def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: int = 3) -> Preprocess:
     """Reads how pictures are prepared; what the file does not state is the default of its class in transformers.
 
     A size that no one states is the model's. A processor that resizes by the shorter side and crops nothing would feed
@@ -48,6 +49,7 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size) -> Preproc
         processor: as `read_processor` gives it.
         kind: the model's `model_type`, which says the processor's class where the file does not.
         image_size: (height, width) as the model's config states it.
+        channels: of the model's images.
 
     Returns:
         With a `size`, the processor's or `image_size`.
@@ -64,7 +66,7 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size) -> Preproc
     name = _class_of(stated, kind)
     _check(stated, name)
     fields = {**FIELDS, **PROCESSORS[name], **stated}
-    mean, std = _normalisation(fields)
+    mean, std = _normalisation(fields, channels)
     filter = fields["resample"]
     if filter not in range(len(FILTERS)):
         raise _refused("resample", filter, f"one of Pillow's filters, 0 to {len(FILTERS) - 1}")
@@ -98,9 +100,9 @@ def _check(stated: Fields, name: str) -> None:
         raise InputError(f"pad_size={stated['pad_size']!r} of the image processor is not supported")
 
 
-def _normalisation(fields: Fields) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _normalisation(fields: Fields, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """`mean` and `std` for values in [0, 1] that do what all steps of rescaling and normalising do to [0, 255]."""
-    mean, std = (_channels(field, fields[field]) for field in ("image_mean", "image_std"))
+    mean, std = (_channels(field, fields[field], channels) for field in ("image_mean", "image_std"))
     factor = fields["rescale_factor"]
     if not _number(factor) or factor <= 0:
         raise _refused("rescale_factor", factor, "a number above 0")
@@ -174,13 +176,13 @@ def _size(field: str, value: Any, square: bool) -> dict[str, int]:
     raise _refused(field, value, 'pixels, [height, width], {"height", "width"} or {"shortest_edge"}')
 
 
-def _channels(field: str, value: Any) -> tuple[float, ...]:
-    values = (value,) * 3 if _number(value) else value
-    if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_number, values)):
-        raise _refused(field, value, "a number or three of them, one for each channel")
+def _channels(field: str, value: Any, channels: int) -> tuple[float, ...]:
+    values = (value,) if _number(value) else value
+    if not isinstance(values, list | tuple) or not values or not all(map(_number, values)):
+        raise _refused(field, value, "a number, or one for each channel")
     if field == "image_std" and 0 in values:
         raise _refused(field, value, "numbers other than 0")
-    return tuple(map(float, values))
+    return per_channel(tuple(map(float, values)), channels, f"{field} of the image processor")
 
 
 def _number(value: Any) -> bool:

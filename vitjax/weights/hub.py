@@ -20,7 +20,17 @@ from vitjax.weights.architectures import KNOWN
 from vitjax.weights.files import read_json
 from vitjax.weights.hf_preprocess import NESTED, PROCESSOR, SECTION
 from vitjax.weights.sharded import SUFFIX, shards
-from vitjax.weights.source import CONFIG, NAMES, PROVENANCE, WEIGHTS, Source
+from vitjax.weights.source import (
+    ADAPTER_CONFIG,
+    ADAPTER_NAMES,
+    CLIP_CONFIG,
+    CLIP_NAMES,
+    CONFIG,
+    NAMES,
+    PROVENANCE,
+    WEIGHTS,
+    Source,
+)
 
 # What each error of huggingface-hub means here, the narrower before the wider.
 _LINES: dict[type[BaseException], str] = {
@@ -43,6 +53,10 @@ DOWNLOADS = 8  # at a time, of a converted model's files, as huggingface-hub has
 FINAL = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
 
 
+# The weights that go with each file of settings, whichever of these a repository has first.
+WEIGHTS_OF = {CONFIG: NAMES, PROVENANCE: (), CLIP_CONFIG: CLIP_NAMES, ADAPTER_CONFIG: ADAPTER_NAMES}
+
+
 def fetch(source: Source) -> Source:
     """Downloads a hub model's config and weights, or a converted model, or finds them in the hub's cache.
 
@@ -58,7 +72,7 @@ def fetch(source: Source) -> Source:
     Raises:
         InputError: unknown repository, revision or file, no access, or no connection and nothing cached.
     """
-    first = _first(source.repo, (CONFIG, PROVENANCE), source.revision or constants.DEFAULT_REVISION)
+    first = _first(source.repo, tuple(WEIGHTS_OF), source.revision or constants.DEFAULT_REVISION)
     commit = first.parent.name  # the hub's cache is .../snapshots/COMMIT/FILE
     if first.name == PROVENANCE:
         with ThreadPoolExecutor(DOWNLOADS) as pool:
@@ -66,7 +80,8 @@ def fetch(source: Source) -> Source:
         return replace(source, weights=first, revision=commit)
     if "model_type" in read_json(first):  # transformers keeps how pictures are prepared apart
         _processor(source.repo, first.parent)
-    return replace(source, config=first, weights=_weights(source.repo, commit), revision=commit)
+    weights = _weights(source.repo, commit, WEIGHTS_OF[first.name])
+    return replace(source, config=first, weights=weights, revision=commit)
 
 
 def _processor(repo: str, snapshot: Path) -> None:
@@ -77,9 +92,9 @@ def _processor(repo: str, snapshot: Path) -> None:
     download(repo, PROCESSOR, snapshot.name)
 
 
-def _weights(repo: str, commit: str) -> Path:
-    """A repository's weights: the first of their names, and all that an index names."""
-    path = _first(repo, NAMES, commit)
+def _weights(repo: str, commit: str, names: Sequence[str]) -> Path:
+    """A repository's weights: the first of these names, and all that an index names."""
+    path = _first(repo, names, commit)
     for shard in shards(path, read_json(path)) if path.name.endswith(SUFFIX) else ():
         download(repo, shard, commit)
     return path

@@ -105,5 +105,10 @@ def batch_norm(source: str, target: str) -> list[Rule]:
 def patch_conv(source: str, target: str, patch_size: tuple[int, int]) -> list[Rule]:
     """The patch embedding, stored as a convolution [out, channel, row, column]; here rows, columns, channels flat."""
     return dense(
-        source, target, Layout(lambda ours: (ours[1], 3, *patch_size), lambda kernel: kernel.transpose(2, 3, 1, 0))
+        source,
+        target,
+        Layout(
+            lambda ours: (ours[1], ours[0] // prod(patch_size), *patch_size),
+            lambda kernel: kernel.transpose(2, 3, 1, 0),
+        ),
     )

@@ -1,5 +1,6 @@
 """What the user typed in, a model with its weights out."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,16 +20,16 @@ from vitjax.models.network import Network
 from vitjax.models.surroundings import standard
 from vitjax.ranges import Range
 from vitjax.weights import cache as disk
-from vitjax.weights import folders, rules
+from vitjax.weights import folders, lora, rules
 from vitjax.weights.card import Card
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
 from vitjax.weights.converted import open_folder
 from vitjax.weights.families import Family, family_of, settings_of_file
-from vitjax.weights.files import open_tensors, read_config
+from vitjax.weights.files import open_file, open_tensors, read_config, read_json
 from vitjax.weights.hf_preprocess import read_processor
 from vitjax.weights.resize import DISTANCES, POSITIONS, resized
-from vitjax.weights.source import PROVENANCE, Source, parse
+from vitjax.weights.source import ADAPTER_NAMES, PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -45,6 +46,8 @@ def load(
     dtype: str = "float32",
     device: jax.Device | jax.sharding.Sharding | None = None,
     revision: str | None = None,
+    part: str | None = None,
+    base: str | os.PathLike[str] | None = None,
     cache: bool = True,
     class_names: Sequence[str] | str | os.PathLike[str] | None = None,
 ) -> Network:
@@ -52,14 +55,19 @@ def load(
 
     Args:
         source: "demo" (comes with vitjax), a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, a file of weights
-            (.safetensors, .npz, .pth, .pt, .bin, or the .index.json of several) with config.json beside it, or a
-            folder with both, or one that `vitjax convert` wrote. Google's .npz, the .pth of DINO, OpenAI's CLIP .pt and
-            files of torchvision with its names (resnet50-0676ba61.pth, or resnet50.pth) need no config.
+            (.safetensors, .npz, .pth, .pt, .bin, .ckpt, or the .index.json of several) with config.json beside it, or
+            a folder with both, or one that `vitjax convert` wrote, or a LoRA adapter of PEFT's. Google's .npz, the .pth
+            of DINO, OpenAI's CLIP .pt and files of torchvision with its names (resnet50-0676ba61.pth, or resnet50.pth)
+            need no config. What a training script put around the weights (`module.`, `state_dict`) is taken off.
         image_size: pixels, one side or (height, width), divisible by the patch if there is one; position embeddings are
             resampled as their source does. Default: the checkpoint's own.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
         device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
         revision: branch, tag or commit on the hub; default the newest.
+        part: which of several copies of the model in a training script's file, by the words before its names, e.g.
+            "state_dict_ema"; default the average over steps, else "state_dict", as in timm. `source#part` says it too.
+        base: the model that a LoRA adapter was trained on, anything that `source` may be; default what the adapter
+            names, if that is on disk.
         cache: keep the converted weights of large files on disk (in VITJAX_CACHE, else the user's cache folder) for
             faster loads of the same file. The hub's own cache of downloads is not touched by this.
         class_names: what the head's classes are called, in its order, or a file that says it (see
@@ -79,9 +87,11 @@ def load(
         raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
     given = None if class_names is None else listed_names(class_names)
-    found = fetched(parse(source, revision))
-    read = _converted if found.weights.name == PROVENANCE else _ported
-    config, card, names, arrays = read(found, sides, DTYPES[dtype], cache)
+    found = fetched(parse(source, revision, part))
+    if found.weights.name == PROVENANCE:
+        config, card, names, arrays = _converted(found, sides, DTYPES[dtype], cache)
+    else:
+        config, card, names, arrays = _ported(found, *opened(found, base), sides, DTYPES[dtype], cache)
     if given is not None:
         where = class_names if isinstance(class_names, str | os.PathLike) else "class_names"
         names = fitting(given, config.classes, os.fspath(where))
@@ -96,25 +106,30 @@ def load(
 def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
     """Reads a folder that `vitjax convert` wrote."""
     if source.repo:
-        digest_of(source, [source.weights.parent / file for file in folders.listed(source.weights)], remember=cache)
+        digests_of(source, [source.weights.parent / file for file in folders.listed(source.weights)], remember=cache)
     config, card, names, arrays = open_folder(source.weights, dtype)
     if sides not in (None, config.image_size):
         raise InputError(f"{source.name} was converted for {config.image_size} pixels; convert it again for {sides}")
     return config, card, names, arrays
 
 
-def _ported(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
-    """Reads a checkpoint of another library, or what the cache has of it."""
-    tensors = open_tensors(source.weights)
-    settings = settings_of(source, tensors)
+def _ported(
+    source: Source,
+    tensors: Tensors,
+    settings: Mapping[str, Any],
+    sides: tuple[int, int] | None,
+    dtype: Any,
+    cache: bool,
+) -> _Read:
+    """Ports a checkpoint of another library, or reads what the cache has of it."""
     with naming(source):
         family = family_of(settings)
         config = _config(family, settings, tensors)
         names = stated(settings, config.classes)
         wanted = sized(config, sides)
         large = cache and tensors.size >= CACHED
-        key = disk.Key(digest_of(source, tensors.files, large), config)
-        card = _card(source, key, family, settings)
+        key = disk.Key(digest_of(source, tensors, large), config)
+        card = _card(source, tensors.part, key, family, settings)
         arrays = disk.restore(key, _wanted(config, wanted, dtype)) if large else None
         if arrays is None:
             arrays = family.port(tensors, settings)[1]
@@ -145,6 +160,31 @@ def _wanted(config: Config, resized: Config, dtype: Any) -> dict[str, jax.ShapeD
     return wanted
 
 
+def opened(source: Source, base: str | os.PathLike[str] | None = None) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors of a checkpoint and its settings; those of a LoRA adapter are its base's with the adapter added.
+
+    Raises:
+        InputError: files that cannot be read, an adapter without its base, or a base without an adapter.
+    """
+    if source.weights.name not in ADAPTER_NAMES:
+        if base is not None:
+            raise InputError(f"base={os.fspath(base)!r} has no meaning for {source.name}: only LoRA adapters have one")
+        tensors = open_tensors(source.weights, source.part)
+        return tensors, settings_of(source, tensors)
+    if source.config is None:
+        raise InputError(f"there is no adapter_config.json beside {source.weights}, the settings of a LoRA adapter")
+    config = read_json(source.config)
+    stated = config.get(lora.BASE)
+    if base is None and not (isinstance(stated, str) and stated and os.path.exists(os.path.expanduser(stated))):
+        raise InputError(f"{source.name} is a LoRA adapter of {stated or 'a model that it does not name'}: give base=")
+    under = fetched(parse(stated if base is None else base, part=source.part))
+    if under.weights.name in (PROVENANCE, *ADAPTER_NAMES):
+        raise InputError(f"{under.name} is no checkpoint that an adapter can be added to")
+    tensors, settings = opened(under)
+    with naming(source):
+        return lora.merged(tensors, open_file(source.weights), config), settings
+
+
 def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
     """The settings that come with a checkpoint's tensors."""
     if not source.config and (known := settings_of_file(source.weights, tensors)):
@@ -173,20 +213,26 @@ def fetched(source: Source) -> Source:
     return hub.fetch(source)
 
 
-def digest_of(source: Source, files: Sequence[Path], remember: bool) -> str:
-    """The joint sha256 of a checkpoint's files, which must be the hub's if they come from there."""
+def digest_of(source: Source, tensors: Tensors, remember: bool) -> str:
+    """The joint sha256 of a checkpoint's files, and of the part of them that was asked for, if it is not the usual."""
+    part = [hashlib.sha256(tensors.part.encode()).hexdigest()] if tensors.part else []
+    return disk.joint_digest(digests_of(source, tensors.files, remember) + part)
+
+
+def digests_of(source: Source, files: Sequence[Path], remember: bool) -> list[str]:
+    """The sha256 of each file of a checkpoint, which must be the hub's if they come from there."""
     digests = [disk.digest(path, remember) for path in files]
     if source.repo:
         from vitjax.weights import hub
 
         hub.check(files, digests)
-    return disk.joint_digest(digests)
+    return digests
 
 
-def _card(source: Source, key: disk.Key, family: Family, settings: Mapping[str, Any]) -> Card:
+def _card(source: Source, part: str, key: disk.Key, family: Family, settings: Mapping[str, Any]) -> Card:
     licence = settings.get("license") or (settings.get("pretrained_cfg") or {}).get("license")
     return Card(
-        source=source.name,
+        source=f"{source.name}#{part}" if part else source.name,
         revision=source.revision or "",
         sha256=key.sha256,
         licence=str(licence or ""),

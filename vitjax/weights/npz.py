@@ -12,9 +12,11 @@ import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.weights.archive import read_member
-from vitjax.weights.tensors import Tensors
+from vitjax.weights.tensors import Tensors, is_shape
 
 SUFFIX = ".npy"
+KINDS = "biufc"  # of numbers, as numpy abbreviates them
+BFLOAT16 = np.dtype("V2")  # numpy has no name for it and writes it so, as in big_vision's files
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -27,7 +29,7 @@ def open_npz(archive: zipfile.ZipFile) -> Tensors:
     Raises:
         InputError: members that are no plain arrays, or whose headers do not fit their sizes.
     """
-    headers = {}
+    headers, members = {}, {}
     for member in archive.infolist():
         name = member.filename.removesuffix(SUFFIX)
         try:
@@ -38,14 +40,20 @@ def open_npz(archive: zipfile.ZipFile) -> Tensors:
             raise InputError(f"{archive.filename} holds {member.filename!r}, which is no array ({error})") from None
         if dtype.hasobject:
             raise InputError(f"{archive.filename} holds Python objects in {name!r}; only arrays of numbers are read")
+        if dtype.kind not in KINDS and dtype != BFLOAT16:
+            raise InputError(f"{archive.filename} holds {dtype} in {name!r}; only arrays of numbers are read")
+        if name in headers:
+            raise InputError(f"{archive.filename} holds two arrays of the name {name!r}")
+        if not is_shape(shape):
+            raise InputError(f"{archive.filename} is damaged: {name!r} has the shape {shape}, as no array has")
         if start + prod(shape) * dtype.itemsize != member.file_size:
             raise InputError(f"{archive.filename} is damaged: {name!r} is not as long as its shape {shape} says")
-        headers[name] = start, shape, "F" if column_major else "C", dtype
+        members[name], headers[name] = member.filename, (start, shape, "F" if column_major else "C", dtype)
 
     def read(name: str) -> np.ndarray:
         start, shape, order, dtype = headers[name]
-        array = np.frombuffer(read_member(archive, name + SUFFIX), dtype, offset=start).reshape(shape, order=order)
-        if dtype == np.dtype("V2"):  # numpy has no name for bfloat16 and writes it so, as in big_vision's files
+        array = np.frombuffer(read_member(archive, members[name]), dtype, offset=start).reshape(shape, order=order)
+        if dtype == BFLOAT16:
             return array.view(ml_dtypes.bfloat16)
         return array.astype(dtype.newbyteorder("="), copy=False)
 

@@ -23,8 +23,8 @@ KEY = "clip"  # the one setting of files that come without a config: their name
 HEAD = 64  # channels of a head
 PREPROCESS = Preprocess(mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711), crop=1.0)
 VISUAL = "visual."
-TEXT = ("token_embedding.weight", "positional_embedding", "text_projection", "transformer.*", "ln_final.*")
-NUMBERS = ("logit_scale", "input_resolution", "context_length", "vocab_size")
+TEXT = ("token_embedding.weight", "positional_embedding", "text_projection", "transformer.*", "ln_final.*", "text.*")
+NUMBERS = ("logit_scale", "logit_bias", "input_resolution", "context_length", "vocab_size")
 
 
 def is_clip(tensors: Tensors) -> bool:
@@ -43,7 +43,12 @@ def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tupl
         InputError: a ResNet, or tensors that are missing, unknown or of the wrong shape, by name.
     """
     config = config_from_openai(settings, shapes_of(tensors))
-    table = [
+    return config, fold(convert(tensors, image_rules(config), unfolded(shapes(config), config, covered=1)), config)
+
+
+def image_rules(config: ViTConfig) -> list[Rule]:
+    """The rule table of the image tower."""
+    return [
         *patch_conv(f"{VISUAL}conv1", "patch", config.patch_size),
         Rule(f"{VISUAL}class_embedding", "tokens.class", FLAT),
         *same(f"{VISUAL}positional_embedding", "tokens.position"),
@@ -53,7 +58,6 @@ def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tupl
         *same(f"{VISUAL}proj", "projection.kernel"),
         *drop(*TEXT, *NUMBERS),
     ]
-    return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered=1)), config)
 
 
 def port_text(
@@ -69,15 +73,20 @@ def port_text(
         eos=vocabulary - 1,
         projection=_shape(tensor_shapes, "text_projection", 2)[1],
     )
-    table = [
-        *same("token_embedding.weight", "token"),
-        *same("positional_embedding", "position"),
-        *_blocks(""),
-        *norm("ln_final", "norm"),
-        *same("text_projection", "projection.kernel"),
-        *drop(f"{VISUAL}*", *NUMBERS),
+    return config, convert(tensors, text_rules(), shapes(config))
+
+
+def text_rules(p: str = "") -> list[Rule]:
+    """The rule table of the text tower, whose names begin with `p`."""
+    return [
+        *same(f"{p}token_embedding.weight", "token"),
+        *same(f"{p}positional_embedding", "position"),
+        *_blocks(p),
+        *norm(f"{p}ln_final", "norm"),
+        *same(f"{p}text_projection", "projection.kernel"),
+        *linear(f"{p}text_projection", "projection"),  # OpenCLIP's, where it has a bias
+        *drop(f"{VISUAL}*", f"{p}attn_mask", *NUMBERS),
     ]
-    return config, convert(tensors, table, shapes(config))
 
 
 def config_from_openai(settings: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
@@ -138,7 +147,9 @@ def _blocks(p: str) -> list[Rule]:
         *norm(f"{block}ln_1", "blocks.norm1"),
         *dense(f"{block}attn.in_proj", "blocks.attn.qkv", weight="_weight", bias="_bias"),
         *merge(f"{block}attn.out_proj", "blocks.attn.proj"),
+        *same(f"{block}ls_1.gamma", "blocks.scale1"),
         *norm(f"{block}ln_2", "blocks.norm2"),
         *linear(f"{block}mlp.c_fc", "blocks.mlp.fc1"),
         *linear(f"{block}mlp.c_proj", "blocks.mlp.fc2"),
+        *same(f"{block}ls_2.gamma", "blocks.scale2"),
     ]

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from vitjax.errors import InputError
 
+STEPS = 10**6  # instructions of a pickle; a thousand tensors and their optimizer take a tenth of it
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 
 
@@ -44,19 +45,21 @@ def unpickle(data: bytes | BinaryIO, admit: Callable[[str, str], Any], persisten
         del stack[mark:]
         return items
 
-    for opcode, argument, _ in pickletools.genops(data):
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if step > STEPS:
+            raise InputError(f"its pickle takes more than {STEPS:,} steps, as no checkpoint's does")
         match opcode.name:
             case "PROTO" | "FRAME":
                 pass
             case "BINUNICODE" | "SHORT_BINUNICODE" | "BINSTRING" | "SHORT_BINSTRING":  # the latter Python 2's
                 stack.append(argument)
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINBYTES" | "SHORT_BINBYTES":
                 stack.append(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE" | "EMPTY_TUPLE":
                 stack.append(CONSTANTS[opcode.name])
             case "EMPTY_DICT":
                 stack.append({})
-            case "EMPTY_LIST":
+            case "EMPTY_LIST" | "EMPTY_SET":  # nothing here looks into a set
                 stack.append([])
             case "MARK":
                 marks.append(len(stack))
@@ -82,7 +85,8 @@ def unpickle(data: bytes | BinaryIO, admit: Callable[[str, str], Any], persisten
                 stack.append(function(*arguments))
             case "BUILD":
                 state = stack.pop()
-                if isinstance(stack[-1], Record):  # what torch hangs on other objects are notes for itself
+                # What torch hangs on other objects are notes for itself, and so are states that are no attributes.
+                if isinstance(stack[-1], Record) and isinstance(state, dict):
                     fill(stack[-1], [part for pair in state.items() for part in pair])
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
@@ -93,7 +97,7 @@ def unpickle(data: bytes | BinaryIO, admit: Callable[[str, str], Any], persisten
             case "APPEND":
                 item = stack.pop()
                 _extend(stack[-1], [item])
-            case "APPENDS":
+            case "APPENDS" | "ADDITEMS":
                 items = since_mark()
                 _extend(stack[-1], items)
             case "STOP":
@@ -109,7 +113,7 @@ def fill(target: Any, items: list[Any]) -> None:
         InputError: no dict, or keys that are neither words nor numbers.
     """
     keys, values = items[::2], items[1::2]
-    if not isinstance(target, dict) or not all(isinstance(key, str | int) for key in keys):
+    if not isinstance(target, dict) or not all(isinstance(key, str | int | float) for key in keys):
         raise InputError("its pickle has keys that are neither words nor numbers, or sets items of something else")
     target.update(zip(keys, values, strict=True))
 

@@ -17,6 +17,7 @@ from vitjax.models.config import TextConfig
 from vitjax.models.kinds import Config
 from vitjax.weights import host
 from vitjax.weights.layouts import Layout, Rule, Shape
+from vitjax.weights.tensors import shapes_of
 
 NAMED = 4  # how many tensors an error names before it counts the rest
 
@@ -66,6 +67,7 @@ def convert(
             plan.setdefault(name, []).append(place)
     arrays = {target: host.empty(shape, dtype) for target, shape in target_shapes.items()}
     owners: dict[tuple, str] = {}
+    found = shapes_of(source)
     doubled, misshapen, infinite = [], [], []
     for name in filter(source.__contains__, plan):
         wanted = [cell for place in plan[name] for cell in cells(place)]
@@ -73,14 +75,15 @@ def convert(
             doubled.append(f"{rival} and {name}")
             continue
         owners |= dict.fromkeys(wanted, name)
-        tensor = source[name]
+        tensor = None  # read only if its shape is right: what a file declares may be larger than memory
         for place in plan[name]:
             ours = place.of(arrays)
-            if tensor.shape != (theirs := place.layout.shape(ours.shape)):
-                misshapen.append(f"{name} is {tensor.shape} instead of {theirs}")
+            if found[name] != (theirs := place.layout.shape(ours.shape)):
+                misshapen.append(f"{name} is {found[name]} instead of {theirs}")
                 break
+            tensor = np.asarray(source[name]) if tensor is None else tensor
             with np.errstate(over="ignore"):  # what the dtype cannot hold is found below
-                host.fill(ours, place.layout.read(np.asarray(tensor)))
+                host.fill(ours, place.layout.read(tensor))
             if not np.isfinite(ours).all():
                 infinite.append(name)
     for name, place in places:

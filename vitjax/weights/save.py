@@ -110,9 +110,9 @@ def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
         "num_classes": config.classes,
         "num_features": config.width,
         "global_pool": args["global_pool"],
-        "model_args": differences[name],
+        "model_args": differences[name] | ({} if config.channels == 3 else {"in_chans": config.channels}),
         "pretrained_cfg": {
-            "input_size": [3, *(preprocess.size or config.image_size)],
+            "input_size": [config.channels, *(preprocess.size or config.image_size)],
             "fixed_input_size": True,
             "interpolation": preprocess.interpolation,
             "crop_pct": preprocess.crop,

@@ -1,6 +1,6 @@
 """The tensors of a checkpoint by name: their shapes at once, their data when it is asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from vitjax.errors import InputError
 
 FLOATS = tuple(map(np.dtype, ("float64", "float32", "float16", ml_dtypes.bfloat16)))
+SIDES, BEYOND = 32, 2**48  # axes of a tensor and numbers along one; no file has more
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +22,14 @@ class Tensors(Mapping[str, np.ndarray]):
         shapes: {name: shape}.
         read: gives the array of a name in `shapes`.
         metadata: what the file says of itself in free text.
+        part: which of several copies of a model in the file these are, where it is not the usual one.
     """
 
     files: tuple[Path, ...]
     shapes: Mapping[str, tuple[int, ...]]
     read: Callable[[str], np.ndarray]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    part: str = ""
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Reads one tensor.
@@ -38,7 +41,7 @@ class Tensors(Mapping[str, np.ndarray]):
             raise KeyError(name)
         array = self.read(name)
         if array.dtype not in FLOATS:
-            raise InputError(f"{name} is {array.dtype}, not {', '.join(map(str, FLOATS[:-1]))} or {FLOATS[-1]}")
+            raise no_floats(name, array.dtype)
         return array
 
     def __contains__(self, name: object) -> bool:
@@ -56,8 +59,23 @@ class Tensors(Mapping[str, np.ndarray]):
         return sum(path.stat().st_size for path in self.files)
 
 
+def no_floats(name: str, dtype: object) -> InputError:
+    """The error that says which dtype a tensor has and which are read: of fewer bits each needs a scale of its own."""
+    return InputError(f"{name} is {dtype}, not {', '.join(map(str, FLOATS[:-1]))} or {FLOATS[-1]}")
+
+
 def shapes_of(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor by name, without reading any that is on disk."""
     if isinstance(tensors, Tensors):
         return dict(tensors.shapes)
     return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def is_count(number: object) -> bool:
+    """Whether something that a file states can be how many numbers there are of something."""
+    return type(number) is int and 0 <= number < BEYOND
+
+
+def is_shape(shape: Sequence[object]) -> bool:
+    """Whether a shape that a file states is one that a tensor can have."""
+    return len(shape) <= SIDES and all(map(is_count, shape))

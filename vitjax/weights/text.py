@@ -15,8 +15,7 @@ from vitjax.models.surroundings import standard
 from vitjax.models.text import TextModel
 from vitjax.weights import rules
 from vitjax.weights.families import family_of
-from vitjax.weights.files import open_tensors
-from vitjax.weights.load import digest_of, fetched, naming, settings_of
+from vitjax.weights.load import digest_of, fetched, naming, opened
 from vitjax.weights.source import PROVENANCE, parse
 from vitjax.weights.tokenizer import SETTINGS, TOKENIZER, Tokenizer
 
@@ -63,8 +62,7 @@ def load_text(source: str | os.PathLike[str], *, revision: str | None = None) ->
     found = fetched(parse(source, revision))
     if found.weights.name == PROVENANCE:
         raise InputError(f"{found.name} was converted without its text tower; name the checkpoint that it was made of")
-    tensors = open_tensors(found.weights)
-    settings = settings_of(found, tensors)
+    tensors, settings = opened(found)
     with naming(found):
         family = family_of(settings)
         if family.text is None:
@@ -73,7 +71,7 @@ def load_text(source: str | os.PathLike[str], *, revision: str | None = None) ->
     if found.repo:
         from vitjax.weights import hub  # a fifth of a second, for hub models only
 
-        digest_of(found, tensors.files, remember=True)
+        digest_of(found, tensors, remember=True)
         for name in (TOKENIZER, SETTINGS):
             with suppress(hub.Absent):
                 hub.download(found.repo, name, found.revision)

@@ -4,7 +4,7 @@ Source of the facts: timm 1.0.31, `models/vision_transformer.py` and `models/dei
 for the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from vitjax.errors import InputError
 from vitjax.models.config import ViTConfig
 from vitjax.models.kinds import Config
 from vitjax.weights import convnets
+from vitjax.weights.channels import channels_of
 from vitjax.weights.layouts import Rule, Shape, drop, linear, merge, norm, patch_conv, same
 from vitjax.weights.resize import Resampling
 from vitjax.weights.rules import convert, shapes
@@ -39,10 +40,17 @@ def port(tensors: Mapping[str, np.ndarray], config_json: Mapping[str, Any]) -> t
     config = config_from_timm(config_json, tensor_shapes)
     if is_convnet(config_json):
         return config, convnets.port(tensors, config)
-    table = tensor_shapes.get("pos_embed", ())
-    covered = table[1] - config.patches if len(table) == 3 else 0
+    return config, ported(tensors, config, config_json)
+
+
+def ported(
+    tensors: Mapping[str, np.ndarray], config: ViTConfig, config_json: Mapping[str, Any], more: Sequence[Rule] = ()
+) -> dict[str, np.ndarray]:
+    """The arrays of a Vision Transformer with this config; `more` is what its source has beside timm's tensors."""
+    positions = shapes_of(tensors).get("pos_embed", ())
+    covered = positions[1] - config.patches if len(positions) == 3 else 0
     table = eva_rules(config, arguments(config_json)) if is_eva(config_json) else rules(config)
-    return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered)), config)
+    return fold(convert(tensors, [*table, *more], unfolded(shapes(config), config, covered)), config)
 
 
 def rules(config: ViTConfig) -> list[Rule]:
@@ -98,13 +106,13 @@ def config_from_timm(config_json: Mapping[str, Any], tensor_shapes: Mapping[str,
     """
     if is_convnet(config_json):
         return convnets.config_from_timm(config_json, tensor_shapes)
-    args = arguments(config_json)
-    config = eva_config(args) if is_eva(config_json) else _plain_config(args)
+    args, channels = arguments(config_json), channels_of(tensor_shapes, "patch_embed.proj.weight")
+    config = eva_config(args, channels) if is_eva(config_json) else _plain_config(args, channels)
     _agree(config, 0 if args["no_embed_class"] else config.prefix, tensor_shapes)
     return config
 
 
-def _plain_config(args: Mapping[str, Any]) -> ViTConfig:
+def _plain_config(args: Mapping[str, Any], channels: int) -> ViTConfig:
     """The config of a `VisionTransformer`."""
     pool, gated = args["global_pool"], args["mlp_layer"] == "swiglu"
     after_pool = pool == "avg" if args["fc_norm"] is None else args["fc_norm"]
@@ -132,7 +140,7 @@ def _plain_config(args: Mapping[str, Any]) -> ViTConfig:
         gated=gated,
         activation=args["act_layer"],
         norm_eps=args["norm_eps"],
-        preprocess=preprocess(args),
+        preprocess=preprocess(args, channels),
     )
 
 

@@ -9,6 +9,7 @@ from vitjax.models.config import whole
 from vitjax.models.layers import ACTIVATIONS
 from vitjax.models.preprocess import FILTERS, Preprocess
 from vitjax.weights.architectures import KNOWN
+from vitjax.weights.channels import per_channel
 from vitjax.weights.convnet_architectures import CONVNETS
 from vitjax.weights.timm_architectures import UNSUPPORTED
 from vitjax.weights.timm_eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
@@ -24,7 +25,6 @@ READ = (*PREPROCESS, "crop_mode", "input_size", "num_classes")  # of the fields 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "act_layer": tuple(ACTIVATIONS),
     "global_pool": (*POOLS, ""),
-    "in_chans": (3,),
     "pos_embed": ("learn",),
     "proj_bias": (True,),
     "mlp_layer": ("mlp", "swiglu"),
@@ -68,6 +68,10 @@ def _row(value: Any, length: int, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, list | tuple) and len(value) == length and all(map(fits, value))
 
 
+def _channels(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(map(fits, value))
+
+
 def _positive(value: Any) -> bool:
     return _number(value) and value > 0
 
@@ -90,8 +94,9 @@ _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         lambda value: value is None or _whole(value) or _row(value, 2, _whole),
     ),
     ("img_size patch_size", "pixels or [height, width]", lambda value: _whole(value) or _row(value, 2, _whole)),
-    ("mean", "three numbers, one for each channel", lambda value: _row(value, 3, _number)),
-    ("std", "three numbers above 0, one for each channel", lambda value: _row(value, 3, _positive)),
+    ("in_chans", "a whole number above 0 or null", lambda value: value is None or _whole(value)),
+    ("mean", "numbers, one for each channel", lambda value: _channels(value, _number)),
+    ("std", "numbers above 0, one for each channel", lambda value: _channels(value, _positive)),
     (
         "fc_norm use_fc_norm use_post_transformer_norm",
         "true, false or null",
@@ -127,7 +132,7 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"unknown {key} in config.json's pretrained_cfg{nearest(key, fields)}")
     given = _section(config_json, "model_args")
     row = _row_of(_name(config_json))
-    known = [*row, *CHOICES, *INERT]
+    known = [*row, "in_chans", *CHOICES, *INERT]
     for key in given:
         if key not in known:
             raise InputError(f"unknown model_args.{key}{nearest(key, known)}")
@@ -141,6 +146,7 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
         "global_pool": config_json.get("global_pool"),
     }
     defaults = {theirs: getattr(Preprocess, ours) for theirs, ours in PREPROCESS.items()} | {"crop_mode": "center"}
+    defaults["in_chans"] = None
     args = defaults | row | {key: value for key, value in stated.items() if value is not None} | given
     for key in ("mean", "std"):  # a guess would change every picture
         if cfg.get(key) is None:
@@ -165,13 +171,22 @@ def image_size(args: Mapping[str, Any]) -> tuple[int, int]:
     return whole(pair(args["img_size"]), pair(args["patch_size"]))
 
 
-def preprocess(args: Mapping[str, Any]) -> Preprocess:
+def preprocess(args: Mapping[str, Any], channels: int) -> Preprocess:
     """How pictures are prepared; a crop_pct is of the size that the model is made for, as timm trains and evaluates.
 
     What a border adds has the colour of the mean; a crop_pct above 1 adds black in the other modes.
+
+    Args:
+        args: as `arguments` gives them.
+        channels: that the model's first convolution reads.
+
+    Raises:
+        InputError: another `in_chans`, or another count of means.
     """
+    if args["in_chans"] not in (None, channels):
+        raise InputError(f"the config says in_chans={args['in_chans']}, the first convolution reads {channels}")
     stated = {ours: args[theirs] for theirs, ours in PREPROCESS.items()}
-    stated |= {name: tuple(stated[name]) for name in ("mean", "std")}
+    stated |= {name: per_channel(stated[name], channels, f"{name} in config.json") for name in ("mean", "std")}
     mode, size = CROP_MODES[args["crop_mode"]], pair(args["img_size"])
     fill = tuple(round(255 * value) for value in stated["mean"]) if mode == "border" else Preprocess.fill
     return Preprocess(**stated, mode=mode, fill=fill, size=size).of(image_size(args) if "patch_size" in args else size)

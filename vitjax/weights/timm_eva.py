@@ -14,7 +14,7 @@ from vitjax.weights.timm_arguments import POOLS, image_size, pair, preprocess
 _Q, _K, _V = ((0, part) for part in range(3))
 
 
-def eva_config(args: Mapping[str, Any]) -> ViTConfig:
+def eva_config(args: Mapping[str, Any], channels: int) -> ViTConfig:
     """Reads the model's config off the arguments of `vitjax.weights.timm_arguments.arguments`.
 
     Raises:
@@ -54,7 +54,7 @@ def eva_config(args: Mapping[str, Any]) -> ViTConfig:
         relative_bias=args["use_rel_pos_bias"],
         activation="silu" if args["swiglu_mlp"] else "gelu",
         norm_eps=args["norm_eps"],
-        preprocess=preprocess(args),
+        preprocess=preprocess(args, channels),
     )
 
 

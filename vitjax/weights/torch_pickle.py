@@ -1,8 +1,9 @@
 """A pickle of torch's in, the tensors that it describes out: each a part of a run of numbers that lies elsewhere.
 
 Of the pickle's names only those of tensors and containers are admitted, each for a function here that notes what it is
-given. Classes of TorchScript, as in OpenAI's CLIP, become records of their attributes. Every tensor is held against its
-storage; a pickle rewritten with care cannot be told from another checkpoint.
+given. Classes of TorchScript, as in OpenAI's CLIP, become records of their attributes, and so does what training
+scripts note beside the weights (`NOTES`): nothing of it is ever imported. Every tensor is held against its storage; a
+pickle rewritten with care cannot be told from another checkpoint.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +18,10 @@ import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.weights.pickled import Record, fill, unpickle
-from vitjax.weights.tensors import Tensors
+from vitjax.weights.tensors import Tensors, is_count, is_shape
 
 LARGEST = 2**26  # bytes of a pickle; ten thousand tensors take two million
 DEEPEST, MOST, LONGEST = 32, 10**6, 1000  # levels of a checkpoint, things in it, letters of a name
-SIDES, BEYOND = 32, 2**48  # axes of a tensor and numbers of a storage; no file has more
 DTYPES = {
     "DoubleStorage": np.dtype("<f8"),
     "FloatStorage": np.dtype("<f4"),
@@ -33,10 +33,34 @@ DTYPES = {
     "CharStorage": np.dtype("i1"),
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
+    "ComplexFloatStorage": np.dtype("<c8"),
+    "UntypedStorage": np.dtype("u1"),
 }
-# Where training scripts put the weights. Of several the first is taken: averages over steps first, as timm does.
-WRAPPERS = ("state_dict_ema", "model_ema", "teacher", "state_dict", "model_state_dict", "model", "module")
-PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before every name
+NEWER = {  # of torch 2.1 and later: they have no storage of their own, the tensor says what its bytes are
+    **{name: np.dtype(f"<u{size}") for name, size in (("uint16", 2), ("uint32", 4), ("uint64", 8))},
+    **{name: np.dtype(getattr(ml_dtypes, name)) for name in ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2")},
+}
+DTYPES |= NEWER
+# What training scripts keep beside the weights, {module: names}; a module with a dot at its end stands for those in it.
+NOTES = {
+    "argparse": ("Namespace",),
+    "builtins": ("bytearray", "complex", "dict", "frozenset", "list", "range", "set", "slice", "tuple"),
+    "collections": ("Counter", "defaultdict"),
+    "datetime": ("date", "datetime", "timedelta", "timezone"),
+    "easydict": ("EasyDict",),
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("_reconstruct", "scalar"),
+    "pathlib": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
+    "torch": ("Size", "bfloat16", "bool", "device", "float16", "float32", "float64", "int32", "int64", "int8", "uint8"),
+    "typing": ("Any",),
+    "yacs.config": ("CfgNode",),
+    "_codecs": ("encode",),
+    "lightning.": ("AttributeDict",),
+    "lightning_fabric.": ("AttributeDict",),
+    "pytorch_lightning.": ("AttributeDict",),
+    "omegaconf.": ("AnyNode", "ContainerMetadata", "DictConfig", "ListConfig", "Metadata"),
+}
+RENAMED = {"__builtin__": "builtins", "numpy._core.multiarray": "numpy.core.multiarray", "pathlib._local": "pathlib"}
 
 
 class Storage(NamedTuple):
@@ -57,11 +81,14 @@ class View(NamedTuple):
 
 
 def _admit(module: str, name: str) -> Any:
-    if module.split(".")[0] == "__torch__":
+    if (module, name) in GLOBALS:
+        return GLOBALS[module, name]
+    module, root = RENAMED.get(module, module), f"{module.split('.')[0]}."
+    if root == "__torch__." or name in (*NOTES.get(module, ()), *NOTES.get(root, ())):
         return lambda *given: Record()
-    if (module, name) not in GLOBALS:
-        raise InputError(f"it names {module}.{name}, and only tensors and containers are read; save a state_dict")
-    return GLOBALS[module, name]
+    raise InputError(
+        f"it names {module}.{name}, and only tensors, containers and notes of training are read; save a state_dict"
+    )
 
 
 def _ordered(pairs: Any = ()) -> dict:
@@ -70,12 +97,20 @@ def _ordered(pairs: Any = ()) -> dict:
     return found
 
 
+def _of_bytes(storage: Storage, offset: int, shape: Any, strides: Any, grad: Any, hooks: Any, kind: str) -> View:
+    """A tensor that says itself what the bytes of its storage are."""
+    return View(Storage(kind, storage.key, storage.count // DTYPES[kind].itemsize), offset, shape, strides)
+
+
 GLOBALS: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _ordered,
+    ("collections", "deque"): lambda *given: [],
     ("torch._utils", "_rebuild_tensor"): View,  # until torch 0.4
     ("torch._utils", "_rebuild_tensor_v2"): lambda *given: View(*given[:4]),
+    ("torch._utils", "_rebuild_tensor_v3"): lambda *given: _of_bytes(*given[:7]),
     ("torch._utils", "_rebuild_parameter"): lambda view, *rest: view,
     **{("torch", kind): kind for kind in DTYPES},
+    ("torch.storage", "UntypedStorage"): "UntypedStorage",
     **{("torch.jit._pickle", f"build_{kind}list"): lambda given: None for kind in ("int", "bool", "double")},
 }
 
@@ -122,28 +157,15 @@ def tensors(
     def read(name: str) -> np.ndarray:
         storage, offset, shape, strides = views[name]
         data = held(storage)[offset:]
-        return np.lib.stride_tricks.as_strided(data, shape, [step * data.itemsize for step in strides], writeable=False)
+        plain = data.view(f"u{data.itemsize}")  # numpy loses sight of what types not its own are
+        strided = np.lib.stride_tricks.as_strided
+        return strided(plain, shape, [step * data.itemsize for step in strides], writeable=False).view(data.dtype)
 
     return Tensors((path,), {name: view.shape for name, view in views.items()}, read, metadata)
 
 
 def views_of(checkpoint: Any) -> dict[str, View]:
-    """The tensors of a checkpoint by name: a dict of tensors, one within a training script's dict, or TorchScript."""
-    return _views(_weights(checkpoint))
-
-
-def _weights(checkpoint: Any) -> Any:
-    """The part of a checkpoint that holds the weights."""
-    for _ in range(DEEPEST):
-        if not isinstance(checkpoint, dict) or any(isinstance(value, View) for value in checkpoint.values()):
-            break
-        parts = (checkpoint[name] for name in WRAPPERS if isinstance(checkpoint.get(name), dict))
-        checkpoint = next(parts, checkpoint)
-    return checkpoint
-
-
-def _views(weights: Any) -> dict[str, View]:
-    """The tensors in nested dicts by their dotted names, without what torch's wrappers put before every name."""
+    """The tensors in a checkpoint's nested dicts, or in TorchScript's records, by their dotted names."""
     found: dict[str, View] = {}
     looked_at = 0
 
@@ -160,22 +182,15 @@ def _views(weights: Any) -> dict[str, View]:
                 if isinstance(key, str):
                     look(value, f"{name}.{key}" if name else key, depth + 1)
 
-    look(weights, "", 0)
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): view for name, view in found.items()}
+    look(checkpoint, "", 0)
     return found
-
-
-def _is_count(number: Any) -> bool:
-    return type(number) is int and 0 <= number < BEYOND
 
 
 def check(name: str, view: View, sizes: Mapping[str, int]) -> None:
     """Raises if a tensor is not within its storage, or the storage has other bytes than the `sizes` that are there."""
     (kind, key, count), offset, shape, strides = view
     numbers = (count, offset, *shape, *strides)
-    if len(shape) != len(strides) or len(shape) > SIDES or not all(map(_is_count, numbers)):
+    if len(shape) != len(strides) or not is_shape(shape) or not all(map(is_count, numbers)):
         raise InputError(f"{name} has a shape or strides that no tensor has")
     if sizes.get(key) != count * DTYPES[kind].itemsize:
         raise InputError(f"the storage {key!r} of {name} has {sizes.get(key, 'no')} bytes, not what it says")

@@ -30,7 +30,9 @@ def open_torch_zip(archive: zipfile.ZipFile) -> Tensors:
         InputError: a pickle that names or does anything else, a damaged one, tensors that do not fit their storages.
     """
     path = Path(archive.filename)
-    (pickle,) = (name for name in archive.namelist() if name.split("/")[1:] == [PICKLE])
+    pickle, *more = (name for name in archive.namelist() if name.split("/")[1:] == [PICKLE])
+    if more:
+        raise InputError(f"{path} holds {pickle} and {more[0]}: which of them is the checkpoint?")
     folder = pickle.removesuffix(PICKLE)
     sizes = {member.filename.removeprefix(f"{folder}data/"): member.file_size for member in archive.infolist()}
     with refusing(path):

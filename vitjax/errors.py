@@ -43,6 +43,7 @@ class Remark(UserWarning):
 def remark(message: str) -> None:
     """Warns by a `Remark`, cleaned as an `InputError` is, as from the code that called vitjax."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+    inside = (__package__, "contextlib")  # a function that a context manager decorates is called from there
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
         frame, level = frame.f_back, level + 1
     warnings.warn(str(InputError(message)), Remark, stacklevel=level)

@@ -44,7 +44,7 @@ def cut(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image 
     Raises:
         InputError: images of another size, type or range.
     """
-    images = checked(images, model.config.image_size, model.channels)
+    images = checked(images, model.config.image_size, model.config.channels)
     return model.cut(model.normalise(jnp.asarray(images)))
 
 

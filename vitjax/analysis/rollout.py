@@ -126,7 +126,7 @@ def relevance(
         InputError: an unknown method, a residual where it means nothing or outside [0, 1), images of another size.
     """
     check_method(method, residual)
-    images = checked(images, model.config.image_size, model.channels)
+    images = checked(images, model.config.image_size, model.config.channels)
     return _relevance(model, jnp.asarray(images), method=method, residual=RESIDUAL if residual is None else residual)
 
 

@@ -62,7 +62,7 @@ def views(
     config = model.config
     return _views(
         model,
-        jnp.asarray(checked(images, config.image_size, model.channels)),
+        jnp.asarray(checked(images, config.image_size, config.channels)),
         layers=check_layers(layers, config, first=0),
         tokens=tuple(tokens),
         units=check_units(config, units),

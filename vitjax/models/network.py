@@ -80,11 +80,6 @@ class Network(nnx.Module):
         return taps.values
 
     @property
-    def channels(self) -> int:
-        """Of the images that it takes."""
-        return getattr(self.config, "channels", 3)
-
-    @property
     def dtype(self) -> jnp.dtype:
         """That of its weights."""
         return jax.tree.leaves(self)[0].dtype

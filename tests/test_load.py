@@ -263,7 +263,7 @@ def test_weights_go_to_every_device(folder, on_devices):
         ({"dtype": "bfloat"}, "did you mean bfloat16"),
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
         ({"image_size": 33}, "tiny: image height 33 is not divisible by the patch height 8 (nearest: 32)"),
-        ({"image_size": 0}, "image height 0"),
+        ({"image_size": 0}, "image_size is 0, it must be a whole number of at least 1"),
         ({"image_size": (32, 32, 3)}, "neither one number of pixels nor (height, width)"),
         ({"image_size": "224"}, "neither one number of pixels nor (height, width)"),
         ({"device": "gpu"}, "neither a jax.Device"),

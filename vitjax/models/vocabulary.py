@@ -65,7 +65,7 @@ def split_unit(text: str) -> tuple[str, str]:
 
     INDEX is in numbers, but for classes, which may also be called by name: `logits:golden retriever`.
     """
-    tap, colon, index = text.partition(":")
+    tap, colon, index = str(text).partition(":")
     by_name = AXES.get(tap) == ("class",) and index.strip()
     if not tap or not colon or not (NUMBERS.fullmatch(index) or by_name):
         raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")

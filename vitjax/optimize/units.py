@@ -95,7 +95,7 @@ def expand(
         InputError: malformed sets, unknown taps (with the nearest), indices out of range, names of no class or of
             several.
     """
-    sets = [sets] if isinstance(sets, str | Unit) else list(sets)
+    sets = [sets] if isinstance(sets, str | Unit) or not isinstance(sets, Iterable) else list(sets)
     spelled = [str(one) if isinstance(one, Unit) else _by_number(one, names) for one in sets]
     units = [unit for text in spelled for unit in _expand_one(text, taps)]
     return list(dict.fromkeys(units))

@@ -59,7 +59,7 @@ def stated(settings: Mapping[str, Any], classes: int) -> ClassNames:
 def class_names(source: str | os.PathLike[str] | Sequence[str]) -> ClassNames:
     """What classes are called, in their order, from a list of names or a file.
 
-    The file may hold a name on each line, `n01440764 tench`, `0,tench`, `0: tench` or `tench 0`, also with a head; a
+    The file may hold a name on each line, `n01440764 tench`, `0,tench`, `0: tench` or `tench,0`, also with a head; a
     JSON or Python list, or an object of numbers and names, such as Keras' `imagenet_class_index.json`; or be a
     checkpoint's `config.json`. Blank lines do not count.
 
@@ -153,8 +153,8 @@ def _split(lines: list[str], form: re.Pattern[str]) -> tuple[list[str] | None, l
 
 
 def _split_last(lines: list[str]) -> tuple[list[str] | None, list[str]]:
-    """Numbers that stand last, if they are those of all the lines: else they are parts of names."""
-    parts = [re.fullmatch(r"(.+?)\s*[,;:\t ]\s*(\d+)", line) for line in lines]
+    """Numbers in the last column, if they are those of all the lines; after a blank they are parts of names."""
+    parts = [re.fullmatch(r"(.+?)\s*[,;\t]\s*(\d+)", line) for line in lines]
     if not parts or not all(parts) or {int(part[2]) for part in parts} != set(range(len(parts))):
         return None, lines
     return [part[2] for part in parts], [part[1] for part in parts]

@@ -199,6 +199,29 @@ def test_a_full_disk_costs_a_warning(model, monkeypatch):
     assert entries() == []
 
 
+FULL = """
+    import resource, sys, warnings
+    from pathlib import Path
+    import numpy as np
+    from vitjax.errors import Remark
+    from vitjax.weights import cache
+    from vitjax.models.config import ViTConfig
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cache.store(cache.Key("0" * 64, ViTConfig()), {f"a{i}": np.ones(2**19, np.float32) for i in range(3)}, {})
+    print(len(caught), caught[0].category.__name__, caught[0].message, list(cache.root().iterdir()))
+"""
+
+
+def test_a_disk_without_room_costs_one_line(on_devices, monkeypatch, tmp_path, capfd):
+    pytest.importorskip("resource")
+    monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
+    said = on_devices(FULL, count=1).strip()
+    assert said.startswith("1 Remark the cache") and said.endswith("File too large) []")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.usefixtures("folder", "always_cached")
 def test_a_cache_that_is_no_folder_costs_a_warning(model, monkeypatch, tmp_path):
     (tmp_path / "file").touch()

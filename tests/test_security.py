@@ -13,7 +13,9 @@ from safetensors.numpy import save_file
 
 from tests.torch_files import program, value, view, write
 from vitjax.errors import InputError
-from vitjax.weights.files import open_tensors
+from vitjax.weights import layouts, pickled, rules
+from vitjax.weights.files import open_tensors, read_config
+from vitjax.weights.tensors import Tensors
 
 DATA = {"0": np.arange(6, dtype=np.float32).tobytes()}
 
@@ -174,6 +176,85 @@ def test_a_zip_with_two_members_of_one_name(tmp_path):
         for _ in range(2):
             archive.writestr("archive/data.pkl", program({}))
     assert "two members of one name" in refusal(tmp_path / "model.pth")
+
+
+def test_a_zip_with_two_pickles(tmp_path):
+    path = write(tmp_path / "model.pth", program({"a": view()}), DATA)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("other/data.pkl", program({}))
+    assert "holds archive/data.pkl and other/data.pkl: which of them is the checkpoint?" in refusal(path)
+
+
+LONG = {  # pickles of few bytes once compressed that would take minutes and gigabytes
+    "empty lists": b"]" * 1_000_000,
+    "tuples in a list": b"](" + b")" * 1_000_000 + b"e",
+    "notes": b"cargparse\nNamespace\nq\x00" + b"h\x00)R" * 400_000,
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_a_pickle_without_end_in_a_small_file(case, tmp_path, monkeypatch):
+    assert pickled.STEPS == 10**6  # some seconds
+    monkeypatch.setattr(pickled, "STEPS", 10**4)
+    with zipfile.ZipFile(tmp_path / "model.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + LONG[case] + b".")
+    assert (tmp_path / "model.pth").stat().st_size < 30_000
+    assert "takes more than 10,000 steps" in refusal(tmp_path / "model.pth")
+
+
+def header(descr: str, shape: str) -> bytes:
+    """The header of a `.npy`, whatever it says."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+ARRAYS = {  # name of the member: descr, shape, bytes; what is said
+    "negative sides": ({"a.npy": ("<f4", "(-2, -3)", 24)}, "'a' has the shape (-2, -3), as no array has"),
+    "absurd sides": ({"a.npy": ("<f4", f"({2**62}, 0)", 0)}, "as no array has"),
+    "too many axes": ({"a.npy": ("<f4", f"({'1, ' * 70})", 4)}, "as no array has"),
+    "no bytes a number": ({"a.npy": ("<U0", "(3,)", 0)}, "holds <U0 in 'a'; only arrays of numbers"),
+    "words": ({"a.npy": ("<U3", "(1,)", 12)}, "holds <U3 in 'a'"),
+    "dates": ({"a.npy": ("<M8[s]", "(1,)", 8)}, "holds datetime64[s] in 'a'"),
+    "bytes without meaning": ({"a.npy": ("|V16", "(1,)", 16)}, "holds |V16 in 'a'"),
+    "one name twice": ({"a.npy": ("<f4", "(1,)", 4), "a": ("<f4", "(1,)", 4)}, "two arrays of the name 'a'"),
+}
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_an_archive_of_odd_arrays(case, tmp_path):
+    members, said = ARRAYS[case]
+    with zipfile.ZipFile(tmp_path / "model.npz", "w") as archive:
+        for name, (descr, shape, size) in members.items():
+            archive.writestr(name, header(descr, shape) + bytes(size))
+    assert said in refusal(tmp_path / "model.npz")
+
+
+def test_a_tensor_that_does_not_fit_is_not_read():
+    """A sparse file may declare a tensor larger than memory."""
+
+    def read(name):
+        raise MemoryError
+
+    with pytest.raises(InputError, match=r"a is \(1099511627776,\) instead of \(2,\)"):
+        rules.convert(Tensors((), {"a": (2**40,)}, read), layouts.same("a", "b"), {"b": (2,)})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes of this kind")
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pth", "config.json", "model.safetensors.index.json"])
+def test_pipes_and_devices_are_never_read(name, tmp_path):
+    os.mkfifo(path := tmp_path / name)
+    read = read_config if name == "config.json" else lambda path, *rest: open_tensors(path)
+    for place in (path, Path("/dev/zero")):
+        with pytest.raises(InputError, match="is a pipe, socket or device, not a file"):
+            read(place, tmp_path / "w", {})
+
+
+def test_a_config_of_a_hundred_million_bytes_is_not_read(tmp_path):
+    with open(tmp_path / "config.json", "wb") as file:
+        file.truncate(10**8)
+    with pytest.raises(InputError, match=r"config\.json has 100,000,000 bytes, more than"):
+        read_config(tmp_path / "config.json", tmp_path / "w", {})
 
 
 def test_arrays_of_python_objects(trap):

@@ -17,8 +17,11 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, nam
         "--model",
         default="demo",
         help="demo (embedded, the default), a folder of timm's or transformers' making, a file of weights"
-        " (.safetensors, .npz, .pth, .bin), or a hub id such as timm/vit_base_patch16_224.augreg_in21k_ft_in1k",
+        " (.safetensors, .npz, .pth, .bin, .ckpt; FILE#PART for one of several models in it, such as"
+        " model.pth#state_dict_ema), a LoRA adapter's folder, or a hub id such as"
+        " timm/vit_base_patch16_224.augreg_in21k_ft_in1k",
     )
+    group.add_argument("--base", metavar="MODEL", help="of a LoRA adapter: what it was trained on, as for --model")
     group.add_argument("--revision", help="commit, tag or branch of a hub id; what was used is recorded")
     group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")
     if dtype:
@@ -44,8 +47,8 @@ def load(args: argparse.Namespace, dtype: str | None = None):
         class_names(names)
     from vitjax.weights.load import load
 
-    dtype = dtype or args.dtype
-    return load(args.model, image_size=args.image_size, dtype=dtype, revision=args.revision, class_names=names)
+    how = {"image_size": args.image_size, "dtype": dtype or args.dtype, "revision": args.revision}
+    return load(args.model, **how, base=args.base, class_names=names)
 
 
 CORES = 8  # CPU devices at most: each has the whole model

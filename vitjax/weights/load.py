@@ -33,6 +33,7 @@ from vitjax.weights.source import ADAPTER_NAMES, PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+_Opened = tuple[Tensors, dict[str, Any]]  # a checkpoint's tensors and settings
 _Read = tuple[Config, Card, ClassNames, dict[str, np.ndarray]]  # of a model, its arrays in host memory
 SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
@@ -89,9 +90,11 @@ def load(
     given = None if class_names is None else listed_names(class_names)
     found = fetched(parse(source, revision, part))
     if found.weights.name == PROVENANCE:
+        if found.part or base:
+            raise InputError(f"part= and base= have no meaning for {found.name}: it holds one converted model")
         config, card, names, arrays = _converted(found, sides, DTYPES[dtype], cache)
     else:
-        config, card, names, arrays = _ported(found, *opened(found, base), sides, DTYPES[dtype], cache)
+        config, card, names, arrays = _ported(found, opened(found, base), sides, DTYPES[dtype], cache)
     if given is not None:
         where = class_names if isinstance(class_names, str | os.PathLike) else "class_names"
         names = fitting(given, config.classes, os.fspath(where))
@@ -113,15 +116,9 @@ def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache:
     return config, card, names, arrays
 
 
-def _ported(
-    source: Source,
-    tensors: Tensors,
-    settings: Mapping[str, Any],
-    sides: tuple[int, int] | None,
-    dtype: Any,
-    cache: bool,
-) -> _Read:
+def _ported(source: Source, held: _Opened, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
     """Ports a checkpoint of another library, or reads what the cache has of it."""
+    tensors, settings = held
     with naming(source):
         family = family_of(settings)
         config = _config(family, settings, tensors)
@@ -160,7 +157,7 @@ def _wanted(config: Config, resized: Config, dtype: Any) -> dict[str, jax.ShapeD
     return wanted
 
 
-def opened(source: Source, base: str | os.PathLike[str] | None = None) -> tuple[Tensors, dict[str, Any]]:
+def opened(source: Source, base: str | os.PathLike[str] | None = None) -> _Opened:
     """The tensors of a checkpoint and its settings; those of a LoRA adapter are its base's with the adapter added.
 
     Raises:
@@ -182,7 +179,8 @@ def opened(source: Source, base: str | os.PathLike[str] | None = None) -> tuple[
         raise InputError(f"{under.name} is no checkpoint that an adapter can be added to")
     tensors, settings = opened(under)
     with naming(source):
-        return lora.merged(tensors, open_file(source.weights), config), settings
+        both = lora.merged(tensors, open_file(source.weights), config)
+    return replace(both, files=(*both.files, source.config)), settings  # whose settings are a part of the weights
 
 
 def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Int
 
 from vitjax.errors import InputError
+from vitjax.files import read_bytes
 from vitjax.models.config import TextConfig
 from vitjax.weights.files import read_json
 
+LARGEST = 2**28  # bytes; that of a vocabulary of 256,000 takes 34 million
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 
 
@@ -72,8 +74,9 @@ def _open(file: Path) -> Any:
         raise InputError("sentences need the package tokenizers: pip install 'vitjax[text]'") from None
     if not file.exists():
         raise InputError(f"there is no {TOKENIZER} in {file.parent}: put the one of the model's hub page there")
+    data = read_bytes(file, LARGEST)
     try:
-        found = tokenizers.Tokenizer.from_file(str(file))
+        found = tokenizers.Tokenizer.from_buffer(data)
     except Exception as error:  # the package raises plain Exceptions
         raise InputError(f"{file} is no tokenizer: {next(iter(str(error).splitlines()), '')}") from None
     found.no_truncation()

@@ -207,7 +207,9 @@ def parse(data: bytes | None) -> dict[str, Any]:
     if data is None:
         raise InputError("it is missing")
     found = unseal(data, "it")
-    if (schema := found.get("schema")) != SCHEMA:
+    if not isinstance(schema := found.get("schema"), int):
+        raise InputError("it states no schema")
+    if schema != SCHEMA:
         raise _OtherSchema(f"has schema {schema}, this version of vitjax reads and writes {SCHEMA}")
     known = held(found, "it", _Whole)
     known.series(known.unit_list)

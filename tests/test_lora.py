@@ -105,7 +105,7 @@ def test_it_is_added_by_the_formula(base, tmp_path):
 def test_the_base_that_it_names_is_found_on_disk(base, tmp_path):
     adapter = write(tmp_path / "adapter", base_model_name_or_path=str(base[0]))
     assert load(adapter, cache=False).config.classes == 7
-    with pytest.raises(InputError, match="has no meaning for .*: only LoRA adapters have one"):
+    with pytest.raises(InputError, match=r"has no meaning for .*: only LoRA adapters have one"):
         load(base[0], base=adapter)
     with pytest.raises(InputError, match="is no checkpoint that an adapter can be added to"):
         load(adapter, base=adapter)
@@ -115,7 +115,7 @@ def test_the_base_that_it_names_is_found_on_disk(base, tmp_path):
 
 def test_without_its_base_it_is_named(tmp_path):
     adapter = write(tmp_path / "adapter", base_model_name_or_path="google/vit-base-patch16-224-in21k")
-    with pytest.raises(InputError, match="is a LoRA adapter of google/vit-base-patch16-224-in21k: give base=$"):
+    with pytest.raises(InputError, match=r"is a LoRA adapter of google/vit-base-patch16-224-in21k: give base=$"):
         load(adapter)
     (adapter / "adapter_config.json").write_text("{}")
     with pytest.raises(InputError, match="is a LoRA adapter of a model that it does not name: give base="):

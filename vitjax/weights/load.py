@@ -1,11 +1,8 @@
 """What the user typed in, a model with its weights out."""
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,20 +17,18 @@ from vitjax.models.network import Network
 from vitjax.models.surroundings import standard
 from vitjax.ranges import Range
 from vitjax.weights import cache as disk
-from vitjax.weights import folders, lora, rules
+from vitjax.weights import folders, rules
 from vitjax.weights.card import Card
+from vitjax.weights.checkpoint import Opened, digest_of, digests_of, fetched, naming, opened
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
 from vitjax.weights.converted import open_folder
-from vitjax.weights.families import Family, family_of, settings_of_file
-from vitjax.weights.files import open_file, open_tensors, read_config, read_json
-from vitjax.weights.hf_preprocess import read_processor
+from vitjax.weights.families import Family, family_of
 from vitjax.weights.resize import DISTANCES, POSITIONS, resized
-from vitjax.weights.source import ADAPTER_NAMES, PROVENANCE, Source, parse
+from vitjax.weights.source import PROVENANCE, Source, parse
 from vitjax.weights.tensors import Tensors
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-_Opened = tuple[Tensors, dict[str, Any]]  # a checkpoint's tensors and settings
 _Read = tuple[Config, Card, ClassNames, dict[str, np.ndarray]]  # of a model, its arrays in host memory
 SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
@@ -116,7 +111,7 @@ def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache:
     return config, card, names, arrays
 
 
-def _ported(source: Source, held: _Opened, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
+def _ported(source: Source, held: Opened, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
     """Ports a checkpoint of another library, or reads what the cache has of it."""
     tensors, settings = held
     with naming(source):
@@ -157,42 +152,6 @@ def _wanted(config: Config, resized: Config, dtype: Any) -> dict[str, jax.ShapeD
     return wanted
 
 
-def opened(source: Source, base: str | os.PathLike[str] | None = None) -> _Opened:
-    """The tensors of a checkpoint and its settings; those of a LoRA adapter are its base's with the adapter added.
-
-    Raises:
-        InputError: files that cannot be read, an adapter without its base, or a base without an adapter.
-    """
-    if source.weights.name not in ADAPTER_NAMES:
-        if base is not None:
-            raise InputError(f"base={os.fspath(base)!r} has no meaning for {source.name}: only LoRA adapters have one")
-        tensors = open_tensors(source.weights, source.part)
-        return tensors, settings_of(source, tensors)
-    if source.config is None:
-        raise InputError(f"there is no adapter_config.json beside {source.weights}, the settings of a LoRA adapter")
-    config = read_json(source.config)
-    stated = config.get(lora.BASE)
-    if base is None and not (isinstance(stated, str) and stated and os.path.exists(os.path.expanduser(stated))):
-        raise InputError(f"{source.name} is a LoRA adapter of {stated or 'a model that it does not name'}: give base=")
-    under = fetched(parse(stated if base is None else base, part=source.part))
-    if under.weights.name in (PROVENANCE, *ADAPTER_NAMES):
-        raise InputError(f"{under.name} is no checkpoint that an adapter can be added to")
-    tensors, settings = opened(under)
-    with naming(source):
-        both = lora.merged(tensors, open_file(source.weights), config)
-    return replace(both, files=(*both.files, source.config)), settings  # whose settings are a part of the weights
-
-
-def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
-    """The settings that come with a checkpoint's tensors."""
-    if not source.config and (known := settings_of_file(source.weights, tensors)):
-        return dict(known)
-    settings = read_config(source.config, source.weights, tensors.metadata)
-    if source.config and (processor := read_processor(source.config.parent)):
-        settings["preprocessor"] = processor
-    return settings
-
-
 def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> Config:
     try:
         return family.config(settings, tensors.shapes)
@@ -200,31 +159,6 @@ def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> Co
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"config.json has a value that is not what it should be: {error}") from error
-
-
-def fetched(source: Source) -> Source:
-    """The source with its files on disk, downloaded if they are the hub's."""
-    if not source.repo:
-        return source
-    from vitjax.weights import hub  # a fifth of a second, for hub models only
-
-    return hub.fetch(source)
-
-
-def digest_of(source: Source, tensors: Tensors, remember: bool) -> str:
-    """The joint sha256 of a checkpoint's files, and of the part of them that was asked for, if it is not the usual."""
-    part = [hashlib.sha256(tensors.part.encode()).hexdigest()] if tensors.part else []
-    return disk.joint_digest(digests_of(source, tensors.files, remember) + part)
-
-
-def digests_of(source: Source, files: Sequence[Path], remember: bool) -> list[str]:
-    """The sha256 of each file of a checkpoint, which must be the hub's if they come from there."""
-    digests = [disk.digest(path, remember) for path in files]
-    if source.repo:
-        from vitjax.weights import hub
-
-        hub.check(files, digests)
-    return digests
 
 
 def _card(source: Source, part: str, key: disk.Key, family: Family, settings: Mapping[str, Any]) -> Card:
@@ -254,12 +188,3 @@ def _sides(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if len(sides) != 2 or isinstance(image_size, str):
         raise InputError(f"image_size={image_size!r} is neither one number of pixels nor (height, width)")
     return SIDE.check("image_size", sides[0]), SIDE.check("image_size", sides[1])
-
-
-@contextmanager
-def naming(source: Source) -> Iterator[None]:
-    """Says in every complaint about a checkpoint which one it is."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{source.name}: {error}") from None

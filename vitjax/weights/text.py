@@ -14,8 +14,8 @@ from vitjax.errors import InputError
 from vitjax.models.surroundings import standard
 from vitjax.models.text import TextModel
 from vitjax.weights import rules
+from vitjax.weights.checkpoint import digest_of, fetched, naming, opened
 from vitjax.weights.families import family_of
-from vitjax.weights.load import digest_of, fetched, naming, opened
 from vitjax.weights.source import PROVENANCE, parse
 from vitjax.weights.tokenizer import SETTINGS, TOKENIZER, Tokenizer
 

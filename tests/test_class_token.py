@@ -106,5 +106,5 @@ def test_mistakes_are_named(change, layer, words):
             edits(config, layer)
     with pytest.raises(InputError, match=words):
         run(abstract(config), DATA, layers=[layer])
-    with pytest.raises(InputError, match="no layers are given"):
+    with pytest.raises(InputError, match="layers is empty"):
         run(abstract(CONFIG), DATA, layers=[])

@@ -97,7 +97,7 @@ def test_the_published_views():
     ("call", "words"),
     [
         (lambda *given: run_rotation(*given, angles=(20, 0)), "the first angle or step must be 0"),
-        (lambda *given: run_shift(*given, steps=()), "the first angle or step must be 0"),
+        (lambda *given: run_shift(*given, steps=()), "steps is empty"),
         (lambda *given: run_shift(*given, taps=["logits"]), "logits has no patches"),
         (lambda *given: run_rotation(*given, taps=["blocks.9.mlp.hidden"]), "unknown tap 'blocks.9.mlp.hidden'"),
     ],

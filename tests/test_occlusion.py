@@ -229,7 +229,7 @@ WRONG = [
     (lambda: occluded(np.zeros((9, 28, 3), np.uint8), [3]), "an image of 28x9 has no grid of 14x14"),
     (lambda: occluded(np.zeros((28, 28, 3), np.uint8), [3], fill="blak"), "did you mean black"),
     (lambda: run(MODEL, DATA, ratios=[0.5, 1.5]), "the ratio 1.5 is not above 0 and at most 1"),
-    (lambda: run(MODEL, DATA, ratios=[]), "nothing is hidden"),
+    (lambda: run(MODEL, DATA, ratios=[]), "ratios is empty"),
     (lambda: run(Convolutional(), DATA, taps=["stages.0.out"]), "give masks or boxes"),
     (lambda: run(MODEL, DATA, fills=["grey"]), "no occlusion by 'grey'"),
     (lambda: run(MODEL, DATA, fills=["remove"], native=True), "no occlusion by 'remove'"),

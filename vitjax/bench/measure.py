@@ -14,8 +14,10 @@ from vitjax.models.network import Network
 from vitjax.models.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.cost import step_flops
-from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.recipes import RANGES, Recipe
 from vitjax.optimize.units import expand, neurons
+from vitjax.optimize.workers import SLOTS
+from vitjax.ranges import COUNT
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Setting:
     remat: bool
     attention: str = "auto"
     devices: int = 1
+
+
+LIMITS = {"batch": SLOTS, "views": RANGES["views"], "devices": COUNT, "steps": RANGES["steps"]}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from vitjax.bench.measure import Row, Setting, measure, taps_of
+from vitjax.bench.measure import LIMITS, Row, Setting, measure, taps_of
 from vitjax.bench.rates import copy_rate, machine, matmul_rate
 from vitjax.errors import InputError
 from vitjax.models.network import Network
@@ -47,7 +47,13 @@ def run(
         steps: timed in each.
         out: a .json file; the figure lies beside it.
         compare: an older such file.
+
+    Raises:
+        InputError: a number out of its range, more devices than there are, or no older measurements in `compare`.
     """
+    for name, numbers in {"batch": batches, "views": views, "devices": devices, "steps": [steps]}.items():
+        for number in numbers:
+            LIMITS[name].check(f"--{name}", number)
     if wrong := [count for count in devices if count > jax.local_device_count()]:
         raise InputError(f"{wrong[0]} devices: this machine has {jax.local_device_count()}")
     older = _older(compare) if compare else {}

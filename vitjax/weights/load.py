@@ -135,8 +135,7 @@ def _ported(source: Source, held: Opened, sides: tuple[int, int] | None, dtype: 
 def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:
     """The config at the image size that is asked for, else at that of the pictures that its processor makes.
 
-    A model's own and that differ where it was trained at one size and is used at another (DINOv2 of transformers: 518
-    and 224).
+    A model's own is another where it was trained at one size and is used at another (transformers' DINOv2: 518, 224).
     """
     made = config.preprocess.size
     image_size = sides or (whole(made, config.patch_size) if made else config.image_size)

@@ -25,9 +25,10 @@ from tests.test_parity_google import by_hugging_face
 from vitjax.data.images import open_images
 from vitjax.data.prepare import decode, prepare
 from vitjax.models.preprocess import FILTERS, Preprocess
+from vitjax.weights.checkpoint import settings_of
 from vitjax.weights.families import family_of
 from vitjax.weights.files import open_tensors
-from vitjax.weights.load import load, settings_of, sized
+from vitjax.weights.load import load, sized
 from vitjax.weights.source import parse
 
 TABLE = Path(__file__).with_suffix(".csv")

@@ -9,7 +9,8 @@ be run again when timm, the table, or the families that can be loaded change.
 Size, input and licence of most rows of `transformers.csv` are what timm states of the same weights; a test holds them
 together. Of the other twelve the pages of facebook/vit-mae-base (Apache-2.0 there, CC-BY-NC-4.0 in timm and its
 authors' code), google/vit-base-patch16-224-in21k (Apache-2.0) and openai/clip-vit-large-patch14 (none stated) were
-looked at; their larger and smaller siblings are taken to be alike, unverified.
+looked at; their larger and smaller siblings are taken to be alike, unverified. The input is what weights were trained
+at: DINOv2 of transformers is loaded at what its processor says, 224 pixels.
 """
 
 import argparse

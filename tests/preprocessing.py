@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +20,16 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from converters.parity import COMPILER
 from converters.timm_reference import import_timm
 from tests.test_parity_google import by_hugging_face
 from vitjax.data.images import open_images
 from vitjax.data.prepare import decode, prepare
 from vitjax.models.preprocess import FILTERS, Preprocess
-from vitjax.weights.load import load
+from vitjax.weights.checkpoint import settings_of
+from vitjax.weights.families import family_of
+from vitjax.weights.files import open_tensors
+from vitjax.weights.load import load, sized
+from vitjax.weights.source import parse
 
 TABLE = Path(__file__).with_suffix(".csv")
 NONE = Preprocess(mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -120,15 +123,24 @@ def row(library: str, case: str, ours: np.ndarray, theirs: np.ndarray) -> Row:
 
 
 def ours(folder: Path, photos: Sequence[bytes], image_size: tuple[int, int] | None = None) -> np.ndarray:
-    """The logits of photographs, by a checkpoint as it is loaded here."""
-    model = load(folder, cache=False, image_size=image_size)
+    """The logits of photographs, by a checkpoint as it is loaded here; its tensors and program are kept."""
+    source = parse(folder)
+    tensors = open_tensors(source.weights)
+    settings = settings_of(source, tensors)
+    model = _loaded(folder, image_size)
+    model.config = sized(family_of(settings).config(settings, tensors.shapes), image_size)
     pixels = np.stack([prepare(decode(photo), model.config) for photo in photos])
     normal = model.normalise(pixels.astype(np.float32) / 255)
-    model.config = replace(model.config, preprocess=NONE)  # what is done already: all cases are one program then
+    model.config = replace(model.config, preprocess=NONE)  # it is done: all cases are one program then
     return np.asarray(_logits(model, normal))
 
 
-@partial(jax.jit, compiler_options=COMPILER)
+@cache
+def _loaded(folder: Path, image_size: tuple[int, int] | None):
+    return load(folder, cache=False, image_size=image_size)
+
+
+@jax.jit
 def _logits(model, images):
     return model(images, ["logits"])["logits"]
 
@@ -176,7 +188,8 @@ def to_transformers(source: Path, folder: Path) -> Path:
     settings = {
         "model_type": "vit", "architectures": ["ViTForImageClassification"], "hidden_size": width,
         "num_hidden_layers": len(blocks), "num_attention_heads": 3,
-        "intermediate_size": len(tensors["blocks.0.mlp.fc1.bias"]), "layer_norm_eps": 1e-6, "image_size": stated["pretrained_cfg"]["input_size"][1],
+        "intermediate_size": len(tensors["blocks.0.mlp.fc1.bias"]), "layer_norm_eps": 1e-6,
+        "image_size": stated["pretrained_cfg"]["input_size"][1],
         "id2label": {str(i): f"LABEL_{i}" for i in range(len(tensors["head.bias"]))},
     }  # fmt: skip
     folder.mkdir(exist_ok=True)

@@ -1,8 +1,9 @@
 """The settings of an image processor of Hugging Face transformers in, a `Preprocess` out, every field read or refused.
 
 Source of the facts: transformers 5.24, `image_processing_{base,backends,utils}.py` and the processors of the kinds of
-model that are known here. Its processors resize by torchvision or by Pillow, and which is a matter of what is installed
-more than of the file; here it is Pillow (see `benchmarks/preprocess.py` for how far that is from torchvision).
+model that are known here. A processor whose class is called "...Fast", and since transformers 5 any where torchvision
+is installed, resizes by torchvision; all others by Pillow, as here. `tests/preprocessing.csv` says how far the two are
+apart.
 """
 
 import math

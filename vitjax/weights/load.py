@@ -56,7 +56,7 @@ def load(
             of DINO, OpenAI's CLIP .pt and files of torchvision with its names (resnet50-0676ba61.pth, or resnet50.pth)
             need no config. What a training script put around the weights (`module.`, `state_dict`) is taken off.
         image_size: pixels, one side or (height, width), divisible by the patch if there is one; position embeddings are
-            resampled as their source does. Default: the checkpoint's own.
+            resampled as their source does. Default: that of the pictures which the checkpoint's own processor makes.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".
         device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
         revision: branch, tag or commit on the hub; default the newest.
@@ -135,8 +135,7 @@ def _ported(source: Source, held: Opened, sides: tuple[int, int] | None, dtype: 
 def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:
     """The config at the image size that is asked for, else at that of the pictures that its processor makes.
 
-    A model's own and that differ where it was trained at one size and is used at another (DINOv2 of transformers: 518
-    and 224).
+    A model's own is another where it was trained at one size and is used at another (transformers' DINOv2: 518, 224).
     """
     made = config.preprocess.size
     image_size = sides or (whole(made, config.patch_size) if made else config.image_size)

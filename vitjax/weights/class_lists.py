@@ -133,7 +133,7 @@ def _lines(text: str, where: str) -> list[Any]:
     ids, rest = _split(lines, _ID)
     whole = rest
     numbers, rest = _split(whole, _NUMBER)
-    if numbers and len({*map(int, numbers)}) == len(numbers) > 2 * len(set(rest)):
+    if numbers and len({*map(int, numbers)}) == len(numbers) >= 2 * len(set(rest)):
         numbers, rest = None, whole  # 1 euro, 2 euro, 5 euro
     if numbers is None:
         numbers, rest = _split_last(rest)

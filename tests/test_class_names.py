@@ -92,6 +92,8 @@ FILES = {  # what it shows: the file, what it holds, what the classes are called
     "a mark before it": ("a.txt", "tench, Tinca tinca\ngoldfish".encode("utf-8-sig"), FISH),
     "names that are numbers": ("a.txt", "7\n3\n", ClassNames(("7", "3"))),
     "names that end in numbers from 0": ("a.txt", "kind 0\nkind 1\n", ClassNames(("kind 0", "kind 1"))),
+    "names that begin with numbers": ("a.txt", "1 euro\n2 euro\n5 euro\n", ClassNames(("1 euro", "2 euro", "5 euro"))),
+    "two that begin with numbers": ("a.txt", "1 euro\n2 euro\n", ClassNames(("1 euro", "2 euro"))),
     "names that end in numbers": ("a.txt", "Boeing 747\nAirbus 320\n", ClassNames(("Boeing 747", "Airbus 320"))),
 }
 

@@ -263,6 +263,8 @@ def test_an_analysis_counts_as_its_own_model_does(tmp_path):
     assert data.labels_for(named_model).tolist() == list(range(10))[::-1]
     assert open_dataset(folder, named_model).labels.tolist() == list(range(10))[::-1]
     assert data.labels_for(model).tolist() == list(range(10))
+    other = replace(data, class_names=ClassNames(("a", "b")))  # of a model with another head
+    assert other.labels_for(model).tolist() == list(range(10))
 
 
 def test_a_model_without_a_head():

@@ -74,8 +74,11 @@ class Dataset:
         return found.numbers
 
     def labels_for(self, model: Network) -> np.ndarray:
-        """The class of each image as a model's head counts them: by the names of its own classes, if they have any."""
-        names = model.class_names or self.class_names
+        """The class of each image as a model's head counts them: by the names of its own classes, if they have any.
+
+        Else by the names that the data set was opened with, unless these are of a head of another size.
+        """
+        names = model.class_names or (self.class_names if len(self.class_names) == model.config.classes else NAMELESS)
         if (names, model.config.classes) == (self.class_names, self.config.classes):
             return self.labels
         return replace(self, config=model.config, class_names=names).labels

@@ -131,7 +131,10 @@ def _lines(text: str, where: str) -> list[Any]:
     """The lines of a text as a list of names, or of [id, name], in the order of the numbers where they have any."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     ids, rest = _split(lines, _ID)
-    numbers, rest = _split(rest, _NUMBER)
+    whole = rest
+    numbers, rest = _split(whole, _NUMBER)
+    if numbers and len({*map(int, numbers)}) == len(numbers) >= 2 * len(set(rest)):
+        numbers, rest = None, whole  # 1 euro, 2 euro, 5 euro
     if numbers is None:
         numbers, rest = _split_last(rest)
     if ids is None:

@@ -1,12 +1,23 @@
 """`vitjax atlas` as its users meet it: made, gone on with, refused, written beside, exported, verified."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.pictures import encode, photo, unpack
 from vitjax.cli import main
+
+# The command line where no file may have more than 3,000 bytes, as if the disk were full then.
+FULL = """
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+runpy.run_module("vitjax", run_name="__main__", alter_sys=True)
+"""
 
 
 @pytest.fixture
@@ -47,6 +58,13 @@ def test_an_atlas_is_made_gone_on_with_and_exported(atlas, tmp_path, capsys):
     capsys.readouterr()
     assert main(["atlas", "export", "atlas", "--to", "elsewhere"]) == 2
     assert "elsewhere" in capsys.readouterr().err
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, "atlas", "export", "atlas", "--to", "full"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2 and not list(tmp_path.glob("*full*"))
+    assert "vitjax: error: cannot write " in done.stderr and "Traceback" not in done.stderr
 
     assert atlas("--seeds", "1") == 2
     assert "data is source: photos" in (error := capsys.readouterr().err) and "seeds is 0, 4 there, 1 here" in error

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from vitjax.analysis.accuracy import Outcome, judged
 from vitjax.analysis.findings import Value
+from vitjax.analysis.means import over_images
 from vitjax.analysis.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -97,7 +98,9 @@ def _alike(
     fits = [group if group.shape == cosine.shape else jnp.zeros_like(cosine, bool) for group in groups]
     own = [jnp.mean(cosine, axis=1, where=group)[:, None] for group in fits]
     others = [_others(before, after, cosine, group)[:, None] for group in fits]
-    return tuple(jnp.concatenate(some, axis=1) for some in ([overall, *own], [jnp.full_like(overall, jnp.nan), *others]))
+    return tuple(
+        jnp.concatenate(some, axis=1) for some in ([overall, *own], [jnp.full_like(overall, jnp.nan), *others])
+    )
 
 
 def _others(before: Array, after: Array, cosine: Array, group: Array) -> Array:
@@ -137,23 +140,6 @@ class Measured:
     chance: Float[np.ndarray, "image setting tap similarity"]
     between: Float[np.ndarray, "tap 2"]
     about: PyTree[np.ndarray]
-
-
-class OverImages(NamedTuple):
-    """A mean over the images that have a value, its standard error and their number; NaN and 0 where none has."""
-
-    mean: Float[np.ndarray, "*n"]
-    error: Float[np.ndarray, "*n"]
-    count: Int[np.ndarray, "*n"]
-
-
-def over_images(values: Float[np.ndarray, "image *n"]) -> OverImages:
-    """The mean over images; NaN is no value."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
-    some = np.where(count > 0, count, np.nan)
-    mean = np.where(known, values, 0).sum(axis=0) / some
-    return OverImages(mean, np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(axis=0) / some / some), count)
 
 
 def measure(

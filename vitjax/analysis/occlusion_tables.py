@@ -52,7 +52,7 @@ def accuracy_rows(table: pa.Table) -> list[dict[str, Value]]:
     fills = list(dict.fromkeys(fill for _, fill, which, _ in found if which != NONE))
     rows = []
     for key, outcome in outcomes.items():
-        weights, fill, which, ratio = key
+        weights, _, which, ratio = key
         row = dict(zip(KEYS, key, strict=True)) | {"hidden": float(found[key]["hidden_mean"])} | outcome.row()
         row |= _named("change", outcome, whole[weights])
         if len(fills) > 1:

@@ -148,8 +148,11 @@ def test_a_token_of_huge_norm_hides_clusters_that_unit_length_or_leaving_it_out_
         assert by["published", i]["clusters_per_object"] == 0.5 and by["published", i]["purity"] == pytest.approx(
             0.5, abs=0.06
         )
-        assert by["unit", i]["purity"] > 0.8 and by["unit", i]["kmeans_purity"] == by["no-outliers", i]["purity"] == 1
-    assert by["published", 2]["purity"] == by["no-outliers", 2]["purity"] == 1
+        for form in ("unit", "no-outliers"):
+            assert by[form, i]["purity"] > 0.8 and by[form, i]["kmeans_purity"] == 1
+    assert (
+        by["published", 2]["purity"] == by["no-outliers", 2]["purity"] == 1 == by["published", 2]["clusters_per_object"]
+    )
     table = means([{"weights": "given", "grid": 1} | row for row in rows])
     assert [row["embeddings"] for row in table] == [*EMBEDDINGS] and {row["images"] for row in table} == {3}
     purities = [by["published", i]["purity"] for i in range(3)]

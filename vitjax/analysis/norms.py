@@ -14,8 +14,8 @@ from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.means import estimate
 from vitjax.analysis.norms_cost import OUTLIERS, costs
 from vitjax.analysis.norms_figures import draw, marked
-from vitjax.analysis.norms_tokens import Standing, standing, streams
-from vitjax.analysis.outliers import OUTLIER, check_times
+from vitjax.analysis.norms_tokens import Standing, standing
+from vitjax.analysis.outliers import OUTLIER, after_blocks, check_times
 from vitjax.analysis.passes import gather
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
@@ -79,7 +79,7 @@ def _labels(data: Dataset) -> tuple[np.ndarray | None, str]:
 def layer_rows(model: ViT, found: Standing) -> list[dict[str, Value]]:
     """A row for each layer from what `standing` gave for all images."""
     config, rows = model.config, []
-    for layer, tap in enumerate(streams(config)):
+    for layer, tap in enumerate(after_blocks(config)):
         outlier, ratio = found.outlier[:, layer], found.ratio[:, layer].astype(float)
         some = outlier.any(axis=1)
         row: dict[str, Value] = {"layer": layer + 1, "tap": tap, "images": len(outlier)}

@@ -15,9 +15,8 @@ from jaxtyping import Array, Bool, Int
 
 from vitjax.analysis.findings import Value
 from vitjax.analysis.means import estimate
-from vitjax.analysis.norms_tokens import streams
 from vitjax.analysis.occlusion import unseen
-from vitjax.analysis.outliers import outliers
+from vitjax.analysis.outliers import after_blocks, outliers
 from vitjax.analysis.passes import gather
 from vitjax.analysis.positions import permutations
 from vitjax.data.dataset import Dataset
@@ -66,7 +65,7 @@ def costs(
 
 def _chosen(model: ViT, images: Array, *, times: float, seed: int) -> tuple[Array, Array]:
     """The best class under every setting, and the number of new outliers, [image, setting] each."""
-    config, taps = model.config, streams(model.config)
+    config, taps = model.config, after_blocks(model.config)
     whole = model(images, [*taps, "logits"])
     found = jnp.stack([outliers(whole[tap][:, config.prefix :], times) for tap in taps])  # [layer, image, patch]
     order = permutations(images, seed, config.patches)
@@ -107,7 +106,7 @@ def replacing(tiles: Sequence[Bool[Array, "image patch"]], how: Array, config: V
 
         return replace
 
-    return {tap: edit(gone) for tap, gone in zip(streams(config), tiles, strict=True)}
+    return {tap: edit(gone) for tap, gone in zip(after_blocks(config), tiles, strict=True)}
 
 
 def as_many_others(some: Bool[Array, "image patch"], order: Int[Array, "image patch"]) -> Bool[Array, "image patch"]:

@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.embeddings_figures import LINES
+from vitjax.analysis.frames import framed
+from vitjax.analysis.gallery import gallery
 from vitjax.analysis.norms_cost import OTHERS, OUTLIERS
 from vitjax.analysis.style import COLORS, bare, panels, style
 from vitjax.models.config import ViTConfig
@@ -81,23 +82,6 @@ def _pick(rows: Sequence[Mapping], column: str) -> np.ndarray:
 def marked(
     images: UInt8[np.ndarray, "image h w 3"], outlier: Bool[np.ndarray, "image patch"], config: ViTConfig
 ) -> Figure:
-    """Images with frames around the patches of their outliers."""
-    across = min(4, len(images))
-    with style():
-        figure, axes = panels(-(-len(images) // across), across, size=(1.8, 1.8))
-        for panel in axes:
-            bare(panel)
-        for panel, image, some in zip(axes, images, outlier, strict=False):
-            panel.imshow(image)
-            frame(panel, np.flatnonzero(some), config)
-    return figure
-
-
-def frame(axes: Axes, patches: Sequence[int], config: ViTConfig, color: str = COLORS[4]) -> None:
-    """Draws frames around patches of an image that is shown in its own pixels."""
-    height, width = config.patch_size
-    for patch in patches:
-        row, column = divmod(int(patch), config.grid[1])
-        axes.add_patch(
-            Rectangle((column * width - 0.5, row * height - 0.5), width, height, fill=False, color=color, linewidth=1.2)
-        )
+    """Images with frames around the patches of their outliers, four in a row."""
+    cells = [framed(image, np.flatnonzero(some), config) for image, some in zip(images, outlier, strict=True)]
+    return gallery([[cells[start : start + 4]] for start in range(0, len(cells), 4)], side=1.6)

@@ -6,8 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from vitjax.analysis.filters import cut
-from vitjax.analysis.outliers import norm_ratios
-from vitjax.models.config import ViTConfig
+from vitjax.analysis.outliers import after_blocks, norm_ratios
 from vitjax.models.vit import ViT
 
 
@@ -35,14 +34,9 @@ class Standing(NamedTuple):
     stay: Float[Array, "image layer"]
 
 
-def streams(config: ViTConfig) -> list[str]:
-    """The residual stream after each block."""
-    return [f"blocks.{block}.resid_post" for block in range(config.depth)]
-
-
 def standing(model: ViT, images: Float[Array, "image h w 3"], *, times: float) -> Standing:
     """Reads every block once; an outlier has more than `times` the median norm of its image's patches."""
-    config, after = model.config, streams(model.config)
+    config, after = model.config, after_blocks(model.config)
     probs = [f"blocks.{block}.attn.probs" for block in range(1, config.depth)]
     values = model(images, [*after, *probs])
     tokens = jnp.stack([values[tap].astype(jnp.float32) for tap in after], axis=1)

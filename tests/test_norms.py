@@ -93,7 +93,7 @@ def test_others_are_as_many_and_none_of_them():
     order = np.stack([rng.permutation(16) for _ in range(6)])
     others = np.asarray(as_many_others(jnp.asarray(some), jnp.asarray(order)))
     assert (others.sum(axis=1) == some.sum(axis=1)).all() and not (others & some).any()
-    assert others[5, [patch for patch in order[5] if not some[5, patch]][0]], "the first in the image's order"
+    assert others[5, next(patch for patch in order[5] if not some[5, patch])], "the first in the image's order"
 
 
 def test_what_stands_in_the_place_of_a_token():

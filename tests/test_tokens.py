@@ -182,7 +182,7 @@ def test_patches_of_colour_alone_cluster_by_object(tmp_path):
     colours = (colours + RNG.integers(0, 3, colours.shape)).astype(np.uint8)
     folder = unpack(tmp_path, {"x.png": encode(Image.fromarray(colours)), "x_mask.png": encode(Image.fromarray(ids))})
     rows = run(without_positions(MODEL), open_dataset(folder, small.CONFIG), masks=folder, taps=["embed"],
-               grids=[1, 2], layout="none").rows  # fmt: skip
+               grids=[1, 2], layout="none", embeddings=["published"]).rows  # fmt: skip
     for row in rows:
         assert row["purity"] > 0.7 and row["kmeans_purity"] == 1 and row["probe"] is None
 

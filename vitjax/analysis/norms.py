@@ -45,7 +45,7 @@ def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = Fa
         removing or replacing them costs, see `norms_cost.costs`; models without a head have none.
 
     Raises:
-        InputError: a multiple that is 1 or less.
+        InputError: a multiple that is 1 or less, or a list of classes that does not fit.
     """
     check_times(times)
     labels, why = _labels(data) if model.config.classes else (None, "the model has no head")
@@ -69,10 +69,12 @@ def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = Fa
 
 
 def _labels(data: Dataset) -> tuple[np.ndarray | None, str]:
-    """The classes, or None and why there are none."""
+    """The classes, or None and why there are none; a list of classes that was given must do."""
     try:
         return data.labels, ""
     except InputError as error:
+        if data.listed is not None:
+            raise
         return None, str(error)
 
 

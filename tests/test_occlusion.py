@@ -133,6 +133,12 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
 
 
+def _chance(before: np.ndarray, after: np.ndarray, hidden: np.ndarray) -> float:
+    """The mean cosine between hidden patches and *other* hidden patches as they were."""
+    there = np.flatnonzero(hidden)
+    return np.mean([cosine(before[i], after[j]) for i in there for j in there if i != j])
+
+
 def test_the_curves_are_those_of_passes_made_by_hand():
     findings = run(MODEL, DATA, ratios=[0.5], fills=["mean", "remove"], seed=4)
     tap, prefix = "blocks.0.resid_post", MODEL.config.prefix
@@ -164,6 +170,27 @@ def test_the_curves_are_those_of_passes_made_by_hand():
         }
         error = np.std(by_hand["class token"]) / 5**0.5
         assert found["class token"]["cosine_error"] == pytest.approx(error, rel=1e-2)
+        chance = [_chance(*some) for some in zip(before[:, prefix:], after[:, prefix:], hidden, strict=True)]
+        above = np.array(by_hand["patches hidden"]) - chance
+        line = found["patches hidden"]
+        assert line["chance"] == pytest.approx(np.mean(chance), rel=1e-3, abs=1e-5) and line["images"] == 5
+        assert line["above_chance"] == pytest.approx(above.mean(), rel=1e-3, abs=1e-5)
+        assert line["above_chance_error"] == pytest.approx(above.std() / 5**0.5, rel=1e-2)
+        assert found["class token"]["chance"] is None
+    images = findings.tables["occlusion-images"].to_pylist()
+    right = {
+        key: np.array([r["rank"] < 1 for r in images if (r["fill"], r["set"]) == key], float)
+        for key in [("none", "none"), *rows]
+    }
+    for (fill, which), row in rows.items():
+        others = {"change": right["none", "none"]} | {
+            "to_mean": right["mean", which] if fill != "none" else right[fill, which]
+        }
+        for name, other in others.items():
+            change = right[fill, which] - other
+            assert row[name] == pytest.approx(change.mean()) and row[f"{name}_error"] == pytest.approx(
+                change.std() / 5**0.5
+            )
     pairs = [cosine(whole[tap][i, 0], whole[tap][j, 0]) for i in range(5) for j in range(5) if i != j]
     assert found["class token"]["between"] == pytest.approx(np.mean(pairs), rel=1e-4)
     gone = [r["cosine"] for r in table if r["fill"] == "remove" and r["similarity"] == "patches hidden"]

@@ -1,6 +1,7 @@
 """Clusters of tokens: the published measures on data made for them, what falls out on the way, and whole runs."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from vitjax.analysis import embeddings
 from vitjax.analysis.clusters import clustered, kmeans_purity, measures, probe, radius
 from vitjax.analysis.embeddings import neighbours, tsne
 from vitjax.analysis.positions import without_positions
+from vitjax.analysis.token_rows import EMBEDDINGS, differences, image_rows, means
 from vitjax.analysis.tokens import AREA, large, run
 from vitjax.data.dataset import open_dataset
 from vitjax.data.masks import Objects
@@ -113,20 +115,63 @@ MODEL = noise.model(replace(small.CONFIG, depth=2))
 def test_a_run(data):
     data, folder = data
     findings = run(MODEL, data, masks=folder, grids=[1, 2], control=True)
-    assert [(row["weights"], row["grid"], row["layer"]) for row in findings.rows] == [
-        (weights, grid, layer) for weights in ("given", "random") for grid in (1, 2) for layer in (1, 2)
+    assert [(row["weights"], row["grid"], row["embeddings"], row["layer"]) for row in findings.rows] == [
+        *product(("given", "random"), (1, 2), ("published", "unit", "no-outliers"), (1, 2))
     ]
     assert {row["images"] for row in findings.rows if row["grid"] == 1} == {4}
     assert findings.settings["with_mask"] == 5 and findings.settings["with_objects"] == 4
-    assert list(findings.settings["unreadable"]) == ["5.png"] and set(findings.figures) == {"", "tsne"}
+    assert list(findings.settings["unreadable"]) == ["5.png"] and set(findings.figures) == {"", "grids", "tsne"}
     for row in findings.rows:
         assert 0 <= row["purity"] <= 1 and -1 <= row["silhouette"] <= 1 and 0 < row["majority"] < 1
         assert row["kmeans_purity"] >= 0.5 and 0 <= row["probe"] <= 1 and row["purity_error"] >= 0
     taps = ["blocks.*.resid_post", "blocks.1.mlp.hidden"]  # of two widths
-    again = run(MODEL, replace(data, batch=4), masks=folder, taps=taps, layout="none")
+    again = run(MODEL, replace(data, batch=4), masks=folder, taps=taps, layout="none", embeddings=["published"])
     for one, other in zip(findings.rows[:2], again.rows[:2], strict=True):
         assert one["in_object_cosine"] == pytest.approx(other["in_object_cosine"], rel=1e-4)
     assert again.rows[2]["tap"] == taps[1]
+
+
+def _images(outlier: float, seed: int) -> tuple:
+    """An image of two tight, distant objects of nine patches each, one patch of them `outlier` times as long."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([1, 2, 0], [9, 9, 6])
+    tokens = np.eye(3)[labels] + rng.normal(0, 0.02, (24, 3))
+    tokens[4] *= outlier
+    return seed, KINDS, [tokens.astype(np.float32)], labels
+
+
+def test_a_token_of_huge_norm_hides_clusters_that_unit_length_or_leaving_it_out_shows():
+    rows = image_rows([_images(30, 0), _images(40, 1), _images(1, 2)], ["tap"], [*EMBEDDINGS], 0)
+    by = {(row["embeddings"], row["image"]): row for row in rows}
+    assert [by["published", i]["outliers"] for i in range(3)] == [1, 1, 0]
+    for i in range(2):
+        assert by["published", i]["clusters_per_object"] == 0.5 and by["published", i]["purity"] == pytest.approx(
+            0.5, abs=0.06
+        )
+        for form in ("unit", "no-outliers"):
+            assert by[form, i]["purity"] > 0.8 and by[form, i]["kmeans_purity"] == 1
+    assert (
+        by["published", 2]["purity"] == by["no-outliers", 2]["purity"] == 1 == by["published", 2]["clusters_per_object"]
+    )
+    table = means([{"weights": "given", "grid": 1} | row for row in rows])
+    assert [row["embeddings"] for row in table] == [*EMBEDDINGS] and {row["images"] for row in table} == {3}
+    purities = [by["published", i]["purity"] for i in range(3)]
+    assert table[0]["purity_error"] == pytest.approx(np.std(purities) / np.sqrt(3))
+    (unit, ordinary) = differences([{"weights": "given", "grid": 1} | row for row in rows])
+    assert unit["against"] == ordinary["against"] == "embeddings published" and unit["images"] == 3
+    changes = [by["unit", i]["purity"] - purities[i] for i in range(3)]
+    assert unit["purity"] == pytest.approx(np.mean(changes))
+    assert unit["purity_error"] == pytest.approx(np.std(changes) / np.sqrt(3))
+
+
+def test_an_image_that_loses_an_object_with_its_outliers_is_left_out_there_alone():
+    place, kinds, (tokens,), labels = _images(1, 3)
+    tokens[:7] *= 30  # seven of an object's nine patches
+    rows = image_rows([(place, kinds, [tokens], labels), _images(1, 4)], ["tap"], [*EMBEDDINGS], 0)
+    assert [(row["embeddings"], row["image"]) for row in rows] == [
+        ("published", 3), ("published", 4), ("unit", 3), ("unit", 4), ("no-outliers", 4)
+    ]  # fmt: skip
+    assert [row["images"] for row in means([{"weights": "given", "grid": 1} | row for row in rows])] == [2, 2, 1]
 
 
 def test_patches_of_colour_alone_cluster_by_object(tmp_path):
@@ -137,7 +182,7 @@ def test_patches_of_colour_alone_cluster_by_object(tmp_path):
     colours = (colours + RNG.integers(0, 3, colours.shape)).astype(np.uint8)
     folder = unpack(tmp_path, {"x.png": encode(Image.fromarray(colours)), "x_mask.png": encode(Image.fromarray(ids))})
     rows = run(without_positions(MODEL), open_dataset(folder, small.CONFIG), masks=folder, taps=["embed"],
-               grids=[1, 2], layout="none").rows  # fmt: skip
+               grids=[1, 2], layout="none", embeddings=["published"]).rows  # fmt: skip
     for row in rows:
         assert row["purity"] > 0.7 and row["kmeans_purity"] == 1 and row["probe"] is None
 
@@ -152,6 +197,7 @@ def test_mistakes_get_one_line(data, tmp_path):
         (lambda: run(MODEL, data, masks=folder, grids=[3]), "no 3x3 tiles"),
         (lambda: run(MODEL, data, masks=folder, fit="squish"), "did you mean squash"),
         (lambda: run(MODEL, data, masks=folder, layout="t-sne"), "did you mean tsne"),
+        (lambda: run(MODEL, data, masks=folder, embeddings=["units"]), "did you mean unit"),
         (lambda: run(MODEL, data), "nothing says where the objects"),
         (lambda: run(MODEL, empty, masks=tmp_path), "none of 1 images with a mask has 2 objects"),
     ]

@@ -2,7 +2,8 @@
 
 The paper shows the rollout of the last block over the image, from blue (its lowest) to yellow (its highest). Beside it
 here: the same without the residual part, the attention of the last block alone, and rollout weighted by the gradient of
-the model's choice (Chefer et al. 2021), which alone of the four depends on what the model says.
+the model's choice (Chefer et al. 2021), which alone of the four depends on what the model says. Frames are around the
+patches whose token has a huge norm after the last block (`vitjax analyze norms`): attention goes there for no content.
 
     python experiments/nguyen/attention_maps.py --model vit_tiny_patch16_224 --images dogcat_600x411.png
     python experiments/nguyen/attention_maps.py --model ViT-B_16-224.npz --images dogcat_600x411.png
@@ -18,6 +19,7 @@ from picture import BILINEAR, squashed
 
 import vitjax
 from vitjax.analysis.findings import Findings
+from vitjax.analysis.outliers import outliers_by_layer
 from vitjax.analysis.rollout import at_grid, default_tokens, relevance
 from vitjax.analysis.rollout_run import effective_patches, in_rows
 
@@ -40,15 +42,26 @@ def main() -> None:
     tokens = default_tokens(model.config)
     found = {name: relevance(model, images.astype(np.float32) / 255, **how)[-1] for name, how in METHODS.items()}
     maps = {name: np.asarray(at_grid(values, tokens, model.config)) for name, values in found.items()}
+    outlier = np.asarray(outliers_by_layer(model, images.astype(np.float32) / 255)[:, -1])
     rows = []
     for name, some in maps.items():
-        for path, at, spread in zip(args.images, some, effective_patches(some), strict=True):
+        for path, at, spread, huge in zip(args.images, some, effective_patches(some), outlier, strict=True):
             row, column = divmod(int(at.argmax()), at.shape[1])
             rows.append(
-                {"image": Path(path).name, "method": name, "row": row, "column": column, "patches": float(spread)}
+                {
+                    "image": Path(path).name,
+                    "method": name,
+                    "row": row,
+                    "column": column,
+                    "outlier": bool(huge[at.argmax()]),
+                    "on_outliers": float(at.ravel()[huge].sum() / at.sum()),
+                    "patches": float(spread),
+                }
             )
     settings = {"model": str(args.model), "tokens": tokens}
-    findings = Findings("attention-maps", rows, settings, {"": in_rows(images, maps)})
+    findings = Findings(
+        "attention-maps", rows, settings, {"": in_rows(images, maps, dict.fromkeys(maps, outlier), model.config)}
+    )
     print(*findings.save(args.out), findings.csv(), sep="\n")
 
 

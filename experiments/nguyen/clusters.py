@@ -54,8 +54,11 @@ def main() -> None:
     data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
     options = {name: getattr(args, name) for name in ("masks", "boxes", "ignored", "background", "grids", "seed")}
     findings = run(model, data, control=True, layout="none", **options)
-    figures = {"": draw(findings.rows, paper() if args.paper else None)}
-    print(*replace(findings, name=args.name, figures=figures).save(args.out), findings.summary, sep="\n")
+    published = paper() if args.paper else None
+    figures = {"": draw(findings.rows, reference=published), "grids": draw(findings.rows, "grid", published)}
+    compared = replace(findings, rows=findings.tables["tokens-differences"].to_pylist())
+    print(*replace(findings, name=args.name, figures=figures, tables={}).save(args.out), findings.summary, sep="\n")
+    (args.out / f"{args.name}-differences.csv").write_text(compared.csv())
 
 
 if __name__ == "__main__":

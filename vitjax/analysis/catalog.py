@@ -5,6 +5,18 @@ from vitjax.analysis.catalog_nguyen import NGUYEN
 from vitjax.analysis.entries import Analysis, Option
 
 OWN: dict[str, Analysis] = {
+    "norms": Analysis(
+        "norms",
+        "tokens of huge norm: where, since which block, what for",
+        "Patch tokens whose norm after a block is many times the median of their image (Darcet et al. 2023, arXiv"
+        " 2309.16588): where they stand and on what, how much of the attention goes to them, and what removing or"
+        " replacing them costs, beside as many other tokens. Writes norms-cost.parquet, a row per treatment.",
+        (
+            Option("--times", "fraction", "how many times the median norm such a token exceeds", 5.0),
+            Option("--control", "flag", "look at a model with random weights too", False),
+            Option("--seed", "seed", "of the other tokens and of random weights", 0),
+        ),
+    ),
     "words": Analysis(
         "words",
         "the words that name the units of a CLIP",

@@ -109,6 +109,11 @@ NGUYEN: dict[str, Analysis] = {
             Option("--fit", "text", "how images become square: squash or crop", "squash"),
             Option("--grids", "numbers", "shuffles, 1 is the image as it is (default: 1)"),
             _LAYERS,
+            Option(
+                "--embeddings",
+                "words",
+                "published, unit (length) and no-outliers (without tokens of huge norm, see norms); default: all three",
+            ),
             _CONTROL,
             Option("--layout", "text", "map of tokens: tsne, umap (takes umap-learn) or none", "tsne"),
             Option("--seed", "seed", "of shuffles, k-means, layout and random weights", 0),

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from vitjax.analysis.accuracy import Outcome, judged
 from vitjax.analysis.findings import Value
+from vitjax.analysis.means import over_images
 from vitjax.analysis.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -34,11 +35,14 @@ class Copy(NamedTuple):
     Attributes:
         rank, loss: [image], as of `accuracy.Outcome`.
         cosine: [image, tap, similarity], with the embeddings of the image as it is; NaN where there is none.
+        chance: [image, tap, similarity], the same of each patch with *other* patches of its group, a patch that is
+            like its own place no more than like any other of the image; NaN but of groups of two or more.
     """
 
     rank: Int[Array, " image"]
     loss: Float[Array, " image"]
     cosine: Float[Array, "image tap similarity"]
+    chance: Float[Array, "image tap similarity"]
 
 
 def compare(
@@ -66,7 +70,7 @@ def compare(
         Similarities in the order class token, mean of patches, then the groups.
     """
     alike = [_alike(whole[tap], part[tap], model.config.prefix, groups, source, gone) for tap in taps]
-    return Copy(*judged(part["logits"], truth), jnp.stack(alike, axis=1))
+    return Copy(*judged(part["logits"], truth), *(jnp.stack(values, axis=1) for values in zip(*alike, strict=True)))
 
 
 def directions(values: Mapping[str, Array], taps: Sequence[str], prefix: int) -> list[Float[Array, "image 2 channel"]]:
@@ -83,7 +87,8 @@ def _overall(values: Array, prefix: int, gone: Array | None = None) -> Array:
 
 def _alike(
     whole: Array, part: Array, prefix: int, groups: Sequence[Array], source: Array | None, gone: Array | None
-) -> Array:
+) -> tuple[Array, Array]:
+    """Cosine and chance of one tap, [image, similarity] each."""
     overall = (_overall(whole, prefix) * _overall(part, prefix, gone)).sum(axis=-1)
     before, after = (_unit(_split(values, prefix)[1]) for values in (whole, part))
     if source is not None and source.shape[1] == before.shape[1]:
@@ -91,7 +96,19 @@ def _alike(
     cosine = (before * after).sum(axis=-1)
     # a map of another size than the grid has no groups; nor has an image where the group is empty
     fits = [group if group.shape == cosine.shape else jnp.zeros_like(cosine, bool) for group in groups]
-    return jnp.concatenate([overall, *(jnp.mean(cosine, axis=1, where=group)[:, None] for group in fits)], axis=1)
+    own = [jnp.mean(cosine, axis=1, where=group)[:, None] for group in fits]
+    others = [_others(before, after, cosine, group)[:, None] for group in fits]
+    return tuple(
+        jnp.concatenate(some, axis=1) for some in ([overall, *own], [jnp.full_like(overall, jnp.nan), *others])
+    )
+
+
+def _others(before: Array, after: Array, cosine: Array, group: Array) -> Array:
+    """The mean cosine of unit vectors over all pairs of *different* places of a group; NaN where there is none."""
+    first, second = (jnp.where(group[..., None], some, 0).sum(axis=1) for some in (before, after))
+    count = group.sum(axis=1)
+    pairs = (first * second).sum(axis=-1) - jnp.where(group, cosine, 0).sum(axis=1)
+    return jnp.where(count > 1, pairs / jnp.maximum(count * (count - 1), 1), jnp.nan)
 
 
 def _split(values: Array, prefix: int) -> tuple[Array, Array]:
@@ -110,24 +127,19 @@ class Measured:
     """Copies of all readable images under several settings.
 
     Attributes:
+        places: of the images in the data set.
         outcome: [image, setting], how the head judged them.
-        cosine: [image, setting, tap, similarity].
+        cosine, chance: [image, setting, tap, similarity], as of `Copy`.
         between: [tap, 2], the mean cosine between *different* images as they are, of class tokens and of means.
         about: what else the function gave, images first.
     """
 
+    places: Int[np.ndarray, " image"]
     outcome: Outcome
     cosine: Float[np.ndarray, "image setting tap similarity"]
+    chance: Float[np.ndarray, "image setting tap similarity"]
     between: Float[np.ndarray, "tap 2"]
     about: PyTree[np.ndarray]
-
-    def similar(self, at: int) -> tuple[Float[np.ndarray, "tap similarity"], Float[np.ndarray, "tap similarity"]]:
-        """The mean cosine over images for one setting, and its standard error; NaN for none."""
-        values = self.cosine[:, at]
-        known = ~np.isnan(values)
-        count = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
-        mean = np.where(known, values, 0).sum(axis=0) / count
-        return mean, np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(axis=0) / count / count)
 
 
 def measure(
@@ -149,7 +161,7 @@ def measure(
         extra: further arrays for the images at these places (-1 for none).
         options: of `function`.
     """
-    run, pace, parts, sums, count = over(model, data.batch, function, taps=tuple(taps), **options), Pace(), [], None, 0
+    run, pace, parts, sums = over(model, data.batch, function, taps=tuple(taps), **options), Pace(), [], None
     labels = data.labels_for(model)
     for batch in data.batches():
         there = batch.place >= 0
@@ -157,14 +169,15 @@ def measure(
         pace(copy)
         lines = [_total(some, there) for some in units]
         sums = lines if sums is None else [old + new for old, new in zip(sums, lines, strict=True)]
-        parts.append((there, copy, about))
-        count += int(there.sum())
-    kept = np.concatenate([there for there, *_ in parts])
+        parts.append((batch.place, copy, about))
+    places = np.concatenate([place for place, *_ in parts])
+    kept = places >= 0
     join = lambda *some: np.concatenate([np.asarray(one) for one in some])[kept]
     copy, about = jax.tree.map(join, *(part[1:] for part in parts))
+    count = int(kept.sum())
     squares = np.array([np.square(np.asarray(line)).sum(axis=-1) for line in sums])
     between = (squares - count) / (count * (count - 1)) if count > 1 else np.full_like(squares, np.nan)
-    return Measured(Outcome(copy.rank, copy.loss), copy.cosine, between, about)
+    return Measured(places[kept], Outcome(copy.rank, copy.loss), copy.cosine, copy.chance, between, about)
 
 
 @jax.jit
@@ -197,9 +210,12 @@ def table(
 ) -> list[dict[str, Value]]:
     """Rows of one setting, number `at`: a row for each tap and similarity, after the columns of `place`.
 
-    `cosine` is the mean over images with its standard error; `between` that of different images, where there is one.
+    `images` is how many have such a similarity, `cosine` the mean over them with its standard error; `between` that of
+    different images, and `chance` that of each patch with others of its group, where there is one. `above_chance` is
+    the mean difference, image by image, with its standard error.
     """
-    mean, error = measured.similar(at)
+    cosine, chance = measured.cosine[:, at], measured.chance[:, at]
+    own, others, above = (over_images(values) for values in (cosine, chance, cosine - chance))
     number = lambda value: float(value) if np.isfinite(value) else None
     return [
         {
@@ -207,9 +223,13 @@ def table(
             "layer": layer + 1,
             "tap": tap,
             "similarity": name,
-            "cosine": number(mean[layer, column]),
-            "cosine_error": number(error[layer, column]),
+            "images": int(own.count[layer, column]),
+            "cosine": number(own.mean[layer, column]),
+            "cosine_error": number(own.error[layer, column]),
             "between": number(measured.between[layer, column]) if column < 2 else None,
+            "chance": number(others.mean[layer, column]),
+            "above_chance": number(above.mean[layer, column]),
+            "above_chance_error": number(above.error[layer, column]),
         }
         for layer, tap in enumerate(taps)
         for column, name in enumerate(similarities)

@@ -15,7 +15,7 @@ LINES = {GIVEN: "-", RANDOM: ":"}
 
 def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str], what: str) -> Figure:
     """Cosines by layer: a panel for each similarity that is there, a colour for each value of a column; bands are
-    standard errors.
+    standard errors, and dashed is what patches have with other patches of their image.
 
     Args:
         rows: as `embeddings_alike.table` makes them, one for each weights, value, similarity and layer.
@@ -39,10 +39,14 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
                     layer, cosine, error = (column(some, name) for name in ("layer", "cosine", "cosine_error"))
                     panel.plot(layer, cosine, line, color=colors[value])
                     panel.fill_between(layer, cosine - error, cosine + error, color=colors[value], alpha=0.2, lw=0)
+                    if weights == GIVEN:
+                        panel.plot(layer, column(some, "chance"), "--", color=colors[value], linewidth=0.8)
                 panel.plot(layer, column(some, "between"), line, color="#888888")
             panel.set(xlabel="layer", title=name)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles = {label(value): ("-", colors[value]) for value in values} | {"different images": ("-", "#888888")}
+        if any(row["chance"] is not None for row in rows):
+            handles["other patches of the image"] = ("--", "black")
         handles |= {"random weights": (":", "black")} if RANDOM in lines else {}
         for text, (line, color) in handles.items():
             axes[0].plot([], [], line, color=color, label=text)

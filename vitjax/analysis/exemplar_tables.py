@@ -14,6 +14,7 @@ from PIL import Image
 from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings
+from vitjax.analysis.frames import OUTLIER_COLOR
 from vitjax.analysis.natural import QUANTILES, Natural
 from vitjax.analysis.style import COLORS, bare, panels, style
 from vitjax.analysis.tally import edges
@@ -27,6 +28,7 @@ from vitjax.optimize import sheet
 from vitjax.optimize.units import matching
 
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
+FRAME = {False: COLORS[1], True: OUTLIER_COLOR}  # of the patch that fired: ordinary, or a token of huge norm
 
 
 @analysis
@@ -65,8 +67,10 @@ def tap_row(natural: Natural) -> dict[str, str | int | float]:
     """What the units of a tap have in common.
 
     `distinct_best` counts the different best images of the units, `never_active` the units that no image brings above
-    0; the others are means over units, `active` of the share of tokens above 0.
+    0; the others are means over units, `active` of the share of tokens above 0, `on_outliers` of the share of best
+    images on which the patch that fired is a token of huge norm (see `outliers`).
     """
+    there = natural.place >= 0
     per_image = max(len(natural.tokens), 1) * max(int(natural.tally.images), 1)
     return {
         "tap": natural.tap,
@@ -77,6 +81,7 @@ def tap_row(natural: Natural) -> dict[str, str | int | float]:
         "best": float(natural.score[:, 0].mean()),
         "mean": float(natural.mean.mean()),
         "active": float(natural.tally.active.mean() / per_image),
+        "on_outliers": float(natural.outlier[there].mean()) if np.isfinite(natural.tally.norm[there]).any() else None,
         "sparseness": float(np.nanmean(natural.sparseness)) if (natural.tally.positive > 0).any() else None,
     }
 
@@ -84,8 +89,10 @@ def tap_row(natural: Natural) -> dict[str, str | int | float]:
 def image_table(found: Exemplars, images: Images, config: ViTConfig) -> pa.Table:
     """A row per unit and image: best images first ("top", rank from 0), then those at the quantiles of the scores.
 
-    Columns: unit, kind, rank, quantile, image, score, peak (the highest activation of a token; best images only),
-    patch, row, column (null where no patch fired) and that patch's left, top, right, bottom in the original's pixels.
+    Columns: unit, kind, rank, quantile, image, score, peak (the highest activation of a token; best images only), norm
+    (of that token in the residual stream, over the median of the image's patches; above 5 it is an outlier, whose patch
+    says little; best images only), patch, row, column (null where no patch fired) and that patch's left, top, right,
+    bottom in the original's pixels.
     """
     sizes = _Sizes(images)
     return pa.concat_tables(
@@ -105,14 +112,16 @@ def _image_tables(natural: Natural, names: tuple[str, ...], sizes: "_Sizes", con
         "rank": pa.array(np.tile(np.arange(k, dtype=np.int32), units)),
         "quantile": nothing(units * k, pa.float64()),
         "peak": pa.array(natural.tally.peak.ravel()),
+        "norm": pa.array(natural.tally.norm.ravel(), from_pandas=True),
     }
     usual |= {
         "kind": pa.array(["quantile"] * units * steps).dictionary_encode(),
         "rank": nothing(units * steps, pa.int32()),
         "quantile": pa.array(np.tile(QUANTILES, units)),
         "peak": nothing(units * steps, pa.float32()),
+        "norm": nothing(units * steps, pa.float32()),
     }
-    order = ["unit", "kind", "rank", "quantile", "image", "score", "peak", "patch", "row", "column", *_SIDES]
+    order = ["unit", "kind", "rank", "quantile", "image", "score", "peak", "norm", "patch", "row", "column", *_SIDES]
     there = pa.array(natural.place.ravel() >= 0)
     return [pa.table(best).select(order).filter(there).unify_dictionaries(), pa.table(usual).select(order)]
 
@@ -185,7 +194,10 @@ def unit_table(found: Exemplars) -> pa.Table:
 
 
 def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
-    """Best images of some units, drawn evenly from the taps, with the patch that fired; and each unit's histogram."""
+    """Best images of some units, drawn evenly from the taps, with the patch that fired; and each unit's histogram.
+
+    The patch is framed in orange, or in red if it is a token of huge norm.
+    """
     naturals = list(found.taps.values())
     picks = [naturals[i] for i in np.linspace(0, len(naturals) - 1, min(SHOWN, max(len(naturals), 4))).astype(int)]
     rng = np.random.default_rng(0)
@@ -197,13 +209,16 @@ def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
         for line, (natural, unit) in enumerate(chosen):
             row = axes[line * (across + 1) : (line + 1) * (across + 1)]
             shown = pixels(images, natural.place[unit, :across], config)
-            for axis, picture, score, patch in zip(row, shown, natural.score[unit], natural.patch[unit], strict=False):
+            known = natural.score[unit], natural.patch[unit], natural.outlier[unit]
+            for axis, picture, score, patch, outlier in zip(row, shown, *known, strict=False):
                 bare(axis).imshow(sheet.shown(picture))
                 axis.set_title(f"{score:.3g}", fontsize=7, loc="center", pad=2)
                 if patch >= 0:
                     y, x = divmod(int(patch), config.grid[1])
                     corner = x * width - 0.5, y * height - 0.5
-                    axis.add_patch(Rectangle(corner, width, height, fill=False, color=COLORS[1], linewidth=1.4))
+                    axis.add_patch(
+                        Rectangle(corner, width, height, fill=False, color=FRAME[bool(outlier)], linewidth=1.4)
+                    )
             row[0].set_ylabel(str(natural.unit(unit)).removeprefix("blocks."), fontsize=6)
             _histogram(row[across], natural, unit)
     return drawing

@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vitjax.analysis.checks import analysis
 from vitjax.analysis.natural import Natural, Part, merged, read_part
+from vitjax.analysis.outliers import stream_ratios, streams_of
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.patches import on_grid
 from vitjax.analysis.tally import Tally, add, empty, merge
@@ -228,10 +229,12 @@ def _run(
 @partial(jax.jit, static_argnames=("taps", "tokens", "mesh"), donate_argnames="tallies")
 def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: str, mesh: Mesh):
     def on_device(model, tallies, images, place, slot):
-        values, config = model(images.astype(jnp.float32) / 255, taps), model.config
+        values, config = model(images.astype(jnp.float32) / 255, {*taps, *streams_of(taps)}), model.config
         here = jax.tree.map(lambda x: x[0], tallies)
-        seen = {tap: at_tokens(on_grid(value, tap, config), tap, tokens, config) for tap, value in values.items()}
-        added = {tap: add(here[tap], seen[tap], place, slot) for tap in taps}
+        seen = {tap: at_tokens(on_grid(values[tap], tap, config), tap, tokens, config) for tap in taps}
+        counted, ratios = token_span(tokens, config), stream_ratios(values, taps, config)
+        norms = {tap: ratio[:, counted] for tap, ratio in ratios.items()}
+        added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in taps}
         return jax.tree.map(lambda x: x[None], added), (place >= 0).sum()[
             None
         ]  # something to wait for: the tallies themselves are donated

@@ -3,7 +3,7 @@
 Ghiasi et al. 2022 (arXiv 2212.06727), figures 2, 4 and 7 to 9; in their code `it9/get_mask.py`, `it16/mask35.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import jax.numpy as jnp
 import matplotlib
@@ -16,6 +16,7 @@ from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.gallery import gallery
+from vitjax.analysis.outliers import OUTLIER, stream, stream_ratios, streams_of
 from vitjax.analysis.passes import on_pictures
 from vitjax.analysis.patches import above_half, at_patches, check_patches, unevenness
 from vitjax.analysis.style import MAP
@@ -53,6 +54,13 @@ def activation_maps(
     Raises:
         InputError: unknown units, units of taps without patches, or images that are not uint8.
     """
+    return _read(model, images, units, batch)[0]
+
+
+def _read(
+    model: Network, images: np.ndarray, units: str | Unit | Iterable[str | Unit], batch: int
+) -> tuple[Float[np.ndarray, "image unit row column"], dict[str, Float[np.ndarray, "image row column"]]]:
+    """`activation_maps`, and for each tap the norms of its stream's patches over their median; NaN for no stream."""
     wanted, shapes = expand(units, model.taps(), model.class_names), model.taps()
     groups: dict[str, list[int]] = {}
     for position, unit in enumerate(wanted):
@@ -64,15 +72,19 @@ def activation_maps(
         raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}], one at least")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
-    (found,) = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
+    found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
     order = np.argsort([position for group in groups.values() for position in group])
-    return found[:, order].reshape(*found.shape[:2], *model.config.grid)
+    grid = model.config.grid
+    norms = dict.fromkeys(groups, np.full((len(images), *grid), np.nan))
+    norms |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(filter(stream, groups), ratios, strict=True)}
+    return found[:, order].reshape(*found.shape[:2], *grid), norms
 
 
-def _at_units(model: Network, images: Array, *places: Array, taps: tuple[str, ...]) -> tuple[Array]:
-    values = model(images, taps)
-    pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], tap, model.config), place[:, None], axis=2)
-    return (jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2),)
+def _at_units(model: Network, images: Array, *places: Array, taps: tuple[str, ...]) -> tuple[Array, ...]:
+    values, config = model(images, {*taps, *streams_of(taps)}), model.config
+    pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], tap, config), place[:, None], axis=2)
+    maps = jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2)
+    return maps, *(ratio[:, config.prefix :] for ratio in stream_ratios(values, taps, config).values())
 
 
 def normalised(maps: Float[np.ndarray, "*n row column"]) -> Float[np.ndarray, "*n row column"]:
@@ -137,8 +149,10 @@ def run(
         found: exemplars that are known already, with at least `k` images for the taps meant.
 
     Returns:
-        A row for each unit and image: the score (mean over patches), the peak and where on the grid it is, the
-        unevenness (standard deviation over mean of the patches) and the share of patches above half the peak.
+        A row for each unit and image: the score (mean over patches), the peak and where on the grid it is, the `norm`
+        of the token there over the median of the image's patches (None without one; an outlier, see `outliers`, is
+        named in its caption), the unevenness (standard deviation over mean of the patches) and the share of patches
+        above half the peak.
 
     Raises:
         InputError: unknown units, units without patches, or unknown views.
@@ -153,17 +167,19 @@ def run(
     best = np.stack([found.taps[unit.tap].place[_number(unit, found)][:k] for unit in wanted])
     distinct = np.unique(best[best >= 0])
     images = pixels(data.images, distinct, data.config)
-    maps = activation_maps(model, images, wanted, batch=data.batch)
+    maps, norms = _read(model, images, wanted, data.batch)
     shown = [[int(np.searchsorted(distinct, place)) for place in row if place >= 0] for row in best]
     rows = [
-        _row(unit, rank, data.images.names[distinct[image]], maps[image, i])
+        _row(unit, rank, data.images.names[distinct[image]], maps[image, i], norms[unit.tap][image])
         for i, (unit, row) in enumerate(zip(wanted, shown, strict=True))
         for rank, image in enumerate(row)
     ]
     about = settings(model, data, units=[str(unit) for unit in wanted], k=k)
-    figure = _figure(wanted, shown, images, maps, views, pictures or {})
+    strange = {(row["unit"], row["rank"]) for row in rows if (row["norm"] or 0) > OUTLIER}
+    figure = _figure(wanted, shown, images, maps, views, pictures or {}, strange)
     half = np.median([row["above_half"] for row in rows])
     summary = f"{len(wanted)} units, {len(rows)} maps: the median one has {half:.0%} of its patches above half its peak"
+    summary += f"; {len(strange)} have their peak on a token of huge norm" if strange else ""
     return Findings("maps", rows, about, {"": figure}, summary)
 
 
@@ -171,7 +187,7 @@ def _number(unit: Unit, found: Exemplars) -> int:
     return int(np.ravel_multi_index(unit.index, found.taps[unit.tap].shape))
 
 
-def _row(unit: Unit, rank: int, image: str, map: np.ndarray) -> dict:
+def _row(unit: Unit, rank: int, image: str, map: np.ndarray, norms: np.ndarray) -> dict:
     row, column = np.unravel_index(map.argmax(), map.shape)
     uneven = float(unevenness(map.reshape(-1)))
     return {
@@ -182,6 +198,7 @@ def _row(unit: Unit, rank: int, image: str, map: np.ndarray) -> dict:
         "peak": float(map.max()),
         "row": int(row),
         "column": int(column),
+        "norm": float(norms[row, column]) if np.isfinite(norms[row, column]) else None,
         "unevenness": uneven if np.isfinite(uneven) else None,
         "above_half": float(above_half(map.reshape(-1))),
     }
@@ -194,7 +211,9 @@ def _figure(
     maps: np.ndarray,
     views: Sequence[str],
     pictures: Mapping[str, np.ndarray],
+    strange: Set[tuple[str, int]],
 ) -> Figure:
+    """The units on their images; the captions name those of `strange`, (unit, rank) with a peak on an outlier."""
     draw = {
         "photo": lambda image, unit: images[image],
         "map": lambda image, unit: in_grey(maps[image, unit], *images.shape[1:3]),
@@ -204,6 +223,8 @@ def _figure(
     for i, (unit, row) in enumerate(zip(units, shown, strict=True)):
         groups.append([[pictures.get(str(unit))]] if pictures else [])
         groups[-1] += [[draw[view](image, i) for view in views] for image in row]
-        captions.append(["painted"] * bool(pictures) + [f"{maps[image, i].mean():.3g}" for image in row])
+        said = [" (outlier)" if (str(unit), rank) in strange else "" for rank in range(len(row))]
+        scores = [f"{maps[image, i].mean():.3g}{outlier}" for image, outlier in zip(row, said, strict=True)]
+        captions.append(["painted"] * bool(pictures) + scores)
     labels = [caption(unit).replace(":", "\n") for unit in units]
     return gallery(groups, labels=labels, captions=captions, width=WIDTH)

@@ -10,8 +10,9 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
+from vitjax.analysis.outliers import OUTLIER
 from vitjax.analysis.tally import NOWHERE, Tally, merge
 from vitjax.errors import InputError
 from vitjax.optimize.units import Unit
@@ -52,6 +53,11 @@ class Natural:
     def patch(self) -> Int[np.ndarray, "unit k"]:
         """The patch of each of those images that fired most; -1 where it was no patch."""
         return self._patch(self.tally.patch)
+
+    @property
+    def outlier(self) -> Bool[np.ndarray, "unit k"]:
+        """Whether that patch is a token of huge norm, see `vitjax.analysis.outliers`, and says little of the image."""
+        return self.tally.norm > OUTLIER
 
     @property
     def mean(self) -> Float[np.ndarray, " unit"]:

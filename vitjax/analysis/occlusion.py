@@ -80,22 +80,33 @@ def occlude(
 
 
 def removal(tiles: Bool[Array, "image patch"], config: ViTConfig) -> dict[str, Edit]:
-    """Edits under which a model runs as if some of its patch tokens were not there.
+    """Edits under which a model runs as if some of its patch tokens were not there; `unseen` in every block.
 
-    No token attends to them, and a head that averages over tokens leaves them out, which comes to the same as dropping
-    them after the embedding (what they hold themselves means nothing); so images may lose different numbers of tokens.
+    It comes to the same as dropping them after the embedding (what they hold themselves means nothing); so images may
+    lose different numbers of tokens.
+    """
+    return unseen([tiles] * (config.depth + 1), config)
+
+
+def unseen(tiles: Sequence[Bool[Array, "image patch"]], config: ViTConfig) -> dict[str, Edit]:
+    """Edits under which, block by block, no token attends to some patch tokens.
+
+    Args:
+        tiles: of each block those that are not seen in it, and at the end those that a head which averages over tokens
+            leaves out.
+        config: the model's.
 
     Raises:
         InputError: a model whose head attends to the tokens.
     """
     if config.pool == "attention":
         raise InputError(f"tokens cannot be taken away from a head that attends to them; fill: {', '.join(FILLS)}")
-    kept = jnp.pad(~tiles, ((0, 0), (config.prefix, 0)), constant_values=True)
-    blind = lambda scores: jnp.where(kept[:, None, None], scores, jnp.finfo(scores.dtype).min)
-    edits = {f"blocks.{block}.attn.scores": blind for block in range(config.depth)}
+    *blocks, last = (jnp.pad(~gone, ((0, 0), (config.prefix, 0)), constant_values=True) for gone in tiles)
+    blind = lambda kept: lambda scores: jnp.where(kept[:, None, None], scores, jnp.finfo(scores.dtype).min)
+    edits = {f"blocks.{block}.attn.scores": blind(kept) for block, kept in enumerate(blocks)}
     if config.pool == "mean":
-        counted = kept[:, 0 if config.pool_prefix else config.prefix :]
-        weight = kept * (counted.shape[1] / jnp.maximum(counted.sum(axis=1, keepdims=True), 1))
+        counted = last[:, 0 if config.pool_prefix else config.prefix :]
+        weight = last * (counted.shape[1] / jnp.maximum(counted.sum(axis=1, keepdims=True), 1))
         edits["norm"] = lambda tokens: tokens * weight[..., None]
     return edits
 

@@ -44,6 +44,7 @@ from vitjax.analysis.occlusion import (
     removal,
 )
 from vitjax.analysis.occlusion_figures import draw_accuracy, draw_by_layer
+from vitjax.analysis.occlusion_tables import NONE, accuracy_rows, image_table
 from vitjax.analysis.positions import permutations
 from vitjax.data.dataset import Dataset
 from vitjax.data.masks import Masks, box_masks, fitted_labels, masks
@@ -101,9 +102,10 @@ def run(
 
     Returns:
         A row for each setting with the share of the patches that was hidden (native: of the model's pixels that
-        changed), top-1, top-5 and loss; ratio 0 is the image as it is. The table `occlusion-layers` has cosines with
-        the image as it is, by layer: of class tokens, of means over the patches, of the patches that are seen and of
-        those that are hidden.
+        changed), top-1, top-5, loss and what `occlusion_tables.accuracy_rows` compares; ratio 0 is the image as it is.
+        The table `occlusion-layers` has cosines with the image as it is, by layer: of class tokens, of means over the
+        patches, of the patches that are seen and of those that are hidden; `occlusion-images` the rank of each image's
+        class under every setting.
 
     Raises:
         InputError: ratios or fills that do not exist, no classes, masks that do not fit, or none where no class token
@@ -121,12 +123,15 @@ def run(
         raise InputError("which patches are salient? No class token attends to them: give masks or boxes")
     sets = SETS if found or not native else SETS[:1]
     every = [Setting(*one) for one in product(dict.fromkeys(fills), sets, sorted(set(ratios)))]
-    taps, rows, lines = layers(model, taps), [], []
+    taps, images, lines = layers(model, taps), [], []
     for name, one in weights(model, control, seed).items():
         for setting, measured, at in (_native if native else _aligned)(one, data, every, found, taps, seed):
-            place = {"weights": name, **setting._asdict(), "hidden": float(measured.about[:, at].mean())}
-            rows.append(place | measured.outcome.at(at).row())
+            place, hidden = {"weights": name, **setting._asdict()}, measured.about[:, at]
+            images.append(image_table(place, measured.outcome.at(at), hidden, data.images.names, measured.places))
+            place["hidden"] = float(hidden.mean())
             lines += table(place, measured, at, taps, (CLASS, MEAN) if native else (CLASS, MEAN, SEEN, HIDDEN))
+    images = pa.concat_tables(images).unify_dictionaries()
+    rows = accuracy_rows(images)
     salience = str(masks or boxes) if found else "none" if native else "attention of the last block's class token"
     options = {"ratios": list(ratios), "fills": list(fills), "native": native, "salience": salience}
     options |= {"taps": taps, "control": control, "seed": seed}
@@ -136,7 +141,7 @@ def run(
         settings=settings(model, data, **options),
         figures={"": draw_accuracy(rows), "layers": draw_by_layer(lines)},
         summary=_summary(rows),
-        tables={"occlusion-layers": pa.Table.from_pylist(lines)},
+        tables={"occlusion-layers": pa.Table.from_pylist(lines), "occlusion-images": images},
     )
 
 
@@ -150,7 +155,7 @@ def _with_objects(data: Dataset, masked: Path | None, boxes: Path | None) -> tup
 
 
 Found = Iterator[tuple[Setting, Measured, int]]
-NOTHING = Setting("none", "none", 0.0)
+NOTHING = Setting("none", NONE, 0.0)
 
 
 def _aligned(

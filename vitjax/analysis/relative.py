@@ -1,4 +1,4 @@
-"""Outcomes of two conditions on the same images in, the share of the accuracy that is left out, with its error."""
+"""Outcomes of two conditions on the same images in, what is left of the accuracy out: its share or its difference."""
 
 import numpy as np
 from jaxtyping import Float
@@ -22,3 +22,9 @@ def relative(part: Outcome, whole: Outcome, k: int) -> tuple[Float[np.ndarray, "
     base = known.mean() or np.nan
     ratio = right.mean(axis=0) / base
     return ratio, np.sqrt(((right - ratio * known) ** 2).mean(axis=0) / len(right)) / base
+
+
+def paired(part: Outcome, whole: Outcome, k: int = 1) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Top-`k` of `part` less that of `whole`, and its standard error, image by image: arguments as of `relative`."""
+    change = (part.rank < k) - (whole.rank < k).reshape(-1, *[1] * (part.rank.ndim - 1)).astype(float)
+    return change.mean(axis=0), change.std(axis=0) / np.sqrt(len(change))

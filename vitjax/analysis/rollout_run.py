@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Bool, Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.checks import analysis
 from vitjax.analysis.findings import Findings, settings
+from vitjax.analysis.frames import framed
 from vitjax.analysis.gallery import gallery
 from vitjax.analysis.maps import overlay
+from vitjax.analysis.outliers import outliers_by_layer
 from vitjax.analysis.passes import gather
 from vitjax.analysis.rollout import (
     RESIDUAL,
@@ -87,7 +89,9 @@ def run(
 
     Returns:
         A row for each number of blocks, with standard errors over images: `own_share`, `reach`, `effective_patches`; of
-        rollout, what the first two are with `even_attention`.
+        rollout, what the first two are with `even_attention`. `on_outliers` is the share of the map that lies on
+        patches whose token has a huge norm after those blocks (see `outliers`), `fair` their share of the patches; in
+        the figure they have frames.
 
     Raises:
         InputError: an unknown method, tokens or layers that the model does not have.
@@ -99,11 +103,13 @@ def run(
     some = dict.fromkeys(-(-config.depth * i // 4) for i in range(1, 5))
     layers = check_layers(list(some) if layers is None else layers, config)
     options = {"method": method, "residual": residual, "tokens": tokens}
-    places, (maps, *measured) = gather(model, data.batches(), _measured, **options)
+    places, (maps, outlier, on_outliers, *measured) = gather(model, data.batches(), _measured, **options)
     rows = [{"layer": layer, "images": len(places)} for layer in range(1, config.depth + 1)]
     for row, *columns in zip(rows, *(values.T for values in measured), strict=True):
         for name, values in zip(MEASURES, columns, strict=True):
             row |= {name: float(values.mean()), f"{name}_error": _error(values)}
+    for row, values, there in zip(rows, on_outliers.T, outlier.swapaxes(0, 1), strict=True):
+        row |= {"on_outliers": float(values.mean()), "on_outliers_error": _error(values), "fair": float(there.mean())}
     even = even_attention(config, residual) if method == "rollout" else {}
     for name, values in even.items():
         for row, value in zip(rows, values.tolist(), strict=True):
@@ -111,7 +117,12 @@ def run(
     shown = np.unique(np.arange(count) * len(places) // count)
     images = pixels(data.images, places[shown], config)
     figures = {
-        "": in_rows(images, {f"after {n} blocks": maps[shown, n - 1] for n in layers}),
+        "": in_rows(
+            images,
+            {f"after {n} blocks": maps[shown, n - 1] for n in layers},
+            {f"after {n} blocks": outlier[shown, n - 1] for n in layers},
+            config,
+        ),
         "reach": _curves(rows, config),
     }
     last = rows[-1]
@@ -119,6 +130,8 @@ def run(
         f"after {last['layer']} blocks {last['own']:.1%} of a patch token come from its own patch; the map"
         f" (tokens: {tokens}) spreads over {last['patches']:.0f} of {config.patches} patches"
     )
+    if last["fair"]:
+        summary += f"; {last['on_outliers']:.1%} of it lie on tokens of huge norm, {last['fair']:.1%} of the patches"
     about = settings(model, data, **options, layers=list(layers), count=count)
     return Findings("rollout", rows, about, figures, summary)
 
@@ -131,18 +144,28 @@ def even_attention(config: ViTConfig, residual: float | None = None) -> dict[str
 
 
 def in_rows(
-    images: UInt8[np.ndarray, "image h w 3"], maps: Mapping[str, Float[np.ndarray, "image row column"]]
+    images: UInt8[np.ndarray, "image h w 3"],
+    maps: Mapping[str, Float[np.ndarray, "image row column"]],
+    outlier: Mapping[str, Bool[np.ndarray, "image patch"]],
+    config: ViTConfig,
 ) -> Figure:
-    """A row for each image, with its maps over it, named above."""
-    over = lambda i: ([overlay(images[i], found[i], smooth=True)] for found in maps.values())
+    """A row for each image, with its maps over it, named above, and frames around the outliers of each map."""
+
+    def over(i: int) -> list:
+        drawn = ((overlay(images[i], found[i], smooth=True), outlier[name][i]) for name, found in maps.items())
+        return [[framed(cell, np.flatnonzero(there), config)] for cell, there in drawn]
+
     rows = [[[image], *over(i)] for i, image in enumerate(images)]
     return gallery(rows, titles=["image", *maps], side=1.3)
 
 
 def _measured(model: ViT, images: Array, *, tokens: str, **options) -> tuple[Array, ...]:
     found = jnp.moveaxis(relevance(model, images, **options), 0, 1)  # image layer query key
-    maps = at_grid(found, tokens, model.config)
-    return maps, own_share(found, model.config), reach(found, model.config), effective_patches(maps)
+    maps, outlier = at_grid(found, tokens, model.config), outliers_by_layer(model, images)
+    flat = maps.reshape(outlier.shape)
+    share = jnp.where(outlier, flat, 0).sum(axis=-1) / flat.sum(axis=-1)
+    rest = own_share(found, model.config), reach(found, model.config), effective_patches(maps)
+    return maps, outlier, share, *rest
 
 
 def _error(values: np.ndarray) -> float | None:

@@ -28,6 +28,7 @@ from vitjax.analysis.embeddings_alike import (
 from vitjax.analysis.embeddings_figures import LINES, draw_layers
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.positions import permutations, shuffled
+from vitjax.analysis.relative import paired
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -93,9 +94,9 @@ def run(
         seed: of the orders and of the random weights.
 
     Returns:
-        A row for each grid: top-1, top-5 and loss; grid 1 is the image as it is. The table `shuffle-layers` has cosines
-        with the image as it is, by layer: of class tokens, of means over the patches, and of each patch where it went,
-        for grids that do not cut through patches.
+        A row for each grid: top-1, top-5, loss, and the change of top-1 with its standard error, image by image; grid
+        1 is the image as it is. The table `shuffle-layers` has cosines with the image as it is, by layer: of class
+        tokens, of means over the patches, and of each patch where it went, for grids that do not cut through patches.
 
     Raises:
         InputError: no classes, or a grid that the image does not divide into.
@@ -111,7 +112,9 @@ def run(
         measured = measure(one, data, taps, _mix, grids=tuple(grids), seed=seed)
         for at, grid in enumerate([1, *grids]):
             place = {"weights": name, "grid": grid}
-            rows.append(place | measured.outcome.at(at).row())
+            outcome, whole = (measured.outcome.at(which) for which in (at, 0))
+            change, error = map(float, paired(outcome, whole))
+            rows.append(place | outcome.row() | {"change": change, "change_error": error})
             lines += table(place, measured, at, taps, (CLASS, MEAN, MOVED))
     return Findings(
         name="shuffle",

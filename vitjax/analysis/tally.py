@@ -24,6 +24,8 @@ class Tally(NamedTuple):
     Attributes:
         score, place, patch, peak: the k images with the highest scores, best first, equal ones in the order of the
             data set; the token that fired most, counted among those that count; -inf and NOWHERE where no image is.
+        norm: of that token, over the median norm of its image's patches, as `outliers.stream_ratios` says; NaN where
+            there are no tokens.
         images: how many were seen.
         mean, squares: the mean score, and the sum of squared distances from it.
         positive, positive_squares: sums of the scores above 0 and of their squares.
@@ -36,6 +38,7 @@ class Tally(NamedTuple):
     place: Int[Array, "unit k"]
     patch: Int[Array, "unit k"]
     peak: Float[Array, "unit k"]
+    norm: Float[Array, "unit k"]
     images: Int[Array, ""]
     mean: Float[Array, " unit"]
     squares: Float[Array, " unit"]
@@ -55,6 +58,7 @@ def empty(units: int, k: int, sample: int) -> Tally:
         place=jnp.full((units, k), NOWHERE, jnp.int32),
         patch=jnp.full((units, k), -1, jnp.int32),
         peak=jnp.full((units, k), -jnp.inf, jnp.float32),
+        norm=jnp.full((units, k), jnp.nan, jnp.float32),
         images=jnp.int32(0),
         mean=floats,
         squares=floats,
@@ -77,6 +81,7 @@ def add(
     values: Float[Array, "image token unit"],
     place: Int[Array, " image"],
     slot: Int[Array, " image"],
+    norms: Float[Array, "image token"] | None = None,
 ) -> Tally:
     """The tally after one more batch.
 
@@ -85,6 +90,7 @@ def add(
         values: activations at the tokens that count.
         place: of each image in the data set, ascending; -1 for a row without an image.
         slot: of each image in the sample; any number outside it for the others.
+        norms: of the tokens that count, as of `Tally.norm`.
     """
     values, there = values.astype(jnp.float32), place >= 0
     score, peak = values.mean(axis=1), values.max(axis=1)
@@ -94,6 +100,7 @@ def add(
     pick = lambda old, new: jnp.take_along_axis(jnp.concatenate([old, new], axis=1), index, axis=1)
     placed = jnp.where(there, place, NOWHERE)
     counted = there[:, None].astype(jnp.float32)
+    norms = jnp.full(values.shape[:2], jnp.nan, jnp.float32) if norms is None else norms
     images, mean, squares = _moments(tally, score, counted)
     positive = jnp.maximum(score, 0) * counted
     bins = jnp.searchsorted(edges().astype(np.float32), score, side="right", method="compare_all")
@@ -103,6 +110,7 @@ def add(
         place=pick(tally.place, jnp.broadcast_to(placed, (len(units), len(place)))),
         patch=pick(tally.patch, patch.T),
         peak=pick(tally.peak, peak.T),
+        norm=pick(tally.norm, jnp.take_along_axis(norms, patch, axis=1).T),
         images=images,
         mean=mean,
         squares=squares,
@@ -146,7 +154,7 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     k = first.score.shape[1]
     join = lambda name: np.concatenate([getattr(first, name), getattr(second, name)], axis=1)
     order = np.lexsort((join("place"), -join("score")), axis=1)[:, :k]
-    best = {name: np.take_along_axis(join(name), order, axis=1) for name in ("score", "place", "patch", "peak")}
+    best = {name: np.take_along_axis(join(name), order, axis=1) for name in ("score", "place", "patch", "peak", "norm")}
     counts = first.images.astype(np.float64), second.images.astype(np.float64)
     share = counts[1] / max(counts[0] + counts[1], 1)
     delta = second.mean.astype(np.float64) - first.mean

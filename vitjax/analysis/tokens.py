@@ -10,15 +10,18 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
-from vitjax.analysis import embeddings
 from vitjax.analysis.checks import analysis
-from vitjax.analysis.clusters import MIN_SAMPLES, clustered, kmeans_purity, measures, probe
+from vitjax.analysis.embeddings import check, example
 from vitjax.analysis.embeddings_alike import GIVEN, layers, weights
-from vitjax.analysis.findings import Findings, Value, settings
+from vitjax.analysis.exemplar_tables import text_of
+from vitjax.analysis.findings import Findings, settings
+from vitjax.analysis.outliers import OUTLIER
 from vitjax.analysis.passes import over
 from vitjax.analysis.shuffle import orders, shuffle, tile
+from vitjax.analysis.token_rows import EMBEDDINGS, differences, image_rows, means
 from vitjax.analysis.tokens_figures import draw
 from vitjax.data.dataset import Dataset
 from vitjax.data.masks import FITS, IGNORED, Masks, Objects, box_masks, fitted, fitted_labels, masks, patch_labels
@@ -129,6 +132,7 @@ def run(
     fit: str = "squash",
     grids: Sequence[int] = (1,),
     taps: Sequence[str] | None = None,
+    embeddings: Sequence[str] = tuple(EMBEDDINGS),
     control: bool = False,
     layout: str = "tsne",
     seed: int = 0,
@@ -147,83 +151,71 @@ def run(
         fit: "squash" as in the paper, or "crop" as the checkpoint was evaluated.
         grids: shuffles of that many tiles along each side; 1 is the image as it is.
         taps: whose tokens (default: the output of every block).
+        embeddings: in what forms they are clustered, of `token_rows.EMBEDDINGS`: as "published", of "unit" length, or
+            with "no-outliers", without tokens of huge norm (see `norms`); the first is what others are compared with.
         control: measure a model with random weights too.
         layout: how the tokens of the first image are drawn in the plane: tsne, umap or none.
         seed: of shuffles, k-means, layout and random weights.
 
     Returns:
-        A row for each weights, grid and layer: the means over images of `clusters.measures`, of the purity of k-means,
-        and of a linear probe for the classes (with `majority`, the share of the most frequent class), with standard
-        errors over images; and `images`, how many there were.
+        A row for each weights, grid, form and layer: the means over images of `clusters.measures`, of the purity of
+        k-means, and of a linear probe for the classes (with `majority`, the share of the most frequent class), with
+        standard errors over images; `images`, how many there were, and `outliers`, how many tokens of huge norm an
+        image has among those that show objects. The table `tokens-images` has the same image by image, and
+        `tokens-differences` what sets rows apart on the same images, see `token_rows.differences`.
 
     Raises:
-        InputError: no masks, masks that do not fit, no image with enough objects, or grids that do not divide it.
+        InputError: no masks, masks that do not fit, no image with enough objects, unknown forms, or grids that do not
+            divide it.
     """
     if fit not in FITS:
         raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
     for grid in grids:
         tile(model.config.image_size, grid)
-    embeddings.check(layout)
+    if unknown := [form for form in embeddings if form not in EMBEDDINGS]:
+        raise InputError(
+            f"no embeddings {unknown[0]!r}{nearest(unknown[0], EMBEDDINGS)}: they are {', '.join(EMBEDDINGS)}"
+        )
+    if not embeddings:
+        raise InputError(f"no form of embeddings is given: {', '.join(EMBEDDINGS)}")
+    check(layout)
     taps, found = layers(model, taps), _masks(data, masks, boxes, ignored)
     chosen, count = scenes(data, found, fit=fit, background=background)
-    rows = []
+    lines = []
     for name, one in weights(model, control, seed).items():
         for grid in grids:
             read = embedded(one, data, chosen, taps, grid, seed)
-            rows += [{"weights": name, "grid": grid, **row} for row in _rows(read, taps, seed)]
+            found = image_rows(((scene.place, scene.kinds, *rest) for scene, *rest in read), taps, embeddings, seed)
+            lines += [{"weights": name, "grid": grid} | row for row in found]
+    rows = means(lines)
     options = {
         "masks": str(masks or boxes or "boxes among the images"), "ignored": list(ignored), "background": background,
-        "fit": fit, "grids": list(grids), "taps": taps, "control": control, "layout": layout, "seed": seed, **count,
+        "fit": fit, "grids": list(grids), "taps": taps, "embeddings": list(embeddings), "outlier": OUTLIER,
+        "control": control, "layout": layout, "seed": seed, **count,
     }  # fmt: skip
-    figures = {"": draw(rows)}
+    figures = {"": draw(rows)} | ({"grids": draw(rows, "grid")} if len(set(grids)) > 1 else {})
     if layout != "none":
         labels = patch_labels(chosen[0].labels, model.config.grid)
         first = chosen[0].pixels, labels, chosen[0].kinds
-        figures[layout], _ = embeddings.example(model, *first, taps, layout, seed=seed)
-    return Findings("tokens", rows, settings(model, data, **options), figures, _summary(rows))
+        figures[layout], _ = example(model, *first, taps, layout, seed=seed)
+    named = [line | {"image": text_of(data.images.names[line["image"]])} for line in lines]
+    tables = {
+        "tokens-images": pa.Table.from_pylist(named),
+        "tokens-differences": pa.Table.from_pylist(differences(lines)),
+    }
+    return Findings("tokens", rows, settings(model, data, **options), figures, _summary(rows), tables)
 
 
 def _masks(data: Dataset, masked: Path | None, boxes: Path | None, ignored: Sequence[int]) -> Masks:
     return masks(data.images, masked, ignored=ignored) if masked else box_masks(data.images, boxes)
 
 
-def _rows(read: Iterator[tuple[Scene, list[np.ndarray], np.ndarray]], taps: Sequence[str], seed: int) -> list[dict]:
-    """A row for each layer; images with an object of too few patches are left out."""
-    kept, found = [], [[] for _ in taps]
-    for scene, tokens, labels in read:
-        there = labels > 0
-        sizes = np.bincount(labels, minlength=len(scene.kinds) + 1)[1:]
-        if sizes.min() < MIN_SAMPLES:
-            continue
-        tokens, labels = [values[there] for values in tokens], labels[there]
-        kept.append((tokens, labels, scene.kinds))
-        for values, layer in zip(tokens, found, strict=True):
-            one = measures(values, labels, scene.kinds, clustered(values, labels))
-            layer.append(one | {"kmeans_purity": kmeans_purity(values, labels, seed)})
-    if not kept:
-        raise InputError(f"no image has {MIN_SAMPLES} patches of every object: the patches are too large for them")
-    classes = np.concatenate([np.array(kinds)[labels - 1] for _, labels, kinds in kept])
-    images = np.repeat(np.arange(len(kept)), [len(labels) for _, labels, _ in kept])
-    majority = np.unique(classes, return_counts=True)[1].max() / len(classes)
-    rows = []
-    for layer, tap in enumerate(taps):
-        row: dict[str, Value] = {"layer": layer + 1, "tap": tap, "images": len(kept)}
-        row["objects"] = sum(len(kinds) for *_, kinds in kept)
-        probed = probe(np.concatenate([tokens[layer] for tokens, *_ in kept]), classes, images)
-        columns = {name: np.array([one[name] for one in found[layer]]) for name in found[layer][0]}
-        for name, values in {**columns, "probe": probed}.items():
-            row[name] = None if values is None else float(values.mean())
-            row[f"{name}_error"] = None if values is None else float(values.std() / np.sqrt(len(values)))
-        rows.append(row | {"majority": float(majority)})
-    return rows
-
-
 def _summary(rows: Sequence[dict]) -> str:
-    own = [row for row in rows if row["weights"] == GIVEN and row["grid"] == rows[0]["grid"]]
-    first, last = own[0], own[-1]
-    return (
-        f"{first['images']} images, {first['objects']} objects; from the first to the last layer purity"
-        f" {first['purity']:.2f} to {last['purity']:.2f}, silhouette {first['silhouette']:.2f} to"
-        f" {last['silhouette']:.2f}, cosine in objects {first['in_object_cosine']:.2f} to"
-        f" {last['in_object_cosine']:.2f}"
-    )
+    """The first and the last layer of the model's own weights, unshuffled, in every form."""
+    own = [row for row in rows if (row["weights"], row["grid"]) == (GIVEN, rows[0]["grid"])]
+    said = [f"{own[0]['images']} images, {own[0]['objects']} objects; from the first to the last layer"]
+    for form in dict.fromkeys(row["embeddings"] for row in own):
+        first, *_, last = [row for row in own if row["embeddings"] == form] * 2
+        parts = (f"{name} {first[name]:.2f} to {last[name]:.2f}" for name in ("purity", "silhouette", "kmeans_purity"))
+        said.append(f"  {form}: {', '.join(parts)}")
+    return "\n".join(said)

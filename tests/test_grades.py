@@ -75,6 +75,13 @@ def test_detail_sees_noise_that_activation_does_not():
     assert detail[0].max() < -4 < detail[1].min() and detail[1].max() < 2.4 < detail[2].min()
 
 
+def test_coarse_structure_is_that_of_the_lowest_eighth():
+    natural = np.log(np.full(16, 4.0))
+    picture = 4.0 * np.exp([-3.0, 1, *[9.0] * 14])
+    assert_allclose(grades.coarse(picture[None], natural), [-1], atol=1e-6)
+    assert_allclose(grades.coarse(picture[None, :4], natural[:4]), [-3], atol=1e-6)
+
+
 def test_noise_fills_places_and_frequencies():
     mean, std = np.zeros((2, 3)), np.full((2, 3), 2.0)
     floors = np.array([[[1.0, 6, 2], [4, 2, 8]], [[-9, 0, 0], [-9, 0, 0]]])  # [place or frequency, octave]

@@ -30,7 +30,7 @@ from vitjax.data.pipeline import pixels
 from vitjax.optimize.sheet import contact_sheet
 
 SHOWN, SMALL = 6, 80
-MEDIANS = "rise rank agreement detail noise coarse_noise contrast levels copied colour".split()
+MEDIANS = "rise rank agreement detail coarse noise coarse_noise contrast levels copied colour".split()
 FINE = {"rise": 9.0, "rank": 1, "agreement": 1, "photo_agreement": 1, "units": 1}  # for what is judged by looks alone
 
 
@@ -104,9 +104,10 @@ def main() -> None:
         rows.append(row(kind, {"good"}, [one | {"verdict": verdict(one)} for one in looks]))
 
     about = settings(model, data, pictures=str(args.pictures.name), units=[str(unit) for unit in entries.units])
-    findings = Findings(f"fakes-{args.label}", rows, about)
-    print(findings.csv())
-    print(*findings.save(args.out), sep="\n")
+    pictures = [{"kind": name, "before": before(card)} | card for name in made for card in by_kind[name]]
+    print(Findings(f"fakes-{args.label}", rows, about).csv())
+    for what, lines in (("", rows), ("-pictures", pictures)):
+        print(*Findings(f"fakes-{args.label}{what}", lines, about).save(args.out), sep="\n")
     shown = [name for name in made if "photograph" not in name]
     images = [_small(image) for name in shown for image in made[name][:SHOWN]]
     words = {name: [card["verdict"] for card in by_kind[name]][:SHOWN] for name in shown}

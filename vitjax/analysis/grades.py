@@ -123,6 +123,14 @@ def noise(
     return ((floor - mean) / np.maximum(std, SPREAD)).min(axis=1).max(axis=1)
 
 
+def coarse(spectrum: Float[np.ndarray, "picture radius"], natural: Float[np.ndarray, " radius"]) -> Scores:
+    """How much coarse structure a picture has, in nats: the mean of log P - E log P over the lowest eighth of radii.
+
+    Noise of a band and gratings have none. Arguments as of `spectral`.
+    """
+    return (log_power(spectrum) - natural)[:, : max(1, len(natural) // 8)].mean(axis=1)
+
+
 def agreement(
     picture: Float[np.ndarray, "picture d"],
     photo: Float[np.ndarray, "photo d"],
@@ -190,7 +198,7 @@ def colour(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
 
 
 def contrast(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
-    """The root mean square of the three channels' standard deviations over pixels, white being 1: even pictures have 0."""
+    """The root mean square of the channels' standard deviations over pixels, white being 1: an even picture has 0."""
     return np.sqrt(images.reshape(len(images), -1, 3).var(axis=1, dtype=np.float64).mean(axis=1)) / 255
 
 

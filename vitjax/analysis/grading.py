@@ -101,6 +101,7 @@ def visible(
     columns = {
         "spectral_distance": distance,
         "detail": detail,
+        "coarse": grades.coarse(power, measure.spectrum),
         "noise": grades.noise(floor, measure.floor, measure.floor_std),
         "coarse_noise": grades.noise(floor[..., COARSE], measure.floor[:, COARSE], measure.floor_std[:, COARSE]),
         "contrast": grades.contrast(images),

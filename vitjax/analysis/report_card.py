@@ -30,39 +30,45 @@ FIGURED = 16  # pictures beside their photographs
 class Rule:
     """The thresholds of `VERDICTS`.
 
-    They were set on ViT-Ti/16 at 224 px with every second of 500 ImageNet photographs, and hold on the others and on the
-    embedded model at 64 px with Tiny ImageNet's (experiments/recipes/fakes.py has the table).
+    Those of looks lie between what they have to tell apart on ViT-Ti/16 at 224 px with every second of 300 ImageNet
+    photographs; they hold on the others, and on the embedded model with Tiny ImageNet's, which helped to set `dither`,
+    `bare` and `band` alone (experiments/recipes/fakes.py).
 
     Attributes:
-        empty: lowest `detail` of a picture that shows something, in nats. Photographs and living pictures of all recipes
-            have -3.9 and more; what was low-passed, or grey with a perturbation of 8/255, has -4.6 and less.
-        contrast: lowest `contrast` of a picture that is no strain to see. Photographs have 0.08 and more, a photograph at
-            a tenth of its contrast 0.04 and less, grey with a perturbation of 8/255 0.02.
-        copied: highest `copied` of a picture that is no photograph's copy.
-        noise: highest `noise` of a clear picture, in standard deviations of photographs: one photograph of a hundred has
-            more. Pictures of `default` and `fast` have 2.0 and less, under white noise of 25/255 2.8 and more, noise of
-            any octave 2.9 and more.
+        noise: highest `noise` of a clear picture; one photograph of a hundred has more. Ten pictures of `fast` have 2.0
+            and less, under white noise of 25/255 2.8 and more, noise of any octave 2.9 and more. At 64 px photographs
+            are noisier themselves, and white noise is seen from about 60/255 on.
         fine: highest `detail` of a clear picture, in nats. Pictures of `default` and `ghiasi` have 2.3 and less, as all
             photographs, noisy ones (2 views, 40 steps, no total variation) 2.6 and more, uniform noise 3.9.
         few: the most `levels` of a picture whose finest octaves do not count: dithering takes 2 to 16, print 5 to 8.
-        dither: highest `coarse_noise` of those: dithered and printed ones have 2.7 and less, random dots 3.4 and more.
+        dither: highest `coarse_noise` of those: dithered and printed ones have 3.2 and less, random dots 3.4 and more.
+        bare: least `coarse` of a picture with coarse structure, in nats. Photographs and pictures have -2.7 and more,
+            noise of a band -5.9 and less, gratings often.
+        band: highest `noise` of a clear picture without. Gratings have less than -0.3, noise of a band 1.2 and more.
+        empty: lowest `detail` of a picture that shows something, in nats. Photographs and pictures have -3.9 and more;
+            what was low-passed, or grey with a perturbation of 8/255, has -4.5 and less.
+        contrast: lowest `contrast` of a picture that is no strain to see. Photographs have 0.08 and more, at a tenth of
+            their contrast 0.04 and less, grey with a perturbation of 8/255 0.02.
+        copied: highest `copied` of a picture that is no photograph's copy; two photographs have 0.9 and less.
         colour: highest `colour` of a picture that is not saturated; 1 of 100 photographs has more than 0.45.
         best: lowest `rise` of a good picture: that of the best photograph, as Zimmermann et al. 2023 (arXiv 2307.05471,
             their code) ask of synthetic images before they show them.
         common: the share of the tap's units that a good picture may move more than its own.
-        alike: photographs of a unit agree where the best of them leads back to the others within this share of the tap's
-            units (`photo_agreement`); half of the neurons are such.
+        alike: photographs of a unit agree where the best of them leads back to the others within this share of the
+            tap's units (`photo_agreement`); half of 64 neurons are such.
         strange: the share within which a good picture then leads back to them. Of 30 pictures of `default` 27 do, of 30
-            of other units 12, of uniform noise 14.
+            of other units 12, of uniform noise 14: it finds half of the strangers that all else misses.
     """
 
-    empty: float = -4.0
-    contrast: float = 0.05
-    copied: float = 0.95
     noise: float = 2.3
     fine: float = 2.4
     few: float = 16.0
-    dither: float = 3.0
+    dither: float = 3.3
+    bare: float = -4.0
+    band: float = 0.5
+    empty: float = -4.0
+    contrast: float = 0.05
+    copied: float = 0.95
     colour: float = 0.5
     best: float = 1.0
     common: float = 0.05
@@ -82,6 +88,8 @@ class Rule:
 
 
 def _noisy(row: Row, rule: Rule) -> bool:
+    if row["coarse"] < rule.bare:
+        return row["noise"] > rule.band
     if row["levels"] <= rule.few:
         return row["coarse_noise"] > rule.dither
     return row["noise"] > rule.noise or row["detail"] > rule.fine
@@ -94,10 +102,10 @@ def _strange(row: Row, rule: Rule) -> bool:
 
 # Asked from top to bottom: the first that holds is the verdict, and where none does the picture is good.
 VERDICTS: Mapping[str, Callable[[Row, Rule], bool]] = {
+    "noise": _noisy,
     "dead": lambda row, rule: row["detail"] < rule.empty,
     "faint": lambda row, rule: row["contrast"] < rule.contrast,
     "copy": lambda row, rule: row["copied"] > rule.copied,
-    "noise": _noisy,
     "saturated": lambda row, rule: row["colour"] > rule.colour,
     "weak": lambda row, rule: row["rise"] < rule.best or row["rank"] - 1 > rule.common * row["units"],
     "strange": _strange,

@@ -39,6 +39,7 @@ ABOUT: dict[str, About] = {
     "agreement": About("agreement", "rank of its own photographs among those of the layer's units, by looks", 0),
     "photo_agreement": About("photographs agree", "the same rank, of the unit's best photograph: do its own agree?", 0),
     "noise": About("noise", "energy that is everywhere, in standard deviations of photographs: above 2.3 is noise"),
+    "coarse": About("coarse", "power of the coarsest structures against photographs, in nats: below -4 there are none"),
     "coarse_noise": About("coarse noise", "the same up to half the finest frequency, for pictures of few values"),
     "contrast": About("contrast", "standard deviation of the pixels, white being 1: below 0.05 is faint", 3),
     "levels": About("levels", "how many values a channel takes, by use: dithering and print have few", 0),

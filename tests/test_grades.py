@@ -75,6 +75,39 @@ def test_detail_sees_noise_that_activation_does_not():
     assert detail[0].max() < -4 < detail[1].min() and detail[1].max() < 2.4 < detail[2].min()
 
 
+def test_coarse_structure_is_that_of_the_lowest_eighth():
+    natural = np.log(np.full(16, 4.0))
+    picture = 4.0 * np.exp([-3.0, 1, *[9.0] * 14])
+    assert_allclose(grades.coarse(picture[None], natural), [-1], atol=1e-6)
+    assert_allclose(grades.coarse(picture[None, :4], natural[:4]), [-3], atol=1e-6)
+
+
+def test_noise_fills_places_and_frequencies():
+    mean, std = np.zeros((2, 3)), np.full((2, 3), 2.0)
+    floors = np.array([[[1.0, 6, 2], [4, 2, 8]], [[-9, 0, 0], [-9, 0, 0]]])  # [place or frequency, octave]
+    assert_allclose(grades.noise(floors, mean, std), [1, 0])
+    assert_allclose(grades.noise(floors, mean, std / 100), np.array([2, 0]) / grades.SPREAD)
+
+
+def test_contrast_is_that_of_the_channels():
+    images = np.full((2, 4, 4, 3), 100, np.uint8)
+    images[1, :2] = [200, 100, 0]
+    assert_allclose(grades.contrast(images), [0, np.sqrt(2 / 3) * 50 / 255])
+
+
+def test_levels_are_counted_by_use():
+    images = np.zeros((3, 4, 4, 3), np.uint8)
+    images[1, :2] = 255
+    images[2] = np.arange(16).reshape(4, 4, 1)
+    assert_allclose(grades.levels(images), [1, 2, 16])
+
+
+def test_a_copy_is_found_but_for_itself():
+    photo = np.eye(3)
+    picture = np.array([[1.0, 0, 0], [1, 0, 0], [0, 0.6, 0.8]])
+    assert_allclose(grades.copied(picture, photo, np.array([NONE, 0, 1])), [1, 0, 0.8])
+
+
 def test_agreement_ranks_the_exemplars_of_all_units():
     photo = np.array([[1.0, 0], [0, 2], [-1, 0], [3, 3]])
     exemplar = np.array([[0, 3], [1, NONE], [2, NONE]])  # directions: 22.5, 90 and 180 degrees

@@ -1,7 +1,7 @@
 """The report card of small pictures: verdicts, grades against measurements made by hand, folders that are refused."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +30,8 @@ TAPS = ["blocks.0.mlp.hidden", "blocks.0.attn.z"]
 UNITS = expand(["blocks.0.attn.z:2.3", "blocks.0.mlp.hidden:7,50", "blocks.0.attn.z:0.0"], MODEL.taps())
 IMAGES = np.random.default_rng(3).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 
-GOOD = {"rise": 5.0, "rank": 1, "units": 768, "detail": 1.0, "colour": 0.2}
+GOOD = {"rise": 5.0, "rank": 1, "units": 768, "detail": 1.0, "colour": 0.2, "contrast": 0.2, "copied": 0.5}
+GOOD |= {"coarse": 0.0, "noise": 1.5, "coarse_noise": 1.0, "levels": 150.0, "agreement": 20, "photo_agreement": 20}
 
 
 @cache
@@ -94,22 +95,43 @@ def folder(path: Path, seed: int = 0, images: np.ndarray = IMAGES, recipe: str =
         ({"colour": 0.6, "rise": 0.1}, "saturated"),
         ({"detail": 3.0}, "noise"),
         ({"detail": 3.0, "rise": 0.0, "colour": 0.6}, "noise"),
-        ({"detail": -6.0}, "good"),
-        ({"detail": -6.0, "rise": 0.1}, "dead"),
+        ({"detail": -6.0}, "dead"),
         ({"detail": -6.0, "rise": 0.1, "colour": 0.6}, "dead"),
+        ({"contrast": 0.02}, "faint"),
+        ({"copied": 0.99, "noise": 3.0}, "copy"),
+        ({"noise": 3.0, "detail": -1.0}, "noise"),
+        ({"noise": 6.0, "coarse_noise": 2.5, "detail": 5.0, "levels": 2.0}, "good"),
+        ({"noise": 6.0, "coarse_noise": 3.5, "detail": 5.0, "levels": 2.0}, "noise"),
+        ({"coarse": -6.0}, "noise"),
+        ({"coarse": -6.0, "detail": -9.0, "contrast": 0.02}, "noise"),
+        ({"coarse": -6.0, "noise": 0.0}, "good"),
+        ({"agreement": 385}, "good"),
+        ({"agreement": 386}, "strange"),
+        ({"agreement": 700, "photo_agreement": 40}, "good"),
     ],
 )
 def test_verdicts(grades, word):
     assert verdict(GOOD | grades) == word and word in WORDS
 
 
-@pytest.mark.parametrize(
-    ("threshold", "word"),
-    [({"best": 6.0}, "weak"), ({"common": -0.1}, "weak"), ({"colour": 0.1}, "saturated"), ({"noise": 0.5}, "noise")],
-)
-def test_every_threshold_counts(threshold, word):
-    assert verdict(GOOD, Rule(**threshold)) == word
-    assert verdict(GOOD, Rule(ordinary=9.0, empty=1.5)) == "dead"
+THRESHOLDS = {
+    "dead": [{"empty": 1.5}],
+    "faint": [{"contrast": 0.3}],
+    "copy": [{"copied": 0.4}],
+    "noise": [{"noise": 1.2}, {"fine": 0.5}, {"few": 200.0, "dither": 0.5}, {"bare": 1.0}],
+    "saturated": [{"colour": 0.1}],
+    "weak": [{"best": 6.0}, {"common": -0.1}],
+    "strange": [{"strange": 0.01}],
+}
+
+
+def test_every_threshold_counts():
+    changed = [threshold for several in THRESHOLDS.values() for threshold in several]
+    names = {name for threshold in changed for name in threshold} | {"alike", "band"}
+    assert names == {field.name for field in fields(Rule)}
+    for word, several in THRESHOLDS.items():
+        assert [verdict(GOOD, Rule(**threshold)) for threshold in several] == [word] * len(several)
+    assert verdict(GOOD, Rule(strange=0.01, alike=0.01)) == verdict(GOOD, Rule(bare=1.0, band=2.0)) == "good"
 
 
 def test_grades_are_what_is_measured_by_hand():

@@ -141,8 +141,9 @@ GHIASI: dict[str, Analysis] = {
         "report_card",
         "grades and a verdict for pictures",
         "Grades the pictures that `vitjax visualize` left in a folder: activation under changes that no recipe trains"
-        " for, against the best image; rank of the unit in its tap; spectrum against natural images; whether the"
-        " picture leads back to its unit; convergence; and a verdict: good, weak, dead, saturated or noise.",
+        " for, against the best image; rank of the unit in its tap; spectrum, noise and contrast against natural"
+        " images; whether the picture leads back to its unit; convergence; and a verdict: good, strange, weak,"
+        " saturated, noise, copy, faint or dead.",
         (
             Option("--pictures", "path", "folder that `vitjax visualize` made with the same model", required=True),
             Option("--other-seed", "path", "folder with the same units under another seed, for stability"),

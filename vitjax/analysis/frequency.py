@@ -53,7 +53,7 @@ def low_pass(
         InputError: an unknown shape.
     """
     height, width = images.shape[1:3]
-    kept = _distance(height, width, shape)[:, : width // 2 + 1, None] <= radius
+    kept = distance(height, width, shape)[:, : width // 2 + 1, None] <= radius
     spectrum = jnp.fft.rfft2(images, axes=(1, 2))
     filtered = jnp.fft.irfft2(jnp.where(kept, spectrum, 0), s=(height, width), axes=(1, 2))
     return jnp.where(jnp.asarray(radius) >= 1, images, filtered.astype(images.dtype))
@@ -87,11 +87,6 @@ def radial_spectrum(images: Float[Array, "image h w 3"]) -> Float[Array, "image 
     power = (jnp.abs(jnp.fft.fft2(images, axes=(1, 2)) / (height * width)) ** 2).mean(axis=-1)
     sums = jax.ops.segment_sum(power.reshape(len(images), -1).T, radius, len(count))
     return (sums / count[:, None]).T[:, 1 : side // 2 + 1]
-
-
-def spectrum(_: Network, images: Float[Array, "image h w 3"]) -> tuple[Float[Array, "image radius"]]:
-    """`radial_spectrum` as `passes.over` takes it."""
-    return (radial_spectrum(images),)
 
 
 def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition]:
@@ -131,7 +126,7 @@ def run(model: Network, data: Dataset, *, radii: Sequence[float] = RADII, shape:
     """
     if wrong := [radius for radius in radii if not 0 < radius <= 1]:
         raise InputError(f"the radius {wrong[0]} is not above 0 and at most 1, the Nyquist frequency")
-    _distance(*model.config.image_size, shape)
+    distance(*model.config.image_size, shape)
     radii = sorted({1.0, *radii}, reverse=True)
     judged = evaluate(model, data.batches(), data.labels_for(model), filtered(radii, shape))
     whole = judged["low-pass"].at(0)
@@ -167,7 +162,7 @@ def compare(found: Mapping[str, Findings]) -> Figure:
     return figure
 
 
-def _distance(height: int, width: int, shape: str) -> Float[np.ndarray, "h w"]:
+def distance(height: int, width: int, shape: str) -> Float[np.ndarray, "h w"]:
     """How far every frequency of the transform lies from the centre, 1 at the Nyquist frequency of an axis."""
     if shape not in SHAPES:
         raise InputError(f"unknown shape {shape!r}{nearest(shape, SHAPES)}: {' or '.join(SHAPES)}")

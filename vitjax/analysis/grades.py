@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 NONE = -1  # no photograph: the place of a picture that is none, and of an exemplar that is missing
 TAIL = 0.25  # of a history: a saved one has about 20 points, and they jump with the views' colours
+SPREAD = 0.5  # nats, the least deviation of noise floors over photographs; that of ImageNet's is 0.6 to 1.1
 _FLOOR = 1e-12  # of a spectrum: below what rounding to bytes leaves
 
 Scores = Float[np.ndarray, " picture"]
@@ -50,6 +51,9 @@ def percentile(
 ) -> Scores:
     """The share of natural scores below the held-out activation.
 
+    Nearly 1 for every picture that is worth a look, so it orders none of them: there `rise` and `selectivity`'s margin
+    go on counting.
+
     Args:
         sample: scores of photographs for each picture's unit.
         counted: which of them count: all but the picture itself.
@@ -65,7 +69,8 @@ def selectivity(
 ) -> tuple[Int[np.ndarray, " picture"], Scores]:
     """How much a picture moves its unit more than the other units of the tap.
 
-    z_v = (a_v(x) - mean_v) / std_v, 0 for a unit that photographs do not move.
+    z_v = (a_v(x) - mean_v) / std_v, 0 for a unit that photographs do not move. The rank is 1 for nearly all pictures of
+    a good recipe and orders none of them; the margin does.
 
     Returns:
         (the rank of z_u among all units, 1 the first; the margin z_u - max of the others).
@@ -86,8 +91,9 @@ def spectral(
 ) -> tuple[Scores, Scores]:
     """How far a picture's radial spectrum lies from that of photographs, in nats.
 
-    The detail is what tells a clear picture from a noisy one: noise has many times the power of photographs in its
-    highest frequencies, whatever its activation, and an empty picture has almost none.
+    White noise has many times the power of photographs in its highest frequencies, whatever its activation, and an
+    empty picture has almost none. But dithering and print have it too, and noise of middling frequencies has not: see
+    `noise`.
 
     Args:
         spectrum: power at each radius, as `vitjax.analysis.frequency.radial_spectrum` gives.
@@ -98,6 +104,31 @@ def spectral(
     """
     over = log_power(spectrum) - natural
     return np.sqrt((over**2).mean(axis=1)), over[:, len(natural) // 2 :].mean(axis=1)
+
+
+def noise(
+    floor: Float[np.ndarray, "picture 2 octave"],
+    mean: Float[np.ndarray, "2 octave"],
+    std: Float[np.ndarray, "2 octave"],
+) -> Scores:
+    """How much noisier a picture is than photographs, in their standard deviations, at the octave where it is noisiest.
+
+    max over octaves of min over (places, frequencies) of (log E - mean) / std: energy that is everywhere in the picture
+    and at every frequency of an octave. Texture and edges leave places quiet, gratings frequencies.
+
+    Args:
+        floor: as `vitjax.analysis.clarity.noise_floor` gives.
+        mean, std: of the same over photographs; a deviation below `SPREAD`, as of few photographs, counts as that.
+    """
+    return ((floor - mean) / np.maximum(std, SPREAD)).min(axis=1).max(axis=1)
+
+
+def coarse(spectrum: Float[np.ndarray, "picture radius"], natural: Float[np.ndarray, " radius"]) -> Scores:
+    """How much coarse structure a picture has, in nats: the mean of log P - E log P over the lowest eighth of radii.
+
+    Noise of a band and gratings have none. Arguments as of `spectral`.
+    """
+    return (log_power(spectrum) - natural)[:, : max(1, len(natural) // 8)].mean(axis=1)
 
 
 def agreement(
@@ -164,6 +195,40 @@ def clipped(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
 def colour(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
     """The mean over pixels of largest minus smallest channel: 0 is grey, 1 pure colours everywhere."""
     return np.ptp(images, axis=3).mean(axis=(1, 2)) / 255
+
+
+def contrast(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
+    """The root mean square of the channels' standard deviations over pixels, white being 1: an even picture has 0."""
+    return np.sqrt(images.reshape(len(images), -1, 3).var(axis=1, dtype=np.float64).mean(axis=1)) / 255
+
+
+def levels(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
+    """How many values a channel takes, by use: 2 to the mean over channels of the entropy of its values in bits.
+
+    2 for black and white in equal parts, dithered or not; about 6 for print, 50 to 250 for photographs.
+    """
+    return np.array([2 ** np.mean([_entropy(image[..., channel]) for channel in range(3)]) for image in images])
+
+
+def copied(
+    picture: Float[np.ndarray, "picture pixel"],
+    photo: Float[np.ndarray, "photo pixel"],
+    own: Int[np.ndarray, " picture"],
+) -> Scores:
+    """The highest correlation of a picture with a photograph, by their thumbnails: 1 for a copy.
+
+    Args:
+        picture, photo: as `vitjax.analysis.clarity.thumbnail` gives.
+        own: the row of `photo` that each picture is said to be and that does not count, or `NONE`.
+    """
+    likeness = picture @ photo.T
+    likeness[(own != NONE).nonzero()[0], own[own != NONE]] = -1
+    return likeness.max(axis=1)
+
+
+def _entropy(values: UInt8[np.ndarray, "h w"]) -> float:
+    share = np.bincount(values.ravel(), minlength=256) / values.size
+    return float(-(share * np.log2(np.maximum(share, 1e-12))).sum())
 
 
 def _unit_length(vectors: np.ndarray) -> np.ndarray:

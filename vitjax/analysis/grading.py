@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from vitjax.analysis import grades
+from vitjax.analysis.clarity import COARSE
 from vitjax.analysis.findings import Value
-from vitjax.analysis.frequency import spectrum
 from vitjax.analysis.grades import NONE
 from vitjax.analysis.held_out import respond
 from vitjax.analysis.natural import Natural
 from vitjax.analysis.passes import on_pictures
-from vitjax.analysis.yardstick import Yardstick
+from vitjax.analysis.yardstick import Yardstick, clearness
 from vitjax.errors import InputError
 from vitjax.models.config import IMAGE_MODES
 from vitjax.models.network import Network
@@ -62,20 +63,13 @@ def grade(
     Returns:
         A row for each picture, in their order; None where a grade has no meaning. `activation` is the unit's on the
         picture as its bytes stand, `held_out` its mean over the held-out changes, `best` the best photograph's, `rank`
-        and `agreement` are ranks among the tap's `units`, 1 the first.
+        and `agreement` are ranks among the tap's `units`, 1 the first. `coarse_noise` is the noise up to half the
+        Nyquist frequency, `photo_agreement` the agreement of the unit's best photograph: do its own agree at all?
     """
     count = len(entries.units)
     own = np.full(count, NONE) if entries.own is None else entries.own
-    power = on_pictures(model, spectrum, entries.images, batch=batch)[0]
-    distance, detail = grades.spectral(power, measure.spectrum)
-    columns = {
-        "spectral_distance": distance,
-        "detail": detail,
-        "clipped": grades.clipped(entries.images),
-        "colour": grades.colour(entries.images),
-        "slope": np.full(count, np.nan) if entries.history is None else grades.slope(entries.history),
-    }
-    embeddings = measure.embed(entries.images, batch)
+    columns, embeddings = visible(model, entries.images, measure, own, batch)
+    columns["slope"] = np.full(count, np.nan) if entries.history is None else grades.slope(entries.history)
     taps = np.array([unit.tap for unit in entries.units])
     rows: list[dict[str, Value]] = [{}] * count
     for tap in dict.fromkeys(taps.tolist()):
@@ -83,17 +77,41 @@ def grade(
         unit = targets([entries.units[i] for i in those], model.taps()[tap])
         response = respond(model, tap, entries.images[those], unit, tokens=tokens, batch=batch)
         natural = measure.naturals[tap]
-        exemplar, photo = measure.row(natural.place), measure.row(own[those])
+        exemplar, photo, best = measure.row(natural.place), measure.row(own[those]), measure.row(natural.place[unit, 0])
+        agree = partial(grades.agreement, photo=measure.photos, exemplar=exemplar, unit=unit)
         found = (
             {"unit": np.array([str(entries.units[i]) for i in those])}
             | _activity(natural, unit, response.scores, response.held_out.mean(axis=1), own[those])
-            | {"agreement": grades.agreement(embeddings[those], measure.photos, exemplar, unit, photo)}
+            | {"agreement": agree(embeddings[those], own=photo)}
+            | {"photo_agreement": agree(measure.photos[best], own=best)}
             | {"units": np.full(len(those), len(natural.mean))}
             | {name: column[those] for name, column in columns.items()}
         )
         for i, row in enumerate(those):
             rows[row] = {name: _value(column[i].item()) for name, column in found.items()}
     return rows
+
+
+def visible(
+    model: Network, images: UInt8[np.ndarray, "picture h w 3"], measure: Yardstick, own: np.ndarray, batch: int = 32
+) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "picture d"]]:
+    """The grades that say how pictures look, whatever they were made for, and their embeddings."""
+    power, floor = on_pictures(model, clearness, images, batch=batch)
+    distance, detail = grades.spectral(power, measure.spectrum)
+    embeddings, thumbnails = measure.looks(images, batch)
+    columns = {
+        "spectral_distance": distance,
+        "detail": detail,
+        "coarse": grades.coarse(power, measure.spectrum),
+        "noise": grades.noise(floor, measure.floor, measure.floor_std),
+        "coarse_noise": grades.noise(floor[..., COARSE], measure.floor[:, COARSE], measure.floor_std[:, COARSE]),
+        "contrast": grades.contrast(images),
+        "levels": grades.levels(images),
+        "copied": grades.copied(thumbnails, measure.thumbnails, measure.row(own)),
+        "clipped": grades.clipped(images),
+        "colour": grades.colour(images),
+    }
+    return columns, embeddings
 
 
 def _activity(

@@ -18,6 +18,8 @@ SHOWN = {
     "rank": ("rank of the own unit in its tap", "log"),
     "spectral_distance": ("spectral distance (nats)", "linear"),
     "detail": ("detail, fine power against photographs (nats)", "linear"),
+    "noise": ("noise (standard deviations of photographs)", "linear"),
+    "contrast": ("contrast, standard deviation of pixels", "linear"),
     "colour": ("colour, largest - smallest channel", "linear"),
     "agreement": ("agreement, rank of the own exemplars", "log"),
 }
@@ -56,7 +58,7 @@ def strips(groups: Mapping[str, Sequence[Row]], lines: Mapping[str, Sequence[flo
     groups = {name: rows for name, rows in groups.items() if rows}
     jitter = np.random.default_rng(0)
     with style():
-        figure, axes = panels(2, 3, size=(3.6, 0.9 + 0.3 * len(groups)), sharey=True)
+        figure, axes = panels(2, 4, size=(3.6, 0.9 + 0.3 * len(groups)), sharey=True)
         for axis, (grade, (label, scale)) in zip(axes, SHOWN.items(), strict=True):
             axis.set_xscale(scale, **({"linthresh": 1} if scale == "symlog" else {}))
             for y, (rows, color) in enumerate(zip(groups.values(), [*COLORS, *COLORS], strict=False)):

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
+from vitjax.analysis.clarity import noise_floor, thumbnail
 from vitjax.analysis.exemplars import Exemplars
-from vitjax.analysis.frequency import spectrum
+from vitjax.analysis.frequency import radial_spectrum
 from vitjax.analysis.grades import NONE, log_power
 from vitjax.analysis.natural import Natural
 from vitjax.analysis.passes import gather, on_pictures
@@ -27,15 +28,20 @@ class Yardstick:
     Attributes:
         naturals: {tap: Natural}.
         spectrum: E log P, over the photographs whose scores are all kept (`Natural.seen_place`).
+        floor, floor_std: mean and standard deviation of `clarity.noise_floor` over the same.
         places: of the photographs that are exemplars of any unit, ascending.
         photos: their embeddings.
+        thumbnails: the same photographs, as `clarity.thumbnail` has them.
         embedding, tap: the model that embeds, and where.
     """
 
     naturals: Mapping[str, Natural]
     spectrum: Float[np.ndarray, " radius"]
+    floor: Float[np.ndarray, "2 octave"]
+    floor_std: Float[np.ndarray, "2 octave"]
     places: Int[np.ndarray, " photo"]
     photos: Float[np.ndarray, "photo d"]
+    thumbnails: Float[np.ndarray, "photo pixel"]
     embedding: Network
     tap: str
 
@@ -51,11 +57,17 @@ class Yardstick:
 
     def embed(self, images: UInt8[np.ndarray, "picture h w 3"], batch: int = 32) -> Float[np.ndarray, "picture d"]:
         """The embeddings of pictures, resized as the embedding model wants them."""
+        return self.looks(images, batch)[0]
+
+    def looks(
+        self, images: UInt8[np.ndarray, "picture h w 3"], batch: int = 32
+    ) -> tuple[Float[np.ndarray, "picture d"], Float[np.ndarray, "picture pixel"]]:
+        """The embeddings and thumbnails of pictures, resized as the embedding model wants them."""
         height, width = self.embedding.config.image_size
         if images.shape[1:3] != (height, width):
             resize = lambda image: np.asarray(pillow(image).resize((width, height), Image.Resampling.BICUBIC))
             images = np.stack([resize(image) for image in images]).reshape(len(images), height, width, -1)
-        return on_pictures(self.embedding, embed, images, batch=batch, tap=self.tap)[0]
+        return on_pictures(self.embedding, embed, images, batch=batch, tap=self.tap)
 
 
 def yardstick(
@@ -76,11 +88,21 @@ def yardstick(
     embedding = embedding or model
     tap = tap or middle(embedding)
     sampled = next(iter(found.taps.values())).seen_place
-    _, (spectra,) = _on_photos(model, data, sampled, spectrum)
+    _, (spectra, floors) = _on_photos(model, data, sampled, clearness)
     used = np.unique(np.concatenate([natural.place.ravel() for natural in found.taps.values()]))
     used, seen = used[used != NONE], replace(data, config=embedding.config)
-    places, (photos,) = _on_photos(embedding, seen, used, embed, tap=tap)
-    return Yardstick(found.taps, log_power(spectra).mean(axis=0), places, photos, embedding, tap)
+    places, (photos, thumbnails) = _on_photos(embedding, seen, used, embed, tap=tap)
+    return Yardstick(
+        naturals=found.taps,
+        spectrum=log_power(spectra).mean(axis=0),
+        floor=floors.mean(axis=0),
+        floor_std=floors.std(axis=0),
+        places=places,
+        photos=photos,
+        thumbnails=thumbnails,
+        embedding=embedding,
+        tap=tap,
+    )
 
 
 def _on_photos(
@@ -97,6 +119,11 @@ def middle(model: Network) -> str:
     return layers[(len(layers) - 1) // 2]
 
 
-def embed(model: Network, images: Array, *, tap: str) -> tuple[jax.Array]:
-    """The embeddings of images at a tap, as `passes.over` takes it."""
-    return (at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1),)
+def embed(model: Network, images: Array, *, tap: str) -> tuple[jax.Array, jax.Array]:
+    """The embeddings of images at a tap, and their thumbnails, as `passes.over` takes it."""
+    return at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1), thumbnail(images)
+
+
+def clearness(_: Network, images: Array) -> tuple[jax.Array, jax.Array]:
+    """`radial_spectrum` and `noise_floor`, as `passes.over` takes it."""
+    return radial_spectrum(images), noise_floor(images)

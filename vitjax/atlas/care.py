@@ -23,7 +23,7 @@ from vitjax.optimize.workers import Goal, Starts
 
 PREFIX = "series/"
 _BEGUN = re.compile(PREFIX + r"(retry-[a-z]+)\.json")
-RETRIED = ("dead", "weak")  # verdicts that another start may mend
+RETRIED = ("dead", "faint", "weak")  # verdicts that another start may mend
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def attempts(recipe: Recipe, seeds: Sequence[int]) -> Iterator[Attempt]:
 
 
 def failing(cards: Mapping[str, Sequence[Card]]) -> list[str]:
-    """The units whose best picture so far is dead or weak."""
+    """The units whose best picture so far is one of `RETRIED`."""
     return [unit for unit, tries in cards.items() if max(tries, key=merit).get("verdict") in RETRIED]
 
 

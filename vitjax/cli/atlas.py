@@ -52,7 +52,7 @@ def add(commands) -> None:
     group.add_argument("--slots", type=count, metavar="N", help="pictures optimised together on a device; part of what"
                        " decides their last bits (default: as memory allows)")  # fmt: skip
     group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
-    group.add_argument("--no-retry", action="store_true", help="do not paint dead and weak units again")
+    group.add_argument("--no-retry", action="store_true", help="do not paint dead, faint and weak units again")
     group = command.add_argument_group("photographs, for grades and exemplars")
     group.add_argument("--data", help="a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")

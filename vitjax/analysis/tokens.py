@@ -21,7 +21,18 @@ from vitjax.analysis.passes import over
 from vitjax.analysis.shuffle import orders, shuffle, tile
 from vitjax.analysis.tokens_figures import draw
 from vitjax.data.dataset import Dataset
-from vitjax.data.masks import FITS, IGNORED, Masks, Objects, box_masks, fitted, fitted_labels, masks, patch_labels
+from vitjax.data.masks import (
+    CLAIMS,
+    FITS,
+    IGNORED,
+    Masks,
+    Objects,
+    box_masks,
+    fitted,
+    fitted_labels,
+    masks,
+    patch_labels,
+)
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest
 from vitjax.models.vit import ViT
@@ -95,7 +106,13 @@ def scenes(
 
 
 def embedded(
-    model: ViT, data: Dataset, some: Sequence[Scene], taps: Sequence[str], grid: int = 1, seed: int = 0
+    model: ViT,
+    data: Dataset,
+    some: Sequence[Scene],
+    taps: Sequence[str],
+    grid: int = 1,
+    seed: int = 0,
+    claims: str = CLAIMS[0],
 ) -> Iterator[tuple[Scene, list[Float[np.ndarray, "patch channel"]], Int[np.ndarray, " patch"]]]:
     """Scenes whose tiles are shuffled: their patch tokens at each tap, and the object of each patch, 0 for none."""
     batch, read = data.batch, over(model, data.batch, _read, taps=tuple(taps))
@@ -109,7 +126,7 @@ def embedded(
         labels = np.asarray(shuffle(labels[..., None], order, grid))[..., 0]
         values = [np.asarray(tap) for tap in read(pixels)]
         for row, scene in enumerate(part):
-            yield scene, [tap[row] for tap in values], patch_labels(labels[row], model.config.grid)
+            yield scene, [tap[row] for tap in values], patch_labels(labels[row], model.config.grid, claims=claims)
 
 
 def _read(model, images, *, taps):
@@ -132,6 +149,7 @@ def run(
     control: bool = False,
     layout: str = "tsne",
     seed: int = 0,
+    claims: str = CLAIMS[0],
 ) -> Findings:
     """How the patches of an image cluster by object, layer after layer.
 
@@ -150,6 +168,7 @@ def run(
         control: measure a model with random weights too.
         layout: how the tokens of the first image are drawn in the plane: tsne, umap or none.
         seed: of shuffles, k-means, layout and random weights.
+        claims: whose a patch is that two objects claim, see `patch_labels`: "larger", or "sum" as published.
 
     Returns:
         A row for each weights, grid and layer: the means over images of `clusters.measures`, of the purity of k-means,
@@ -159,8 +178,9 @@ def run(
     Raises:
         InputError: no masks, masks that do not fit, no image with enough objects, or grids that do not divide it.
     """
-    if fit not in FITS:
-        raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
+    for what, given, known in (("fit", fit, FITS), ("claims", claims, CLAIMS)):
+        if given not in known:
+            raise InputError(f"unknown {what} {given!r}{nearest(given, known)}: {' or '.join(known)}")
     for grid in grids:
         tile(model.config.image_size, grid)
     embeddings.check(layout)
@@ -169,16 +189,16 @@ def run(
     rows = []
     for name, one in weights(model, control, seed).items():
         for grid in grids:
-            read = embedded(one, data, chosen, taps, grid, seed)
+            read = embedded(one, data, chosen, taps, grid, seed, claims)
             rows += [{"weights": name, "grid": grid, **row} for row in _rows(read, taps, seed)]
     options = {
         "masks": str(masks or boxes or "boxes among the images"), "ignored": list(ignored), "background": background,
-        "fit": fit, "grids": list(grids), "taps": taps, "control": control, "layout": layout, "seed": seed, **count,
+        "fit": fit, "claims": claims, "grids": list(grids), "taps": taps, "control": control, "layout": layout,
+        "seed": seed, **count,
     }  # fmt: skip
     figures = {"": draw(rows)}
     if layout != "none":
-        labels = patch_labels(chosen[0].labels, model.config.grid)
-        first = chosen[0].pixels, labels, chosen[0].kinds
+        first = chosen[0].pixels, patch_labels(chosen[0].labels, model.config.grid, claims=claims), chosen[0].kinds
         figures[layout], _ = embeddings.example(model, *first, taps, layout, seed=seed)
     return Findings("tokens", rows, settings(model, data, **options), figures, _summary(rows))
 
@@ -191,14 +211,15 @@ def _rows(read: Iterator[tuple[Scene, list[np.ndarray], np.ndarray]], taps: Sequ
     """A row for each layer; images with an object of too few patches are left out."""
     kept, found = [], [[] for _ in taps]
     for scene, tokens, labels in read:
-        there = labels > 0
-        sizes = np.bincount(labels, minlength=len(scene.kinds) + 1)[1:]
-        if sizes.min() < MIN_SAMPLES:
+        there, kinds = labels > 0, scene.kinds
+        sizes = np.bincount(labels, minlength=len(kinds) + 1)[1:]
+        if sizes[: len(kinds)].min() < MIN_SAMPLES:
             continue
+        kinds += ("several",) * (len(sizes) - len(kinds))  # numbers that claims added up to, beyond the last
         tokens, labels = [values[there] for values in tokens], labels[there]
-        kept.append((tokens, labels, scene.kinds))
+        kept.append((tokens, labels, kinds))
         for values, layer in zip(tokens, found, strict=True):
-            one = measures(values, labels, scene.kinds, clustered(values, labels))
+            one = measures(values, labels, kinds, clustered(values, labels))
             layer.append(one | {"kmeans_purity": kmeans_purity(values, labels, seed)})
     if not kept:
         raise InputError(f"no image has {MIN_SAMPLES} patches of every object: the patches are too large for them")
@@ -208,7 +229,7 @@ def _rows(read: Iterator[tuple[Scene, list[np.ndarray], np.ndarray]], taps: Sequ
     rows = []
     for layer, tap in enumerate(taps):
         row: dict[str, Value] = {"layer": layer + 1, "tap": tap, "images": len(kept)}
-        row["objects"] = sum(len(kinds) for *_, kinds in kept)
+        row["objects"] = sum(len(np.unique(labels)) for _, labels, _ in kept)
         probed = probe(np.concatenate([tokens[layer] for tokens, *_ in kept]), classes, images)
         columns = {name: np.array([one[name] for one in found[layer]]) for name in found[layer][0]}
         for name, values in {**columns, "probe": probed}.items():

@@ -73,6 +73,41 @@ def test_an_atlas_is_made_gone_on_with_and_exported(atlas, tmp_path, capsys):
     assert atlas("--seeds", "1", "--beside", "--no-page") == 0 and not (tmp_path / "atlas-3").exists()
 
 
+def test_an_atlas_belongs_to_its_photographs_and_names_those_it_could_not_read(atlas, tmp_path, capsys):
+    files = {f"{i}.png": encode(photo(40, 48, i)) for i in range(5)} | {"bad.png": b"", "drawn.svg": b""}
+    folder = os.fsdecode(b"phot\xf6s")
+    unpack(tmp_path / folder, files | {os.fsdecode(b"\xff.png"): b"no", os.fsdecode(b"caf\xe9.png"): files["0.png"]})
+    unreadable = {"bad.png": "an empty file", r"\udcff.png": "not an image of a kind that Pillow knows"}
+    ended = lambda: json.loads((tmp_path / "atlas/finished.json").read_bytes())["unreadable"]
+    given = ["--data", folder, "--k", "8", "--no-retry"]
+
+    assert atlas(*given) == 0 and ended() == unreadable
+    error = capsys.readouterr().err
+    assert "2 photographs could not be read, e.g. bad.png: an empty file" in error
+    assert "left out beside 8 images: 1, e.g. drawn.svg (a kind of image that is not read)" in error
+    assert r"caf\\udce9.png" in "".join(path.read_text() for path in (tmp_path / "atlas/page").rglob("*.js"))
+    (tmp_path / "atlas/finished.json").unlink()
+    assert atlas(*given) == 0 and ended() == unreadable
+
+    (tmp_path / folder / "3.png").write_bytes(encode(photo(40, 48, 9)))
+    assert atlas(*given) == 2
+    assert re.search(
+        r"error: 3\.png in .* is not the photograph that atlas was begun with; put", capsys.readouterr().err
+    )
+    part = (natural := tmp_path / "atlas/natural/part-0-of-1.npz").read_bytes()
+    natural.unlink()
+    assert atlas(*given) == 2 and re.search("atlas: data.content is .* there, .* here", capsys.readouterr().err)
+    natural.write_bytes(part)
+
+    (tmp_path / folder / "3.png").write_bytes(files["3.png"])
+    manifest = tmp_path / "atlas/manifest.json"
+    held = json.loads(manifest.read_bytes())
+    del held["data"]["content"], held["checksum"]  # as an earlier version wrote it
+    manifest.write_text(json.dumps(held))
+    (tmp_path / "atlas/finished.json").unlink()
+    assert atlas(*given) == 0 and "taken on trust" in capsys.readouterr().err
+
+
 def test_hosts_by_hand(atlas, tmp_path, capsys):
     assert atlas("--shard", "1/2", "--slots", "1") == 0
     assert "part 1 of 2 is done" in capsys.readouterr().out

@@ -1,7 +1,11 @@
 """Exemplars: counted right, the same whatever the batches, shards, devices and hosts, and resumable."""
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
@@ -16,10 +20,11 @@ from vitjax.analysis import exemplars as module
 from vitjax.analysis.exemplar_tables import run
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.natural import QUANTILES, Natural
-from vitjax.analysis.tally import NOWHERE, Tally, add, edges, empty, merge
+from vitjax.analysis.tally import DIGIT, NOWHERE, Tally, add, counted, edges, empty, merge
 from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.pipeline import pixels
 from vitjax.data.placement import patch_box
+from vitjax.data.prints import Changed
 from vitjax.errors import InputError
 
 TAPS = ["blocks.1.mlp.hidden", "blocks.2.attn.z", "logits"]
@@ -63,7 +68,7 @@ def test_a_tally_counts_what_numpy_counts():
     np.testing.assert_allclose(tally.score, np.take_along_axis(score.T, order, axis=1), rtol=1e-6)
     assert np.array_equal(tally.patch, np.take_along_axis(values.argmax(axis=1).T, order, axis=1))
     assert np.array_equal(tally.peak, np.take_along_axis(values.max(axis=1).T, order, axis=1))
-    assert np.array_equal(tally.active, (values > 0).sum(axis=(0, 1)))
+    assert np.array_equal(counted(tally.active), (values > 0).sum(axis=(0, 1)))
     np.testing.assert_allclose(tally.mean, score.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(tally.squares, score.var(axis=0) * 50, rtol=1e-5)
     np.testing.assert_allclose(tally.sample, score, rtol=1e-6)
@@ -193,6 +198,117 @@ def test_a_state_made_with_other_settings_is_refused(photos, tmp_path):
     (tmp_path / "part-0-of-1.npz").write_bytes(b"PK\3\4 cut off")
     with pytest.raises(InputError, match="is damaged"):
         exemplars(model(), dataset(photos), TAPS, folder=tmp_path)
+
+
+def test_counts_outgrow_32_bits():
+    values = np.ones((4, 5, 2), np.float32)
+    tally = tallied(values, 4)._replace(active=np.array([[7, DIGIT - 3], [2**20, DIGIT - 20]], np.int32))
+    tally = jax.jit(add)(tally, values, np.arange(4), np.arange(4))
+    assert counted(tally.active).tolist() == [8 * DIGIT - 3 + 20, (2**20 + 1) * DIGIT]
+    both = merge([tally, tally, tallied(values, 4)])
+    assert counted(both.active).tolist() == [2 * (8 * DIGIT + 17) + 20, 2 * (2**20 + 1) * DIGIT + 20]
+    natural = Natural("logits", (2,), range(5), both, np.arange(4))
+    assert natural.active.dtype == np.int64 and natural.active[1] > 2**50
+
+
+def test_patches_beyond_16_bits_are_kept():
+    values = np.zeros((1, 2**15 + 2, 1), np.float32)
+    values[0, -1] = 1
+    tally = empty(1, 1, 1, values.shape[1])
+    assert jax.jit(add)(tally, values, np.arange(1), np.arange(1)).sample_patch.tolist() == [[2**15 + 1]]
+
+
+def packed(folder: Path, form: str) -> Path:
+    """The folder itself, or a zip of it."""
+    return folder if form == "folder" else Path(shutil.make_archive(str(folder), "zip", folder))
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_another_photograph_of_the_same_name_size_and_beginning_is_refused(photos, tmp_path, form):
+    (plain := tmp_path / "plain").mkdir()
+    for path in photos.iterdir():
+        Image.open(path).save(plain / f"{path.stem}.bmp")
+    take = lambda: run(model(), dataset(packed(plain, form)), taps=["logits"], k=21, folder=tmp_path / "out")
+    first = take().tables["exemplars"]
+    assert take().tables["exemplars"].equals(first)
+    data = (plain / "07.bmp").read_bytes()
+    (plain / "07.bmp").write_bytes(data[:5000] + bytes(len(data) - 5000))
+    said = r"07\.bmp in .*zip is not the photograph that" if form == "zip" else r"07\.bmp has changed since"
+    with pytest.raises(Changed, match=said):
+        take()
+
+
+def test_the_first_of_the_photographs_that_changed_is_named_at_once(photos, tmp_path, monkeypatch):
+    exemplars(model(), dataset(photos), TAPS, folder=tmp_path / "out")
+    for name in ("03.png", "11.png"):
+        Image.open(photos / name).rotate(180).save(photos / name)
+    monkeypatch.setattr(module, "_run", None)
+    with pytest.raises(
+        Changed, match=r"^03\.png \(and 1 more\) in .*photos is not the photograph that .*part-0-of-1\.npz"
+    ):
+        exemplars(model(), dataset(photos), TAPS, folder=tmp_path / "out")
+    (photos / "03.png").unlink()
+    with pytest.raises(InputError, match=r"made with another images \(21, not 20\)"):
+        exemplars(model(), dataset(photos), TAPS, folder=tmp_path / "out")
+
+
+def test_a_photograph_that_changes_during_the_pass_is_noticed(photos):
+    found = exemplars(model(), dataset(photos), TAPS)
+    Image.open(photos / "03.png").rotate(180).save(photos / "03.png")
+    with pytest.raises(Changed, match=r"03\.png has changed since it was read first"):
+        list(replace(dataset(photos), images=found.images).batches())
+
+
+def test_a_state_that_knows_nothing_of_the_photographs_bytes_is_begun_anew(photos, tmp_path):
+    new = exemplars(model(), dataset(photos), TAPS, folder=tmp_path)
+    path = tmp_path / "part-0-of-1.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    head = json.loads(arrays["head"].tobytes())
+    del arrays["heads"], arrays["sums"], head["settings"]["content"]
+    old = arrays | {"head": np.frombuffer(json.dumps(head).encode(), np.uint8), "logits/active": np.zeros(10, np.int32)}
+    np.savez(path, **old)
+    with pytest.raises(InputError, match=r"another k \(9, not 2\)"):  # it is not overwritten by just anything
+        exemplars(model(), dataset(photos), TAPS, k=2, folder=tmp_path)
+    again = exemplars(model(), dataset(photos), TAPS, folder=tmp_path)
+    assert again.taps["logits"].active.tolist() == new.taps["logits"].active.tolist() != [0] * 10
+
+
+def test_unreadable_photographs_stay_named_when_a_run_goes_on(photos, tmp_path):
+    name = os.fsencode(photos) + b"/\xff.png"
+    with open(name, "wb") as file:
+        file.write(b"not an image")
+    (photos / "05.png").write_bytes(b"")
+    for _ in range(2):
+        data = dataset(photos)
+        findings = run(model(), data, taps=["logits"], folder=tmp_path / "out")
+        assert (
+            findings.settings["unreadable"]
+            == data.unreadable
+            == {
+                "05.png": "an empty file",
+                r"\udcff.png": "not an image of a kind that Pillow knows",
+            }
+        )
+        findings.save(tmp_path / "out")
+    assert list(json.loads((tmp_path / "out" / "exemplars.json").read_bytes())["settings"]["unreadable"]) == list(
+        data.unreadable
+    )
+
+
+def test_names_that_are_no_utf_8_and_long_thin_photographs_come_to_the_end(photos, tmp_path):
+    with open(os.fsencode(photos) + b"/caf\xe9.png", "wb") as file:
+        file.write((photos / "00.png").read_bytes())
+    Image.new("RGB", (1_000_000, 1), (200, 10, 10)).save(photos / "long.png")
+    Image.new("RGB", (1, 40_000), (10, 200, 10)).save(photos / "tall.png")
+    findings = run(model(), dataset(photos), taps=["blocks.1.mlp.hidden"], k=24)
+    findings.save(tmp_path / "out")
+    table = parquet.read_table(tmp_path / "out" / "exemplars.parquet")
+    assert {r"caf\udce9.png", "long.png", "tall.png"} <= set(table["image"].to_pylist())
+    names = dataset(photos).images.names
+    assert all(names[row["photo"]] == row["image"] for row in table.select(["photo", "image"]).to_pylist())
+    left = [row["left"] for row in table.to_pylist() if row["image"] == "long.png"]
+    assert all(499_950 < x < 500_050 for x in left)
 
 
 def test_unknown_taps_are_named(photos):

@@ -54,6 +54,43 @@ def test_a_list_says_it(tmp_path, kind):
     assert labels(FLAT.take([2, 0]), 4, tmp_path / file).tolist() == [1, 2]
 
 
+def test_paths_of_a_list_may_be_written_on_another_machine(tmp_path):
+    images = replace(named("cat/1.jpg", "dog/1.jpg", "eel.jpg"), source=str(tmp_path / "val"))
+    forms = {
+        "backslashes": (r"cat\1.jpg", r"dog\1.jpg", "eel.jpg"),
+        "from here": ("./cat/1.jpg", r".\dog\1.jpg", "./eel.jpg"),
+        "absolute": (f"{tmp_path}/val/cat/1.jpg", f"{tmp_path}/val/dog/1.jpg", f"{tmp_path}/val/eel.jpg"),
+        "another machine's": (r"C:\photos\cat\1.jpg", r"C:\photos\dog\1.jpg", r"\\host\photos\eel.jpg"),
+        "of a folder above": ("val/cat/1.jpg", "val/dog/1.jpg", "val/eel.jpg"),
+        "of several folders": ("val/cat/1.jpg", "val/dog/1.jpg", "val/eel.jpg", "train/cat/1.jpg", "train/eel.jpg"),
+    }
+    for number, paths in enumerate(forms.values()):
+        text = "".join(f"{path},{kind}\n" for path, kind in zip(paths, (2, 0, 1, 3, 3), strict=False))
+        (tmp_path / f"{number}.csv").write_text(text)
+        assert labels(images, 4, tmp_path / f"{number}.csv").tolist() == [2, 0, 1], paths
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1.jpg,2\neel.jpg,1\n", r"which image is 1\.jpg: cat/1\.jpg or dog/1\.jpg\?"),
+        (
+            "a/cat/1.jpg,0\nb/cat/1.jpg,1\ndog/1.jpg,1\neel.jpg,1\n",
+            r"which line is meant for cat/1\.jpg: a/cat/1\.jpg or b/",
+        ),
+        (
+            "cat/1.jpg,0\n./cat/1.jpg,1\ndog/1.jpg,1\neel.jpg,1\n",
+            r"which line is meant for cat/1\.jpg: cat/1\.jpg or \./cat",
+        ),
+        ("bat/1.jpg,0\ndog/1.jpg,1\neel.jpg,1\n", r"no class for cat/1\.jpg \(1 of 3 images\) \(did you mean bat/1"),
+    ],
+)
+def test_a_path_that_may_mean_two_is_refused(tmp_path, text, said):
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        labels(named("cat/1.jpg", "dog/1.jpg", "eel.jpg"), 4, tmp_path / "list.csv")
+
+
 def test_the_first_source_that_is_there_counts(tmp_path):
     names = [f"{i}_n0000000{i}_{letter}.png" for i, letter in enumerate("abcd")]
     (tmp_path / "list.csv").write_text("".join(f"{name},3\n" for name in names))

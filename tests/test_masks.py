@@ -160,6 +160,16 @@ def test_a_patch_that_two_objects_claim_shows_the_larger_part():
     assert patch_labels(np.zeros((4, 4), np.int32), (2, 2)).tolist() == [0] * 4
 
 
+def test_claims_of_two_objects_add_up_as_published():
+    labels = np.full((10, 10), 3, np.int32)
+    labels[:, :4], labels[:, 4] = 1, 0
+    labels = np.concatenate([labels, np.where(labels == 3, 2, labels), np.full((10, 10), 2)])
+    assert patch_labels(labels, (3, 1)).tolist() == [3, 2, 2]
+    assert patch_labels(labels, (3, 1), claims="sum").tolist() == [4, 3, 2]
+    with pytest.raises(InputError, match=r"unknown claims 'summ' \(did you mean sum\?\): larger or sum"):
+        patch_labels(labels, (3, 1), claims="summ")
+
+
 def test_overlaps_are_painted_by_size():
     small, large = np.zeros((4, 4), bool), np.ones((4, 4), bool)
     small[1, 1] = True

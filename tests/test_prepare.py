@@ -1,6 +1,8 @@
 """Image files as models see them: resized as the source library does it, every kind of file right or refused."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -59,6 +61,34 @@ def test_unknown_interpolation():
         prepare(photo(9, 9), ViTConfig(preprocess=Preprocess(interpolation="bicubik")))
 
 
+def deep_png(pixels: np.ndarray) -> bytes:
+    """A PNG of 16 bits in colour, which Pillow does not write: pixels uint16 [h, w, 3]."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(rows),
+        b"IEND": b"",
+    }
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in parts.items())
+
+
+def grey_tiff(ramp: np.ndarray, bits: int, white_is_zero: bool = False) -> bytes:
+    """A TIFF of 12 bits a pixel, two in three bytes, or of 16."""
+    values = ramp.astype(np.uint16) * (16 if bits == 12 else 257)
+    if bits == 12:
+        first, second = values.ravel()[::2], values.ravel()[1::2]
+        triples = first >> 4, (first & 15) << 4 | second >> 8, second & 255
+        data = np.stack(triples, axis=1).astype(np.uint8).tobytes()
+    else:
+        data = (65535 - values if white_is_zero else values).astype("<u2").tobytes()
+    tags = {256: 16, 257: 8, 258: bits, 259: 1, 262: int(not white_is_zero), 273: 8, 277: 1, 278: 8, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    return head + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
 GREY = np.repeat(RAMP[..., None], 3, axis=2)
 COLOUR = np.asarray(photo(16, 8))
 PALETTE = photo(16, 8).quantize(16)
@@ -75,7 +105,16 @@ KINDS = {  # what it shows: the file, the pixels it must give
     "16 bits, TIFF": (encode(Image.fromarray(RAMP.astype(">u2") * 257), "tiff"), GREY),
     "32 bits": (encode(Image.fromarray(RAMP.astype(np.int32) * 257), "tiff"), GREY),
     "floats": (encode(Image.fromarray(RAMP.astype(np.float32) / 255), "tiff"), GREY),
-    "floats beyond": (encode(Image.fromarray(np.float32([[np.nan, -3, np.inf]])), "tiff"), [[[0], [0], [255]]]),
+    "32 bits, of which 8 are used": (encode(Image.fromarray(RAMP.astype(np.int32)), "tiff"), GREY),
+    "32 bits of 0 and 1": (encode(Image.fromarray((RAMP > 99).astype(np.int32)), "tiff"), 255 * (GREY > 99)),
+    "floats that are whole": (encode(Image.fromarray(RAMP.astype(np.float32)), "tiff"), GREY),
+    "floats that are whole, of 16 bits": (encode(Image.fromarray(RAMP.astype(np.float32) * 257), "tiff"), GREY),
+    "16 bits, black": (encode(Image.fromarray(0 * RAMP.astype(np.uint16))), 0 * GREY),
+    "16 bits in colour": (deep_png(COLOUR.astype(np.uint16) * 257), COLOUR),
+    "PGM of 10 bits": (b"P5 16 8 1023\n" + (RAMP * 4.0).astype(">u2").tobytes(), np.rint(GREY * (4 * 255 / 1023))),
+    "PFM": (encode(Image.fromarray(RAMP.astype(np.float32) / 255), "ppm"), GREY),
+    "TIFF of 12 bits": (grey_tiff(RAMP, bits=12), np.rint(GREY * (16 * 255 / 4095))),
+    "TIFF of 16 bits, white is zero": (grey_tiff(RAMP, bits=16, white_is_zero=True), GREY),
     "CMYK": (encode(Image.new("CMYK", (16, 8), (0, 255, 255, 0)), "tiff"), (255, 0, 0)),
     "CMYK, JPEG": (encode(Image.new("CMYK", (16, 8), (0, 0, 0, 255)), "jpeg"), (0, 0, 0)),
 }  # fmt: skip
@@ -87,6 +126,62 @@ def test_every_kind_of_file_becomes_rgb(kind):
     found = decode(data)
     assert found.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(found), np.broadcast_to(wanted, np.asarray(found).shape))
+
+
+TIFF = lambda values: encode(Image.fromarray(np.asarray(values)), "tiff")
+UNCLEAR = {  # what it shows: the file, what is said
+    "NaN": (TIFF(np.float32([[np.nan, 1]])), "grey values from nan to nan"),
+    "infinity": (TIFF(np.float32([[0, np.inf]])), "grey values from 0 to inf"),
+    "below 0": (TIFF(np.float32([[-3, 1]])), r"grey values from -3 to 1: scale it to 0…1, or to whole"),
+    "floats to 255 that are not whole": (TIFF(np.float32([[0.5, 255]])), "from 0.5 to 255, not whole: scale it"),
+    "floats a little above 1": (TIFF(np.float32([[0, 1.02]])), "from 0 to 1.02, not whole"),
+    "whole numbers beyond 16 bits": (TIFF(np.int32([[0, 65536]])), "grey values from 0 to 65536: scale"),
+    "12 bits in 32": (TIFF(np.int32([[0, 3900]])), "whole numbers up to 3900: a dark image of 16"),
+    "8 bits in a PNG of 16": (encode(Image.fromarray(RAMP.astype(np.uint16))), "that hold values up to 255 alone"),
+    "12 bits in a PNG of 16": (encode(Image.fromarray(RAMP.astype(np.uint16) * 16)), "that hold values up to 4080"),
+    "14 bits in a TIFF of 16": (TIFF(RAMP.astype(">u2") * 64), "16 bits that hold values up to 16320 alone"),
+    "12 bits in a PNG of 16 in colour": (deep_png(COLOUR.astype(np.uint16) * 16), "16 bits that hold values up to"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", UNCLEAR)
+def test_an_image_whose_white_nothing_says_is_refused(kind):
+    data, said = UNCLEAR[kind]
+    with pytest.raises(InputError, match=said) as caught:
+        decode(data)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_drawing_under_a_photograph_s_name_is_not_run():
+    """Pillow would start Ghostscript for it."""
+    with pytest.raises(InputError, match="not an image of a kind"):
+        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+
+
+def test_too_many_pixels_are_refused_by_the_head_alone(monkeypatch):
+    monkeypatch.setattr("vitjax.data.prepare.LARGEST", 1000)
+    for form in ("png", "bmp", "jpeg"):
+        data = encode(Image.new("RGB", (60, 60)), form)
+        with pytest.raises(InputError, match="60x60 are more pixels than the 1,000 that are read"):
+            decode(data[: len(data) - 20])  # what follows would be an error, too
+
+
+def test_deep_images_are_converted_strip_by_strip(monkeypatch):
+    deep = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48) * 21
+    whole = np.asarray(decode(encode(Image.fromarray(deep))))
+    monkeypatch.setattr("vitjax.data.depth._STRIP", 100)
+    assert np.array_equal(np.asarray(decode(encode(Image.fromarray(deep)))), whole)
+    assert np.array_equal(whole[..., 0], np.rint(deep / 257).astype(np.uint8))
+
+
+@pytest.mark.parametrize("size", [(1_000_000, 1), (1, 1_000_000), (3, 300_000)])
+def test_patches_of_a_long_thin_photograph_are_found(size):
+    for number in (np.int8, np.int16, int):
+        left, top, right, bottom = patch_box(size, CONFIG, number(1), np.array([2, 3], number))
+        assert (left < right).all() and top < bottom
+        longer, shorter = max(size), min(size)
+        ends = (left, right) if size[0] == longer else (top, bottom)
+        assert abs(np.asarray(ends) - longer / 2).max() < shorter  # the centre is what the model sees
 
 
 def test_exif_does_not_turn_an_image():

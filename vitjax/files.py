@@ -82,6 +82,11 @@ def read_json(path: str | os.PathLike[str], kind: type[T] = dict[str, Any], larg
     return parse_json(read_bytes(path, largest), os.fspath(path), kind)
 
 
+def legible(name: str) -> str:
+    """A name that can be written in UTF-8: its bytes that are none stand as escapes, `\\udcff` for 0xff."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Makes a folder and those above it, unless they are there.
 

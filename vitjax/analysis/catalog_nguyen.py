@@ -107,6 +107,12 @@ NGUYEN: dict[str, Analysis] = {
             Option("--ignored", "numbers", "ids of PNG class maps that are no objects (default: 0,255)"),
             Option("--background", "flag", "what no object covers is an object, too", False),
             Option("--fit", "text", "how images become square: squash or crop", "squash"),
+            Option(
+                "--claims",
+                "text",
+                "a patch that two objects claim: larger takes it, or sum of ids as published",
+                "larger",
+            ),
             Option("--grids", "numbers", "shuffles, 1 is the image as it is (default: 1)"),
             _LAYERS,
             Option(

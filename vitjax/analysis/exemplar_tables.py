@@ -1,6 +1,5 @@
 """Exemplars in, tables and figures out: a row per unit and image, a row per unit, a row per tap."""
 
-import io
 import json
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
@@ -22,6 +20,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.images import Images
 from vitjax.data.pipeline import pixels
 from vitjax.data.placement import patch_box
+from vitjax.data.prepare import size
 from vitjax.models.config import ViTConfig
 from vitjax.models.network import Network
 from vitjax.optimize import sheet
@@ -57,9 +56,9 @@ def run(
         "exemplars",
         rows,
         dict(found.settings) | {"unreadable": dict(found.unreadable)},
-        {"": figure(found, data.images, model.config)},
+        {"": figure(found, found.images, model.config)},
         summary=f"{sum(row['units'] for row in rows)} units over {rows[0]['images']} images",
-        tables={"exemplars": image_table(found, data.images, model.config), "units": unit_table(found)},
+        tables={"exemplars": image_table(found, found.images, model.config), "units": unit_table(found)},
     )
 
 
@@ -77,10 +76,10 @@ def tap_row(natural: Natural) -> dict[str, str | int | float]:
         "units": len(natural.score),
         "images": int(natural.tally.images),
         "distinct_best": len(np.unique(natural.place[:, 0])),
-        "never_active": int((natural.tally.active == 0).sum()),
+        "never_active": int((natural.active == 0).sum()),
         "best": float(natural.score[:, 0].mean()),
         "mean": float(natural.mean.mean()),
-        "active": float(natural.tally.active.mean() / per_image),
+        "active": float(natural.active.mean() / per_image),
         "on_outliers": float(natural.outlier[there].mean()) if np.isfinite(natural.tally.norm[there]).any() else None,
         "sparseness": float(np.nanmean(natural.sparseness)) if (natural.tally.positive > 0).any() else None,
     }
@@ -91,8 +90,8 @@ def image_table(found: Exemplars, images: Images, config: ViTConfig) -> pa.Table
 
     Columns: unit, kind, rank, quantile, image, score, peak (the highest activation of a token; best images only), norm
     (of that token in the residual stream, over the median of the image's patches; above 5 it is an outlier, whose patch
-    says little; best images only), patch, row, column (null where no patch fired) and that patch's left, top, right,
-    bottom in the original's pixels.
+    says little; best images only), patch, row, column (null where no patch fired), that patch's left, top, right,
+    bottom in the original's pixels, and photo (the image's place in the data set).
     """
     sizes = _Sizes(images)
     return pa.concat_tables(
@@ -121,7 +120,8 @@ def _image_tables(natural: Natural, names: tuple[str, ...], sizes: "_Sizes", con
         "peak": nothing(units * steps, pa.float32()),
         "norm": nothing(units * steps, pa.float32()),
     }
-    order = ["unit", "kind", "rank", "quantile", "image", "score", "peak", "norm", "patch", "row", "column", *_SIDES]
+    columns = ["unit", "kind", "rank", "quantile", "image", "score", "peak", "norm", "patch", "row", "column"]
+    order = [*columns, *_SIDES, "photo"]
     there = pa.array(natural.place.ravel() >= 0)
     return [pa.table(best).select(order).filter(there).unify_dictionaries(), pa.table(usual).select(order)]
 
@@ -137,18 +137,14 @@ def _image_rows(natural, names, sizes, config, place, score, patch) -> dict[str,
     units = [str(natural.unit(i)) for i in range(len(score))]
     return {
         "unit": pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(units), dtype=np.int32), score.shape[1]), units),
-        "image": pa.array(np.array([text_of(name) for name in names], object)[place]),
+        "image": pa.array(np.array(names, object)[place], pa.string()),
         "score": pa.array(score.ravel()),
         "patch": pa.array(patch, pa.int32(), mask=without),
         "row": pa.array(row, pa.int32(), mask=without),
         "column": pa.array(column, pa.int32(), mask=without),
+        "photo": pa.array(place, pa.int32()),
         **{side: pa.array(box, pa.float32(), mask=without) for side, box in zip(_SIDES, boxes, strict=True)},
     }
-
-
-def text_of(name: str) -> str:
-    """A file's name as text: bytes of it that are no UTF-8 are replaced."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 class _Sizes:
@@ -162,7 +158,7 @@ class _Sizes:
         found = np.zeros((4, len(place)), np.float32)
         for one in np.unique(place[place >= 0]):
             if one not in self.known:
-                self.known[one] = Image.open(io.BytesIO(self.images.read(int(one)))).size
+                self.known[one] = size(self.images.read(int(one)))
             here = place == one
             found[:, here] = patch_box(self.known[one], config, row[here], column[here])
         return list(found)
@@ -182,7 +178,7 @@ def unit_table(found: Exemplars) -> pa.Table:
             "best": pa.array(natural.score[:, 0]),
             "mean": pa.array(natural.mean),
             "std": pa.array(natural.std),
-            "active": pa.array((natural.tally.active / tokens).astype(np.float32)),
+            "active": pa.array((natural.active / tokens).astype(np.float32)),
             "sparseness": pa.array(natural.sparseness.astype(np.float32), from_pandas=True),
             "histogram": pa.FixedSizeListArray.from_arrays(
                 pa.array(natural.tally.histogram.ravel()), natural.tally.histogram.shape[1]

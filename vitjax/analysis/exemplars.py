@@ -11,13 +11,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vitjax.analysis.checks import analysis
-from vitjax.analysis.natural import Natural, Part, merged, read_part
+from vitjax.analysis.natural import Natural, Part, merged, read_part, same
 from vitjax.analysis.outliers import stream_ratios, streams_of
 from vitjax.analysis.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.patches import on_grid
 from vitjax.analysis.tally import Tally, add, empty, merge
 from vitjax.data.dataset import Dataset
-from vitjax.data.images import checksum
+from vitjax.data.images import Images, checksum
+from vitjax.data.prints import UNREAD, compare, digest, heads, watched
 from vitjax.errors import InputError, Stopped
 from vitjax.models.network import Network
 from vitjax.models.surroundings import standard
@@ -38,12 +39,14 @@ class Exemplars:
         names: of the images; `Natural.place` counts in them.
         settings: the model, the data and the arguments of the pass.
         unreadable: {name: reason} of images that were left out.
+        images: the images; reading one gives the bytes that were measured, or raises `vitjax.data.prints.Changed`.
     """
 
     taps: Mapping[str, Natural]
     names: Sequence[str]
     settings: Mapping[str, object]
     unreadable: Mapping[str, str]
+    images: Images
 
 
 @analysis
@@ -70,13 +73,15 @@ def exemplars(
         k: how many best images are kept for each unit.
         tokens: which tokens count, as in `Recipe.tokens`.
         folder: where the state is kept every few minutes, a file for each host. A run that finds its file there goes
-            on; the host that completes the last part gets the result of all.
+            on; the host that completes the last part gets the result of all. A file that an earlier version wrote,
+            which did not look at the images' bytes, is begun anew.
 
     Returns:
         The exemplars, or None where `folder` still misses other hosts' parts.
 
     Raises:
-        InputError: unknown taps, a state in `folder` that was made with other settings, or a model that gives NaN.
+        InputError: unknown taps, a state in `folder` that was made with other settings or other images of the same
+            names, an image that changes meanwhile, or a model that gives NaN.
         Stopped: raised by `data.progress` between two batches, after the state is kept.
     """
     taps, shapes = [taps] if isinstance(taps, str) else list(dict.fromkeys(taps)), model.taps()
@@ -85,11 +90,12 @@ def exemplars(
     token_span(tokens, model.config)
     settings = _settings(model, data, taps, k, tokens)
     path = folder and folder / _file(data.shard)
-    part = _begun(path, settings, data.shard) or Part(data.shard[0], settings, {}, 0, False, {})
+    part = _begun(path, settings, data) or _unbegun(settings, data)
+    sums = part.sums.copy()
+    seen = replace(data, images=watched(data.images, sums))
     if not part.complete:
-        sizes = {tap: int(np.prod(feature_shape(tap, shapes[tap]))) for tap in taps}
-        part = _run(model, data, part, sizes, k, tokens, path)
-    parts = [part] if folder is None else _parts(folder, data.shard, part)
+        part = _run(model, seen, replace(part, sums=sums), shapes, k, tokens, path)
+    parts = [part] if folder is None else _parts(folder, data, part)
     if parts is None:
         return None
     tallies = merged(parts)
@@ -102,7 +108,9 @@ def exemplars(
     where = {tap: counted if PLACES & set(axes(tap)) else range(0) for tap in taps}
     found = {tap: Natural(tap, feature_shape(tap, shapes[tap]), where[tap], tallies[tap], sampled) for tap in taps}
     unreadable = {name: reason for part in parts for name, reason in part.unreadable.items()}
-    return Exemplars(found, data.images.names, settings, unreadable)
+    data.unreadable.update(unreadable)
+    np.maximum.reduce([part.sums for part in parts], out=sums)  # `seen` now holds what any host has read
+    return Exemplars(found, data.images.names, settings, unreadable, seen.images)
 
 
 def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
@@ -114,6 +122,7 @@ def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: st
         "data": data.images.source,
         "images": len(data.images),
         "names": checksum(data.images.names),
+        "content": digest(heads(data.images)),
         "taps": taps,
         "k": k,
         "tokens": tokens,
@@ -139,54 +148,41 @@ def _file(shard: tuple[int, int]) -> str:
     return f"part-{shard[0]}-of-{shard[1]}.npz"
 
 
-def _begun(path: Path | None, settings: Mapping, shard: tuple[int, int]) -> Part | None:
+def _unbegun(settings: Mapping, data: Dataset) -> Part:
+    sums = np.full(len(data.images), UNREAD, np.int64)
+    return Part(data.shard[0], settings, {}, 0, False, {}, heads(data.images), sums)
+
+
+def _begun(path: Path | None, settings: Mapping, data: Dataset) -> Part | None:
+    """A part of the same settings and images; None if there is none, or one that knows nothing of the images' bytes."""
     if path is None or not path.exists():
         return None
     part = read_part(path)
-    _same(part, settings, path, shard[0])
+    same(part, settings, path, data.shard[0])
+    if "content" not in part.settings:
+        return None
+    compare(data.images, part.heads, part.sums, path)
     return part
 
 
-def _same(part: Part, settings: Mapping, path: Path, number: int) -> None:
-    if part.number != number:
-        raise InputError(f"{path} holds part {part.number}, not part {number}; remove it to begin that part again")
-    for key, value in settings.items():
-        if _anywhere(key, part.settings.get(key)) != _anywhere(key, value):
-            raise InputError(
-                f"{path} was made with another {key} ({part.settings.get(key)}, not {value}); choose another folder,"
-                " or remove it"
-            )
-
-
-def _anywhere(key: str, value: object) -> object:
-    """A setting without what only says where the model and the images lie."""
-    if key == "data":
-        return None
-    return {name: part for name, part in value.items() if name != "source"} if isinstance(value, dict) else value
-
-
-def _parts(folder: Path, shard: tuple[int, int], mine: Part) -> list[Part] | None:
-    paths = [folder / _file((i, shard[1])) for i in range(shard[1])]
+def _parts(folder: Path, data: Dataset, mine: Part) -> list[Part] | None:
     parts = []
-    for i, path in enumerate(paths):
-        if i == shard[0]:
-            parts.append(mine)
-        elif not path.exists():
+    for i in range(data.shard[1]):
+        path = folder / _file((i, data.shard[1]))
+        part = mine if i == data.shard[0] else _begun(path, mine.settings, replace(data, shard=(i, data.shard[1])))
+        if part is None or not part.complete:
             return None
-        else:
-            parts.append(read_part(path))
-            _same(parts[-1], mine.settings, path, i)
-    return parts if all(part.complete for part in parts) else None
+        parts.append(part)
+    return parts
 
 
 @standard()
-def _run(
-    model: Network, data: Dataset, part: Part, sizes: dict[str, int], k: int, tokens: str, path: Path | None
-) -> Part:
+def _run(model: Network, data: Dataset, part: Part, shapes: Mapping, k: int, tokens: str, path: Path | None) -> Part:
+    sizes = {tap: int(np.prod(feature_shape(tap, shapes[tap]))) for tap in part.settings["taps"]}
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
     sampled = _sampled(len(data.images))
-    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled)))
+    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), model.config.tokens))
     stack = lambda *leaves: np.stack(leaves)
     tallies = {
         tap: jax.tree.map(stack, Tally(*part.tallies.get(tap, blank(tap))), *[blank(tap)] * (mesh.size - 1))

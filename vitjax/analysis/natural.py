@@ -2,19 +2,18 @@
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt32
 
 from vitjax.analysis.outliers import OUTLIER
-from vitjax.analysis.tally import NOWHERE, Tally, merge
+from vitjax.analysis.tally import NOWHERE, Tally, counted, merge
 from vitjax.errors import InputError
+from vitjax.files import open_regular, write_whole
 from vitjax.optimize.units import Unit
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95)
@@ -70,6 +69,11 @@ class Natural:
         return np.sqrt(self.tally.squares / max(int(self.tally.images), 1))
 
     @property
+    def active(self) -> Int[np.ndarray, " unit"]:
+        """The number of tokens above 0, of all images."""
+        return counted(self.tally.active)
+
+    @property
     def sparseness(self) -> Float[np.ndarray, " unit"]:
         """Lifetime sparseness of the scores above 0: 0 the same on all images, 1 on one image alone.
 
@@ -122,6 +126,7 @@ class Part:
         done: batches that are in the tallies.
         complete: whether that is all of them.
         unreadable: {name: reason}.
+        heads, sums: of all images, see `vitjax.data.prints`; empty in what an earlier version wrote.
     """
 
     number: int
@@ -130,21 +135,17 @@ class Part:
     done: int
     complete: bool
     unreadable: Mapping[str, str]
+    heads: UInt32[np.ndarray, " image"]
+    sums: Int[np.ndarray, " image"]
 
     def write(self, path: Path) -> None:
         """Writes the part as one .npz, so that a kill leaves the old one or the new one."""
         head = {name: getattr(self, name) for name in ("number", "settings", "done", "complete", "unreadable")}
         arrays = {f"{tap}/{name}": x for tap, tally in self.tallies.items() for name, x in tally._asdict().items()}
         data = io.BytesIO()
-        np.savez(data, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(data.getvalue())
-            unfinished.replace(path)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+        head = np.frombuffer(json.dumps(head).encode(), np.uint8)
+        np.savez(data, head=head, heads=self.heads, sums=self.sums, **arrays)
+        write_whole(path, data.getvalue())
 
 
 def read_part(path: Path) -> Part:
@@ -154,8 +155,9 @@ def read_part(path: Path) -> Part:
         InputError: the file is damaged.
     """
     try:
-        return part_of(path.read_bytes())
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        with open_regular(path) as file:
+            return part_of(file.read())
+    except Exception as error:  # in as many ways as arrays, JSON and zips can be damaged
         raise InputError(f"{path} is damaged ({error}); remove it to begin that part again") from None
 
 
@@ -163,9 +165,31 @@ def part_of(data: bytes) -> Part:
     """The part that the bytes of a file hold; raises as NumPy and zipfile do where they are damaged."""
     with np.load(io.BytesIO(data)) as file:
         head = json.loads(file["head"].tobytes())
-        taps = dict.fromkeys(name.rpartition("/")[0] for name in file.files if name != "head")
+        taps = dict.fromkeys(tap for name in file.files if (tap := name.rpartition("/")[0]))
         tallies = {tap: Tally(*(file[f"{tap}/{name}"] for name in Tally._fields)) for tap in taps}
-    return Part(head["number"], head["settings"], tallies, head["done"], head["complete"], head["unreadable"])
+        heads, sums = (file[name] if name in file.files else np.zeros(0, np.int64) for name in ("heads", "sums"))
+    return Part(
+        head["number"], head["settings"], tallies, head["done"], head["complete"], head["unreadable"], heads, sums
+    )
+
+
+def same(part: Part, settings: Mapping[str, object], path: Path, number: int) -> None:
+    """Raises InputError where the part in a file has another number, or was made with other settings."""
+    if part.number != number:
+        raise InputError(f"{path} holds part {part.number}, not part {number}; remove it to begin that part again")
+    for key, value in settings.items():
+        if _anywhere(key, part.settings.get(key)) != _anywhere(key, value):
+            raise InputError(
+                f"{path} was made with another {key} ({part.settings.get(key)}, not {value}); choose another folder,"
+                " or remove it"
+            )
+
+
+def _anywhere(key: str, value: object) -> object:
+    """A setting without what only says where the model and the images lie, and what `compare` says better."""
+    if key in ("data", "content"):
+        return None
+    return {name: part for name, part in value.items() if name != "source"} if isinstance(value, dict) else value
 
 
 def merged(parts: list[Part]) -> dict[str, Tally]:

@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 BINS, STEP, SCALE = 80, 0.25, 0.01  # of the histogram, see `edges`
+DIGIT = 2**30  # counts that outgrow int32 have two digits, the higher first
 NOWHERE = np.iinfo(np.int32).max  # the place of an entry that no image fills
 
 
@@ -29,7 +30,7 @@ class Tally(NamedTuple):
         images: how many were seen.
         mean, squares: the mean score, and the sum of squared distances from it.
         positive, positive_squares: sums of the scores above 0 and of their squares.
-        active: the number of tokens above 0.
+        active: the number of tokens above 0, as `counted` reads it.
         histogram: scores counted in the bins of `edges`.
         sample, sample_patch: score and patch of the images that were chosen beforehand; NaN where not seen.
     """
@@ -44,14 +45,14 @@ class Tally(NamedTuple):
     squares: Float[Array, " unit"]
     positive: Float[Array, " unit"]
     positive_squares: Float[Array, " unit"]
-    active: Int[Array, " unit"]
+    active: Int[Array, "unit 2"]
     histogram: Int[Array, "unit bin"]
     sample: Float[Array, "image unit"]
     sample_patch: Int[Array, "image unit"]
 
 
-def empty(units: int, k: int, sample: int) -> Tally:
-    """The tally of no images, for `k` best images and `sample` chosen ones."""
+def empty(units: int, k: int, sample: int, tokens: int = 0) -> Tally:
+    """The tally of no images, for `k` best images, `sample` chosen ones and as many tokens of each."""
     floats = jnp.zeros(units, jnp.float32)
     return Tally(
         score=jnp.full((units, k), -jnp.inf, jnp.float32),
@@ -64,10 +65,10 @@ def empty(units: int, k: int, sample: int) -> Tally:
         squares=floats,
         positive=floats,
         positive_squares=floats,
-        active=jnp.zeros(units, jnp.int32),
+        active=jnp.zeros((units, 2), jnp.int32),
         histogram=jnp.zeros((units, BINS), jnp.int32),
         sample=jnp.full((sample, units), jnp.nan, jnp.float32),
-        sample_patch=jnp.full((sample, units), -1, jnp.int16),
+        sample_patch=jnp.full((sample, units), -1, jnp.int16 if tokens <= 2**15 else jnp.int32),
     )
 
 
@@ -99,10 +100,12 @@ def add(
                            tally.score.shape[1])  # fmt: skip
     pick = lambda old, new: jnp.take_along_axis(jnp.concatenate([old, new], axis=1), index, axis=1)
     placed = jnp.where(there, place, NOWHERE)
-    counted = there[:, None].astype(jnp.float32)
+    seen = there[:, None].astype(jnp.float32)
     norms = jnp.full(values.shape[:2], jnp.nan, jnp.float32) if norms is None else norms
-    images, mean, squares = _moments(tally, score, counted)
-    positive = jnp.maximum(score, 0) * counted
+    images, mean, squares = _moments(tally, score, seen)
+    positive = jnp.maximum(score, 0) * seen
+    above = (values > 0).astype(jnp.float32).sum(axis=1) * seen  # float32 holds each image's number exactly
+    active = tally.active[:, 1] + above.astype(jnp.int32).sum(axis=0)
     bins = jnp.searchsorted(edges().astype(np.float32), score, side="right", method="compare_all")
     units = jnp.arange(score.shape[1])
     return Tally(
@@ -116,13 +119,19 @@ def add(
         squares=squares,
         positive=tally.positive + positive.sum(axis=0),
         positive_squares=tally.positive_squares + (positive**2).sum(axis=0),
-        active=tally.active + ((values > 0).astype(jnp.float32).sum(axis=1) * counted).sum(axis=0).astype(jnp.int32),
+        active=jnp.stack([tally.active[:, 0] + active // DIGIT, active % DIGIT], axis=1),
         histogram=tally.histogram.at[units, bins].add(there[:, None].astype(jnp.int32)),
         sample=tally.sample.at[jnp.where(there, slot, -1)].set(score, mode="drop", wrap_negative_indices=False),
         sample_patch=tally.sample_patch.at[jnp.where(there, slot, -1)].set(
-            patch.astype(jnp.int16), mode="drop", wrap_negative_indices=False
+            patch.astype(tally.sample_patch.dtype), mode="drop", wrap_negative_indices=False
         ),
     )
+
+
+def counted(digits: Int[np.ndarray, "unit 2"]) -> Int[np.ndarray, " unit"]:
+    """The numbers that a count of two digits stands for, int64."""
+    high, low = np.asarray(digits).astype(np.int64).T
+    return high * DIGIT + low
 
 
 def _first(hit: Bool[Array, "image token unit"]) -> Int[Array, "image unit"]:
@@ -161,11 +170,13 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     squares = second.squares.astype(np.float64) + first.squares + delta**2 * counts[0] * share
     added = {
         name: getattr(first, name) + getattr(second, name)
-        for name in ("images", "positive", "positive_squares", "active", "histogram")
+        for name in ("images", "positive", "positive_squares", "histogram")
     }
+    active = counted(first.active) + counted(second.active)
     return Tally(
         **best,
         **added,
+        active=np.stack(np.divmod(active, DIGIT), axis=1).astype(np.int32),
         mean=(first.mean + delta * share).astype(np.float32),
         squares=squares.astype(np.float32),
         sample=np.where(np.isnan(first.sample), second.sample, first.sample),

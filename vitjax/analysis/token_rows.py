@@ -52,9 +52,10 @@ def image_rows(read: Iterable[Read], taps: Sequence[str], forms: Sequence[str], 
     """
     kept, rows = [], []
     for place, kinds, tokens, labels in read:
-        there = labels > 0
-        if np.bincount(labels, minlength=len(kinds) + 1)[1:].min() < MIN_SAMPLES:
+        there, named = labels > 0, len(kinds)
+        if _sizes(labels, named).min() < MIN_SAMPLES:
             continue
+        kinds += ("several",) * (labels.max() - named)  # numbers that claims added up to, beyond the last
         ordinary = [~np.asarray(outliers(values))[there] for values in tokens]
         tokens, labels = [values[there] for values in tokens], labels[there]
         kept.append((tokens, ordinary, labels, kinds))
@@ -62,9 +63,10 @@ def image_rows(read: Iterable[Read], taps: Sequence[str], forms: Sequence[str], 
             for layer, tap in enumerate(taps):
                 values, among = EMBEDDINGS[form](tokens[layer], ordinary[layer])
                 values, objects = values[among], labels[among]
-                if np.bincount(objects, minlength=len(kinds) + 1)[1:].min() < MIN_SAMPLES:
+                if _sizes(objects, named).min() < MIN_SAMPLES:
                     continue
-                row = {"embeddings": form, "layer": layer + 1, "tap": tap, "image": place, "objects": len(kinds)}
+                row = {"embeddings": form, "layer": layer + 1, "tap": tap, "image": place}
+                row["objects"] = len(np.unique(objects))
                 row |= {"outliers": int((~ordinary[layer]).sum()), "number": len(kept) - 1}
                 row |= measures(values, objects, kinds, clustered(values, objects))
                 rows.append(row | {"kmeans_purity": kmeans_purity(values, objects, seed)})
@@ -74,6 +76,11 @@ def image_rows(read: Iterable[Read], taps: Sequence[str], forms: Sequence[str], 
     for (form, layer), some in groupby(rows, key=lambda row: (row["embeddings"], row["layer"])):
         _probe(list(some), kept, form, layer - 1)
     return rows
+
+
+def _sizes(labels: np.ndarray, objects: int) -> np.ndarray:
+    """How many patches each of the named objects has."""
+    return np.bincount(labels, minlength=objects + 1)[1 : objects + 1]
 
 
 def _probe(rows: list[dict], kept: Sequence[tuple], form: str, layer: int) -> None:

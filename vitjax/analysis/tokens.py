@@ -16,7 +16,6 @@ from jaxtyping import Float, Int, UInt8
 from vitjax.analysis.checks import analysis
 from vitjax.analysis.embeddings import check, example
 from vitjax.analysis.embeddings_alike import GIVEN, layers, weights
-from vitjax.analysis.exemplar_tables import text_of
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.outliers import OUTLIER
 from vitjax.analysis.passes import over
@@ -24,9 +23,20 @@ from vitjax.analysis.shuffle import orders, shuffle, tile
 from vitjax.analysis.token_rows import EMBEDDINGS, differences, image_rows, means
 from vitjax.analysis.tokens_figures import draw
 from vitjax.data.dataset import Dataset
-from vitjax.data.masks import FITS, IGNORED, Masks, Objects, box_masks, fitted, fitted_labels, masks, patch_labels
+from vitjax.data.masks import (
+    CLAIMS,
+    FITS,
+    IGNORED,
+    Masks,
+    Objects,
+    box_masks,
+    fitted,
+    fitted_labels,
+    masks,
+    patch_labels,
+)
 from vitjax.data.prepare import decode
-from vitjax.errors import InputError, nearest
+from vitjax.errors import InputError, nearest, printable
 from vitjax.models.vit import ViT
 
 AREA = 0.14**2  # share of the image that an object must cover, and more (published code: 0.14² · 224² pixels)
@@ -98,7 +108,13 @@ def scenes(
 
 
 def embedded(
-    model: ViT, data: Dataset, some: Sequence[Scene], taps: Sequence[str], grid: int = 1, seed: int = 0
+    model: ViT,
+    data: Dataset,
+    some: Sequence[Scene],
+    taps: Sequence[str],
+    grid: int = 1,
+    seed: int = 0,
+    claims: str = CLAIMS[0],
 ) -> Iterator[tuple[Scene, list[Float[np.ndarray, "patch channel"]], Int[np.ndarray, " patch"]]]:
     """Scenes whose tiles are shuffled: their patch tokens at each tap, and the object of each patch, 0 for none."""
     batch, read = data.batch, over(model, data.batch, _read, taps=tuple(taps))
@@ -112,7 +128,7 @@ def embedded(
         labels = np.asarray(shuffle(labels[..., None], order, grid))[..., 0]
         values = [np.asarray(tap) for tap in read(pixels)]
         for row, scene in enumerate(part):
-            yield scene, [tap[row] for tap in values], patch_labels(labels[row], model.config.grid)
+            yield scene, [tap[row] for tap in values], patch_labels(labels[row], model.config.grid, claims=claims)
 
 
 def _read(model, images, *, taps):
@@ -136,6 +152,7 @@ def run(
     control: bool = False,
     layout: str = "tsne",
     seed: int = 0,
+    claims: str = CLAIMS[0],
 ) -> Findings:
     """How the patches of an image cluster by object, layer after layer.
 
@@ -156,6 +173,7 @@ def run(
         control: measure a model with random weights too.
         layout: how the tokens of the first image are drawn in the plane: tsne, umap or none.
         seed: of shuffles, k-means, layout and random weights.
+        claims: whose a patch is that two objects claim, see `patch_labels`: "larger", or "sum" as published.
 
     Returns:
         A row for each weights, grid, form and layer: the means over images of `clusters.measures`, of the purity of
@@ -168,8 +186,9 @@ def run(
         InputError: no masks, masks that do not fit, no image with enough objects, unknown forms, or grids that do not
             divide it.
     """
-    if fit not in FITS:
-        raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
+    for what, given, known in (("fit", fit, FITS), ("claims", claims, CLAIMS)):
+        if given not in known:
+            raise InputError(f"unknown {what} {given!r}{nearest(given, known)}: {' or '.join(known)}")
     for grid in grids:
         tile(model.config.image_size, grid)
     if unknown := [form for form in embeddings if form not in EMBEDDINGS]:
@@ -184,21 +203,21 @@ def run(
     lines = []
     for name, one in weights(model, control, seed).items():
         for grid in grids:
-            read = embedded(one, data, chosen, taps, grid, seed)
+            read = embedded(one, data, chosen, taps, grid, seed, claims)
             found = image_rows(((scene.place, scene.kinds, *rest) for scene, *rest in read), taps, embeddings, seed)
             lines += [{"weights": name, "grid": grid} | row for row in found]
     rows = means(lines)
     options = {
         "masks": str(masks or boxes or "boxes among the images"), "ignored": list(ignored), "background": background,
-        "fit": fit, "grids": list(grids), "taps": taps, "embeddings": list(embeddings), "outlier": OUTLIER,
-        "control": control, "layout": layout, "seed": seed, **count,
+        "fit": fit, "claims": claims, "grids": list(grids), "taps": taps, "embeddings": list(embeddings),
+        "outlier": OUTLIER, "control": control, "layout": layout, "seed": seed, **count,
     }  # fmt: skip
     figures = {"": draw(rows)} | ({"grids": draw(rows, "grid")} if len(set(grids)) > 1 else {})
     if layout != "none":
-        labels = patch_labels(chosen[0].labels, model.config.grid)
+        labels = patch_labels(chosen[0].labels, model.config.grid, claims=claims)
         first = chosen[0].pixels, labels, chosen[0].kinds
         figures[layout], _ = example(model, *first, taps, layout, seed=seed)
-    named = [line | {"image": text_of(data.images.names[line["image"]])} for line in lines]
+    named = [line | {"image": printable(data.images.names[line["image"]])} for line in lines]
     tables = {
         "tokens-images": pa.Table.from_pylist(named),
         "tokens-differences": pa.Table.from_pylist(differences(lines)),

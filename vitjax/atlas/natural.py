@@ -2,15 +2,20 @@
 hosts found when every part is there."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from vitjax.analysis.exemplars import Exemplars, exemplars
+from vitjax.analysis.natural import part_of
+from vitjax.atlas import manifest
 from vitjax.atlas.store import Store
 from vitjax.data.dataset import Dataset
-from vitjax.errors import Stopped
+from vitjax.data.images import Images, checksum
+from vitjax.data.prints import compare, digest, heads
+from vitjax.errors import InputError, Stopped
 from vitjax.models.network import Network
 
 PREFIX = "natural/"
@@ -43,6 +48,26 @@ def look(
             return exemplars(model, seen, taps, k=k, tokens=tokens, folder=mirror.folder)
         finally:
             keep()
+
+
+def begun_with(store: Store) -> Mapping[str, Any] | None:
+    """What a store's manifest says of its photographs, as `vitjax.data.prints.describe`; None without any."""
+    try:
+        return manifest.whole(store).data
+    except InputError:  # a new store, or `manifest.compare` will say what is wrong
+        return None
+
+
+def same_photographs(store: Store, images: Images) -> None:
+    """Raises Changed, which names the first, where photographs are others than those that a store was begun with.
+
+    What cannot be named, as long as the store knows no single photograph, is left for the manifests to say.
+    """
+    known = begun_with(store)
+    if known and known.get("content", digest(heads(images))) != digest(heads(images)):
+        part = next((part_of(store.read(key)) for key in store.keys(PREFIX) if key.endswith(".npz")), None)
+        if part and part.settings.get("names") == checksum(images.names) and len(part.heads) == len(images):
+            compare(images, part.heads, part.sums, store.address)
 
 
 class _Mirror:

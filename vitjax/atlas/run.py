@@ -19,6 +19,7 @@ from vitjax.atlas.contents import Contents
 from vitjax.atlas.export import export
 from vitjax.atlas.folder import is_export
 from vitjax.atlas.job import Job
+from vitjax.atlas.natural import begun_with
 from vitjax.atlas.paint import totals
 from vitjax.atlas.reader import contents
 from vitjax.atlas.screen import Screen, exporting
@@ -68,6 +69,9 @@ def run(request: Request) -> int:
     _apart(store, request.data)
     shard = request.shard or (jax.process_index(), jax.process_count())
     store, wanted = _beside(request, units, store) if request.beside else (store, _manifest(request, units, store))
+    if request.data and (known := begun_with(store)) and "content" not in known:
+        what = "was begun by a version that kept no checksum of photographs: that these are the same is taken on trust"
+        print(f"vitjax: {store.address} {what}", file=sys.stderr)
     screen = Screen()
     data = request.data and replace(request.data, progress=screen.photographs)
     if data:  # classes are read at the end; a mistake in them is said now

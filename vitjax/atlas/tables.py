@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from vitjax.analysis.exemplar_tables import image_table, text_of, unit_table
+from vitjax.analysis.exemplar_tables import image_table, unit_table
 from vitjax.analysis.exemplars import Exemplars
 from vitjax.analysis.likeness import Nearest
 from vitjax.analysis.maps import activation_maps, normalised
@@ -99,12 +99,9 @@ def unit_rows(
 
 
 def exemplar_rows(found: Exemplars, units: Sequence[Unit], data: Dataset, model: Network) -> pa.Table:
-    """`exemplar_tables.image_table` of some units, in their order, with each image's number in the data and class."""
+    """`exemplar_tables.image_table` of some units, in their order, with each image's class."""
     table = only(image_table(found, data.images, data.config), units)
-    place = {text_of(name): i for i, name in enumerate(found.names)}
-    photo = pa.array([place[name] for name in table["image"].to_pylist()], pa.int32())
-    table = table.append_column("photo", photo)
-    return table.append_column("class", class_of(data, model, photo.to_numpy()))
+    return table.append_column("class", class_of(data, model, table["photo"].to_numpy()))
 
 
 def class_of(data: Dataset, model: Network, photo: Int[np.ndarray, " row"]) -> pa.Array:
@@ -144,7 +141,7 @@ def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:
         buffer = io.BytesIO()
         Image.fromarray(pixels(data.images, [place], data.config)[0]).save(buffer, "webp", quality=QUALITY)
         images.append(buffer.getvalue())
-    names = [text_of(data.images.names[place]) for place in places]
+    names = [data.images.names[place] for place in places]
     return pa.table({"photo": pa.array(places, pa.int32()), "name": names, "image": pa.array(images, pa.binary())})
 
 

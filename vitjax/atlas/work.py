@@ -14,7 +14,7 @@ from vitjax.atlas import finish, manifest
 from vitjax.atlas.claim import Held, claimed
 from vitjax.atlas.finish import Finish
 from vitjax.atlas.job import Job, Reporter
-from vitjax.atlas.natural import look
+from vitjax.atlas.natural import look, same_photographs
 from vitjax.atlas.paint import Log, paint
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
@@ -39,6 +39,8 @@ def work(job: Job, store: Store) -> Status:
     """
     for series in job.manifest.series(job.units):  # a mistake is said before a store is begun with it
         check(job.model, series.recipe, series.seed)
+    if job.data is not None:
+        same_photographs(store, job.data.images)
     manifest.agree(store, job.manifest)
     with claimed(store, f"{job.shard[0]}-of-{job.shard[1]}"):
         manifest.compare(store, job.manifest)  # two that began at once have agreed on one
@@ -75,6 +77,8 @@ def _go_on(job: Job, store: Store) -> Status:
         found = _look(job, store)  # the other parts may have come meanwhile
         if found is None:
             return Status.WAITING
+    if found is not None:
+        job = replace(job, data=replace(job.data, images=found.images))
     try:
         with claimed(store, "end"):
             done = Finish(job, store, found, log).run()

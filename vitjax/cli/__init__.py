@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vitjax.cli import analyze, atlas, convert, inspect, models, serve, visualize
 from vitjax.errors import INTERRUPTED, InputError, Remark
@@ -26,6 +27,9 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0 done, 2 a mistake in the input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be letters that a terminal has
+        with suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     log, said = logging.getLogger("vitjax"), logging.StreamHandler()
     said.setFormatter(logging.Formatter("vitjax: %(message)s"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from vitjax.analysis.catalog import ANALYSES
 from vitjax.analysis.entries import Analysis
 from vitjax.cli import arguments
-from vitjax.cli.arguments import count, free_folder, load, model_arguments, shard
+from vitjax.cli.arguments import count, free_folder, load, model_arguments, open_photographs, shard
 from vitjax.errors import InputError
 
 KINDS = {
@@ -28,6 +28,7 @@ DATA = """
 data is one of
   a folder (with all its folders) or a .zip of images, or one image file
   a .parquet file, a folder of them, or hf://datasets/OWNER/NAME, with --split
+images are all kinds that Pillow decodes (HEIC with vitjax[heif]), but masks beside images (NAME_mask.png)
 classes come from --labels, a table's label column, Tiny ImageNet's val_annotations.txt, one folder per class, or names
 such as 0042_n01682714_lizard.jpg. Names of classes are looked up among the model's own (see --class-names); of a model
 without any they are counted in their alphabetical order, which is said.
@@ -85,12 +86,10 @@ def _options(command: argparse.ArgumentParser, analysis: Analysis) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.data.images import open_images
-
     analysis, out = ANALYSES[args.analysis], args.out or free_folder(args.analysis)
     if (record := out / f"{args.analysis}.json").exists() and not (args.overwrite or analysis.resumable):
         raise InputError(f"{record} is there already; choose another --out, or --overwrite to replace it")
-    images = open_images(args.data, args.split).some(args.limit)  # a mistake in it is said before JAX is imported
+    images = open_photographs(args)  # a mistake in it is said before JAX is imported
     given = {option: getattr(args, option.name) for option in analysis.options}
     model = load(args)
     from tqdm import tqdm

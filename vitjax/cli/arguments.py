@@ -51,6 +51,20 @@ def load(args: argparse.Namespace, dtype: str | None = None):
     return load(args.model, **how, base=args.base, class_names=names)
 
 
+def open_photographs(args: argparse.Namespace):
+    """Opens the images that the arguments name, and says on stderr which kinds of files beside them are left out."""
+    import sys
+    from collections import Counter
+
+    from vitjax.data.images import open_images
+
+    images = open_images(args.data, args.split)
+    for why, count in Counter(images.left_out.values()).items():
+        name = next(name for name, reason in images.left_out.items() if reason == why)
+        print(f"vitjax: left out beside {len(images)} images: {count}, e.g. {name} ({why})", file=sys.stderr)
+    return images.some(args.limit)
+
+
 CORES = 8  # CPU devices at most: each has the whole model
 
 

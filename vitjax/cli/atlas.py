@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import changes, count, load, model_arguments, seeds, shard
+from vitjax.cli.arguments import changes, count, load, model_arguments, open_photographs, seeds, shard
 from vitjax.errors import InputError
 
 ABOUT = """
@@ -96,9 +96,7 @@ def _paint(args: argparse.Namespace) -> int:
         raise InputError(f"--{given[0].replace('_', '-')} says something of photographs: name them with --data")
     images = None
     if args.data is not None:
-        from vitjax.data.images import open_images
-
-        images = open_images(args.data, args.split).some(args.limit)
+        images = open_photographs(args)
     from vitjax.cli.arguments import keep_compiled, use_cores
 
     use_cores()

@@ -9,10 +9,9 @@ import json
 import math
 import re
 import zipfile
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -20,11 +19,15 @@ from xml.etree import ElementTree
 import numpy as np
 from jaxtyping import Bool, Int
 
-from vitjax.data.images import ENDINGS, Images, missing, walk
+from vitjax.data.images import Images, missing, walk
+from vitjax.data.paths import matched
+from vitjax.data.readers import Folder, Zip
 from vitjax.errors import InputError
+from vitjax.files import open_regular, read_bytes
 
 _LISTS = ("val_annotations.txt", "_boxes.txt")  # how Tiny ImageNet calls its lists
 _WNID = re.compile(r"n\d{8}")
+LARGEST_LIST = 2**30  # bytes; COCO's masks of 118,287 images take 0.45e9
 _PROPORTIONS = 0.05  # by how much an image may differ from the one that was annotated
 
 
@@ -129,38 +132,6 @@ def _wrong(box: Box) -> str:
     return ""
 
 
-def matched(names: Sequence[str], paths: Sequence[str], what: str = "boxes") -> dict[str, str]:
-    """{image name: path in a list}, the one that shares most of its folders, counted from the file upwards.
-
-    Raises:
-        InputError: two paths that fit an image, or two images that fit a path, equally well.
-    """
-    by_file = defaultdict(list)
-    for path in paths:
-        by_file[_parts(path)[0]].append(path)
-    found = {}
-    for name in names:
-        parts = _parts(name)
-        if candidates := by_file.get(parts[0]):
-            shared = [sum(1 for _ in takewhile(lambda ab: ab[0] == ab[1], zip(parts, _parts(path), strict=False)))
-                      for path in candidates]  # fmt: skip
-            if shared.count(max(shared)) > 1:
-                raise InputError(f"which {what} are meant for {name}: {' or '.join(candidates[:3])}?")
-            found[name] = candidates[shared.index(max(shared))]
-    path, count = Counter(found.values()).most_common(1)[0] if found else ("", 0)
-    if count > 1:
-        several = [name for name in found if found[name] == path]
-        raise InputError(f"which image are the {what} of {path} for: {' or '.join(several[:3])}?")
-    return found
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    """File name without its ending, folder, folder of the folder, …"""
-    path = PurePosixPath(path)
-    file = path.stem if path.suffix.lower() in ENDINGS | {".xml"} else path.name
-    return file, *reversed(path.parent.parts)
-
-
 def _found(images: Images, source: str | Path | None) -> Iterator[Box]:
     if source is None:
         if lists := [name for name in images.texts if name.endswith(_LISTS)]:
@@ -169,12 +140,14 @@ def _found(images: Images, source: str | Path | None) -> Iterator[Box]:
     path = Path(source).expanduser()
     if not path.exists():
         raise InputError(missing(path))
+    if not path.is_dir():
+        open_regular(path).close()
     if path.is_dir():
-        files, reader = walk(path), lambda name: (path / name).read_bytes()
+        files, reader = walk(path), Folder(path)
     elif zipfile.is_zipfile(path):
-        files, reader = (archive := zipfile.ZipFile(path)).namelist(), archive.read
+        files, reader = (archive := Zip(path)).names(), archive
     elif path.suffix in _FORMS:
-        return _FORMS[path.suffix](path.name, path.read_bytes())
+        return _FORMS[path.suffix](path.name, read_bytes(path, LARGEST_LIST))
     else:
         raise InputError(f"{path} is no list of boxes: a folder, a zip, {', '.join(sorted(_FORMS))} would be")
     lists = sorted(name for name in files if name.endswith((".xml", *_LISTS)) and "__MACOSX" not in name)

@@ -1,6 +1,7 @@
 """Images, how a model wants them and, where known, their classes: what an analysis works on."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -85,8 +86,9 @@ class Dataset:
 
     def describe(self) -> dict[str, object]:
         """What a record of results says about the data, once they are measured."""
+        left = Counter(self.images.left_out.values())  # how many for which reason: masks beside images may be as many
         about = {"data": self.images.source, "images": len(self.images), "unreadable": dict(self.unreadable)}
-        return about | self.counted
+        return about | self.counted | ({"left_out": dict(left)} if left else {})
 
 
 def open_dataset(

@@ -9,16 +9,18 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from vitjax.data.readers import Folder, Named, Texts, Zip
 from vitjax.errors import InputError, nearest
+from vitjax.files import legible, open_regular
 from vitjax.ranges import COUNT
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
+MASK = "_mask"  # ends the name of a mask that stands beside its image
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Images:
 
     Attributes:
         source: what the user named.
-        names: one for each image, no two alike.
+        names: one for each image, no two alike, all to be written in UTF-8.
         read: the bytes of the file with this place in `names`; may be called from any thread, and pickled.
         texts: text files that stood among the images (`val_annotations.txt`: lists of classes or boxes), by name; each
             is read when it is asked for.
@@ -35,6 +37,10 @@ class Images:
         folders: the paths of all folders that hold images directly, sorted, of the whole data set even where this is a
             part of it.
         kinds: what a table calls the classes of its column, in the order of their numbers; () where it does not say.
+        peek: some bytes of the file with a place, its size among them, which another file would hardly share: fewer
+            than all; None where only reading tells.
+        crc: the CRC-32 of the whole file with a place, where a zip states it.
+        left_out: {name: why} of files that look like images and are none of these.
     """
 
     source: str
@@ -44,6 +50,9 @@ class Images:
     column: np.ndarray | None = None
     folders: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    peek: Callable[[int], bytes] | None = None
+    crc: Callable[[int], int] | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -66,7 +75,8 @@ class Images:
         places = np.asarray(places, int)
         names = tuple(self.names[i] for i in places)
         column = None if self.column is None else self.column[places]
-        return replace(self, names=names, read=_Places(self.read, places), column=column)
+        read, peek, crc = (one and _Places(one, places) for one in (self.read, self.peek, self.crc))
+        return replace(self, names=names, read=read, column=column, peek=peek, crc=crc)
 
 
 def folder(name: str) -> str:
@@ -79,16 +89,19 @@ def folders(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({folder(name) for name in names}))
 
 
-def open_images(source: str | Path | Sequence[Any], split: str | None = None) -> Images:
+def open_images(source: str | Path | Sequence[Any], split: str | None = None, *, masks: bool = False) -> Images:
     """Opens a data set; looks at names (of a table: at its small columns) alone, no image is read.
 
-    Files whose name, or whose folder's, begins with a dot, and the `__MACOSX` of zips, are left out.
+    Images are the files with an ending that `formats.endings` knows. Left out are files whose name, or whose folder's,
+    begins with a dot, the `__MACOSX` of zips, and, named in `left_out`, images of other kinds and masks beside images
+    (`NAME_mask.png` beside `NAME.jpg`).
 
     Args:
         source: a folder (with all its folders) or a zip of image files, or one image file; a .parquet file or a folder
             of them; or a hub data set, `hf://datasets/OWNER/NAME`, with `@REVISION` where the newest is not meant; or
             images that lie in memory, as `vitjax.data.arrays.in_memory` takes them.
         split: which part of a parquet data set, e.g. "validation".
+        masks: masks beside images are images, too.
 
     Raises:
         InputError: nothing of the kind there, no images in it, or a zip that holds a name twice.
@@ -106,6 +119,8 @@ def open_images(source: str | Path | Sequence[Any], split: str | None = None) ->
         return open_hub(text, split)
     path = Path(text).expanduser()
     files = list(walk(path)) if path.is_dir() else []
+    if path.exists() and not path.is_dir():
+        open_regular(path).close()
     if path.suffix == ".parquet" or any(name.endswith(".parquet") for name in files):
         from vitjax.data.parquet import open_files
 
@@ -113,18 +128,17 @@ def open_images(source: str | Path | Sequence[Any], split: str | None = None) ->
     if split is not None:
         raise InputError(f"split={split!r} has no meaning for {path}: only parquet data sets have splits")
     if path.is_dir():
-        return _listed(text, files, _Folder(path))
-    if path.is_file() and path.suffix.lower() in ENDINGS:
-        return _listed(text, [path.name], _Folder(path.parent))
+        return _listed(text, files, Folder(path), masks)
+    if not path.exists():
+        raise InputError(missing(path))
+    from vitjax.data.formats import endings, left_out  # all of Pillow's plugins, a tenth of a second
+
+    if (ending := path.suffix.lower()) in endings() or ending in left_out():
+        return _listed(text, [path.name], Folder(path.parent), masks)
     if not zipfile.is_zipfile(path):
-        known = f"{path} is neither an image, a folder, a zip nor a parquet file"
-        raise InputError(known if path.exists() else missing(path))
-    archive = _Zip(path)
-    files = [name for name in archive.names() if not name.endswith("/") and not _hidden(name)]
-    twice = [name for name, count in Counter(files).items() if count > 1]
-    if twice:
-        raise InputError(f"{path} holds {twice[0]} {'and others ' if twice[1:] else ''}twice: which one is meant?")
-    return _listed(text, files, archive)
+        raise InputError(f"{path} is neither an image, a folder, a zip nor a parquet file")
+    archive = Zip(path)
+    return _listed(text, [name for name in archive.names() if not _hidden(name)], archive, masks)
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -155,78 +169,42 @@ def _hidden(name: str) -> bool:
     return any((part.startswith(".") and part != ".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _listed(source: str, files: Sequence[str], reader: Callable[[str], bytes]) -> Images:
-    names = tuple(sorted(name for name in files if os.path.splitext(name)[1].lower() in ENDINGS))
+def _listed(source: str, files: Sequence[str], reader: Folder | Zip, masks: bool) -> Images:
+    """The images among files; a name that is no UTF-8 is given with escapes and read as what it is."""
+    from vitjax.data.formats import endings, left_out  # see above
+
+    if twice := [name for name, count in Counter(map(legible, files)).items() if count > 1]:
+        raise InputError(f"{source} holds {twice[0]} {'and others ' if twice[1:] else ''}twice: which one is meant?")
+    real = {legible(name): name for name in sorted(files)}
+    parts = {name: os.path.splitext(name) for name in real}
+    names = [name for name, (_, ending) in parts.items() if ending.lower() in endings()]
+    left = {name: why for name, (_, ending) in parts.items() if (why := left_out().get(ending.lower()))}
+    stems = {parts[name][0] for name in names}
+    beside = {name for name in names if parts[name][0].endswith(MASK) and parts[name][0].removesuffix(MASK) in stems}
+    if not masks and beside:
+        names = [name for name in names if name not in beside]
+        left |= dict.fromkeys(sorted(beside), "the mask of an image beside it")
     if not names:
-        raise InputError(f"no images in {source}: looked for {', '.join(sorted(ENDINGS))}")
-    texts = _Texts(reader, tuple(sorted(name for name in files if name.endswith(".txt"))))
-    return Images(source, names, _Named(reader, names), texts, folders=folders(names))
-
-
-@dataclass(frozen=True)
-class _Named:
-    reader: Callable[[str], bytes]
-    names: tuple[str, ...]
-
-    def __call__(self, place: int) -> bytes:
-        return self.reader(self.names[place])
+        example = next((f" ({name}: {why})" for name, why in left.items()), "")
+        raise InputError(f"no images in {source}{example}: looked for .jpg, .png and {len(endings()) - 2} more")
+    held = tuple(real[name] for name in names)
+    texts = Texts(reader, {name: real[name] for name in real if name.endswith(".txt")})
+    return Images(
+        source,
+        tuple(names),
+        Named(reader, held),
+        texts,
+        folders=folders(names),
+        peek=Named(reader.peek, held),
+        crc=Named(reader.crc, held) if isinstance(reader, Zip) else None,
+        left_out=left,
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class _Places:
-    read: Callable[[int], bytes]
+class _Places(Generic[T]):
+    read: Callable[[int], T]
     places: np.ndarray
 
-    def __call__(self, place: int) -> bytes:
+    def __call__(self, place: int) -> T:
         return self.read(int(self.places[place]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Texts(Mapping[str, str]):
-    reader: Callable[[str], bytes]
-    names: tuple[str, ...]
-
-    def __getitem__(self, name: str) -> str:
-        if name not in self.names:
-            raise KeyError(name)
-        return self.reader(name).decode(errors="replace")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-@dataclass(frozen=True)
-class _Folder:
-    path: Path
-
-    def __call__(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
-
-
-@dataclass(frozen=True)
-class _Zip:
-    path: Path
-
-    @cached_property
-    def file(self) -> zipfile.ZipFile:
-        """The open archive, of this process; it may be read from any thread."""
-        return zipfile.ZipFile(self.path)
-
-    def names(self) -> list[str]:
-        """What the archive holds."""
-        try:
-            return self.file.namelist()
-        except Exception as error:  # as below
-            raise InputError(f"{self.path} is not a readable zip: {error}") from None
-
-    def __call__(self, name: str) -> bytes:
-        try:
-            return self.file.read(name)
-        except Exception as error:  # a damaged archive fails in as many ways as there are kinds of compression
-            raise InputError(f"not readable from the zip: {error or type(error).__name__}") from None
-
-    def __getstate__(self):
-        return {"path": self.path}

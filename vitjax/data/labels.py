@@ -13,7 +13,9 @@ import numpy as np
 from jaxtyping import Int
 
 from vitjax.data.class_order import NUMBER, Order, folder_order, order
-from vitjax.data.images import ENDINGS, Images, folder
+from vitjax.data.formats import endings
+from vitjax.data.images import Images, folder
+from vitjax.data.paths import paired
 from vitjax.errors import InputError, nearest, printable
 from vitjax.files import parse_json, read_bytes
 from vitjax.models.class_names import NAMELESS, WNID, ClassNames
@@ -166,7 +168,7 @@ def _read(path: Path, images: Images) -> Classes:
 def _separator(text: str, choices: str, images: Images) -> str:
     """What stands between names and classes: after which the first of the lines begin with names of image files."""
     lines = [line for line in islice(text.splitlines(), 100) if line.strip()]
-    files = lambda mark: sum(os.path.splitext(_file(line, mark))[1].lower() in ENDINGS for line in lines)
+    files = lambda mark: sum(os.path.splitext(_file(line, mark))[1].lower() in endings() for line in lines)
     return max(choices, key=files)
 
 
@@ -192,7 +194,8 @@ def _rows(text: str, separator: str, where: str) -> Classes:
 
 
 def _looked_up(images: Images, listed: Classes, where: str) -> list[str | int]:
-    found = [listed.get(name, listed.get(os.path.basename(name))) for name in images.names]
+    paths = paired(images.names, listed, images.source, where)
+    found = [None if path is None else listed[path] for path in paths]
     if None in found:
         name = images.names[found.index(None)]
         close = nearest(name, islice(listed, _SEARCHED))
@@ -204,7 +207,7 @@ def _names(listed: Classes, images: Images) -> set[str]:
     """The classes of a list, without what its head says ("image,class") where it has one."""
     first = next(iter(listed), "")
     named = first in images.names or first in map(os.path.basename, images.names)
-    is_head = not named and os.path.splitext(first)[1].lower() not in ENDINGS
+    is_head = not named and os.path.splitext(first)[1].lower() not in endings()
     return {str(kind).strip() for kind in islice(listed.values(), int(is_head), None)}
 
 

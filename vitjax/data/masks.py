@@ -18,14 +18,19 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 
-from vitjax.data.boxes import Boxes, boxes, mask, matched, pascal
-from vitjax.data.images import Images, missing, open_images
-from vitjax.data.prepare import prepare
+from vitjax.data.boxes import LARGEST_LIST, Boxes, boxes, mask, pascal
+from vitjax.data.formats import kinds
+from vitjax.data.images import MASK, Images, missing, open_images
+from vitjax.data.paths import matched
+from vitjax.data.prepare import prepare, size
+from vitjax.data.readers import LARGEST
 from vitjax.errors import InputError, nearest
+from vitjax.files import read_bytes
 from vitjax.models.kinds import Config
 
 IGNORED = (0, 255)  # ids of class maps that stand for no object: background and border, as in PASCAL VOC
 FITS = ("squash", "crop")
+CLAIMS = ("larger", "sum")
 SHARE = 0.4  # of a patch that an object must cover (the published code of Nguyen et al. 2022: int(mean + 0.6))
 _VOC_BORDER = 200  # ids above it are the border in PASCAL VOC, by the same code
 _VOC = ("SegmentationObject", "Annotations")
@@ -119,47 +124,59 @@ def fitted_labels(objects: Objects, config: Config, fit: str = "squash") -> Obje
 
 
 def patch_labels(
-    labels: Int[np.ndarray, "h w"], grid: tuple[int, int], share: float = SHARE
+    labels: Int[np.ndarray, "h w"], grid: tuple[int, int], share: float = SHARE, claims: str = "larger"
 ) -> Int[np.ndarray, " patch"]:
-    """The object that each patch shows, by its label: the one that covers most of it, if that is at least `share`.
+    """The object that each patch shows, by its label: one that covers at least `share` of it; 0 where none does.
 
-    The published code of Nguyen et al. gives a patch that two objects claim the sum of their numbers; here it belongs
-    to the one that has more of it.
+    Args:
+        labels: of the pixels: 0 for no object, i + 1 for object i.
+        grid: rows and columns of patches.
+        share: of a patch that an object must cover to claim it; two can if it is no more than a half.
+        claims: whose a patch is that two objects claim. "larger": that of the one that covers more of it, of equal ones
+            of the first. "sum": their numbers are added up, as in the published code of Nguyen et al., so that objects
+            1 and 2 make it one of object 3, or of one beyond the last that no mask shows.
+
+    Raises:
+        InputError: other claims.
     """
+    if claims not in CLAIMS:
+        raise InputError(f"unknown claims {claims!r}{nearest(claims, CLAIMS)}: {' or '.join(CLAIMS)}")
     rows, columns = grid
     pieces = labels.reshape(rows, labels.shape[0] // rows, columns, -1).swapaxes(1, 2).reshape(rows * columns, -1)
-    covered = (pieces[..., None] == np.arange(1, labels.max(initial=0) + 2)).mean(axis=1)
+    numbers = np.arange(1, labels.max(initial=0) + 2)
+    covered = (pieces[..., None] == numbers).mean(axis=1)
+    if claims == "sum":
+        return ((covered >= share) * numbers).sum(axis=1)
     most = covered.argmax(axis=1)
     return np.where(covered.max(axis=1) >= share, most + 1, 0)
 
 
-def _checked(name: str, labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    if labels.ndim != 2:
-        raise InputError(f"the mask of {name} is a picture in colour, not a map of one id per pixel")
-    if labels.shape != (height, width):
-        raise InputError(f"{name} is {width}x{height}, its mask {labels.shape[1]}x{labels.shape[0]}")
-    return labels
-
-
-def _ids(name: str, data: bytes) -> np.ndarray:
+def _ids(name: str, data: bytes, height: int, width: int) -> np.ndarray:
+    """The ids in the mask of an image of this size; a mask of another size is not decoded."""
     try:
-        return np.asarray(Image.open(io.BytesIO(data)))
+        its = size(data)
+        labels = np.asarray(Image.open(io.BytesIO(data), formats=kinds())) if its == (width, height) else None
     except Exception as error:  # a damaged file fails in as many ways as there are formats
         raise InputError(f"the mask of {name} is not readable: {next(iter(str(error).splitlines()), error)}") from None
+    if labels is None:
+        raise InputError(f"{name} is {width}x{height}, its mask {its[0]}x{its[1]}")
+    if labels.ndim != 2:
+        raise InputError(f"the mask of {name} is a picture in colour, not a map of one id per pixel")
+    return labels
 
 
 def _maps(images: Images, path: Path, ignored: Sequence[int]) -> Masks:
     """Class maps: every class that is there is one object."""
-    listed = open_images(path)
-    marked = {str(PurePosixPath(name).with_suffix("")).removesuffix("_mask"): place
-              for place, name in enumerate(listed.names) if PurePosixPath(name).stem.endswith("_mask")}  # fmt: skip
+    listed = open_images(path, masks=True)
+    marked = {str(PurePosixPath(name).with_suffix("")).removesuffix(MASK): place
+              for place, name in enumerate(listed.names) if PurePosixPath(name).stem.endswith(MASK)}  # fmt: skip
     if not marked:
         if Path(images.source).expanduser().resolve() == path.resolve():
             raise InputError(f"{path} holds the images themselves: masks among them are called NAME_mask.png")
         marked = {str(PurePosixPath(name).with_suffix("")): place for place, name in enumerate(listed.names)}
 
     def read(name: str, place: int, height: int, width: int) -> Objects:
-        ids = _checked(name, _ids(name, listed.read(place)), height, width)
+        ids = _ids(name, listed.read(place), height, width)
         there = np.setdiff1d(ids, ignored)
         return Objects(np.where(np.isin(ids, there), np.searchsorted(there, ids) + 1, 0), tuple(map(str, there)))
 
@@ -170,9 +187,9 @@ def _maps(images: Images, path: Path, ignored: Sequence[int]) -> Masks:
 def _voc(images: Images, root: Path) -> Masks:
     def read(name: str, height: int, width: int) -> Objects:
         stem = PurePosixPath(name).stem
-        data = (root / _VOC[0] / f"{stem}.png").read_bytes()
-        kinds = [box.object for box in pascal(f"{stem}.xml", (root / _VOC[1] / f"{stem}.xml").read_bytes())]
-        labels = _checked(name, _ids(name, data), height, width)
+        data = read_bytes(root / _VOC[0] / f"{stem}.png", LARGEST)
+        kinds = [box.object for box in pascal(f"{stem}.xml", read_bytes(root / _VOC[1] / f"{stem}.xml"))]
+        labels = _ids(name, data, height, width)
         labels = np.where(labels > _VOC_BORDER, 0, labels)
         if labels.max() > len(kinds):
             raise InputError(f"{name}: its mask has object {labels.max()}, its annotation lists {len(kinds)}")
@@ -188,7 +205,7 @@ def _coco(images: Images, path: Path) -> Masks:
     except ImportError:
         raise InputError("COCO's masks take the package pycocotools: pip install 'vitjax[coco]'") from None
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_bytes(path, LARGEST_LIST))
         kinds = {kind["id"]: kind["name"] for kind in record["categories"]}
         files = {image["id"]: image["file_name"] for image in record["images"]}
         listed = defaultdict(list)

@@ -4,6 +4,7 @@ What is in memory at once: the row group being read, the last `KEPT` of them, an
 kept hold at most `KEPT_BYTES`.
 """
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,12 +21,13 @@ import pyarrow.parquet as pq
 from vitjax.data.images import Images, folders, missing, walk
 from vitjax.data.splits import choose
 from vitjax.errors import InputError
-from vitjax.files import parse_json
+from vitjax.files import open_regular, parse_json
 
 IMAGES = ("image", "img", "jpg", "png", "webp")  # columns to prefer where several could hold the images
 LABELS = ("label", "labels", "fine_label", "cls")
 KEPT = 2
 KEPT_BYTES = 256 * 2**20
+END = 2**16  # bytes of a file in which its footer mostly lies
 
 
 def open_files(path: Path, split: str | None = None) -> Images:
@@ -83,7 +85,8 @@ def table(files: Sequence[Path], source: str, called: str) -> Images:
         names = tuple(f"{called if called != '.' else 'row'}/{row:06d}" for row in range(starts[-1]))
     classes = None if label is None else np.concatenate([_classes(file, label) for file in files])
     kinds = () if label is None else _kinds(schemas, label, source)
-    return Images(source, names, _Rows(leaf, groups, starts), column=classes, folders=folders(names), kinds=kinds)
+    rows = _Rows(leaf, groups, starts)
+    return Images(source, names, rows, column=classes, folders=folders(names), kinds=kinds, peek=rows.peek)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class _Described:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
+    open_regular(file).close()  # a pipe would never answer
     try:
         with pq.ParquetFile(file) as parquet:
             yield parquet
@@ -191,12 +195,14 @@ class _Rows:
         groups: file and number of each row group.
         starts: the first row of each, and the number of all rows.
         kept: {place in `groups`: its images, or why it cannot be read}, the last used last.
+        ends: {file: what `peek` gives for its rows}.
     """
 
     leaf: str
     groups: tuple[tuple[Path, int], ...]
     starts: np.ndarray
     kept: OrderedDict[int, pa.ChunkedArray | str] = field(default_factory=OrderedDict)
+    ends: dict[Path, bytes] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, place: int) -> bytes:
@@ -209,6 +215,17 @@ class _Rows:
         if data is None:
             raise InputError("the row holds no image")
         return data
+
+    def peek(self, place: int) -> bytes:
+        """The size and the end of the row's file, where its statistics and the lengths of its columns are."""
+        file = self.groups[int(np.searchsorted(self.starts, place, side="right")) - 1][0]
+        with self.lock:
+            if file not in self.ends:
+                with open_regular(file) as opened:
+                    size = opened.seek(0, 2)
+                    opened.seek(max(0, size - END))
+                    self.ends[file] = b"%d %08x" % (size, zlib.crc32(opened.read()))
+            return self.ends[file]
 
     def _group(self, group: int) -> pa.ChunkedArray | str:
         if group not in self.kept:

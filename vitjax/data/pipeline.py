@@ -5,8 +5,9 @@ The order is fixed and every batch has the same shape. What cannot be read is le
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import NamedTuple
 
 import grain
@@ -15,9 +16,13 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from vitjax.data.images import Images
-from vitjax.data.prepare import decode, prepare
+from vitjax.data.prepare import decode, prepare, size
+from vitjax.data.prints import Changed
 from vitjax.errors import InputError
 from vitjax.models.kinds import Config
+
+_LARGE = 2**24  # pixels; of larger images one at a time is in memory
+_ALONE = Lock()
 
 # Changes an image before it is resized: (name, RGB pixels uint8 [h, w, 3]) to pixels of the same shape.
 Change = Callable[[str, UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "h w 3"]]
@@ -128,14 +133,23 @@ class _Records:
         place = self.places[number]
         name = self.images.names[place]
         try:
-            image = decode(self.images.read(place), self.config.channels)
+            data = self.images.read(place)
+            width, height = size(data)
+            turn = _ALONE if width * height > _LARGE else nullcontext()
+        except Changed:
+            raise
         except (InputError, OSError) as error:
             return _Record(place, name, None, str(error))
-        image = changed(image, name, self.change)
-        try:
-            return _Record(place, name, prepare(image, self.config))
-        except InputError as error:  # one that the checkpoint's processor neither resizes nor cuts to the model's size
-            return _Record(place, name, None, str(error))
+        with turn:
+            try:
+                image = decode(data, self.config.channels)
+            except InputError as error:
+                return _Record(place, name, None, str(error))
+            image = changed(image, name, self.change)
+            try:
+                return _Record(place, name, prepare(image, self.config))
+            except InputError as error:  # one that the checkpoint's processor neither resizes nor cuts to its size
+                return _Record(place, name, None, str(error))
 
 
 def pixels(images: Images, places: Sequence[int], config: Config) -> UInt8[np.ndarray, "image h w color"]:

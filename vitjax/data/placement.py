@@ -66,6 +66,7 @@ def patch_box(
     at = placement(size, config)
     across, down = size[0] / at.width, size[1] / at.height
     height, width = config.patch_size
+    row, column = np.float64(row), np.float64(column)  # numbers of few bits would overflow in a long, thin image
     x, y = at.left + column * width, at.top + row * height
     return x * across, y * down, (x + width) * across, (y + height) * down
 

@@ -1,42 +1,71 @@
 """Bytes of an image file in, the model's input out: decoded to RGB, resized and cut as the checkpoint says."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
+from vitjax.data.depth import MODES, bright, eight_bits, sixteen_bits
+from vitjax.data.formats import kinds
 from vitjax.data.placement import Placement, placement
 from vitjax.errors import InputError
 from vitjax.models.config import IMAGE_MODES
 from vitjax.models.kinds import Config
 
-# The value that is white in modes of more than 8 bits, which Pillow's own conversion would clip at 255.
-_WHITE = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1}
 _LARGEST = 2**26  # pixels of a resized image; beyond it only the part that is cropped out is computed
+LARGEST = 2**27  # pixels of an image file: cameras make 102 million
 
 
 def decode(data: bytes, channels: int = 3) -> Image.Image:
     """Decodes an image file to RGB, as `convert("RGB")` of Pillow does, and torchvision with it.
 
-    So transparency is dropped and EXIF does not turn the image; but 16 bits are scaled to 8, not clipped. Of several
-    frames the first is taken. For a model of four channels it stays RGBA, which it must be; one of a single channel
-    has it made grey by `prepare`.
+    So transparency is dropped and EXIF does not turn the image; but more than 8 bits are scaled to 8, not clipped, see
+    `vitjax.data.depth`. Of several frames the first is taken. For a model of four channels it stays RGBA, which it must
+    be; one of a single channel has it made grey by `prepare`.
 
     Raises:
-        InputError: not an image, cut off, or larger than Pillow's limit against decompression bombs.
+        InputError: not an image, cut off, of more pixels than `LARGEST`, or grey values that do not say what is white.
     """
-    try:
-        image = Image.open(io.BytesIO(data))
+    with _in_one_line(data):
+        image = _opened(data)
+        reduced = sixteen_bits(image)
         image.load()
-        if white := _WHITE.get(image.mode):
-            share = np.clip(np.nan_to_num(np.asarray(image, np.float32) / white), 0, 1)
-            image = Image.fromarray(np.rint(255 * share).astype(np.uint8))
+        if image.mode in MODES:
+            image = eight_bits(image)
         elif image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")  # by this way Pillow does not warn
+        if reduced:
+            bright(image.convert("RGB"))
         if channels > 3 and image.mode != IMAGE_MODES[channels]:
             raise InputError(f"the image is {image.mode}, and the model reads {IMAGE_MODES[channels]}")
-        return image.convert("RGB" if channels < 3 else IMAGE_MODES[channels])
+        return _in_mode(image, "RGB" if channels < 3 else IMAGE_MODES[channels])
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Width and height of an image file, from its head alone; errors as of `decode`."""
+    with _in_one_line(data):
+        return _opened(data).size
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The image, whose head has been read and whose pixels have not."""
+    image = Image.open(io.BytesIO(data), formats=kinds())
+    if image.width * image.height > LARGEST:
+        raise InputError(f"{image.width}x{image.height} are more pixels than the {LARGEST:,} that are read")
+    return image
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which would copy it
+
+
+@contextmanager
+def _in_one_line(data: bytes) -> Iterator[None]:
+    try:
+        yield
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -54,7 +83,7 @@ def prepare(image: Image.Image, config: Config) -> UInt8[np.ndarray, "h w color"
         InputError: as `placement`.
     """
     at, mode, channels = placement(image.size, config), IMAGE_MODES[config.channels], config.channels
-    image = image.convert(mode)
+    image = _in_mode(image, mode)
     filter = Image.Resampling[config.preprocess.interpolation.upper()]
     seen = _seen(at)
     if at.height * at.width <= _LARGEST:

@@ -41,16 +41,25 @@ class Outcome:
         """What belongs to one entry of the further axes, e.g. one patch."""
         return Outcome(self.rank[:, *index], self.loss[:, *index])
 
-    def row(self) -> dict[str, float]:
-        """Top-1, its standard error, top-5 and loss, for a condition without further axes."""
+    def row(self, whole: "Outcome | None" = None) -> dict[str, float]:
+        """Top-1, its standard error, top-5 and loss, for a condition without further axes.
+
+        Args:
+            whole: what the same images gave in the condition to compare with. Then the row also has the change of top-1
+                and its standard error: paired, image by image, so that what both share of the images' luck cancels.
+        """
         top1, count = float(self.top(1)), len(self.rank)
-        return {
+        row = {
             "images": count,
             "top1": top1,
             "top1_error": float(np.sqrt(top1 * (1 - top1) / count)),
             "top5": float(self.top(5)),
             "loss": float(self.loss.mean()),
         }
+        if whole is not None:
+            change = (self.rank < 1).astype(float) - (whole.rank < 1)
+            row |= {"top1_change": float(change.mean()), "top1_change_error": float(change.std() / np.sqrt(count))}
+        return row
 
 
 def evaluate(

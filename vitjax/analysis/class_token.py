@@ -106,7 +106,9 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
     rows = []
     for name, (_, some) in curves.items():
         outcomes = {layer: found[name].at(i) for i, layer in enumerate(some)}
-        rows += [{"intervention": name, "layer": n} | outcomes.get(n, found["plain"]).row(found["plain"]) for n in layers]
+        rows += [
+            {"intervention": name, "layer": n} | outcomes.get(n, found["plain"]).row(found["plain"]) for n in layers
+        ]
     whole = found["plain"].row()
     return Findings(
         name="class-token",

@@ -8,13 +8,20 @@ Nyquist frequency, and how sure the model is of the class that it sees in it.
     python experiments/ghiasi/fig1_progression.py --model vit_tiny_patch16_224 --pictures pictures/
     python experiments/ghiasi/fig1_progression.py --count 24
 
-`--pictures` is a folder that `vitjax visualize` made; without it the pictures are painted first. On the paper's model:
+`--pictures` is a folder that `vitjax visualize` made; without it the pictures are painted first. A second table has the
+mean of each block with its standard error, and whether a measure rises or falls with depth: Spearman's rank correlation
+over all pictures, first for all blocks, then without the first two. It is made again of measured pictures by
+
+    python experiments/ghiasi/fig1_progression.py --measured experiments/ghiasi/results/fig1.csv
+
+On the paper's model:
 
     python experiments/ghiasi/fig1_progression.py --model timm/vit_base_patch32_384.augreg_in21k_ft_in1k \
         --recipe ghiasi --count 60
 """
 
 import argparse
+import csv
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -22,6 +29,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 import vitjax
 from vitjax.analysis.attention_features import high_frequency
@@ -65,16 +73,56 @@ def in_columns(pictures: dict[Unit, np.ndarray]) -> Figure:
     )
 
 
-def by_block(rows: list[dict]) -> Figure:
-    """Each measure over the blocks: the pictures, and their median."""
-    blocks = sorted({row["block"] for row in rows})
+def by_block(rows: list[dict]) -> list[dict]:
+    """The mean of each measure over a block's pictures, and its standard error."""
+    found = []
+    for block in sorted({row["block"] for row in rows}):
+        some = [row for row in rows if row["block"] == block]
+        line = {"block": block, "pictures": len(some)}
+        for key in MEASURES:
+            values = np.array([row[key] for row in some])
+            error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+            line |= {key: float(values.mean()), f"{key}_error": error}
+        found.append(line)
+    return found
+
+
+def trends(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """How each measure goes with depth: Spearman's rank correlation over pictures, and the chance of one as large."""
+    found = {}
+    for name, some in {"all": rows, "from block 2 on": [row for row in rows if row["block"] >= 2]}.items():
+        for key in MEASURES:
+            test = spearmanr([row["block"] for row in some], [row[key] for row in some])
+            found[f"{key}, {name}"] = {"pictures": len(some), "rho": float(test.statistic), "p": float(test.pvalue)}
+    return found
+
+
+def drawn(rows: list[dict], blocks: list[dict]) -> Figure:
+    """Each measure over the blocks: the pictures, and their mean with its standard error."""
     with style():
         figure, axes = panels(1, len(MEASURES), size=(3.0, 2.4))
         for panel, (key, label) in zip(axes, MEASURES.items(), strict=True):
             panel.plot([row["block"] for row in rows], [row[key] for row in rows], "o", alpha=0.35, markeredgewidth=0)
-            panel.plot(blocks, [np.median([row[key] for row in rows if row["block"] == block]) for block in blocks])
+            errors = [block[f"{key}_error"] or 0 for block in blocks]
+            panel.errorbar([block["block"] for block in blocks], [block[key] for block in blocks], errors, capsize=2)
             panel.set(xlabel="block", title=label, ylim=(0, None))
     return figure
+
+
+def summarised(rows: list[dict], out: Path) -> None:
+    """Writes the table of the blocks, with the figure, and prints the trends."""
+    blocks, found = by_block(rows), trends(rows)
+    findings = Findings("fig1-blocks", blocks, {"pictures": len(rows), "trends": found}, {"": drawn(rows, blocks)})
+    print(*findings.save(out), sep="\n")
+    for name, trend in found.items():
+        print(f"{name}: rho {trend['rho']:+.2f}, p {trend['p']:.3g}, {trend['pictures']} pictures")
+
+
+def measured_before(path: Path) -> list[dict]:
+    """The rows of a table that this script wrote."""
+    with open(path, newline="") as file:
+        numbers = lambda row: {key: float(row[key]) for key in MEASURES}
+        return [{"unit": row["unit"], "block": int(row["block"]), **numbers(row)} for row in csv.DictReader(file)]
 
 
 def main() -> None:
@@ -83,9 +131,12 @@ def main() -> None:
     parser.add_argument("--units", nargs="+", help="unit sets (default: all of --pictures, else drawn neurons)")
     parser.add_argument("--pictures", type=Path, help="folder that `vitjax visualize` made")
     parser.add_argument("--count", type=int, help="draw so many of the units, evenly over their blocks")
+    parser.add_argument("--measured", type=Path, help="table of an earlier run: only its blocks are summarised again")
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
+    if args.measured:
+        return summarised(measured_before(args.measured), args.out)
     model = vitjax.load(args.model)
     count = args.count or (None if args.units or args.pictures else 6 * model.config.depth)
     pictures = painted(model, args.units, folder=args.pictures, count=count, recipe=args.recipe)
@@ -101,8 +152,8 @@ def main() -> None:
     ]
     rows.sort(key=lambda row: row["block"])
     settings = {"model": asdict(model.card), "pictures": len(pictures), "recipe": str(args.pictures or args.recipe)}
-    figures = {"": in_columns(pictures), "measures": by_block(rows)}
-    print(*Findings("fig1", rows, settings, figures).save(args.out), sep="\n")
+    print(*Findings("fig1", rows, settings, {"": in_columns(pictures)}).save(args.out), sep="\n")
+    summarised(rows, args.out)
 
 
 if __name__ == "__main__":

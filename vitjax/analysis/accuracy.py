@@ -41,16 +41,32 @@ class Outcome:
         """What belongs to one entry of the further axes, e.g. one patch."""
         return Outcome(self.rank[:, *index], self.loss[:, *index])
 
-    def row(self) -> dict[str, float]:
-        """Top-1, its standard error, top-5 and loss, for a condition without further axes."""
+    def change(self, whole: "Outcome", k: int = 1) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Top-`k` less that of `whole`, which has no further axes, and its standard error.
+
+        Paired, image by image: what both share of the images' luck cancels.
+        """
+        known = (whole.rank < k).reshape(-1, *[1] * (self.rank.ndim - 1))
+        change = (self.rank < k).astype(float) - known
+        return change.mean(axis=0), change.std(axis=0) / np.sqrt(len(change))
+
+    def row(self, whole: "Outcome | None" = None) -> dict[str, float]:
+        """Top-1, its standard error, top-5 and loss, for a condition without further axes.
+
+        Args:
+            whole: what the same images gave in the condition to compare with. Then the row also has the `change`.
+        """
         top1, count = float(self.top(1)), len(self.rank)
-        return {
+        row = {
             "images": count,
             "top1": top1,
             "top1_error": float(np.sqrt(top1 * (1 - top1) / count)),
             "top5": float(self.top(5)),
             "loss": float(self.loss.mean()),
         }
+        if whole is not None:
+            row |= dict(zip(("top1_change", "top1_change_error"), map(float, self.change(whole)), strict=True))
+        return row
 
 
 def evaluate(

@@ -88,8 +88,9 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
         layers: the L to measure, 0 to depth; default all.
 
     Returns:
-        One row for each intervention and L: top-1 and its standard error, top-5, loss. Isolated in 0 blocks, or alone
-        after all of them, is the model as it is.
+        One row for each intervention and L: top-1 and its standard error, top-5, loss, and the change of top-1 from the
+        model as it is, with its paired standard error. Isolated in 0 blocks, or alone after all of them, is the model
+        as it is.
 
     Raises:
         InputError: the head does not read the class token, no such block, or images without classes.
@@ -107,7 +108,9 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
     rows = []
     for name, (_, some) in curves.items():
         outcomes = {layer: found[name].at(i) for i, layer in enumerate(some)}
-        rows += [{"intervention": name, "layer": n} | outcomes.get(n, found["plain"]).row() for n in layers]
+        rows += [
+            {"intervention": name, "layer": n} | outcomes.get(n, found["plain"]).row(found["plain"]) for n in layers
+        ]
     whole = found["plain"].row()
     return Findings(
         name="class-token",

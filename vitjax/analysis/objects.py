@@ -22,6 +22,7 @@ from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.own import on_own_images
 from vitjax.analysis.patches import shares
+from vitjax.analysis.relative import ratio_of_means
 from vitjax.analysis.style import COLORS, panels, style
 from vitjax.data.boxes import Boxes, mask
 from vitjax.data.boxes import boxes as boxes_of
@@ -153,24 +154,29 @@ def run(
         all_objects: count objects of another class than the image's too, where that is known.
 
     Returns:
-        A row for each block, means over units and their images, see `Overlap`; the table `objects-units` has all units.
+        A row for each block, means over units and their images, see `Overlap`; `iou_of_chance` is the mean of `iou`
+        over that of `chance` among the `active` units, with its standard error over these units, paired (units that
+        share images make it somewhat too small). The table `objects-units` has all units.
 
     Raises:
         InputError: no boxes to be found, or no such block.
     """
     found, taps = boxes_of(data.images, boxes, all_objects=all_objects), neurons(model, blocks)
     measured = overlaps(model, data, found, list(taps), k)
-    rows = [
-        {"block": taps[tap], "units": len(one.place)}
-        | {name: float(np.nanmean(getattr(one, name))) for name in MEASURES}
-        for tap, one in measured.items()
-    ]
-    first, last = rows[0], rows[-1]
+    rows = [{"block": taps[tap], "units": len(one.place), **_row(one)} for tap, one in measured.items()]
     summary = "overlap of maps with boxes, IoU over that by chance: " + " to ".join(
-        f"{row['iou'] / row['chance']:.2f} (block {row['block']})" for row in (first, last)
+        f"{row['iou_of_chance']:.2f} ± {row['iou_of_chance_error']:.2f} (block {row['block']})"
+        for row in (rows[0], rows[-1])
     )
     about = described(model, data, found, boxes) | {"blocks": [row["block"] for row in rows], "k": k}
     return Findings("objects", rows, about, {"": _by_block(rows)}, summary, {"objects-units": unit_table(measured)})
+
+
+def _row(one: Overlap) -> dict[str, float]:
+    measures = {name: float(np.nanmean(getattr(one, name))) for name in MEASURES}
+    iou, chance = (value[~np.isnan(value).any(axis=1)].mean(axis=1) for value in (one.iou, one.chance))
+    ratio, error = ratio_of_means(iou, chance)
+    return measures | {"active": len(iou), "iou_of_chance": float(ratio), "iou_of_chance_error": float(error)}
 
 
 def described(model: Network, data: Dataset, found: Mapping[str, Boxes], boxes: Path | None) -> dict[str, object]:

@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 
 from vitjax.analysis.accuracy import Outcome
 from vitjax.analysis.findings import Value
-from vitjax.analysis.relative import paired
 
 KEYS = ("weights", "fill", "set", "ratio")  # what a setting is
 NONE = "none"  # the set of the setting that hides nothing
@@ -62,4 +61,4 @@ def accuracy_rows(table: pa.Table) -> list[dict[str, Value]]:
 
 
 def _named(name: str, part: Outcome, other: Outcome) -> dict[str, float]:
-    return dict(zip((name, f"{name}_error"), map(float, paired(part, other)), strict=True))
+    return dict(zip((name, f"{name}_error"), map(float, part.change(other)), strict=True))

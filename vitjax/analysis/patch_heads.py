@@ -65,7 +65,8 @@ def run(model: ViT, data: Dataset) -> Findings:
         Rows by `head`: "class token" is the model as it is, then come the pooled heads of `POOLED`; "patch average" is
         the mean of the accuracy over positions and "patch maximum" the best position (of these very images, hence
         somewhat too good); each "patch" stands with its row and column on the grid and with `token`, its place in the
-        sequence of all tokens. Errors are standard errors over images. The figure is the map of the patches.
+        sequence of all tokens. Errors are standard errors over images; `top1_change` is the change from the model as it
+        is, with its paired error. The figure is the map of the patches.
 
     Raises:
         InputError: another kind of head, or images without classes.
@@ -75,10 +76,10 @@ def run(model: ViT, data: Dataset) -> Findings:
     outcome = evaluate(model, data.batches(), data.labels_for(model), {"heads": _heads})["heads"]
     whole = {name: outcome.at(i) for i, name in enumerate([CLASS, *POOLED])}
     patches = Outcome(outcome.rank[:, len(whole) :], outcome.loss[:, len(whole) :])
-    rows = [{"head": name, **_place(None, config), **one.row()} for name, one in whole.items()]
-    singles = [{"head": PATCH, **_place(i, config), **patches.at(i).row()} for i in range(config.patches)]
+    rows = [{"head": name, **_place(None, config), **one.row(whole[CLASS])} for name, one in whole.items()]
+    singles = [{"head": PATCH, **_place(i, config), **patches.at(i).row(whole[CLASS])} for i in range(config.patches)]
     best = max(singles, key=lambda row: row["top1"])
-    rows += [{"head": "patch average", **_place(None, config), **_average(patches)}]
+    rows += [{"head": "patch average", **_place(None, config), **_average(patches, whole[CLASS])}]
     rows += [best | {"head": "patch maximum"}, *singles]
     return Findings(
         name="patch-heads",
@@ -125,15 +126,18 @@ def _place(patch: int | None, config: ViTConfig) -> dict[str, int | None]:
     return {"token": config.prefix + patch, "row": row, "column": column}
 
 
-def _average(patches: Outcome) -> dict[str, float]:
+def _average(patches: Outcome, whole: Outcome) -> dict[str, float]:
     """The mean over positions; its error from the images' shares of positions that are right."""
     shares = (patches.rank < 1).mean(axis=1)
+    change = shares - (whole.rank < 1)
     return {
         "images": len(shares),
         "top1": float(shares.mean()),
         "top1_error": float(shares.std() / np.sqrt(len(shares))),
         "top5": float(patches.top(5).mean()),
         "loss": float(patches.loss.mean()),
+        "top1_change": float(change.mean()),
+        "top1_change_error": float(change.std() / np.sqrt(len(change))),
     }
 
 

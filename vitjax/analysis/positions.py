@@ -99,13 +99,14 @@ def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
         seed: of the random positions and of the shuffles.
 
     Returns:
-        One row for each of `conditions`: top-1 and its standard error, top-5, loss.
+        One row for each of `conditions`: top-1 and its standard error, top-5, loss, and the change of top-1 from the
+        model as it is, with its paired standard error.
 
     Raises:
         InputError: images without classes, or a model without a head.
     """
     found = evaluate(model, data.batches(), data.labels_for(model), conditions(seed))
-    rows = [{"condition": name, **outcome.row()} for name, outcome in found.items()]
+    rows = [{"condition": name, **outcome.row(found["plain"])} for name, outcome in found.items()]
     return Findings(
         name="positions",
         rows=rows,

@@ -1,4 +1,4 @@
-"""Outcomes of two conditions on the same images in, what is left of the accuracy out: its share or its difference."""
+"""Ratios of two means over the same sample, with their errors: how much of one thing is left in another."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,11 +6,22 @@ from jaxtyping import Float
 from vitjax.analysis.accuracy import Outcome
 
 
+def ratio_of_means(
+    part: Float[np.ndarray, "sample ..."], whole: Float[np.ndarray, "sample ..."]
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """The mean of `part` over the mean of `whole`, and its standard error; NaN where `whole` has a mean of 0.
+
+    Both were measured on the same samples and share their luck: the error is that of a ratio of two means over one
+    sample (Cochran, Sampling Techniques, 3rd edition, section 2.11).
+    """
+    base = whole.mean(axis=0)
+    base = np.where(base == 0, np.nan, base)
+    ratio = part.mean(axis=0) / base
+    return ratio, np.sqrt(((part - ratio * whole) ** 2).mean(axis=0) / len(part)) / base
+
+
 def relative(part: Outcome, whole: Outcome, k: int) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     """Top-`k` of `part` over top-`k` of `whole`, and its standard error; NaN where `whole` has nothing right.
-
-    Both judge the same images and share their luck: the error is that of a ratio of two means over one sample
-    (Cochran, Sampling Techniques, 3rd edition, section 2.11).
 
     Args:
         part: of ranks [image, …], any further axes.
@@ -18,13 +29,4 @@ def relative(part: Outcome, whole: Outcome, k: int) -> tuple[Float[np.ndarray, "
         k: how many classes count as given.
     """
     right = part.rank < k
-    known = (whole.rank < k).reshape(-1, *[1] * (right.ndim - 1))
-    base = known.mean() or np.nan
-    ratio = right.mean(axis=0) / base
-    return ratio, np.sqrt(((right - ratio * known) ** 2).mean(axis=0) / len(right)) / base
-
-
-def paired(part: Outcome, whole: Outcome, k: int = 1) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Top-`k` of `part` less that of `whole`, and its standard error, image by image: arguments as of `relative`."""
-    change = (part.rank < k) - (whole.rank < k).reshape(-1, *[1] * (part.rank.ndim - 1)).astype(float)
-    return change.mean(axis=0), change.std(axis=0) / np.sqrt(len(change))
+    return ratio_of_means(right, (whole.rank < k).reshape(-1, *[1] * (right.ndim - 1)))

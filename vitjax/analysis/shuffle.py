@@ -28,7 +28,6 @@ from vitjax.analysis.embeddings_alike import (
 from vitjax.analysis.embeddings_figures import LINES, draw_layers
 from vitjax.analysis.findings import Findings, settings
 from vitjax.analysis.positions import permutations, shuffled
-from vitjax.analysis.relative import paired
 from vitjax.analysis.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
@@ -113,7 +112,7 @@ def run(
         for at, grid in enumerate([1, *grids]):
             place = {"weights": name, "grid": grid}
             outcome, whole = (measured.outcome.at(which) for which in (at, 0))
-            change, error = map(float, paired(outcome, whole))
+            change, error = map(float, outcome.change(whole))
             rows.append(place | outcome.row() | {"change": change, "change_error": error})
             lines += table(place, measured, at, taps, (CLASS, MEAN, MOVED))
     return Findings(

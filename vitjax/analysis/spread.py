@@ -59,7 +59,7 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
     Returns:
         A row for each block. Of all units of `mlp.hidden`, each on its best image, the quartiles of `unevenness` and
         the median share of patches above half the peak; `silent` units, active on no image, are left out of them.
-        And the mean `likeness` of patches, at the taps of LIKENESS.
+        And the mean `likeness` of patches over `images`, with its standard error, at the taps of LIKENESS.
 
     Raises:
         InputError: no such block.
@@ -78,7 +78,12 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
         row = {"block": block, "units": len(uneven), "silent": int((~active).sum())}
         row |= {"unevenness": float(middle), "unevenness_low": float(low), "unevenness_high": float(high)}
         row |= {"above_half": float(np.median(half[active]))}
-        rows.append(row | {f"likeness_{site}": float(alike[f"blocks.{block}.{site}"].mean()) for site in LIKENESS})
+        row["images"] = len(next(iter(alike.values())))
+        for site in LIKENESS:
+            values = alike[f"blocks.{block}.{site}"]
+            row[f"likeness_{site}"] = float(values.mean())
+            row[f"likeness_{site}_error"] = float(values.std() / np.sqrt(len(values)))
+        rows.append(row)
     return Findings(
         "spread", rows, settings(model, data, blocks=list(hidden.values())), {"": _figure(rows)}, _summary(rows)
     )
@@ -102,7 +107,8 @@ def _figure(rows: Sequence[Mapping]) -> Figure:
         maps.set(xlabel="block", ylabel="std / mean over patches", ylim=(0, None))
         maps.set_title("Maps of units on their best image\n(median and quartiles)")
         for site, label in LIKENESS.items():
-            patches.plot(column("block"), column(f"likeness_{site}"), marker="o", label=label)
+            error = column(f"likeness_{site}_error")
+            patches.errorbar(column("block"), column(f"likeness_{site}"), error, marker="o", capsize=2, label=label)
         patches.set(xlabel="block", ylabel="mean cosine", ylim=(0, 1))
         patches.set_title("Likeness of the patches of an image\n")
         patches.legend()

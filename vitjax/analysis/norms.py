@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from vitjax.analysis.checks import analysis
 from vitjax.analysis.embeddings_alike import weights
 from vitjax.analysis.findings import Findings, Value, settings
 from vitjax.analysis.means import estimate
@@ -26,6 +27,7 @@ SHOWN = 8  # images on which the outliers are marked
 _QUANTILES = {"ratio_low": 0.05, "ratio_high": 0.95}
 
 
+@analysis
 def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = False, seed: int = 0) -> Findings:
     """Patch tokens whose norm after a block is many times the median of their image: where, since when, what for.
 

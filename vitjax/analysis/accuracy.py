@@ -65,7 +65,7 @@ class Outcome:
             "loss": float(self.loss.mean()),
         }
         if whole is not None:
-            row |= dict(zip(("top1_change", "top1_change_error"), map(float, self.change(whole)), strict=True))
+            row |= dict(zip(("change", "change_error"), map(float, self.change(whole)), strict=True))
         return row
 
 

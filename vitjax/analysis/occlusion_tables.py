@@ -52,8 +52,8 @@ def accuracy_rows(table: pa.Table) -> list[dict[str, Value]]:
     rows = []
     for key, outcome in outcomes.items():
         weights, _, which, ratio = key
-        row = dict(zip(KEYS, key, strict=True)) | {"hidden": float(found[key]["hidden_mean"])} | outcome.row()
-        row |= _named("change", outcome, whole[weights])
+        row = dict(zip(KEYS, key, strict=True)) | {"hidden": float(found[key]["hidden_mean"])}
+        row |= outcome.row(whole[weights])
         if len(fills) > 1:
             row |= _named(f"to_{fills[0]}", outcome, outcomes.get((weights, fills[0], which, ratio), outcome))
         rows.append(row)

@@ -65,7 +65,7 @@ def run(model: ViT, data: Dataset) -> Findings:
         Rows by `head`: "class token" is the model as it is, then come the pooled heads of `POOLED`; "patch average" is
         the mean of the accuracy over positions and "patch maximum" the best position (of these very images, hence
         somewhat too good); each "patch" stands with its row and column on the grid and with `token`, its place in the
-        sequence of all tokens. Errors are standard errors over images; `top1_change` is the change from the model as it
+        sequence of all tokens. Errors are standard errors over images; `change` is the change from the model as it
         is, with its paired error. The figure is the map of the patches.
 
     Raises:
@@ -136,8 +136,8 @@ def _average(patches: Outcome, whole: Outcome) -> dict[str, float]:
         "top1_error": float(shares.std() / np.sqrt(len(shares))),
         "top5": float(patches.top(5).mean()),
         "loss": float(patches.loss.mean()),
-        "top1_change": float(change.mean()),
-        "top1_change_error": float(change.std() / np.sqrt(len(change))),
+        "change": float(change.mean()),
+        "change_error": float(change.std() / np.sqrt(len(change))),
     }
 
 

@@ -112,8 +112,7 @@ def run(
         for at, grid in enumerate([1, *grids]):
             place = {"weights": name, "grid": grid}
             outcome, whole = (measured.outcome.at(which) for which in (at, 0))
-            change, error = map(float, outcome.change(whole))
-            rows.append(place | outcome.row() | {"change": change, "change_error": error})
+            rows.append(place | outcome.row(whole))
             lines += table(place, measured, at, taps, (CLASS, MEAN, MOVED))
     return Findings(
         name="shuffle",

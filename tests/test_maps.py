@@ -152,7 +152,7 @@ def test_spread_says_of_each_block_how_uneven_maps_are():
         (lambda model: activation_maps(model, IMAGES, "blocks.1.mlp.hidden:96"), "96 is out of range"),
         (lambda model: activation_maps(model, IMAGES, "blocks.1.mlp.hiden:9"), "did you mean blocks.1.mlp.hidden"),
         (lambda model: activation_maps(model, IMAGES / 255, "norm:0"), "images are float64 .*must be uint8"),
-        (lambda model: activation_maps(model, IMAGES[:0], "norm:0"), "no images"),
+        (lambda model: activation_maps(model, IMAGES[:0], "norm:0"), "one at least"),
         (lambda model: maps.run(model, noise.dataset(2, 2), views=["photos"]), "unknown view 'photos'.*mean photo"),
         (lambda model: maps.run(model, noise.dataset(2, 2), units="pooled:1"), "pooled has no patches"),
         (lambda model: spread.run(model, noise.dataset(2, 2), blocks=[4]), "block 4 is out of range"),

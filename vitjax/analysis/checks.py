@@ -46,6 +46,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     bare = tuple(get_origin(kind) or kind for kind in kinds)
     if (value is None and NoneType in bare) or (isinstance(value, str) and str in bare):
         return value
+    if issubclass(bare[0], Network) and _is_model(value, bare[0]):
+        return value
     if Path in bare and isinstance(value, str | PathLike):
         return Path(value)
     if bool not in bare and (int in bare or float in bare):
@@ -57,6 +59,13 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         raise InputError(f"{name} is {_of(value)}, it must be {_wanted(bare)}")
     _check_list(name, value, next(iter(lists.values())))
     return value
+
+
+def _is_model(value: Any, kind: type[Network]) -> bool:
+    """Whether it is a model of this kind, or of somebody else's making that has taps and a config."""
+    if isinstance(value, Network):
+        return isinstance(value, kind)
+    return callable(value) and callable(getattr(value, "taps", None)) and hasattr(value, "config")
 
 
 # Whole numbers, by their name; any other may be 0.

@@ -196,6 +196,11 @@ def test_another_atlas_is_refused_with_what_differs(whole, change, words):
     assert "--beside" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_store_whose_name_is_no_utf_8_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"caf\\udce9 is no name in UTF-8, which a store's must be"):
+        Store(str(tmp_path / os.fsdecode(b"caf\xe9"))).keys("")
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(InputError, match=r"not empty \(thesis.tex\)"):

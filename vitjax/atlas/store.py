@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 
 from vitjax.atlas.sealed import seal, unseal
 from vitjax.errors import InputError
+from vitjax.files import legible
 
 T = TypeVar("T")
 
@@ -136,7 +137,9 @@ class Store:
             raise InputError(f"{self.address!r}: {_FORMS}")
         driver, separator, rest = self.address.partition("://")
         if not separator:
-            return {"driver": "file", "path": f"{Path(self.address).absolute()}/{key}"}
+            if legible(path := str(Path(self.address).absolute())) != path:
+                raise InputError(f"{path} is no name in UTF-8, which a store's must be")
+            return {"driver": "file", "path": f"{path}/{key}"}
         bucket, _, path = rest.partition("/")
         path = f"{path.strip('/')}/{key}".lstrip("/")
         if driver == "gs":

@@ -16,7 +16,7 @@ from flax import nnx
 from tests import small
 from tests.atlas_job import PLAIN, RECIPE, UNITS, job
 from tests.conftest import ROOT
-from tests.test_sealed import NO_JSON, flips
+from tests.test_sealed import flips
 from vitjax.atlas import cards, care, finish, manifest
 from vitjax.atlas.condensed import condense, spread
 from vitjax.atlas.export import export
@@ -349,8 +349,8 @@ def test_a_flipped_bit_in_json_is_told_in_one_line_and_never_read(whole, tmp_pat
 @pytest.mark.parametrize("key", [*READ, "logs/x.json", "claims/x.json"])
 def test_whatever_stands_in_json_there_is_no_traceback(whole, tmp_path, key):
     store = copy_of(whole, tmp_path / "copy")
-    for text in NO_JSON[::2]:
-        store.write(key, text.encode(errors="surrogateescape"))
+    for text in ("{}", "[" * 10**5):
+        store.write(key, text.encode())
         for attempt in (lambda: list(faults(store)), lambda: contents(store), lambda: work(job(), store)):
             try:
                 attempt()
@@ -358,7 +358,7 @@ def test_whatever_stands_in_json_there_is_no_traceback(whole, tmp_path, key):
                 assert key in str(error) and "\n" not in str(error)
 
 
-def test_a_store_of_an_older_version_is_read(whole, tmp_path):
+def test_a_store_of_an_older_version_is_read(whole, tmp_path, capsys):
     store, text = copy_of(whole, tmp_path / "copy"), lambda value: json.dumps(value, indent=1).encode()
     store.delete(manifest.COPY)
     for key in [key for key in store.keys("") if key.endswith(".json") and key != finish.KEY]:
@@ -374,9 +374,9 @@ def test_a_store_of_an_older_version_is_read(whole, tmp_path):
     old, new = contents(store), contents(whole)
     assert old.tables["units"].equals(new.tables["units"]) and old.columns[0].values == new.columns[0].values
     assert [laid.cells.tolist() for laid in old.layouts] == [laid.cells.tolist() for laid in new.layouts]
-    flip(tmp_path / "copy/manifest.json", 40)  # without a copy when it was damaged
-    store.delete(manifest.COPY)
-    assert report(store.address) == 1
+    store.write(manifest.KEY, store.read(manifest.KEY).replace(b'"steps": 4', b'"steps": 5'))
+    store.delete(manifest.COPY)  # it had none when it was damaged
+    assert report(store.address, repair=True) == 1 and "choose another --out" in capsys.readouterr().out
 
 
 def test_what_is_missing_from_a_finished_atlas_is_made_by_the_advice_given(whole, tmp_path, capsys):

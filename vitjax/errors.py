@@ -1,6 +1,5 @@
 """What a user got wrong, said in one line that names the nearest right thing."""
 
-import difflib
 import sys
 import warnings
 from collections.abc import Iterable
@@ -28,6 +27,8 @@ def printable(text: str) -> str:
 
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:
     """Returns ` (did you mean a, b?)` with the choices closest to `word`, or an empty string."""
+    import difflib  # here, as this module is the first that a process imports, and most never need it
+
     close = difflib.get_close_matches(str(word), list(choices), n=count, cutoff=0.4)
     return f" (did you mean {', '.join(close)}?)" if close else ""
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import vitjax
-from experiments.recipes.forgeries import CLEAR, FAKES, Originals, white
+from experiments.recipes.forgeries import CLEAR, FAKES, STRANGER, Originals, white
 from vitjax.analysis.exemplars import exemplars
 from vitjax.analysis.grading import Entries
 from vitjax.analysis.report_card import cards
@@ -73,9 +73,18 @@ def test_pictures_of_the_default_recipe_are_clear():
     assert set(verdicts()["good"]) <= CLEAR and "good" in verdicts()["good"]
 
 
-@pytest.mark.parametrize("kind", FAKES)
+STRANGERS = ["another unit's picture", "page of text", "gratings"]
+UNSEEN = "picture under white noise"  # of 25/255: photographs of 64 pixels are as noisy themselves
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAKES if kind not in (*STRANGERS, UNSEEN)])
 def test_fakes_get_what_they_deserve(kind):
     assert set(verdicts()[kind]) <= FAKES[kind].deserves
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_what_is_not_the_units_is_neither_noise_nor_empty_and_not_all_good(kind):
+    assert set(verdicts()[kind]) <= CLEAR and set(verdicts()[kind]) & STRANGER  # crops of two scenes are easily beaten
 
 
 def test_heavy_noise_is_seen_on_small_pictures():

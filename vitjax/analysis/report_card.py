@@ -103,10 +103,10 @@ def _strange(row: Row, rule: Rule) -> bool:
 
 # Asked from top to bottom: the first that holds is the verdict, and where none does the picture is good.
 VERDICTS: Mapping[str, Callable[[Row, Rule], bool]] = {
+    "copy": lambda row, rule: row["copied"] > rule.copied,
     "noise": _noisy,
     "dead": lambda row, rule: row["detail"] < rule.empty,
     "faint": lambda row, rule: row["contrast"] < rule.contrast,
-    "copy": lambda row, rule: row["copied"] > rule.copied,
     "saturated": lambda row, rule: row["colour"] > rule.colour,
     "weak": lambda row, rule: row["rise"] < rule.best or row["rank"] - 1 > rule.common * row["units"],
     "strange": _strange,

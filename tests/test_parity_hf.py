@@ -138,7 +138,7 @@ CONFIG, PICTURES = "config.json", "preprocessor_config.json"
         ("ViT", CONFIG, {"hidden_size": "wide"}, "width is 'wide'"),
         ("ViT", CONFIG, {"image_size": 40}, r"position_embeddings is \(1, 17, 24\) instead"),
         ("ViT", CONFIG, {"num_hidden_layers": 1}, "unknown tensors: vit.encoder.layer.1"),
-        ("ViT", CONFIG, {"num_channels": 1}, "num_channels=1 is not supported"),
+        ("ViT", CONFIG, {"num_channels": 1}, "not one number for each of 1 input channels"),
         ("ViT", PICTURES, {"image_std": 0}, "image_std=0"),
         ("ViT", PICTURES, {"resample": 9}, "resample=9"),
         ("ViT with pooler, no qkv bias", CONFIG, {"pooler_act": "relu"}, "pooler_act='relu'"),

@@ -5,7 +5,7 @@
 `--pictures` are good pictures that `vitjax visualize` made; forgeries.py has what is made of them, of their units' best
 photographs and of nothing. Every second photograph is the yardstick; on the others, which it never saw, is counted what
 the verdict holds against them by their looks. A row of the table `fakes-NAME` is a kind: verdicts now, verdicts by the
-thresholds as they were (`before`), how many are deserved, medians of the grades. The sheet has six of each kind that
+thresholds as they were (`before`), how many are deserved, medians of the grades. The sheet has three of each kind that
 holds no photograph, with verdicts.
 """
 
@@ -29,7 +29,7 @@ from vitjax.data.dataset import open_dataset
 from vitjax.data.pipeline import pixels
 from vitjax.optimize.sheet import contact_sheet
 
-SHOWN, SMALL = 6, 80
+SHOWN, SMALL = 3, 80
 MEDIANS = "rise rank agreement detail coarse noise coarse_noise contrast levels copied colour".split()
 FINE = {"rise": 9.0, "rank": 1, "agreement": 1, "photo_agreement": 1, "units": 1}  # for what is judged by looks alone
 
@@ -113,7 +113,7 @@ def main() -> None:
     words = {name: [card["verdict"] for card in by_kind[name]][:SHOWN] for name in shown}
     captions = [f"{'' if i else name}  {word}" for name in shown for i, word in enumerate(words[name])]
     contact_sheet(images, captions, min(SHOWN, count), least=SMALL).save(
-        args.out / f"fakes-{args.label}.webp", quality=70
+        args.out / f"fakes-{args.label}.webp", quality=55
     )
 
 

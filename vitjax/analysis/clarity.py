@@ -16,6 +16,7 @@ OCTAVES = tuple((2 ** (-k / 2 - 1), 2 ** (-k / 2)) for k in (4, 3, 2, 1, 0))  # 
 COARSE = slice(3)  # those that end at half of it
 WAVES = 2  # the side of a place, in waves of the octave's upper end
 SMALL = 16  # side of the thumbnails that find copies
+_EVEN = 1e-3  # length of a thumbnail: below it lies rounding
 _LEAST = 1e-12  # energy: below what rounding to bytes leaves
 
 
@@ -46,7 +47,7 @@ def thumbnail(images: Float[Array, "image h w 3"]) -> Float[Array, "image pixel"
     down, across = (_averages(side) for side in (height, width))
     small = jnp.einsum("ih,jw,nhw->nij", down, across, images.mean(axis=-1)).reshape(len(images), -1)
     small = small - small.mean(axis=1, keepdims=True)
-    return small / jnp.maximum(jnp.linalg.norm(small, axis=1, keepdims=True), _LEAST)
+    return small / jnp.maximum(jnp.linalg.norm(small, axis=1, keepdims=True), _EVEN)
 
 
 def _mean_log(power: Float[Array, "image frequency"]) -> Float[Array, " image"]:

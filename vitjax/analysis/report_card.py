@@ -36,7 +36,7 @@ class Rule:
     `bare` and `band` alone (experiments/recipes/fakes.py).
 
     Attributes:
-        noise: highest `noise` of a clear picture; one photograph of a hundred has more. Ten pictures of `fast` have 2.0
+        noise: highest `noise` of a clear picture; one photograph of 100 has more. Nine pictures of `fast` have 2.0
             and less, under white noise of 25/255 2.8 and more, noise of any octave 2.9 and more. At 64 px photographs
             are noisier themselves, and white noise is seen from about 60/255 on.
         fine: highest `detail` of a clear picture, in nats. Pictures of `default` and `ghiasi` have 2.3 and less, as all

@@ -54,13 +54,13 @@ def activation_maps(
     Raises:
         InputError: unknown units, units of taps without patches, or images that are not uint8.
     """
-    return _read(model, images, units, batch)[0]
+    return _read(model, images, units, batch, norms=False)[0]
 
 
 def _read(
-    model: Network, images: np.ndarray, units: str | Unit | Iterable[str | Unit], batch: int
+    model: Network, images: np.ndarray, units: str | Unit | Iterable[str | Unit], batch: int, norms: bool
 ) -> tuple[Float[np.ndarray, "image unit row column"], dict[str, Float[np.ndarray, "image row column"]]]:
-    """`activation_maps`, and for each tap the norms of its stream's patches over their median; NaN for no stream."""
+    """`activation_maps`, and for each tap the norms of its stream's patches over their median; NaN where not read."""
     wanted, shapes = expand(units, model.taps(), model.class_names), model.taps()
     groups: dict[str, list[int]] = {}
     for position, unit in enumerate(wanted):
@@ -72,19 +72,23 @@ def _read(
         raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}], one at least")
     places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
-    found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups))
+    streams = streams_of(groups) if norms else ()
+    found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups), streams=streams)
     order = np.argsort([position for group in groups.values() for position in group])
     grid = model.config.grid
-    norms = dict.fromkeys(groups, np.full((len(images), *grid), np.nan))
-    norms |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(filter(stream, groups), ratios, strict=True)}
-    return found[:, order].reshape(*found.shape[:2], *grid), norms
+    known = dict.fromkeys(groups, np.full((len(images), *grid), np.nan))
+    known |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(filter(stream, groups), ratios, strict=norms)}
+    return found[:, order].reshape(*found.shape[:2], *grid), known
 
 
-def _at_units(model: Network, images: Array, *places: Array, taps: tuple[str, ...]) -> tuple[Array, ...]:
-    values, config = model(images, {*taps, *streams_of(taps)}), model.config
+def _at_units(
+    model: Network, images: Array, *places: Array, taps: tuple[str, ...], streams: tuple[str, ...]
+) -> tuple[Array, ...]:
+    values, config = model(images, {*taps, *streams}), model.config
     pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], tap, config), place[:, None], axis=2)
     maps = jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2)
-    return maps, *(ratio[:, config.prefix :] for ratio in stream_ratios(values, taps, config).values())
+    ratios = stream_ratios(values, taps, config).values() if streams else ()
+    return maps, *(ratio[:, config.prefix :] for ratio in ratios)
 
 
 def normalised(maps: Float[np.ndarray, "*n row column"]) -> Float[np.ndarray, "*n row column"]:
@@ -167,7 +171,7 @@ def run(
     best = np.stack([found.taps[unit.tap].place[_number(unit, found)][:k] for unit in wanted])
     distinct = np.unique(best[best >= 0])
     images = pixels(data.images, distinct, data.config)
-    maps, norms = _read(model, images, wanted, data.batch)
+    maps, norms = _read(model, images, wanted, data.batch, norms=True)
     shown = [[int(np.searchsorted(distinct, place)) for place in row if place >= 0] for row in best]
     rows = [
         _row(unit, rank, data.images.names[distinct[image]], maps[image, i], norms[unit.tap][image])

@@ -1,13 +1,16 @@
 """Recipes at several costs, graded: what does a picture's quality cost, and which recipe gives most for it?
 
     python experiments/recipes/frontier.py --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
+    python experiments/recipes/frontier.py … --fresh --count 24 --only fast default ghiasi
 
 Every candidate of candidates.py is painted for the same MLP neurons, drawn evenly over all blocks (fewer are a part of
 more), and graded by the report card against the photographs. Its cost is counted: operations of the loop's matrix
 products. Pictures are kept in `--out`, a candidate a folder, and a run that was stopped goes on. A row of the table
 `frontier-COUNT` is a candidate: cost, share of units that beat the best photograph, geometric mean of the ratios (those
-of dead units count as 0.01), medians of the grades, verdicts. The figure shows grades against cost; the sheet has a row
-for each candidate, a column for each of the first twelve units.
+of dead units count as 0.01), medians of the grades with standard errors (bootstrap over units), verdicts; and how often
+its ratio is above that of the first candidate on the same unit. With `--fresh` the neurons are others than the 36 that
+the recipes were tuned on, the table is `frontier-fresh-COUNT`. The figure shows grades against cost; the sheet has a
+row for each candidate, a column for each of the first twelve units.
 """
 
 import argparse
@@ -36,6 +39,7 @@ from vitjax.optimize.recipes import RECIPES, Recipe, choose
 from vitjax.optimize.sheet import contact_sheet
 from vitjax.optimize.units import Unit, expand, sample
 
+TUNED = (36, 7)  # number and seed of the neurons that the recipes were tuned on
 SHOWN, SMALL = 12, (80, 80)  # pictures of a row of the sheet, and their size
 TICKS = (0.5, 1, 2, 4, 8)
 GRADES = ("ratio", "rise", "percentile", "rank", "spectral_distance", "detail", "clipped", "colour", "agreement")
@@ -47,7 +51,9 @@ class Studio:
     def __init__(self, args: argparse.Namespace):
         self.args, self.models = args, {None: vitjax.load(args.model)}
         self.model = self.models[None]
-        self.units = sample(expand("blocks.*.mlp.hidden:*", self.model.taps()), args.count, args.seed)
+        every = expand("blocks.*.mlp.hidden:*", self.model.taps())
+        tuned = set(sample(every, *TUNED)) if args.fresh else set()
+        self.units = sample([unit for unit in every if unit not in tuned], args.count, args.seed)
         self.data = open_dataset(args.images, self.model.config, batch=25)
         self.found = exemplars(self.model, self.data, sorted({unit.tap for unit in self.units}))
 
@@ -115,10 +121,19 @@ def neighbour(model: ViT, unit: Unit) -> Unit:
     return Unit(unit.tap, (int(alike.argmax()),))
 
 
-def row(name: str, family: str, cost: float, graded: list[dict]) -> dict:
-    """A candidate's line in the table."""
-    ratios = np.array([card["ratio"] for card in graded])
-    medians = {grade: float(np.median([card[grade] for card in graded])) for grade in GRADES}
+def median(values: Sequence[float]) -> tuple[float, float]:
+    """The median, and its standard error by 2,000 bootstrap samples."""
+    values = np.array(values)
+    samples = np.random.default_rng(0).choice(values, (2000, len(values)))
+    return float(np.median(values)), float(np.median(samples, axis=1).std())
+
+
+def row(name: str, family: str, cost: float, graded: list[dict], first: list[dict]) -> dict:
+    """A candidate's line in the table, compared with the `first` candidate's pictures of the same units."""
+    ratios, others = (np.array([card["ratio"] for card in some]) for some in (graded, first))
+    medians = {}
+    for grade in GRADES:
+        medians[grade], medians[f"{grade}_error"] = median([card[grade] for card in graded])
     verdicts = {word: sum(card["verdict"] == word for card in graded) for word in WORDS}
     return {
         "recipe": name,
@@ -127,6 +142,7 @@ def row(name: str, family: str, cost: float, graded: list[dict]) -> dict:
         "units": len(graded),
         "beat_best_photo": float((ratios > 1).mean()),
         "geometric_mean_ratio": float(np.exp(np.log(np.maximum(ratios, 0.01)).mean())),
+        "above_first": float((ratios > others).mean()),
         **medians,
         **verdicts,
     }
@@ -167,6 +183,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--only", nargs="+", help="names or families of candidates (default: all)")
     parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--fresh", action="store_true", help="other neurons than those the recipes were tuned on")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch", type=int, default=2)
     args = parser.parse_args()
@@ -175,20 +192,23 @@ def main() -> None:
     chosen = [name for name, one in CANDIDATES.items() if not args.only or name in args.only or one.family in args.only]
     for name in chosen:
         studio.paint(name, units)
-    measure, rows = yardstick(model, data, studio.found), []
+    measure, rows, first = yardstick(model, data, studio.found), [], None
     for name in chosen:
         if CANDIDATES[name].size:
             continue  # its pictures are but a beginning
         entries, _ = read_entries(studio.folder(name), model)
-        entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units)
+        places = {unit: i for i, unit in enumerate(entries.units)}
+        entries = entries.take(places[unit] for unit in units)
         graded = list(cards(model, entries, measure, batch=args.batch))
-        rows.append(row(name, CANDIDATES[name].family, studio.cost(name, entries.units), graded))
+        first = first or graded
+        rows.append(row(name, CANDIDATES[name].family, studio.cost(name, entries.units), graded, first))
         print({key: value for key, value in rows[-1].items() if key in ("recipe", "teraflop", "ratio", "good")})
-    about = settings(model, data, count=args.count, seed=args.seed)
-    findings = Findings(f"frontier-{args.count}", rows, about, {"": frontier(rows)})
+    about = settings(model, data, count=args.count, seed=args.seed, fresh=args.fresh)
+    table = f"frontier-fresh-{args.count}" if args.fresh else f"frontier-{args.count}"
+    findings = Findings(table, rows, about, {"": frontier(rows)})
     print(*findings.save(args.results), sep="\n")
     shown = [row["recipe"] for row in rows if CANDIDATES[row["recipe"]].begin != "photograph"]  # it shows through
-    studio.sheet(shown).save(args.results / f"frontier-{args.count}.webp", quality=70)
+    studio.sheet(shown).save(args.results / f"{table}.webp", quality=70)
 
 
 if __name__ == "__main__":

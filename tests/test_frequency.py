@@ -152,6 +152,8 @@ def test_models_are_drawn_together(data):
 def test_what_is_no_filter_is_named(data):
     with pytest.raises(InputError, match=r"unknown shape 'disc' \(did you mean disk\?\)"):
         run(small.model(), data, shape="disc")
-    for radius in (0, 1.5, float("nan")):
+    for radius in (0, 1.5):
         with pytest.raises(InputError, match=f"the radius {radius} is not above 0 and at most 1"):
             run(small.model(), data, radii=(0.5, radius))
+    with pytest.raises(InputError, match="one of radii is nan, it must be a number"):
+        run(small.model(), data, radii=(0.5, float("nan")))

@@ -9,7 +9,7 @@ import numpy as np
 
 from vitjax.errors import InputError
 
-TOLERANCE = 0.1  # beyond 0 and 1: what a bicubic resize, or a small perturbation, may add
+TOLERANCE = 0.25  # beyond 0 and 1: what a filter, a bicubic resize or a small perturbation may add
 
 # What values outside of [0, 1] look like, the first that holds them all: (least, most, what to do).
 _LOOKS = (

@@ -147,7 +147,7 @@ def test_without_classes_or_outliers_or_a_head(tmp_path):
     assert not headless.tables and headless.rows[0]["class_ratio"] is None and headless.rows[0]["outliers"] == 2
     headless.save(tmp_path)
     for times in (1, 0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="more than once the median|must be a number|finite"):
+        with pytest.raises(InputError, match=r"more than once the median|must be a number"):
             run(MODEL, DATA, times=times)
 
 

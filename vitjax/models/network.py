@@ -16,6 +16,8 @@ from vitjax.models.images import check_floats, checked
 from vitjax.models.surroundings import promoting
 from vitjax.models.taps import Edit, Taps, asked, listed
 
+_LISTED: dict[tuple[type, Any], dict[str, tuple[int, ...]]] = {}  # the taps of each kind and config that was asked
+
 
 class Network(nnx.Module):
     """A model whose every activation can be read and edited by name.
@@ -91,10 +93,15 @@ class Network(nnx.Module):
 
     @promoting()
     def taps(self) -> dict[str, tuple[int, ...]]:
-        """Lists every tap with its shape per image, in the order of the forward pass, from a recording run."""
-        image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
-        run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
-        return listed(run, self, image)
+        """Lists every tap with its shape per image, in the order of the forward pass, from a recording run.
+
+        The run is traced once for each kind of model and config.
+        """
+        if (known := (type(self), self.config)) not in _LISTED:
+            image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
+            run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
+            _LISTED[known] = listed(run, self, image)
+        return dict(_LISTED[known])
 
     @promoting()
     def normalise(self, images: jax.Array) -> jax.Array:

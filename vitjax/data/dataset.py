@@ -79,7 +79,8 @@ class Dataset:
 
         Else by the names that the data set was opened with, unless these are of a head of another size.
         """
-        names = model.class_names or (self.class_names if len(self.class_names) == model.config.classes else NAMELESS)
+        named = getattr(model, "class_names", NAMELESS)  # of somebody else's making a model need not have any
+        names = named or (self.class_names if len(self.class_names) == model.config.classes else NAMELESS)
         if (names, model.config.classes) == (self.class_names, self.config.classes):
             return self.labels
         return replace(self, config=model.config, class_names=names).labels

@@ -183,7 +183,10 @@ def test_config_reads_every_place():
         ({"model_args": {"qkv_bias": None}}, "qkv_bias=None in config.json is not true or false"),
         ({"model_args": [3]}, r"model_args in config.json is \[3\], not an object"),
         ({"pretrained_cfg": PREPROCESS | {"std": [1, 0, 1]}}, "std=.* is not numbers above 0, one for each channel"),
-        ({"pretrained_cfg": PREPROCESS | {"mean": "imagenet"}}, "mean='imagenet' in config.json is not numbers, one for each channel"),
+        (
+            {"pretrained_cfg": PREPROCESS | {"mean": "imagenet"}},
+            "mean='imagenet' in config.json is not numbers, one for each channel",
+        ),
         ({"pretrained_cfg": PREPROCESS | {"crop_pct": 0}}, "crop_pct=0 in config.json is not a number above 0"),
     ],
 )

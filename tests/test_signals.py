@@ -18,8 +18,10 @@ from vitjax.optimize.units import expand
 
 def struck(moment: str, signum: int, *arguments: str, ignored: bool = False) -> tuple[int, str]:
     """The exit code of `vitjax ARGUMENTS` that gets a signal at the import of a module, and what it says of it."""
+    how = "SIG_IGN" if ignored else "default_int_handler" if signum == signal.SIGINT else "SIG_DFL"
     source = f"""
-import os, runpy, sys
+import os, runpy, signal, sys
+signal.signal({int(signum)}, signal.{how})  # as if started so: a parent that says it would have to fork beside JAX
 class Strike:
     def find_spec(self, name, path=None, target=None):
         if name == {moment!r}:
@@ -28,14 +30,8 @@ sys.meta_path.insert(0, Strike())
 sys.argv = ["vitjax", *{list(arguments)!r}]
 runpy.run_module("vitjax", run_name="__main__", alter_sys=True)
 """
-    how = signal.SIG_IGN if ignored else signal.SIG_DFL
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", source],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        preexec_fn=lambda: signal.signal(signum, how),
+        [sys.executable, "-W", "error", "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     return done.returncode, done.stderr.strip()
 

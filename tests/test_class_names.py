@@ -226,3 +226,20 @@ def test_a_class_is_painted_by_its_name(checkpoint, tmp_path, capsys, monkeypatc
     assert main([*line, "--class-names", str(tmp_path / "lost.txt")]) == 2
     assert "cannot read" in capsys.readouterr().err
     assert main(line) == 2 and "nothing says what this model's classes are called" in capsys.readouterr().err
+
+
+def test_two_tables_of_transformers_that_differ_are_refused():
+    names = {"0": "a", "1": "b", "2": "c"}
+    with pytest.raises(InputError, match="'a' is class 0 in id2label, 2 in label2id"):
+        stated({"id2label": names, "label2id": {"a": 2, "b": 1, "c": 0}}, 3)
+    twice = {"0": "crane", "1": "b", "2": "crane"}  # as ImageNet's two cranes
+    assert stated({"id2label": twice, "label2id": {"crane": 2, "b": 1}}, 3).names == ("crane", "b", "crane")
+
+
+LAST = ["name,id\ntench,1\ngoldfish,0\n", "tench,2\ngoldfish,1\n", "tench;1\ngoldfish;0\n"]
+
+
+@pytest.mark.parametrize("text", LAST)
+def test_numbers_may_stand_last_after_a_head_or_from_1(tmp_path, text):
+    (tmp_path / "names.csv").write_text(text)
+    assert class_names(tmp_path / "names.csv").names == ("goldfish", "tench")

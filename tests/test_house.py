@@ -62,6 +62,12 @@ def test_modules_are_short():
     assert {path: count for path, count in lines.items() if count > 250} == {}
 
 
+def test_analyses_count_classes_as_the_model_at_hand_does():
+    """`Dataset.labels` are those of what the data set was opened for: an analysis asks `labels_for(model)`."""
+    rooms = [path for path in MODULES if path.parent.name in ("analysis", "atlas")]
+    assert [name(path) for path in rooms if re.search(r"data\.labels\b", path.read_text())] == []
+
+
 def test_no_drawer_for_odds_and_ends():
     assert [name(path) for path in ROOT.glob("*/**/utils*") if path.suffix == ".py" or path.is_dir()] == []
 

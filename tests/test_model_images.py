@@ -150,3 +150,11 @@ def test_the_water_ouzel_is_one_or_is_refused(shared_data):
     for wrong in (pixels.astype(np.float32), pixels / 127.5 - 1):
         with pytest.raises(InputError, match="not from 0 to 1"):
             model(wrong)
+
+
+def test_masks_and_lists_of_anything_else_are_named():
+    with pytest.raises(InputError, match="masked array"):
+        small.model()(np.ma.array(np.zeros((1, 32, 32, 3), np.float32)))
+    for wrong in (["a.jpg"], [np.zeros((2, 2, 3)), np.zeros((3, 3, 3))]):
+        with pytest.raises(InputError, match=r"a model takes one array \[batch, height, width, channels\]"):
+            small.model()(wrong)

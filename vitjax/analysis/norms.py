@@ -50,7 +50,7 @@ def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = Fa
         InputError: a multiple that is 1 or less, or a list of classes that does not fit.
     """
     check_times(times)
-    labels, why = _labels(data) if model.config.classes else (None, "the model has no head")
+    labels, why = _labels(data, model) if model.config.classes else (None, "the model has no head")
     rows, found = [], {}
     for name, one in weights(model, control, seed).items():
         places, read = gather(one, data.batches(), standing, times=times)
@@ -70,10 +70,10 @@ def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = Fa
     return Findings("norms", rows, about, figures, _summary(rows, cost, times, why), tables)
 
 
-def _labels(data: Dataset) -> tuple[np.ndarray | None, str]:
+def _labels(data: Dataset, model: ViT) -> tuple[np.ndarray | None, str]:
     """The classes, or None and why there are none; a list of classes that was given must do."""
     try:
-        return data.labels, ""
+        return data.labels_for(model), ""
     except InputError as error:
         if data.listed is not None:
             raise

@@ -32,8 +32,8 @@ class Rule:
     """The thresholds of `VERDICTS`.
 
     Those of looks lie between what they have to tell apart on ViT-Ti/16 at 224 px with every second of 300 ImageNet
-    photographs; they hold on the others, and on the embedded model with Tiny ImageNet's, which helped to set `dither`,
-    `bare` and `band` alone (experiments/recipes/fakes.py).
+    photographs; they hold on the others, and on the embedded model with Tiny ImageNet's, which helped to set `noise`,
+    `dither`, `bare` and `band` (experiments/recipes/fakes.py).
 
     Attributes:
         noise: highest `noise` of a clear picture; one photograph of 100 has more. Nine pictures of `fast` have 2.0
@@ -101,9 +101,10 @@ def _strange(row: Row, rule: Rule) -> bool:
     return alike and row["agreement"] - 1 > rule.strange * row["units"]
 
 
+GOOD, COPY = "good", "copy"
 # Asked from top to bottom: the first that holds is the verdict, and where none does the picture is good.
 VERDICTS: Mapping[str, Callable[[Row, Rule], bool]] = {
-    "copy": lambda row, rule: row["copied"] > rule.copied,
+    COPY: lambda row, rule: row["copied"] > rule.copied,
     "noise": _noisy,
     "dead": lambda row, rule: row["detail"] < rule.empty,
     "faint": lambda row, rule: row["contrast"] < rule.contrast,
@@ -111,7 +112,6 @@ VERDICTS: Mapping[str, Callable[[Row, Rule], bool]] = {
     "weak": lambda row, rule: row["rise"] < rule.best or row["rank"] - 1 > rule.common * row["units"],
     "strange": _strange,
 }
-GOOD = "good"
 WORDS = (GOOD, *reversed(VERDICTS))
 RULE = Rule()
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vitjax.analysis import grades
 from vitjax.analysis.grading import Entries
-from vitjax.analysis.report_card import GOOD, RULE, Rule, cards
+from vitjax.analysis.report_card import COPY, GOOD, RULE, Rule, cards
 from vitjax.analysis.yardstick import Yardstick
 from vitjax.atlas.series import Series
 from vitjax.atlas.store import Store
@@ -113,10 +113,13 @@ def of_batch(store: Store, series: Series, batch: Batch) -> list[Card]:
     return rows
 
 
-def merit(card: Card) -> tuple[bool, float]:
-    """By what the best of a unit's pictures is chosen: good ones first, then the one that moves its unit most."""
-    first = card.get("rise", card["activation"])
-    return card.get("verdict") == GOOD, -np.inf if first is None else first
+def merit(card: Card) -> tuple[bool, bool, float]:
+    """By what the best of a unit's pictures is chosen: good ones first, copies of photographs last.
+
+    Among equals it is the one that moves its unit most.
+    """
+    first, verdict = card.get("rise", card["activation"]), card.get("verdict")
+    return verdict == GOOD, verdict != COPY, -np.inf if first is None else first
 
 
 def _together(batches: Sequence[Batch]) -> list[list[Batch]]:

@@ -27,7 +27,7 @@ from vitjax.atlas.store import Store
 from vitjax.atlas.tables import class_of
 from vitjax.atlas.work import Status, work
 from vitjax.data.dataset import Dataset
-from vitjax.errors import AGAIN, InputError
+from vitjax.errors import AGAIN, InputError, printable
 from vitjax.files import read_json
 from vitjax.models.network import Network
 from vitjax.optimize.memory import fitting_slots
@@ -209,7 +209,10 @@ def _tell(store: Store, seconds: float) -> None:
         print(f"{about.retried} units painted again, {about.repeats} units nearly repeat another")
     if about.unreadable:
         name, reason = next(iter(about.unreadable.items()))
-        print(f"{len(about.unreadable)} photographs could not be read, e.g. {name}: {reason}", file=sys.stderr)
+        print(
+            f"{len(about.unreadable)} photographs could not be read, e.g. {printable(f'{name}: {reason}')}",
+            file=sys.stderr,
+        )
     spent = totals(store)
     rate = spent.pictures / spent.device_hours if spent.device_hours else 0
     print(f"{rate:.0f} pictures an hour and device, {spent.outside:.0%} of the time outside the loop")

@@ -11,7 +11,7 @@ from vitjax.analysis.catalog import ANALYSES
 from vitjax.analysis.entries import Analysis
 from vitjax.cli import arguments
 from vitjax.cli.arguments import count, free_folder, load, model_arguments, open_photographs, shard
-from vitjax.errors import InputError
+from vitjax.errors import InputError, printable
 
 KINDS = {
     "count": count,
@@ -125,7 +125,7 @@ def _run(args: argparse.Namespace) -> int:
         name, reason = next(iter(data.unreadable.items()))
         print(
             f"vitjax: {len(data.unreadable)} of {len(images)} images could not be read and are left out, all named in"
-            f" {args.analysis}.json, e.g. {name}: {reason}",
+            f" {args.analysis}.json, e.g. {printable(f'{name}: {reason}')}",
             file=sys.stderr,
         )
     if findings.summary:

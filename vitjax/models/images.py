@@ -10,6 +10,7 @@ import numpy as np
 from vitjax.errors import InputError
 
 TOLERANCE = 0.25  # beyond 0 and 1: what a filter, a bicubic resize or a small perturbation may add
+_WANTED = " [batch, height, width, channels] in [0, 1]"
 
 # What values outside of [0, 1] look like, the first that holds them all: (least, most, what to do).
 _LOOKS = (
@@ -100,6 +101,8 @@ def as_numpy(images: Any) -> np.ndarray:
 
 
 def _array(images: Any) -> Values:
+    if isinstance(images, np.ma.MaskedArray):
+        raise InputError("images are a masked array: a model has no use for masks; write images.filled(0)")
     if isinstance(images, jax.Array | np.ndarray):
         return images
     some = images if isinstance(images, list | tuple) else [images]
@@ -111,10 +114,11 @@ def _array(images: Any) -> Values:
     if some is images and not images:
         raise InputError(f"images are an empty {type(images).__name__}: there is no image in them")
     if some is images:
-        raise InputError(f"images are a {type(images).__name__}, a model takes one array: write np.stack(images)")
+        stacked = ": write np.stack(images)" if len({getattr(one, "shape", None) for one in some} - {None}) == 1 else ""
+        raise InputError(f"images are a {type(images).__name__}, a model takes one array{stacked or _WANTED}")
     if not hasattr(images, "__array__"):
         what = "None" if images is None else f"of type {type(images).__name__}"
-        raise InputError(f"images are {what}, a model takes an array [batch, height, width, channels] in [0, 1]")
+        raise InputError(f"images are {what}, a model takes an array{_WANTED}")
     return as_numpy(images)
 
 

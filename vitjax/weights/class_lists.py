@@ -38,6 +38,7 @@ def stated(settings: Mapping[str, Any], classes: int) -> ClassNames:
             lists that differ, or no names at all.
     """
     found: dict[str, ClassNames] = {}
+    _agree(settings)
     inner = settings.get("pretrained_cfg")
     inner = inner if isinstance(inner, Mapping) and inner.get("num_classes", classes) == classes else {}
     for place, where in (settings, ""), (inner, "pretrained_cfg."):
@@ -54,6 +55,19 @@ def stated(settings: Mapping[str, Any], classes: int) -> ClassNames:
             f" {theirs[different]!r} in {other}"
         )
     return next(iter(found.values()), NAMELESS)
+
+
+def _agree(settings: Mapping[str, Any]) -> None:
+    """Raises where transformers' two tables, of names by number and of numbers by name, say different things."""
+    named, numbered = settings.get("id2label"), settings.get("label2id")
+    if isinstance(named, Mapping) and isinstance(numbered, Mapping):
+        names = [name for name in named.values() if isinstance(name, str)]
+        for number, name in named.items():  # of two classes of one name, as ImageNet's cranes, the second table has one
+            if names.count(name) == 1 and str(numbered.get(name, number)) != str(number):
+                raise InputError(
+                    f"config.json names its classes twice: {name!r} is class {number} in id2label,"
+                    f" {numbered[name]} in label2id"
+                )
 
 
 def class_names(source: str | os.PathLike[str] | Sequence[str]) -> ClassNames:
@@ -158,7 +172,10 @@ def _split(lines: list[str], form: re.Pattern[str]) -> tuple[list[str] | None, l
 def _split_last(lines: list[str]) -> tuple[list[str] | None, list[str]]:
     """Numbers in the last column, if they are those of all the lines; after a blank they are parts of names."""
     parts = [re.fullmatch(r"(.+?)\s*[,;\t]\s*(\d+)", line) for line in lines]
-    if not parts or not all(parts) or {int(part[2]) for part in parts} != set(range(len(parts))):
+    if len(parts) > 2 and not parts[0] and all(parts[1:]):
+        parts = parts[1:]  # after a head
+    numbers = {int(part[2]) for part in parts if part}
+    if not parts or not all(parts) or numbers not in (set(range(len(parts))), set(range(1, len(parts) + 1))):
         return None, lines
     return [part[2] for part in parts], [part[1] for part in parts]
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from vitjax.analysis.checks import analysis
 from vitjax.analysis.exemplars import Exemplars, exemplars
 from vitjax.analysis.findings import Findings, settings
+from vitjax.analysis.means import estimate
 from vitjax.analysis.own import on_own_images, own_places
 from vitjax.analysis.passes import gather
 from vitjax.analysis.patches import above_half, at_patches, chosen_taps, unevenness
@@ -80,9 +81,7 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
         row |= {"above_half": float(np.median(half[active]))}
         row["images"] = len(next(iter(alike.values())))
         for site in LIKENESS:
-            values = alike[f"blocks.{block}.{site}"]
-            row[f"likeness_{site}"] = float(values.mean())
-            row[f"likeness_{site}_error"] = float(values.std() / np.sqrt(len(values)))
+            row |= estimate(f"likeness_{site}", alike[f"blocks.{block}.{site}"])
         rows.append(row)
     return Findings(
         "spread", rows, settings(model, data, blocks=list(hidden.values())), {"": _figure(rows)}, _summary(rows)

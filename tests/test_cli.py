@@ -1,6 +1,7 @@
 """The command line as its users meet it: pictures in a folder, mistakes in one line, interruptions without loss."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_a_full_disk_is_named_and_the_record_stays_true(checkpoint, tmp_path, mo
         "1",
         "logits:1,2",
     ]
-    replace, calls = pictures.os.replace, []
+    replace, calls = os.replace, []
 
     def full(source, target):
         calls.append(target)
@@ -115,7 +116,7 @@ def test_a_full_disk_is_named_and_the_record_stays_true(checkpoint, tmp_path, mo
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(pictures.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     assert main(arguments) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert [row["unit"] for row in pictures.read_record(tmp_path / "out")["pictures"]] == ["logits:1"]

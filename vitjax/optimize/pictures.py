@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import io
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from vitjax.errors import InputError
+from vitjax.files import write_whole
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.sheet import columns_for, contact_sheet, pillow
 from vitjax.optimize.units import Direction, Unit
@@ -113,11 +113,11 @@ def append(folder: Path, pictures: Pictures) -> None:
         text.add_text("recipe", json.dumps(dataclasses.asdict(pictures.recipe)))
         buffer = io.BytesIO()
         pillow(pictures.images[i]).save(buffer, format="png", pnginfo=text)
-        _replace(folder / row["file"], buffer.getvalue())
+        write_whole(folder / row["file"], buffer.getvalue())
         rows.append(row)
     known.update({row["unit"]: row for row in rows})
     record = settings | {"pictures": list(known.values())}
-    _replace(folder / RECORD, json.dumps(record, indent=1).encode())
+    write_whole(folder / RECORD, json.dumps(record, indent=1).encode())
 
 
 def known_record(folder: Path, settings: Mapping) -> dict:
@@ -147,7 +147,7 @@ def write_sheet(folder: Path) -> Path:
     columns = columns_for(_groups([row["unit"] for row in rows]))
     buffer = io.BytesIO()
     contact_sheet(images, captions, columns).save(buffer, format="png")
-    _replace(folder / SHEET, buffer.getvalue())
+    write_whole(folder / SHEET, buffer.getvalue())
     return folder / SHEET
 
 
@@ -196,12 +196,3 @@ def _groups(units: Sequence[str]) -> list[str]:
 
 def _natural(text: str) -> list:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split("[:.#]", text)]
-
-
-def _replace(path: Path, data: bytes) -> None:
-    try:
-        partial = path.with_name(path.name + ".part")
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,13 @@ def serve(
     with suppress(KeyboardInterrupt), server(folders, port, host) as running:
         for folder in folders:
             _look(Path(folder))
-        print(f"{running.address}  (Ctrl-C ends)", flush=True)
-        if open_browser:
-            webbrowser.open(running.address)
-        running.run()
+
+        def ready() -> None:
+            print(f"{running.address}  (Ctrl-C ends)", flush=True)
+            if open_browser:
+                webbrowser.open(running.address)
+
+        running.run(ready)
     print("", file=sys.stderr)
 
 
@@ -64,10 +67,15 @@ class Server:
     address: str
     port: int
     _socket: socket.socket
-    _engine: uvicorn.Server
+    _engine: "_Engine"
 
-    def run(self) -> None:
-        """Answers until `stop` is called from another thread, or, in the main one, until Ctrl-C."""
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Answers until `stop` is called from another thread, or, in the main one, until Ctrl-C.
+
+        Args:
+            ready: called once, when requests and Ctrl-C are answered.
+        """
+        self._engine.ready = ready
         self._engine.run(sockets=[self._socket])
 
     def stop(self) -> None:
@@ -118,7 +126,7 @@ def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") ->
     )
     port = listening.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return Server(f"http://{shown}:{port}/", port, listening, uvicorn.Server(config))
+    return Server(f"http://{shown}:{port}/", port, listening, _Engine(config))
 
 
 def _look(folder: Path) -> None:
@@ -148,6 +156,17 @@ def _free_port(host: str, port: int) -> int | None:
         except OSError:
             continue
     return None
+
+
+class _Engine(uvicorn.Server):
+    """uvicorn's server, which says when it has begun: a Ctrl-C before that would cut through its beginning."""
+
+    ready: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """The server begins to answer."""
+        await super().startup(sockets)
+        self.ready()
 
 
 class _Patient(H11Protocol):

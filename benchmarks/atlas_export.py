@@ -26,11 +26,11 @@ import sklearn
 from PIL import Image
 
 from vitjax import __version__
-from vitjax.analysis import likeness
-from vitjax.atlas.contents import Column, Contents, Exemplar, Histogram, Neighbour, Picture, Quantile
-from vitjax.atlas.export import export
-from vitjax.atlas.layouts import chart, layers
-from vitjax.atlas.sheets import webp
+from vitjax.analysis.photographs import likeness
+from vitjax.atlas.page.contents import Column, Contents, Exemplar, Histogram, Neighbour, Picture, Quantile
+from vitjax.atlas.page.export import export
+from vitjax.atlas.page.layouts import chart, layers
+from vitjax.atlas.page.sheets import webp
 
 LAYERS, SIDE, GRID, PHOTOS, TEXTURE = 12, 224, 14, 500, 1024
 VERDICTS = ("good", "weak", "dead", "saturated", "noise")

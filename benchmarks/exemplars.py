@@ -15,11 +15,11 @@ from pathlib import Path
 import jax
 
 import vitjax
-from vitjax.analysis.accuracy import plain
-from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.passes import Pace, over
+from vitjax.analysis.ablations.accuracy import plain
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.study.passes import Pace, over
 from vitjax.data.dataset import open_dataset
-from vitjax.optimize.units import matching
+from vitjax.units.units import matching
 
 
 def timed(function) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitjax.models.config import ViTConfig
+from vitjax.models.core.config import ViTConfig
 from vitjax.optimize.cost import step_flops
 from vitjax.optimize.recipes import Recipe, choose
 

@@ -16,7 +16,7 @@ import jax
 import vitjax
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import GHIASI
-from vitjax.optimize.units import expand
+from vitjax.units.units import expand
 
 COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$")
 INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (\(.*?\)|\S+) ([\w\-]+)\(")

@@ -62,7 +62,9 @@ def make(args: argparse.Namespace) -> dict:
     import numpy as np
     from safetensors.numpy import save_file
 
-    from vitjax.weights import rules, save, timm
+    from vitjax.weights import save
+    from vitjax.weights.families.timm import plain as timm
+    from vitjax.weights.rules import convert as rules
 
     settings = {"architecture": args.architecture, "pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
     config, random = timm.config_from_timm(settings, {}), np.random.default_rng(0)

@@ -33,7 +33,7 @@ from vitjax.cli.arguments import use_cores
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import GHIASI
-from vitjax.optimize.units import expand
+from vitjax.units.units import expand
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 from converters.timm_reference import import_timm  # noqa: E402

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 import vitjax
-from vitjax.analysis.views import shown, views
+from vitjax.analysis.views.views import shown, views
 
 MB = 1e6
 

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitjax.models.kinds import Config
+    from vitjax.models.registry import Config
 
 COLUMNS = ("name", "family", "parameters", "image_size", "blocks", "neurons", "licence")
 FAMILIES = {  # what the name of an architecture or its weights begins with or holds: who trained it how
@@ -80,7 +80,7 @@ def rows() -> Iterator[tuple]:
 def row(timm: ModuleType, name: str) -> tuple | None:
     """The values of `COLUMNS` for one checkpoint of timm; None if vitjax has no model for it."""
     from vitjax.errors import InputError
-    from vitjax.weights.timm import config_from_timm
+    from vitjax.weights.families.timm.plain import config_from_timm
 
     pretrained = timm.models.get_pretrained_cfg(name)
     settings = {"architecture": name, "pretrained_cfg": pretrained.to_dict(), "num_classes": pretrained.num_classes}
@@ -94,7 +94,7 @@ def row(timm: ModuleType, name: str) -> tuple | None:
 
 def row_of_transformers(stated: dict[str, str]) -> tuple:
     """The values of `COLUMNS` for one row of transformers.csv."""
-    from vitjax.weights.hf import config_from_hf
+    from vitjax.weights.families.transformers.towers import config_from_hf
 
     count, _, head = stated["head"].partition(" ") if stated["head"] != "pooler" else ("", "", "pooler")
     settings = dict(zip(SIZE_SETTINGS, SIZES[stated["size"]], strict=True))
@@ -112,9 +112,9 @@ def row_of_transformers(stated: dict[str, str]) -> tuple:
 
 def cells(name: str, family: str, config: "Config", licence: str) -> tuple:
     """The values of `COLUMNS` for a model of this config."""
-    from vitjax.models.kinds import abstract
-    from vitjax.optimize.units import matching
-    from vitjax.weights import rules
+    from vitjax.models.registry import abstract
+    from vitjax.units.units import matching
+    from vitjax.weights.rules import convert as rules
 
     shapes = rules.shapes(config)
     parameters = sum(prod(shape) for tensor, shape in shapes.items() if not tensor.endswith(STATISTICS))

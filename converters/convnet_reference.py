@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from converters.parity import Reference
-from vitjax.models.config import Preprocess
+from vitjax.models.core.config import Preprocess
 
 Site = tuple[str, int]  # a module's name, and 0 for what it read when it was last called, 1 for what it gave
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vitjax.models.vit import ViT
-    from vitjax.weights.source import Source
+    from vitjax.weights.find.source import Source
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

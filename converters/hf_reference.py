@@ -6,7 +6,7 @@ import numpy as np
 
 from converters import torch_reference
 from converters.parity import Reference
-from vitjax.models.config import Preprocess
+from vitjax.models.core.config import Preprocess
 
 BLOCKS = ("layers", "encoder.layer", "model.layer", "encoder.layers")
 NORMS = ("layernorm", "norm", "post_layernorm")

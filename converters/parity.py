@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vitjax.models.network import Network
+from vitjax.models.core.network import Network
 
 TOLERANCE = 1e-5  # of two float32 computations that differ in the order of their sums
 EXACT = 1e-6  # in float64, of weights whose tokens and positions were added in float32

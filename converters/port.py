@@ -19,15 +19,15 @@ from PIL import Image, ImageOps
 
 from converters.parity import EXACT, GRADIENT, TOLERANCE, Reference, output_errors, relative_errors, rounding
 from vitjax.errors import InputError
-from vitjax.models.config import Preprocess
-from vitjax.models.network import Network
+from vitjax.models.core.config import Preprocess
+from vitjax.models.core.network import Network
 from vitjax.models.vit import ViT
-from vitjax.weights.converted import export
-from vitjax.weights.hub import fetch
+from vitjax.weights.find.hub import fetch
+from vitjax.weights.find.source import Source, parse
 from vitjax.weights.load import load
-from vitjax.weights.publish import check_name
-from vitjax.weights.push import MODEL, push
-from vitjax.weights.source import Source, parse
+from vitjax.weights.publish.converted import export
+from vitjax.weights.publish.push import MODEL, push
+from vitjax.weights.publish.upload import check_name
 
 IMAGES = 3
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -11,7 +11,7 @@ import numpy as np
 
 from converters import torch_reference
 from converters.parity import Reference
-from vitjax.models.config import Preprocess, ViTConfig
+from vitjax.models.core.config import Preprocess, ViTConfig
 from vitjax.weights.save import timm_config
 
 

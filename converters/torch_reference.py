@@ -7,7 +7,7 @@ from unittest.mock import patch
 import numpy as np
 
 from converters.parity import Reference
-from vitjax.models.config import Preprocess
+from vitjax.models.core.config import Preprocess
 
 # What libraries call the parts of a block; of several spellings a block has one.
 NORM2 = ("norm2", "layernorm_after", "layer_norm2")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitjax.models.network import Network
-    from vitjax.weights.source import Source
+    from vitjax.models.core.network import Network
+    from vitjax.weights.find.source import Source
 
 OLD = re.compile(r"(denselayer\d+\.(?:norm|conv))\.")  # names in DenseNet's files, which torchvision mends itself
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vitjax.models.vit import ViT
-    from vitjax.weights.source import Source
+    from vitjax.weights.find.source import Source
 
 SOURCE = "a hub id OWNER/NAME, or a folder with model.safetensors, config.json and preprocessor_config.json"
 

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.accuracy import evaluate, plain
+from vitjax.analysis.ablations.accuracy import evaluate, plain
 from vitjax.data.dataset import open_dataset
 
 

@@ -78,8 +78,8 @@ def on_devices():
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     """A folder with a tiny random model as timm would keep it."""
-    from vitjax.models.config import Preprocess, ViTConfig
-    from vitjax.models.kinds import random
+    from vitjax.models.core.config import Preprocess, ViTConfig
+    from vitjax.models.registry import random
     from vitjax.weights.save import export_timm
 
     folder = tmp_path_factory.mktemp("checkpoint")

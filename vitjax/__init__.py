@@ -9,10 +9,10 @@ TYPE_CHECKING = False  # type checkers take it for typing's, whose import would 
 if TYPE_CHECKING:
     from vitjax.errors import InputError
     from vitjax.optimize.recipes import recipes
-    from vitjax.optimize.text import sentence
+    from vitjax.optimize.sentences import sentence
     from vitjax.optimize.visualize import visualize
     from vitjax.weights.load import load
-    from vitjax.weights.text import load_text
+    from vitjax.weights.load_text import load_text
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "__version__", "load", "load_text", "recipes", "sentence", "visualize"]
@@ -20,9 +20,9 @@ __all__ = ["InputError", "__version__", "load", "load_text", "recipes", "sentenc
 _HOMES = {
     "InputError": "vitjax.errors",
     "load": "vitjax.weights.load",
-    "load_text": "vitjax.weights.text",
+    "load_text": "vitjax.weights.load_text",
     "recipes": "vitjax.optimize.recipes",
-    "sentence": "vitjax.optimize.text",
+    "sentence": "vitjax.optimize.sentences",
     "visualize": "vitjax.optimize.visualize",
 }
 

@@ -25,8 +25,8 @@ import tiny_imagenet
 from flax import nnx
 from jax import lax
 
-from vitjax.models.config import Preprocess, ViTConfig
-from vitjax.models.kinds import random
+from vitjax.models.core.config import Preprocess, ViTConfig
+from vitjax.models.registry import random
 from vitjax.models.vit import ViT
 
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.frequency import RADII, SHAPES, compare, run
+from vitjax.analysis.ablations.frequency import RADII, SHAPES, compare, run
 from vitjax.data.dataset import open_dataset
 
 

@@ -32,15 +32,15 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 import vitjax
-from vitjax.analysis.attention_features import high_frequency
-from vitjax.analysis.findings import Findings
-from vitjax.analysis.frequency import radial_spectrum
-from vitjax.analysis.gallery import gallery
-from vitjax.analysis.painted import painted
-from vitjax.analysis.passes import on_pictures
-from vitjax.analysis.style import panels, style
-from vitjax.models.vocabulary import split_tap
-from vitjax.optimize.units import Unit
+from vitjax.analysis.ablations.frequency import radial_spectrum
+from vitjax.analysis.report.painted import painted
+from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.study.passes import on_pictures
+from vitjax.analysis.study.style import panels, style
+from vitjax.analysis.units.attention_features import high_frequency
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.units.units import Unit
 
 MEASURES = {
     "centroid": "spectral centroid (cycles/image)",

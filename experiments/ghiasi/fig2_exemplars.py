@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.maps import VIEWS, run
-from vitjax.analysis.painted import painted
+from vitjax.analysis.report.painted import painted
+from vitjax.analysis.units.maps import VIEWS, run
 from vitjax.data.dataset import open_dataset
 
 

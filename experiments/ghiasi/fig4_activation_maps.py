@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis import maps, spread
-from vitjax.analysis.exemplars import exemplars
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.units import maps, spread
 from vitjax.data.dataset import open_dataset
-from vitjax.optimize.units import expand, sample
+from vitjax.units.units import expand, sample
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis import background, objects
+from vitjax.analysis.units import background, objects
 from vitjax.data.dataset import open_dataset
 
 

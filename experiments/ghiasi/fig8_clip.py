@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.maps import run
-from vitjax.analysis.painted import painted
+from vitjax.analysis.report.painted import painted
+from vitjax.analysis.units.maps import run
 from vitjax.data.dataset import open_dataset
 from vitjax.optimize.recipes import choose
 

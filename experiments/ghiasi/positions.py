@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.positions import run
+from vitjax.analysis.ablations.positions import run
 from vitjax.data.dataset import open_dataset
 
 

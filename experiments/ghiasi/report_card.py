@@ -28,14 +28,14 @@ from pathlib import Path
 import numpy as np
 
 import vitjax
-from vitjax.analysis import grades
-from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.findings import Findings, settings
-from vitjax.analysis.grades import NONE
-from vitjax.analysis.grading import Entries, read_entries
-from vitjax.analysis.report_card import RULE, WORDS, cards
-from vitjax.analysis.report_figures import strips
-from vitjax.analysis.yardstick import yardstick
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.report import grades
+from vitjax.analysis.report.grades import NONE
+from vitjax.analysis.report.grading import Entries, read_entries
+from vitjax.analysis.report.report_card import RULE, WORDS, cards
+from vitjax.analysis.report.report_figures import strips
+from vitjax.analysis.report.yardstick import yardstick
+from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
 from vitjax.data.pipeline import pixels
 

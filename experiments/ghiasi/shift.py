@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import vitjax
-from vitjax.analysis.invariance import legend, run_shift
-from vitjax.analysis.style import COLORS
+from vitjax.analysis.study.style import COLORS
+from vitjax.analysis.units.invariance import legend, run_shift
 from vitjax.data.dataset import open_dataset
 
 # Mean ratio of neurons 0 to 10 of each block of ViT-B/16 at 384 pixels, in per cent (published code, `it13`).

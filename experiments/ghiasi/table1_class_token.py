@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.class_token import run
+from vitjax.analysis.ablations.class_token import run
 from vitjax.data.dataset import open_dataset
 
 

@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.masking import compare, run
+from vitjax.analysis.ablations.masking import compare, run
 from vitjax.data.dataset import open_dataset
 
 

@@ -28,10 +28,10 @@ from picture import BICUBIC, BILINEAR, squashed
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.filters import constants, filters, local_views
-from vitjax.analysis.findings import Findings
-from vitjax.analysis.rollout import relevance
-from vitjax.analysis.views import shown, views
+from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.views.filters import constants, filters, local_views
+from vitjax.analysis.views.rollout import relevance
+from vitjax.analysis.views.views import shown, views
 from vitjax.models.vit import ViT
 
 RESAMPLERS = {"bicubic": BICUBIC, "bilinear": BILINEAR}

@@ -25,14 +25,14 @@ from PIL import Image
 from sklearn.manifold import TSNE
 
 import vitjax
-from vitjax.analysis.clusters import MIN_SAMPLES
-from vitjax.analysis.embeddings import neighbours, tsne
-from vitjax.analysis.embeddings_alike import layers
-from vitjax.analysis.shuffle import shuffle
-from vitjax.analysis.tokens import run, scenes
+from vitjax.analysis.clusters.embeddings import neighbours, tsne
+from vitjax.analysis.clusters.measures import MIN_SAMPLES
+from vitjax.analysis.clusters.tokens import run, scenes
+from vitjax.analysis.perturbed.embeddings_alike import layers
+from vitjax.analysis.perturbed.shuffle import shuffle
+from vitjax.data.annotations.masks import masks, patch_labels
 from vitjax.data.dataset import open_dataset
-from vitjax.data.masks import masks, patch_labels
-from vitjax.models.config import ViTConfig
+from vitjax.models.core.config import ViTConfig
 from vitjax.models.vit import ViT
 
 # Outputs of ViT_embedding_visualization.ipynb for two shuffles of the dog and the cat: the order of the 4x4 tiles, the

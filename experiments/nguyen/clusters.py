@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.tokens import run
-from vitjax.analysis.tokens_figures import draw
+from vitjax.analysis.clusters.tokens import run
+from vitjax.analysis.clusters.tokens_figures import draw
+from vitjax.data.annotations.masks import IGNORED
 from vitjax.data.dataset import open_dataset
-from vitjax.data.masks import IGNORED
 
 PAPER = Path(__file__).parent / "clusters_paper.json"
 

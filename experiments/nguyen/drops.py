@@ -17,13 +17,13 @@ from picture import squashed
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.filters import evenness, filters
-from vitjax.analysis.findings import Findings
-from vitjax.analysis.gallery import gallery
-from vitjax.analysis.occlusion import tile_pixels
-from vitjax.analysis.views import SHARPENED
-from vitjax.analysis.views_run import view_pictures
-from vitjax.optimize.units import Unit
+from vitjax.analysis.perturbed.occlusion import tile_pixels
+from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.views.filters import evenness, filters
+from vitjax.analysis.views.views import SHARPENED
+from vitjax.analysis.views.views_run import view_pictures
+from vitjax.units.units import Unit
 
 GRID = 14
 # Patches of the dog, row by row, and those that the published figure drops at random: from the published code and

@@ -14,10 +14,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import vitjax
-from vitjax.analysis.findings import Findings, settings
-from vitjax.analysis.occlusion_curves import run
-from vitjax.analysis.occlusion_figures import draw_accuracy
-from vitjax.analysis.occlusion_tables import accuracy_rows
+from vitjax.analysis.perturbed.occlusion_curves import run
+from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy
+from vitjax.analysis.perturbed.occlusion_tables import accuracy_rows
+from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
 from vitjax.files import make_folder
 

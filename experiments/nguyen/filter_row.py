@@ -17,10 +17,10 @@ import numpy as np
 from picture import squashed
 
 import vitjax
-from vitjax.analysis.filters import evenness, filters, local_views
-from vitjax.analysis.findings import Findings
-from vitjax.analysis.gallery import gallery
-from vitjax.analysis.views import shown
+from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.views.filters import evenness, filters, local_views
+from vitjax.analysis.views.views import shown
 
 
 def main() -> None:

@@ -17,11 +17,11 @@ import numpy as np
 from picture import squashed
 
 import vitjax
-from vitjax.analysis.filters import evenness, filters
-from vitjax.analysis.findings import Findings
-from vitjax.analysis.gallery import gallery
-from vitjax.analysis.views_run import view_pictures
-from vitjax.optimize.units import Unit
+from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.views.filters import evenness, filters
+from vitjax.analysis.views.views_run import view_pictures
+from vitjax.units.units import Unit
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.norms import run
-from vitjax.analysis.outliers import OUTLIER
+from vitjax.analysis.norms.norms import run
+from vitjax.analysis.norms.outliers import OUTLIER
 from vitjax.data.dataset import open_dataset
 
 

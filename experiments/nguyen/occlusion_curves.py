@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.occlusion_curves import RATIOS, run
+from vitjax.analysis.perturbed.occlusion_curves import RATIOS, run
 from vitjax.data.dataset import open_dataset
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from dog_and_cat import GRID, SALIENT_CAT, SALIENT_DOG
 from PIL import Image
 
-from vitjax.analysis.occlusion import occluded
+from vitjax.analysis.perturbed.occlusion import occluded
 
 RATIO = 0.2  # of random tiles; of the others the published pictures hide all
 

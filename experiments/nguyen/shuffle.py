@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.shuffle import run
+from vitjax.analysis.perturbed.shuffle import run
 from vitjax.data.dataset import open_dataset
 
 

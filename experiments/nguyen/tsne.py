@@ -22,10 +22,10 @@ from dog_and_cat import COLLAGE, DOG_AND_CAT, painted
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.embeddings import LAYOUTS, example
-from vitjax.analysis.embeddings_alike import layers
-from vitjax.analysis.shuffle import orders, shuffle
-from vitjax.data.masks import patch_labels
+from vitjax.analysis.clusters.embeddings import LAYOUTS, example
+from vitjax.analysis.perturbed.embeddings_alike import layers
+from vitjax.analysis.perturbed.shuffle import orders, shuffle
+from vitjax.data.annotations.masks import patch_labels
 
 OBJECTS = {"dog-and-cat": DOG_AND_CAT, "collage": COLLAGE}
 

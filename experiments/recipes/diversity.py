@@ -17,16 +17,16 @@ import numpy as np
 from painting import painted
 
 import vitjax
-from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.findings import Findings, settings
-from vitjax.analysis.grading import read_entries
-from vitjax.analysis.report_card import WORDS, cards
-from vitjax.analysis.yardstick import yardstick
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.report.grading import read_entries
+from vitjax.analysis.report.report_card import WORDS, cards
+from vitjax.analysis.report.yardstick import yardstick
+from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
-from vitjax.optimize.pictures import write_sheet
 from vitjax.optimize.recipes import RECIPES, choose
-from vitjax.optimize.units import expand, sample
+from vitjax.optimize.results.pictures import write_sheet
 from vitjax.optimize.visualize import varied
+from vitjax.units.units import expand, sample
 
 
 def alike(embeddings: np.ndarray, centre: np.ndarray, groups: list[str]) -> float:

@@ -19,15 +19,15 @@ import numpy as np
 from forgeries import FAKES, Originals
 
 import vitjax
-from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.findings import Findings, settings
-from vitjax.analysis.grades import NONE
-from vitjax.analysis.grading import Entries, read_entries, visible
-from vitjax.analysis.report_card import cards, verdict
-from vitjax.analysis.yardstick import yardstick
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.report.grades import NONE
+from vitjax.analysis.report.grading import Entries, read_entries, visible
+from vitjax.analysis.report.report_card import cards, verdict
+from vitjax.analysis.report.yardstick import yardstick
+from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
 from vitjax.data.pipeline import pixels
-from vitjax.optimize.sheet import contact_sheet
+from vitjax.optimize.results.sheets import contact_sheet
 
 SHOWN, SMALL = 3, 80
 MEDIANS = "rise rank agreement detail coarse noise coarse_noise contrast levels copied colour".split()

@@ -14,12 +14,12 @@ import optax
 from jaxtyping import Array, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from vitjax.analysis.frequency import distance
-from vitjax.analysis.held_out import warp
-from vitjax.models.network import Network
-from vitjax.models.vocabulary import before_activation
+from vitjax.analysis.ablations.frequency import distance
+from vitjax.analysis.report.held_out import warp
+from vitjax.models.core.network import Network
+from vitjax.models.core.vocabulary import before_activation
 from vitjax.optimize.objectives import at_tokens, targets
-from vitjax.optimize.units import Unit
+from vitjax.units.units import Unit
 
 Pictures = UInt8[np.ndarray, "picture h w 3"]
 

@@ -23,21 +23,21 @@ from painting import painted
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.findings import Findings, settings
-from vitjax.analysis.grading import read_entries
-from vitjax.analysis.report_card import WORDS, cards
-from vitjax.analysis.style import COLORS, panels, style
-from vitjax.analysis.yardstick import yardstick
-from vitjax.atlas.care import from_photographs
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.report.grading import read_entries
+from vitjax.analysis.report.report_card import WORDS, cards
+from vitjax.analysis.report.yardstick import yardstick
+from vitjax.analysis.study.findings import Findings, settings
+from vitjax.analysis.study.style import COLORS, panels, style
+from vitjax.atlas.job.care import from_photographs
 from vitjax.data.dataset import open_dataset
+from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.vit import ViT
-from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.cost import picture_flops
-from vitjax.optimize.pictures import read_record
 from vitjax.optimize.recipes import RECIPES, Recipe, choose
-from vitjax.optimize.sheet import contact_sheet
-from vitjax.optimize.units import Unit, expand, sample
+from vitjax.optimize.results.pictures import read_record
+from vitjax.optimize.results.sheets import contact_sheet
+from vitjax.units.units import Unit, expand, sample
 
 TUNED = (36, 7)  # number and seed of the neurons that the recipes were tuned on
 SHOWN, SMALL = 12, (80, 80)  # pictures of a row of the sheet, and their size

@@ -7,11 +7,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vitjax.models.vit import ViT
-from vitjax.optimize.pictures import append, read_record
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.units import Unit
+from vitjax.optimize.results.pictures import append, read_record
 from vitjax.optimize.visualize import paint
 from vitjax.optimize.workers import Starts
+from vitjax.units.units import Unit
 
 
 def painted(

@@ -26,11 +26,11 @@ import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 from converters.timm_reference import import_timm
-from vitjax.models.config import ViTConfig
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.flops import forward_flops, gradient_flops
-from vitjax.models.vocabulary import split_tap
 from vitjax.optimize.parametrize import magnitudes
-from vitjax.optimize.units import Unit
+from vitjax.units.units import Unit
 
 INSTALL = 'pip install --no-deps torch-lucent "kornia<=0.4.1" decorator future horama einops && pip install ipython'
 ENDINGS = {"torch-lucent": ("",), "horama": ("", "-middle")}

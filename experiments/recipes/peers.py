@@ -35,19 +35,19 @@ from peer_packages import ENDINGS, INSTALL, PEERS, Neuron
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.exemplars import exemplars
-from vitjax.analysis.findings import Findings, settings
-from vitjax.analysis.gallery import gallery
-from vitjax.analysis.grading import read_entries
-from vitjax.analysis.report_card import cards
-from vitjax.analysis.yardstick import Yardstick, yardstick
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.report.grading import read_entries
+from vitjax.analysis.report.report_card import cards
+from vitjax.analysis.report.yardstick import Yardstick, yardstick
+from vitjax.analysis.study.findings import Findings, settings
+from vitjax.analysis.study.gallery import gallery
 from vitjax.data.dataset import open_dataset
 from vitjax.models.vit import ViT
 from vitjax.optimize.cost import picture_flops
-from vitjax.optimize.pictures import Pictures, append, caption
 from vitjax.optimize.recipes import DEFAULT
-from vitjax.optimize.units import Unit, expand, sample
+from vitjax.optimize.results.pictures import Pictures, append, caption
 from vitjax.optimize.workers import Task, batches_of, run
+from vitjax.units.units import Unit, expand, sample
 
 OURS = "vitjax"
 FOLDERS = {OURS: OURS} | {name + part: name for name, peer in PEERS.items() for part in ENDINGS[peer.package]}

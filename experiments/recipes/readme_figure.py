@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vitjax.models.vocabulary import split_tap
-from vitjax.optimize.pictures import read_record
-from vitjax.optimize.sheet import contact_sheet
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.optimize.results.pictures import read_record
+from vitjax.optimize.results.sheets import contact_sheet
 
 ROWS, SIDE = 3, 128
 

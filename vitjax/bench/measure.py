@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from vitjax.bench.rates import fastest
-from vitjax.models.execution import Execution
-from vitjax.models.network import Network
-from vitjax.models.surroundings import standard
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.cost import step_flops
 from vitjax.optimize.recipes import RANGES, Recipe
-from vitjax.optimize.units import expand, neurons
 from vitjax.optimize.workers import SLOTS
 from vitjax.ranges import COUNT
+from vitjax.units.units import expand, neurons
 
 
 @dataclass(frozen=True)

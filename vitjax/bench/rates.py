@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vitjax import __version__
-from vitjax.models.surroundings import key
+from vitjax.models.core.surroundings import key
 
 
 def matmul_rate(dtype: str) -> float:

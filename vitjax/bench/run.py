@@ -11,9 +11,9 @@ import jax
 from vitjax.bench.measure import LIMITS, Row, Setting, measure, taps_of
 from vitjax.bench.rates import copy_rate, machine, matmul_rate
 from vitjax.errors import InputError
-from vitjax.models.network import Network
-from vitjax.optimize.pictures import caption, make_folder
+from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.results.pictures import caption, make_folder
 
 HEAD = (
     f"{'tap':22} {'pictures':>8} {'views':>5} {'dtype':8} {'remat':5} {'attention':9} {'devices':>7} {'compile s':>9} "
@@ -112,7 +112,7 @@ def _older(path: Path) -> dict[tuple, float]:
 
 def _figure(rows: Sequence[Row]):
     """Pictures per hour by tap, a bar a setting."""
-    from vitjax.analysis.style import COLORS, panels, style
+    from vitjax.analysis.study.style import COLORS, panels, style
 
     taps = list(dict.fromkeys(row.setting.tap for row in rows))
     settings = list(dict.fromkeys(_key(asdict(row.setting) | {"tap": ""}) for row in rows))

@@ -7,8 +7,8 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from vitjax.analysis.catalog import ANALYSES
-from vitjax.analysis.entries import Analysis
+from vitjax.analysis.study.catalog import ANALYSES
+from vitjax.analysis.study.entry import Analysis
 from vitjax.cli import arguments
 from vitjax.cli.arguments import count, free_folder, load, model_arguments, open_photographs, shard
 from vitjax.errors import InputError, printable

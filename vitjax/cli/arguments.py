@@ -38,7 +38,7 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, nam
 
 def load(args: argparse.Namespace, dtype: str | None = None):
     """Loads the model that the arguments name; a wrong name or file is answered before JAX is imported."""
-    from vitjax.weights.source import parse
+    from vitjax.weights.find.source import parse
 
     parse(args.model, args.revision)
     if names := getattr(args, "class_names", None):
@@ -56,7 +56,7 @@ def open_photographs(args: argparse.Namespace):
     import sys
     from collections import Counter
 
-    from vitjax.data.images import open_images
+    from vitjax.data.files.images import open_images
 
     images = open_images(args.data, args.split)
     for why, count in Counter(images.left_out.values()).items():
@@ -94,7 +94,7 @@ def keep_compiled() -> None:
     """
     import jax
 
-    from vitjax.weights.cache import root
+    from vitjax.weights.publish.cache import root
 
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(root() / "compiled"))

@@ -79,14 +79,14 @@ def _run(args: argparse.Namespace) -> int:
     if args.repair and not args.verify:
         raise InputError("--repair goes with --verify")
     if args.verify:
-        from vitjax.atlas.verify import report
+        from vitjax.atlas.store.verify import report
 
         return report(args.out, repair=args.repair)
     return _paint(args)
 
 
 def _paint(args: argparse.Namespace) -> int:
-    from vitjax.models.vocabulary import split_unit
+    from vitjax.models.core.vocabulary import split_unit
     from vitjax.optimize.recipes import choose
 
     recipe = choose(args.recipe, **changes(args.set))
@@ -102,7 +102,7 @@ def _paint(args: argparse.Namespace) -> int:
     use_cores()
     keep_compiled()
     model = load(args)
-    from vitjax.atlas.run import Request, run
+    from vitjax.atlas.job.run import Request, run
     from vitjax.data.dataset import Dataset
 
     sample = args.sample or (None if args.units or args.model != "demo" else SAMPLE)

@@ -29,9 +29,9 @@ def add(commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     check_push(args)
-    from vitjax.weights.converted import export
-    from vitjax.weights.publish import check_name
-    from vitjax.weights.push import MODEL, push
+    from vitjax.weights.publish.converted import export
+    from vitjax.weights.publish.push import MODEL, push
+    from vitjax.weights.publish.upload import check_name
 
     if args.push:
         check_name(args.push, MODEL)

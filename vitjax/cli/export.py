@@ -38,17 +38,17 @@ def add(command: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     check_push(args)
     if args.push:
-        from vitjax.atlas.push import ATLAS
-        from vitjax.weights.publish import check_name
+        from vitjax.atlas.page.push import ATLAS
+        from vitjax.weights.publish.upload import check_name
 
         check_name(args.push, ATLAS)
     out = args.to or free_folder("page")
     from dataclasses import replace
 
-    from vitjax.atlas.export import export
-    from vitjax.atlas.reader import contents
-    from vitjax.atlas.screen import exporting
-    from vitjax.atlas.store import Store
+    from vitjax.atlas.job.screen import exporting
+    from vitjax.atlas.page.export import export
+    from vitjax.atlas.store.reader import contents
+    from vitjax.atlas.store.store import Store
 
     beside = [{"name": Path(path).name, "path": path} for path in args.beside]
     what = replace(contents(Store(args.store)), beside=beside)
@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> int:
         done = export(what, out, overwrite=args.overwrite, contact=not args.no_contact, progress=progress)
     print(f"{done.files} files, {done.bytes / 1e6:.1f} MB: {done.folder / 'index.html'}")
     if args.push:
-        from vitjax.atlas.push import push
+        from vitjax.atlas.page.push import push
 
         print(push(done.folder, args.push, private=args.private))
     return 0

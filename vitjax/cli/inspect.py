@@ -15,7 +15,7 @@ def add_taps(commands) -> None:
 
 
 def _run_taps(args: argparse.Namespace) -> int:
-    from vitjax.models.vocabulary import axes
+    from vitjax.models.core.vocabulary import axes
 
     for tap, shape in load(args).taps().items():
         print(f"{tap:28}", " x ".join(f"{size} {axis}" for size, axis in zip(shape, axes(tap), strict=True)))
@@ -63,7 +63,7 @@ def add_bench(commands) -> None:
 
 def _run_bench(args: argparse.Namespace) -> int:
     from vitjax.optimize.recipes import choose
-    from vitjax.weights.source import parse
+    from vitjax.weights.find.source import parse
 
     recipe = choose(args.recipe)
     parse(args.model, args.revision)

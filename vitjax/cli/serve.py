@@ -43,8 +43,8 @@ def _port(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.atlas.folder import is_export
-    from vitjax.atlas.serve import serve
+    from vitjax.atlas.server.serve import serve
+    from vitjax.atlas.store.folder import is_export
 
     folders = [folder if is_export(folder) else _page(folder) for folder in args.folders]
     serve(folders, args.port, args.open, host=args.host)
@@ -57,7 +57,7 @@ def _page(folder: Path) -> Path:
         if str(folder).startswith(("gs:", "s3:")):
             raise InputError(f"only local folders can be served: vitjax atlas export {folder} --to FOLDER first")
         return folder
-    from vitjax.atlas.run import show
-    from vitjax.atlas.store import Store
+    from vitjax.atlas.job.run import show
+    from vitjax.atlas.store.store import Store
 
     return show(Store(str(folder)), bytes=False)

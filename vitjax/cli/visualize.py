@@ -54,7 +54,7 @@ def add(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.models.vocabulary import split_unit
+    from vitjax.models.core.vocabulary import split_unit
     from vitjax.optimize.recipes import choose
 
     recipe = choose(args.recipe, **changes(args.set))
@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
         split_unit(unit)
     out = _folder(args.out, args.overwrite)
     model = load(args)
-    from vitjax.optimize.report import run_visualize
+    from vitjax.optimize.results.report import run_visualize
 
     return run_visualize(
         model,
@@ -81,15 +81,15 @@ def _sentences(args: argparse.Namespace, tap: str) -> list:
     """What `--text` asks for, at the end of the model's image tower."""
     if not args.text:
         return []
-    from vitjax.optimize.text import sentence
-    from vitjax.weights.text import load_text
+    from vitjax.optimize.sentences import sentence
+    from vitjax.weights.load_text import load_text
 
     encoder = load_text(args.model, revision=args.revision)
     return [sentence(encoder, prompts, tap=tap) for prompts in args.text]
 
 
 def _folder(wanted: Path | None, overwrite: bool) -> Path:
-    from vitjax.optimize.pictures import RECORD
+    from vitjax.optimize.results.pictures import RECORD
 
     if wanted is None:
         return free_folder("pictures")

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from vitjax.data.images import Images, open_images
-from vitjax.data.labels import labelled
+from vitjax.data.annotations.labels import labelled
+from vitjax.data.files.images import Images, open_images
 from vitjax.data.pipeline import Batches, Change, Progress
 from vitjax.errors import InputError
-from vitjax.models.class_names import NAMELESS, ClassNames
-from vitjax.models.kinds import Config
-from vitjax.models.network import Network
+from vitjax.models.core.class_names import NAMELESS, ClassNames
+from vitjax.models.core.network import Network
+from vitjax.models.registry import Config
 from vitjax.ranges import COUNT
 
 log = logging.getLogger("vitjax")

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from vitjax.data.images import Images
+from vitjax.data.files.images import Images
+from vitjax.data.files.prints import Changed
 from vitjax.data.prepare import decode, prepare, size
-from vitjax.data.prints import Changed
 from vitjax.errors import InputError
-from vitjax.models.kinds import Config
+from vitjax.models.registry import Config
 
 _LARGE = 2**24  # pixels; of larger images one at a time is in memory
 _ALONE = Lock()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vitjax.errors import InputError
-from vitjax.models.kinds import Config
+from vitjax.models.registry import Config
 
 Size = tuple[int, int]  # (height, width), unlike Pillow's
 
@@ -29,7 +29,7 @@ class Placement(NamedTuple):
 def placement(size: tuple[int, int], config: Config) -> Placement:
     """Where the model's input lies on the resized image, by the checkpoint's `preprocess`.
 
-    Rounds as the sources do, see `vitjax.models.preprocess`.
+    Rounds as the sources do, see `vitjax.models.core.preprocess`.
 
     Args:
         size: (width, height) of the original, as Pillow gives it.

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from vitjax.data.depth import MODES, bright, eight_bits, sixteen_bits
-from vitjax.data.formats import kinds
+from vitjax.data.files.depth import MODES, bright, eight_bits, sixteen_bits
+from vitjax.data.files.formats import kinds
 from vitjax.data.placement import Placement, placement
 from vitjax.errors import InputError
-from vitjax.models.config import IMAGE_MODES
-from vitjax.models.kinds import Config
+from vitjax.models.core.config import IMAGE_MODES
+from vitjax.models.registry import Config
 
 _LARGEST = 2**26  # pixels of a resized image; beyond it only the part that is cropped out is computed
 LARGEST = 2**27  # pixels of an image file: cameras make 102 million
@@ -23,8 +23,8 @@ def decode(data: bytes, channels: int = 3) -> Image.Image:
     """Decodes an image file to RGB, as `convert("RGB")` of Pillow does, and torchvision with it.
 
     So transparency is dropped and EXIF does not turn the image; but more than 8 bits are scaled to 8, not clipped, see
-    `vitjax.data.depth`. Of several frames the first is taken. For a model of four channels it stays RGBA, which it must
-    be; one of a single channel has it made grey by `prepare`.
+    `vitjax.data.files.depth`. Of several frames the first is taken. For a model of four channels it stays RGBA, which
+    it must be; one of a single channel has it made grey by `prepare`.
 
     Raises:
         InputError: not an image, cut off, of more pixels than `LARGEST`, or grey values that do not say what is white.

@@ -8,10 +8,10 @@ networks have no scan, and XLA's count is taken as it is.
 import jax
 import jax.numpy as jnp
 
-from vitjax.models.config import ViTConfig
-from vitjax.models.convnet import ConvNetConfig
-from vitjax.models.kinds import abstract
-from vitjax.models.vocabulary import split_tap
+from vitjax.models.convnets.base import ConvNetConfig
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.models.registry import abstract
 
 # How many of a block's six products (qkv, scores, z, proj, fc1, fc2) stand before each of its taps.
 _UP_TO = {

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vitjax.models.config import ViTConfig
-from vitjax.models.execution import Execution
-from vitjax.models.layers import AttentionPool, Block, layer_norm, nth, stack
-from vitjax.models.network import Network
-from vitjax.models.positions import turns
-from vitjax.models.surroundings import promoting
-from vitjax.models.taps import Taps, through
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import promoting
+from vitjax.models.core.taps import Taps, through
+from vitjax.models.parts.layers import AttentionPool, Block, layer_norm, nth, stack
+from vitjax.models.parts.positions import turns
 
 # What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
 KEPT = ("attn.q", "attn.k", "attn.v", "resid_mid", "mlp.pre")

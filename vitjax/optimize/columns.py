@@ -12,10 +12,10 @@ from functools import partial
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vitjax.models.kinds import Config
-from vitjax.models.layers import ACTIVATIONS, Block
-from vitjax.models.network import Network
-from vitjax.models.vocabulary import split_tap
+from vitjax.models.core.network import Network
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.models.parts.layers import ACTIVATIONS, Block
+from vitjax.models.registry import Config
 from vitjax.optimize.objectives import activation, token_span
 
 Score = Callable[[Array, Array], Float[Array, " image"]]

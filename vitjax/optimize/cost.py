@@ -1,9 +1,9 @@
 """A recipe and a tap in, the operations of the loop's products out: what is computed, not what could be."""
 
-from vitjax.models.config import ViTConfig
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.vocabulary import before_activation
 from vitjax.models.flops import convnet_flops, forward_flops, gradient_flops
-from vitjax.models.kinds import Config
-from vitjax.models.vocabulary import before_activation
+from vitjax.models.registry import Config
 from vitjax.optimize.columns import source_of
 from vitjax.optimize.embedding import count_seen
 from vitjax.optimize.recipes import Recipe

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from vitjax.models.config import ViTConfig
-from vitjax.models.network import Network
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
 from vitjax.models.vit import ViT
 from vitjax.optimize.augment import Views
 from vitjax.optimize.recipes import Recipe

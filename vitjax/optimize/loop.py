@@ -18,10 +18,10 @@ from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
 from optax.contrib import MuonDimensionNumbers, muon
 
-from vitjax.models.execution import PLAIN, Execution
-from vitjax.models.network import Network
-from vitjax.models.surroundings import key
-from vitjax.models.vocabulary import before_activation
+from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import key
+from vitjax.models.core.vocabulary import before_activation
 from vitjax.optimize.augment import views
 from vitjax.optimize.columns import cheapest
 from vitjax.optimize.embedding import embed, some
@@ -29,7 +29,7 @@ from vitjax.optimize.objectives import Angle, activation, likeness, total_variat
 from vitjax.optimize.objectives import targets as places
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.units import Direction, Unit
+from vitjax.units.units import Direction, Unit
 
 
 @dataclass(frozen=True)

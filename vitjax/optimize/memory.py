@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vitjax.models.execution import Execution
-from vitjax.models.network import Network
-from vitjax.models.surroundings import standard
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.units import Unit, feature_shape
+from vitjax.units.units import Unit, feature_shape
 
 PROBES = (2, 4)  # slots that are compiled to see how memory grows
 SHARE = 0.85  # of the free memory that is used

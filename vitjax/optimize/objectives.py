@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
-from vitjax.models.config import ViTConfig
-from vitjax.models.kinds import Config
-from vitjax.models.vocabulary import PLACES, axes
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.vocabulary import PLACES, axes
+from vitjax.models.registry import Config
 from vitjax.optimize.recipes import PATCH
-from vitjax.optimize.units import Cosine, Direction, Unit, feature_shape
+from vitjax.units.units import Cosine, Direction, Unit, feature_shape
 
 TINY = 1e-24  # added to the square of a length that is divided by
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import jax
 
 from vitjax.errors import InputError
-from vitjax.models.network import Network
+from vitjax.models.core.network import Network
 from vitjax.models.vit import ViT
 from vitjax.optimize.objectives import targets, token_span
-from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe, choose
-from vitjax.optimize.units import Direction, Unit, check_tap, expand
+from vitjax.optimize.results.pictures import Pictures, join
 from vitjax.optimize.workers import Goal, Starts, Task, batches_of, run
 from vitjax.ranges import COUNT, SEED
+from vitjax.units.units import Direction, Unit, check_tap, expand
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
 SLOTS = {"cpu": 4, "gpu": 32, "tpu": 32}

@@ -17,14 +17,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vitjax.errors import InputError
-from vitjax.models.execution import Execution
-from vitjax.models.network import Network
-from vitjax.models.surroundings import standard
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
-from vitjax.optimize.pictures import Pictures, join
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.units import Direction, Unit
+from vitjax.optimize.results.pictures import Pictures, join
 from vitjax.ranges import Range
+from vitjax.units.units import Direction, Unit
 
 SLOTS = Range(1, 2**16, whole=True)  # of a batch
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from vitjax.errors import InputError, printable
 from vitjax.files import parse_json, read_bytes
-from vitjax.models.class_names import NAMELESS, WNID, ClassNames
+from vitjax.models.core.class_names import NAMELESS, WNID, ClassNames
 
 LARGEST = 2**22  # bytes of a list; 21,843 classes with all their synonyms take a quarter of it
 _SETTINGS = ("label_names", "labels", "id2label")  # timm's two names for it, transformers'

@@ -10,23 +10,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.class_names import ClassNames
-from vitjax.models.config import whole
-from vitjax.models.kinds import Config
-from vitjax.models.network import Network
-from vitjax.models.surroundings import standard
+from vitjax.models.core.class_names import ClassNames
+from vitjax.models.core.config import whole
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import standard
+from vitjax.models.registry import Config
 from vitjax.ranges import Range
-from vitjax.weights import cache as disk
-from vitjax.weights import folders, rules
-from vitjax.weights.card import Card
-from vitjax.weights.checkpoint import Opened, digest_of, digests_of, fetched, naming, opened
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
-from vitjax.weights.converted import open_folder
-from vitjax.weights.families import Family, family_of
-from vitjax.weights.resize import DISTANCES, POSITIONS, resized
-from vitjax.weights.source import PROVENANCE, Source, parse
-from vitjax.weights.tensors import Tensors
+from vitjax.weights.families.table import Family, family_of
+from vitjax.weights.find.checkpoint import Opened, digest_of, digests_of, fetched, naming, opened
+from vitjax.weights.find.source import PROVENANCE, Source, parse
+from vitjax.weights.formats import orbax_folder as folders
+from vitjax.weights.formats.tensors import Tensors
+from vitjax.weights.publish import cache as disk
+from vitjax.weights.publish.converted import open_folder
+from vitjax.weights.publish.provenance import Card
+from vitjax.weights.rules import convert as rules
+from vitjax.weights.rules.resize import DISTANCES, POSITIONS, resized
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _Read = tuple[Config, Card, ClassNames, dict[str, np.ndarray]]  # of a model, its arrays in host memory

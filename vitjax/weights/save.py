@@ -13,15 +13,16 @@ import numpy as np
 from safetensors.numpy import save
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.class_names import ClassNames
-from vitjax.models.config import ViTConfig
+from vitjax.models.core.class_names import ClassNames
+from vitjax.models.core.config import ViTConfig
 from vitjax.models.vit import ViT
-from vitjax.weights import rules, timm
-from vitjax.weights.layouts import Layout, Rule
-from vitjax.weights.source import CONFIG, WEIGHTS
-from vitjax.weights.timm_architectures import ARCHITECTURES
-from vitjax.weights.timm_arguments import CROP_MODES
-from vitjax.weights.tokens import unfolded
+from vitjax.weights.families.timm import plain as timm
+from vitjax.weights.families.timm.arguments import CROP_MODES
+from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
+from vitjax.weights.find.source import CONFIG, WEIGHTS
+from vitjax.weights.rules import convert as rules
+from vitjax.weights.rules.layouts import Layout, Rule
+from vitjax.weights.rules.prefix_tokens import unfolded
 
 DTYPES = ("float16", "bfloat16", "float32")
 
@@ -135,7 +136,7 @@ def _labels(names: ClassNames) -> dict[str, Any]:
 
 
 def _arguments(config: ViTConfig) -> dict[str, Any]:
-    """A config in the words of timm's `VisionTransformer`, the inverse of `vitjax.weights.timm.config_from_timm`."""
+    """A config in the words of timm's `VisionTransformer`, the inverse of `config_from_timm`."""
     pool = {ours: theirs for theirs, ours in timm.POOLS.items()}[config.pool]
     after_pool, customary = config.final_norm == "pooled", pool == "avg"
     inner = config.mlp_width * (1 + config.gated)

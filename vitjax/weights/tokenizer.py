@@ -9,8 +9,8 @@ from jaxtyping import Int
 
 from vitjax.errors import InputError
 from vitjax.files import read_bytes
-from vitjax.models.config import TextConfig
-from vitjax.weights.files import read_json
+from vitjax.models.core.config import TextConfig
+from vitjax.weights.formats.open import read_json
 
 LARGEST = 2**28  # bytes; that of a vocabulary of 256,000 takes 34 million
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"

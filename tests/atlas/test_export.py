@@ -1,0 +1,549 @@
+"""The export of an atlas: what is written is what was given, as a whole or not at all, whatever things are called."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.support.made_up import HOSTILE, SIDE, UNITS, image, made_up
+from vitjax.atlas.page.contents import Layout, Tap
+from vitjax.atlas.page.export import export
+from vitjax.atlas.page.layouts import chart, grid_of, layers
+from vitjax.atlas.page.pool import Pool
+from vitjax.atlas.page.sheets import cells_for, thumbnails
+from vitjax.atlas.store import checksums
+from vitjax.atlas.store.folder import whole
+from vitjax.atlas.store.verify import report
+from vitjax.errors import InputError
+
+BRIGHTNESS = np.array([0.299, 0.587, 0.114])  # what WebP keeps at full resolution; colours are kept at half of it
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The exported atlas that many tests read."""
+    folder = tmp_path_factory.mktemp("export") / "site"
+    export(made_up(), folder)
+    return folder
+
+
+def received(folder: Path, name: str):
+    """What the page receives from a data file, read as strictly as JSON is."""
+    text = (folder / "data" / f"{name}.js").read_bytes().decode("ascii")
+    found = re.fullmatch(r'vitjax\.receive\("([\w./-]+)", (.*)\);\n', text)
+    assert found and found[1] == name
+    return json.loads(found[2], parse_constant=lambda word: pytest.fail(f"{name} says {word}"))
+
+
+def pixels(path: Path) -> np.ndarray:
+    """An image file's pixels, int."""
+    with Image.open(path) as file:
+        return np.asarray(file).astype(int)
+
+
+def details(folder: Path) -> dict[int, dict]:
+    """{unit number: its details}."""
+    found: dict[int, dict] = {}
+    for tap in received(folder, "atlas")["taps"]:
+        for part in range(-(-tap["count"] // 64)):
+            for place, one in enumerate(received(folder, f"detail/{tap['tap']}/{part:04d}")):
+                found[tap["first"] + part * 64 + place] = one
+    return found
+
+
+def test_atlas_says_what_it_is(site):
+    atlas = received(site, "atlas")
+    assert (atlas["schema"], atlas["count"], atlas["image_size"], atlas["grid"]) == (
+        1,
+        len(UNITS),
+        [SIDE, SIDE],
+        [4, 4],
+    )
+    assert atlas["taps"] == [
+        {"tap": "blocks.3.attn.z", "first": 0, "count": 90},
+        {"tap": "blocks.3.mlp.hidden", "first": 90, "count": 200},
+        {"tap": "logits", "first": 290, "count": 1},
+    ]
+    assert atlas["sheets"] == {"side": 512, "cells": [8, 16, 32, 64]}
+    assert atlas["columns"][0] == {"key": "rise", "label": "rise", "help": "how far", "kind": "number", "digits": 3}
+    assert atlas["columns"][1]["words"] == ["a", "b"] and "digits" not in atlas["columns"][1]
+    assert atlas["title"] == HOSTILE[0] and atlas["recipe"]["fields"] == {"steps": 7, "odd": None}
+
+
+def test_units_in_columns(site):
+    units, atlas = received(site, "units"), received(site, "atlas")
+    assert [units["index"][number] for number in (0, 31, 90, 91, 290)] == ["0.0", "1.1", "0", "2", "7"]
+    rise = units["columns"]["rise"]
+    assert rise[0] is None and rise[3] is None and rise[8] == 1.14286
+    assert units["columns"]["kind"][:4] == [None, 0, 1, 0]
+    assert [[atlas["classes"][place] for place in places] for places in units["classes"][:3]] == [
+        [],
+        [HOSTILE[1]],
+        [HOSTILE[2], "z"],
+    ]
+    assert units["duplicate"][:5] == [0, None, None, None, 0]
+
+
+def test_every_unit_has_its_details_and_files(site):
+    found = details(site)
+    assert [found[number]["unit"] for number in range(len(UNITS))] == UNITS
+    for number, one in found.items():
+        tap, _, index = UNITS[number].partition(":")
+        files = [picture["file"] for picture in one["pictures"]]
+        assert files == [f"pictures/{tap}/{index}{end}.webp" for end in ("", ".1", ".2")][: len(files)]
+        assert [picture["chosen"] for picture in one["pictures"]] == [True, False, False][: len(files)]
+        for made, file in zip((0,) if number % 5 else (1, 0, 2), files, strict=True):  # the chosen one comes first
+            assert np.abs(pixels(site / file) - image(number, made)).mean() < 4
+        exemplar = one["exemplars"][0]
+        assert exemplar["name"] == exemplar["class"] == HOSTILE[number % len(HOSTILE)]
+        assert (site / "photos" / f"{exemplar['photo']:06d}.webp").exists()
+    assert list(base64.b64decode(found[1]["exemplars"][0]["map"])) == [17 * step for step in range(16)]
+    assert found[1]["exemplars"][1] == {
+        "photo": 8, "name": "plain.jpg", "class": None, "score": 1.0, "patch": None, "map": None
+    }  # fmt: skip
+    assert found[1]["pictures"][0]["grades"] == {"rise": None, "kind": "a"}
+    assert found[0]["histogram"] is None and found[2]["histogram"] == {"edges": [0.0, 1.0], "counts": [3, 4, 2]}
+    assert found[290]["near"] == {"looks": [{"unit": 0, "likeness": 0.75, "same_layer": False}]}
+    assert {path.stem for path in (site / "photos").iterdir()} == {f"{number:06d}" for number in (*range(7), 8, 9)}
+
+
+def test_every_cell_shows_its_unit(site):
+    for cell in (8, 16, 32, 64):
+        across = 512 // cell
+        names = sorted(path.name for path in (site / "sheets" / str(cell)).iterdir())
+        assert names == [f"{number:05d}.webp" for number in range(-(-len(UNITS) // across**2))]
+        sheets = np.stack([pixels(site / "sheets" / str(cell) / name) for name in names])
+        found = sheets.reshape(-1, across, cell, across, cell, 3).swapaxes(2, 3).reshape(-1, cell, cell, 3)
+        chosen = [image(number, int(number % 5 == 0)) for number in range(len(UNITS))]
+        meant = np.stack([np.asarray(thumbnails(one, (8, 16, 32, 64))[cell]) for one in chosen]).astype(int)
+        found, meant = found[: len(UNITS)] @ BRIGHTNESS, meant @ BRIGHTNESS
+        assert np.abs(found - meant).mean((1, 2)).max() < 9
+        assert np.abs(meant[1:] - meant[:-1]).mean((1, 2)).min() > 20  # a cell of another unit would be noticed
+
+
+def test_tables_and_manifest_for_programs(site):
+    assert pq.read_table(site / "units.parquet")["unit"].to_pylist() == UNITS
+    assert json.loads((site / "manifest.json").read_text()) == {"units": len(UNITS), "rate": 0.123456789}
+
+
+def test_layouts_hold_every_unit_once(site):
+    for key in ("layers", "looks"):
+        laid = received(site, f"layout-{key}")
+        assert len(laid["cells"]) == laid["columns"] * laid["rows"]
+        assert sorted(cell for cell in laid["cells"] if cell >= 0) == list(range(len(UNITS)))
+    for band, tap in zip(received(site, "layout-layers")["bands"], received(site, "atlas")["taps"], strict=True):
+        laid = received(site, "layout-layers")
+        cells = laid["cells"][band["row"] * laid["columns"] : (band["row"] + band["rows"]) * laid["columns"]]
+        assert [cell for cell in cells if cell >= 0] == list(range(tap["first"], tap["first"] + tap["count"]))
+
+
+def test_contact_sheets_by_tap(site, tmp_path):
+    names = {"blocks.3.attn.z.png", "blocks.3.mlp.hidden.png", "logits.png"}
+    assert {path.name for path in (site / "contact").iterdir()} == names
+    with Image.open(site / "contact" / "blocks.3.attn.z.png") as sheet:
+        assert sheet.text["units"] == "blocks.3.attn.z:0.0 … blocks.3.attn.z:2.29" and sheet.text["recipe"] == "default"
+        corner = np.asarray(sheet)[8 : 8 + 128, 8 : 8 + 128]
+    assert np.array_equal(corner, np.kron(image(0, 1), np.ones((2, 2, 1), np.uint8)))
+    many = made_up([f"norm:{index}" for index in range(1025)], (8, 8), exemplars=lambda n: (), quantiles=lambda n: ())
+    export(many, tmp_path / "many")
+    assert {path.name for path in (tmp_path / "many" / "contact").iterdir()} == {"norm.1.png", "norm.2.png"}
+    export(many, tmp_path / "without", contact=False)
+    assert not (tmp_path / "without" / "contact").exists()
+
+
+def test_the_page_comes_with_it(site):
+    static = ROOT / "vitjax" / "atlas" / "page" / "static"
+    assert (site / "index.html").read_bytes() == (static / "index.html").read_bytes()
+    for path in static.rglob("*"):
+        if path.is_file() and path.name != "index.html":
+            assert (site / "page" / path.relative_to(static)).read_bytes() == path.read_bytes()
+
+
+def test_names_stay_inside_strings(site):
+    known = re.compile(
+        r"(index\.html|page/.*|manifest\.json|checksums\.json|units\.parquet|data/(atlas|units|layout-\w+)\.js|photos/\d{6}\.webp"
+        r"|(data/detail|pictures|sheets|contact)/[a-z0-9._/]+)"
+    )
+    files = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()]
+    assert [name for name in files if not known.fullmatch(name) or ".." in name] == []
+    for path in (site / "data").rglob("*.js"):
+        assert not set("<>&\u2028\u2029\0") & set(path.read_text("ascii"))
+    assert list(site.parent.iterdir()) == [site]
+
+
+@pytest.mark.parametrize("unit", ["../x:1", "a:../1", "a:", ":1", "a:1/2", "A:1", "a:.1", "a:x" + 100 * "1", "a:1\n"])
+def test_a_unit_whose_name_is_no_files_is_refused(tmp_path, unit):
+    with pytest.raises(InputError, match="cannot be a file's name") as error:
+        export(made_up(["logits:1", unit], layouts=()), tmp_path / "site")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"duplicate": [None]}, "duplicate has 1 values"),
+        ({"layouts": [Layout("x", "x", 2, 2, np.array([0, 1, 2]))]}, "cells of x"),
+        ({"layouts": [Layout("x", "x", 1, 2, np.array([0, 999]))]}, "cells of x"),
+        ({"photos": 3}, "there are 3"),
+        ({"photo": None}, "photographs"),
+        ({"pictures": lambda number: ()}, "0 of the 0 pictures of blocks.3.attn.z:0.0"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(tmp_path, changes, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        export(made_up(**changes), tmp_path / "site")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_units_apart_or_twice_are_refused(tmp_path):
+    for units, wrong in ((["a:1", "b:1", "a:2"], "side by side"), (["a:1", "a:1"], "twice"), ((), "no units")):
+        with pytest.raises(ValueError, match=wrong):
+            export(replace(made_up(["a:1"]), units=units, columns=(), layouts=(), classes=()), tmp_path / "site")
+
+
+def test_without_photographs(tmp_path):
+    nothing = {name: lambda number: () for name in ("exemplars", "quantiles")}
+    bare = made_up(
+        ["logits:1"], data=None, classes=(), duplicate=(), histogram=lambda n: None, photo=None, photos=0, **nothing
+    )
+    export(bare, tmp_path / "site")
+    assert not (tmp_path / "site" / "photos").exists()
+    assert received(tmp_path / "site", "units")["classes"] == [[]]
+    assert received(tmp_path / "site", "units")["duplicate"] == [None]
+    assert received(tmp_path / "site", "atlas")["data"] is None
+
+
+def test_pictures_that_are_not_square(tmp_path):
+    export(made_up([f"logits:{index}" for index in range(5)], (24, 48)), tmp_path / "site")
+    assert received(tmp_path / "site", "atlas")["sheets"]["cells"] == [8, 16, 32]
+    cell = pixels(tmp_path / "site" / "sheets" / "32" / "00000.webp")[:32, 32:64]
+    assert (cell[:8, :, 3] == 0).all() and (cell[24:, :, 3] == 0).all() and (cell[8:24, :, 3] == 255).all()
+    meant = np.asarray(Image.fromarray(image(1, 0, (24, 48))).resize((32, 16), Image.Resampling.LANCZOS)).astype(int)
+    assert np.abs((cell[8:24, :, :3] - meant) @ BRIGHTNESS).mean() < 6
+
+
+def test_cells_never_exceed_the_picture():
+    assert cells_for((224, 224)) == [8, 16, 32, 64, 128]
+    assert cells_for((64, 100)) == [8, 16, 32, 64]
+    assert cells_for((4, 4)) == [8]
+
+
+def test_fine_patterns_become_grey_and_not_moire():
+    board = np.indices((224, 224)).sum(0) % 2 * 255
+    for small in thumbnails(np.repeat(board[..., None], 3, 2).astype(np.uint8), (8, 16, 32, 64, 128)).values():
+        assert np.abs(np.asarray(small).astype(int) - 127).max() < 25
+
+
+def test_pictures_are_asked_for_once_and_not_held(tmp_path):
+    asked, alive, most = Counter(), set(), 0
+    plain = made_up([f"logits:{index}" for index in range(1500)], (8, 8))
+
+    class Held(np.ndarray):
+        def __del__(self):
+            alive.discard(id(self))
+
+    def pictures(number: int):
+        nonlocal most
+        asked[number] += 1
+        (one,) = plain.pictures(1)
+        held = one.image.view(Held)
+        alive.add(id(held))
+        most = max(most, len(alive))
+        return [type(one)(held, one.made, True)]
+
+    seen = []
+    watch = lambda *step: seen.append(step)
+    export(made_up(plain.units, (8, 8), pictures=pictures), tmp_path / "site", progress=watch, workers=2)
+    assert set(asked.values()) == {1} and len(asked) == 1500
+    assert most < 20
+    assert ("pictures", 1500, 1500) in seen and ("photos", 9, 9) in seen
+
+
+def test_a_pool_never_runs_far_ahead():
+    taken = []
+    items = (taken.append(number) or number for number in range(1000))
+    with Pool(2) as pool:
+        found = pool.each(lambda number: number**2, items)
+        assert next(found) == 0 and len(taken) < 10
+        assert list(found) == [number**2 for number in range(1, 1000)]
+
+
+def test_a_piece_of_work_that_fails_is_never_lost():
+    with pytest.raises(ZeroDivisionError), Pool(2) as pool:
+        pool.later(lambda: 1 / 0)
+        for _ in range(100):
+            pool.later(lambda: None)
+    with pytest.raises(ZeroDivisionError), Pool(2) as pool:
+        pool.later(lambda: 1 / 0)
+        pool.settle()
+    with pytest.raises(ZeroDivisionError), Pool(2) as pool:
+        pool.later(lambda: 1 / 0)
+
+
+def test_an_export_is_replaced_only_if_asked(tmp_path):
+    site, few = tmp_path / "site", made_up(["logits:1"])
+    site.mkdir()
+    export(few, site)  # an empty folder is free
+    with pytest.raises(InputError, match="is an exported atlas already"):
+        export(made_up(["logits:2"]), site)
+    assert received(site, "units")["index"] == ["1"]
+    done = export(made_up(["logits:2"]), site, overwrite=True)
+    assert received(site, "units")["index"] == ["2"]
+    written = [path for path in site.rglob("*") if path.is_file()]
+    assert done.files == len(written) and done.bytes == sum(path.stat().st_size for path in written)
+    assert list(tmp_path.iterdir()) == [site]
+
+
+def test_what_is_no_export_is_never_replaced(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    (tmp_path / "file").write_text("x")
+    for name in ("mine", "file"):
+        with pytest.raises(InputError, match="is no exported atlas"):
+            export(made_up(["logits:1"]), tmp_path / name, overwrite=True)
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == (tmp_path / "file").read_text() == "x"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_appears_meanwhile_is_kept(tmp_path):
+    out = tmp_path / "site"
+    with pytest.raises(InputError, match="is no exported atlas"), whole(out) as folder:
+        folder.write("x", b"x")
+        out.mkdir()
+        (out / "y").write_text("y")
+    assert (out / "y").read_text() == "y" and list(tmp_path.iterdir()) == [out]
+
+
+def test_two_exports_to_one_folder(tmp_path):
+    with whole(tmp_path / "site"), pytest.raises(InputError, match="another process is writing"):
+        export(made_up(["logits:1"]), tmp_path / "site")
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+# An export whose pictures come slowly, in a process of its own.
+SLOWLY = """
+import time, sys
+from tests.support.made_up import made_up
+from vitjax.atlas.page.export import export
+plain = made_up()
+def pictures(number):
+    time.sleep(0.02)
+    return plain.pictures(number)
+export(made_up(pictures=pictures), sys.argv[1], overwrite=True)
+"""
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["alone", "over an older one"])
+def test_killed_in_the_middle(tmp_path, older):
+    site, hidden = tmp_path / "site", tmp_path / ".site.partial"
+    if older:
+        export(made_up(["logits:1"]), site)
+    running = subprocess.Popen([sys.executable, "-c", SLOWLY, site], cwd=ROOT)
+    limit = time.monotonic() + 60
+    while not list(hidden.glob("new/pictures/*/*.webp")):
+        assert running.poll() is None and time.monotonic() < limit
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    assert hidden.exists() and site.exists() == older
+    if older:
+        assert received(site, "units")["index"] == ["1"]
+    export(made_up(["logits:2"]), site, overwrite=True)
+    assert received(site, "units")["index"] == ["2"] and len(details(site)) == 1
+    assert list(tmp_path.iterdir()) == [site]
+
+
+def test_the_list_of_checksums_is_of_all_files(site):
+    files = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
+    sums = checksums.read(site)
+    assert sums.keys() | {checksums.KEY} == files.keys()
+    assert all(sums[name] == checksums.of_bytes(files[name].read_bytes()) for name in sums)
+    assert not any(checksums.flaws(site)) and len(list(checksums.flaws(site))) == len(sums)
+
+
+FLAWS = {
+    "a flipped bit": (lambda site: flip(site / "pictures/logits/7.webp"), "pictures/logits/7.webp", "damaged"),
+    "cut": (lambda site: os.truncate(site / "data/units.js", 9), "data/units.js", "9 bytes in place of"),
+    "missing": (lambda site: (site / "index.html").unlink(), "index.html", "missing"),
+    "added": (lambda site: (site / "data/x.js").write_text("x"), "data/x.js", "not part of the page"),
+    "a link": (lambda site: (site / "x").symlink_to("/"), "x", "not part of the page"),
+    "a link in its place": (lambda site: link(site / "index.html"), "index.html", "no regular file"),
+    "the list": (lambda site: flip(site / "checksums.json"), "checksums.json", "damaged"),
+    "no list": (lambda site: (site / "checksums.json").unlink(), "checksums.json", "missing, as in exports of older"),
+    "the mark": (lambda site: (site / "data/atlas.js").write_text("x"), "data/atlas.js", "1 bytes in place of"),
+}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_name(".other"))
+    path.symlink_to(".other")
+
+
+@pytest.mark.parametrize("kind", FLAWS)
+def test_damage_to_a_page_is_found_and_written_over(tmp_path, capsys, kind):
+    damage, file, what = FLAWS[kind]
+    few = made_up(["logits:7"])
+    export(few, tmp_path / "site")
+    (tmp_path / "site" / "README.md").write_text("as a push adds it")
+    (tmp_path / "site" / ".gitattributes").write_text("as the hub adds it")
+    assert report(str(tmp_path / "site")) == 0
+    damage(tmp_path / "site")
+    (flaw,) = filter(None, checksums.flaws(tmp_path / "site"))
+    assert flaw.file == file and flaw.what.startswith(what)
+    seen = [flaw.file for flaw in checksums.flaws(tmp_path / "site", bytes=False) if flaw]
+    assert seen == ([] if kind == "a flipped bit" else [file])
+    assert report(str(tmp_path / "site")) == 1 and f"{file}: {what}" in capsys.readouterr().out
+    export(few, tmp_path / "site", overwrite=True)
+    assert report(str(tmp_path / "site")) == 0
+
+
+def test_a_list_that_leads_outside_is_not_followed(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    export(made_up(["logits:7"]), tmp_path / "site")
+    names = ("../secret", str(tmp_path / "secret"), "")
+    (tmp_path / "site" / checksums.KEY).write_bytes(checksums.listed({name: (1, "0") for name in names}))
+    said = {flaw.file: flaw.what for flaw in checksums.flaws(tmp_path / "site") if flaw}
+    assert {said[name] for name in names} == {"no name of a file of the page"}
+
+
+def test_killed_between_the_two_renames(tmp_path):
+    site = tmp_path / "site"
+    export(made_up(["logits:1"]), site)
+    (tmp_path / ".site.partial").mkdir()
+    site.rename(tmp_path / ".site.partial" / "old")
+    with pytest.raises(InputError, match="is an exported atlas already"):
+        export(made_up(["logits:2"]), site)
+    assert received(site, "units")["index"] == ["1"] and list(tmp_path.iterdir()) == [site]
+
+
+def test_an_interrupt_leaves_nothing(tmp_path):
+    def pictures(number: int):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(made_up(pictures=pictures), tmp_path / "site")
+    assert list(tmp_path.iterdir()) == []
+
+
+def refusal(source: str, *arguments: object) -> str:
+    """The one line of the InputError that a process of its own ends with."""
+    program = f"""
+import sys
+from tests.support.made_up import made_up
+from vitjax.atlas.page.export import export
+from vitjax.errors import InputError
+{textwrap.dedent(source)}
+try:
+    export(made_up(), sys.argv[1])
+except InputError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    return line
+
+
+def test_a_full_disk_is_one_line_and_freed(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or which("mount") is None:
+        pytest.skip("only root can mount a small disk")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine lets no disk be mounted")
+    try:
+        line = refusal("", disk / "site")
+        assert line.startswith(f"cannot write {disk / 'site'}: no space left on device (")
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_limit_on_the_size_of_files_is_one_line(tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    line = refusal(f"sys.dont_write_bytecode = True; {limit}", tmp_path / "site")
+    assert line.startswith(f"cannot write {tmp_path / 'site'}: file too large")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"cannot write .*not a directory"):
+        export(made_up(["logits:1"]), tmp_path / "file" / "below" / "site")
+    with pytest.raises(InputError, match=r"cannot write .*name too long"):
+        export(made_up(["logits:1"]), tmp_path / ("x" * 300))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_read_only_folder_is_one_line(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    if os.access(closed, os.W_OK):
+        pytest.skip("root may write everywhere")
+    with pytest.raises(InputError, match=r"cannot write .*permission denied"):
+        export(made_up(["logits:1"]), closed / "site")
+
+
+def bands_of(*counts: int) -> Layout:
+    """The layers of taps with these counts."""
+    firsts = np.cumsum(counts) - counts
+    return layers(
+        [Tap(f"t{i}", int(first), count) for i, (first, count) in enumerate(zip(firsts, counts, strict=True))]
+    )
+
+
+def test_layers_make_a_sensible_grid():
+    assert (bands_of(3).columns, bands_of(3).rows) == (3, 1)
+    one_row_each = bands_of(*[32] * 12)  # a matrix of layer by index
+    assert (one_row_each.columns, one_row_each.rows) == (32, 12)
+    for counts in ([40_000], [3334] * 12, [5120] * 32, [10, 5000], [768] * 12):
+        laid = bands_of(*counts)
+        assert 1.5 < laid.columns / laid.rows < 2.4
+        assert sorted(laid.cells[laid.cells >= 0].tolist()) == list(range(sum(counts)))
+        assert (laid.cells >= 0).mean() > 0.7
+        assert all(band.row + band.rows < after.row for band, after in zip(laid.bands, laid.bands[1:], strict=False))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 500])
+def test_a_chart_is_dense_and_repeatable(count):
+    points = np.random.default_rng(count).standard_normal((count, 2))
+    laid = chart("looks", "by looks", points)
+    assert sorted(laid.cells[laid.cells >= 0].tolist()) == list(range(count))
+    assert (laid.cells[:count] >= 0).all() and laid.rows * laid.columns - count < laid.columns
+    assert np.array_equal(laid.cells, chart("looks", "by looks", points).cells)
+
+
+def test_a_chart_keeps_neighbours_together():
+    points = np.random.default_rng(0).standard_normal((1000, 2))
+    columns, rows, cells = grid_of(points)
+    grid = points[cells[: columns * (rows - 1)]].reshape(rows - 1, columns, 2)
+    beside = np.linalg.norm(grid[:, 1:] - grid[:, :-1], axis=-1).mean()
+    at_random = np.linalg.norm(points[1:] - points[:-1], axis=-1).mean()
+    assert beside < 0.15 * at_random
+    assert grid[:, : columns // 2, 0].mean() < grid[:, columns // 2 :, 0].mean()
+    same = grid_of(np.zeros((6, 2)))[2]
+    assert sorted(same.tolist()) == [*range(6)]

@@ -1,0 +1,126 @@
+"""The rules of the house: what lies where, how long, how documented, and what importing it costs."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = {".ci", "benchmarks", "converters", "docs", "experiments", "tests", "vitjax"}
+HEAVY = {"flax", "huggingface_hub", "jax", "numpy", "optax", "orbax", "PIL", "safetensors", "tensorstore"}
+MODULES = sorted((ROOT / "vitjax").rglob("*.py"))
+TEXTS = {".cff", ".css", ".html", ".js", ".json", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
+
+# Runs `vitjax ARGUMENTS`, then says on the last line how it ended and which heavy packages it imported.
+PROBE = f"""
+import runpy, sys
+try:
+    runpy.run_module("vitjax", run_name="__main__", alter_sys=True)
+    code = 0
+except SystemExit as stop:
+    code = stop.code
+print(f"\\n{{code!r}} {{sorted({HEAVY!r} & set(sys.modules))}}")
+"""
+
+
+def name(path: Path) -> str:
+    """A file's path as a reader knows it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def command_line(*arguments: str) -> tuple[str, str, str]:
+    """What `vitjax ARGUMENTS` printed, the line of `PROBE`, and what it said on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    printed, _, verdict = done.stdout.rstrip().rpartition("\n")
+    return printed, verdict, done.stderr
+
+
+def test_top_level_holds_only_the_rooms():
+    listing = ["git", "-c", f"safe.directory={ROOT}", "ls-files"]
+    try:
+        tracked = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    assert {path.split("/")[0] for path in tracked if "/" in path} <= ROOMS
+
+
+def test_no_path_of_one_machine():
+    machine = re.compile(r"(?<![\w.~}/-])/(?:home|work|root|Users)/\w")
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    files += [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
+    texts = (path for path in files if path.suffix in TEXTS and "__pycache__" not in path.parts)
+    assert [name(path) for path in texts if machine.search(path.read_text(errors="ignore"))] == []
+
+
+def test_modules_are_short():
+    lines = {name(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {path: count for path, count in lines.items() if count > 250} == {}
+
+
+def test_analyses_count_classes_as_the_model_at_hand_does():
+    """`Dataset.labels` are those of what the data set was opened for: an analysis asks `labels_for(model)`."""
+    rooms = [path for path in MODULES if path.parent.name in ("analysis", "atlas")]
+    assert [name(path) for path in rooms if re.search(r"data\.labels\b", path.read_text())] == []
+
+
+def test_no_drawer_for_odds_and_ends():
+    assert [name(path) for path in ROOT.glob("*/**/utils*") if path.suffix == ".py" or path.is_dir()] == []
+
+
+def test_public_names_are_documented():
+    def undocumented(body: list[ast.stmt], place: str):
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                if ast.get_docstring(node) is None:
+                    yield f"{place}:{node.lineno} {node.name}"
+                if isinstance(node, ast.ClassDef):
+                    yield from undocumented(node.body, place)
+
+    trees = {name(path): ast.parse(path.read_text()) for path in MODULES}
+    assert [path for path, tree in trees.items() if ast.get_docstring(tree) is None] == []
+    assert [found for path, tree in trees.items() for found in undocumented(tree.body, path)] == []
+
+
+@pytest.mark.parametrize("purpose", ["visualize", "test"])
+def test_readme_command_is_one_line(purpose):
+    readme = (ROOT / "README.md").read_text()
+    (command,) = re.findall(rf"^<!-- command: {purpose} -->\n+```\w*\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert command.count("\n") == 1 and "pip install" in command
+
+
+def test_ci_runs_the_command_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "<!-- command: test -->" in script and "pip install" not in script
+
+
+def test_importing_vitjax_is_light():
+    source = f"import sys, vitjax; print(sorted({HEAVY!r} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", source], cwd=ROOT, text=True) == "[]\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["visualize", "--help"], ["--version"]], ids=" ".join)
+def test_help_answers_at_once(arguments):
+    printed, verdict, _ = command_line(*arguments)
+    assert printed.strip()
+    assert verdict == "0 []"
+
+
+MISTAKES = [
+    ("visualise", "visualise"),
+    ("visualize --stepz 3", "--stepz"),
+    ("visualize --seed soon", "soon"),
+    ("taps twice", "twice"),
+]
+
+
+@pytest.mark.parametrize(("line", "wrong"), MISTAKES)
+def test_argument_errors_answer_at_once(line, wrong):
+    printed, verdict, said = command_line(*line.split())
+    assert printed.strip() == ""
+    assert verdict == "2 []"
+    assert wrong in said.strip().splitlines()[-1]

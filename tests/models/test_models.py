@@ -1,0 +1,238 @@
+"""The model and its taps: every name read and edited, forwards that stop early, sizes, precision."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.support import small
+from vitjax.errors import InputError
+from vitjax.models.convnets.densenet import DenseNetConfig
+from vitjax.models.convnets.mobilenet import MobileNetV2Config
+from vitjax.models.convnets.resnet import ResNetConfig
+from vitjax.models.core.config import Rotary, ViTConfig
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.taps import Taps
+from vitjax.models.core.vocabulary import AXES, axes, split_tap
+from vitjax.models.flops import forward_flops, gradient_flops
+from vitjax.models.registry import abstract
+
+IMAGES = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
+
+
+def close(a, b):
+    """Holds two activations to 1e-5 of the largest value."""
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_the_taps_of_the_vocabulary_are_those_of_the_forward_pass():
+    taps = abstract(replace(small.CONFIG, projection=8)).taps()
+    others = [abstract(kind(image_size=(32, 32))).taps() for kind in (ResNetConfig, MobileNetV2Config, DenseNetConfig)]
+    assert {split_tap(tap)[1] for some in (taps, *others) for tap in some} == set(AXES)
+    assert all(len(shape) == len(axes(tap)) for some in others for tap, shape in some.items())
+    sizes = {"token": 19, "query": 19, "key": 19, "class": 10}
+    for tap, shape in taps.items():
+        assert len(shape) == len(axes(tap))
+        assert all(sizes.get(axis, size) == size for axis, size in zip(axes(tap), shape, strict=True))
+
+
+def test_reading_changes_nothing_and_every_tap_can_be_read():
+    model = small.model()
+    plain = model(IMAGES)["logits"]
+    everything = model(IMAGES, reads=list(model.taps()))
+    assert {tap: value.shape[1:] for tap, value in everything.items()} == model.taps()
+    close(everything["logits"], plain)
+    for tap in ("blocks.2.mlp.hidden", "blocks.0.attn.z", "norm", "embed"):
+        close(model(IMAGES, tap)[tap], everything[tap])
+
+
+def test_the_residual_stream_adds_up():
+    sites = ("resid_pre", "attn.out", "resid_mid", "mlp.out", "resid_post")
+    values = small.model()(IMAGES, [f"blocks.1.{site}" for site in sites])
+    values = {tap.removeprefix("blocks.1."): value for tap, value in values.items()}
+    np.testing.assert_allclose(values["resid_pre"] + values["attn.out"], values["resid_mid"], atol=1e-6)
+    np.testing.assert_allclose(values["resid_mid"] + values["mlp.out"], values["resid_post"], atol=1e-6)
+
+
+@pytest.mark.parametrize("site", sorted({split_tap(tap)[1] for tap in small.model().taps()}))
+def test_an_edit_at_every_tap_reaches_the_logits(site):
+    model = small.model()
+    tap = site if site in model.taps() else f"blocks.1.{site}"
+    edited = model(IMAGES, "logits", {tap: lambda value: value * 1.5 + 0.1 * jnp.cos(jnp.arange(value.shape[-1]))})
+    assert np.abs(edited["logits"] - model(IMAGES)["logits"]).max() > 1e-5
+
+
+def test_a_replaced_activation_removes_everything_before_it():
+    model, kept = small.model(), small.model()(IMAGES, ["blocks.2.resid_pre", "logits"])
+    replace = {"blocks.2.resid_pre": lambda _: kept["blocks.2.resid_pre"]}
+    other = model(jnp.zeros_like(IMAGES), "logits", replace)["logits"]
+    np.testing.assert_allclose(other, kept["logits"], rtol=1e-5, atol=1e-6)
+    text = jax.jit(lambda x: model(x, "logits", replace)["logits"]).lower(IMAGES).compile().as_text()
+    assert text.count("while(") <= 1  # the scan over blocks 0 and 1 is gone
+
+
+def test_the_gradient_at_a_tap_is_the_gradient_of_an_added_delta():
+    model = small.model()
+    tap = "blocks.1.mlp.hidden"
+    logit = lambda delta: model(IMAGES, "logits", {tap: lambda value: value + delta})["logits"][:, 3].sum()
+    gradient = jax.grad(logit)(jnp.zeros((2, *model.taps()[tap])))
+    step = jnp.zeros_like(gradient).at[0, 4, 7].set(1e-2)
+    np.testing.assert_allclose((logit(step) - logit(-step)) / 2e-2, gradient[0, 4, 7], rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("reads", "edits", "runs"),
+    [
+        ([], [], []),
+        (["embed"], [], []),
+        (["blocks.0.attn.q"], [], [(0, 1, True)]),
+        (["blocks.3.mlp.pre"], [], [(0, 3, False), (3, 4, True)]),
+        (["logits"], [], [(0, 8, False)]),
+        (["blocks.7.mlp.hidden"], ["blocks.3.attn.z"], [(0, 3, False), (3, 4, True), (4, 7, False), (7, 8, True)]),
+        (["pooled"], ["blocks.0.resid_pre"], [(0, 1, True), (1, 8, False)]),
+    ],
+)
+def test_blocks_run_only_as_far_as_they_are_read(reads, edits, runs):
+    assert Taps(reads, dict.fromkeys(edits, lambda value: value)).runs(8) == runs
+
+
+def test_tokens_may_be_dropped_after_the_embedding():
+    model = small.model()
+    dropped = model(IMAGES, ["blocks.2.mlp.hidden", "logits"], {"embed": lambda x: x[:, :8]})
+    assert dropped["blocks.2.mlp.hidden"].shape == (2, 8, 96) and dropped["logits"].shape == (2, 10)
+
+
+def test_rematerialised_gradients_are_the_same():
+    model = small.model()
+    grad = lambda remat: jax.grad(lambda x: model(x, "blocks.3.mlp.pre", remat=remat)["blocks.3.mlp.pre"].sum())(IMAGES)
+    np.testing.assert_allclose(grad(True), grad(False), rtol=1e-4, atol=1e-5)
+
+
+TAP = "blocks.1.attn.z"
+WRONG = {
+    "fewer tokens": (TAP, lambda z: z[:, :1], r"changed the shape from \(2, 19, 3, 16\) to \(2, 1, 3, 16\)"),
+    "fewer images": (TAP, lambda z: z[:1], r"to \(1, 19, 3, 16\); it must be \(2, 19, 3, 16\)"),
+    "fewer heads": ("blocks.1.attn.probs", lambda p: p[:, :1], "changed the shape"),
+    "one query": ("blocks.1.attn.scores", lambda s: s[:, :, :1], "changed the shape"),
+    "what is added": ("blocks.1.mlp.out", lambda x: x[:, :1], "changed the shape"),
+    "after a block": ("blocks.1.resid_post", lambda x: x[:, :9], "changed the shape"),
+    "one class": ("logits", lambda x: x[:, :1], "changed the shape"),
+    "another axis": ("embed", lambda x: x[:, :4, None], "it must be .*, or fewer tokens"),
+    "another batch": ("embed", lambda x: x[:1, :4], "changed the shape"),
+    "no token": ("blocks.1.resid_pre", lambda x: x[:, :0], "changed the shape"),
+    "more tokens": ("embed", lambda x: jnp.concatenate([x, x], axis=1), "added tokens, 19 became 38"),
+    "bool": (TAP, lambda z: z > 0, "gave bool, it must give floats"),
+    "int": (TAP, lambda z: jnp.zeros(z.shape, int), "gave int"),
+    "complex": (TAP, lambda z: z + 0j, "gave complex"),
+    "number": (TAP, lambda _: 0.0, r"gave 0.0, it must give an array of shape \(2, 19, 3, 16\)"),
+    "nothing": (TAP, lambda _: None, "gave None"),
+}
+
+
+@pytest.mark.parametrize(("tap", "edit", "words"), WRONG.values(), ids=WRONG)
+def test_an_edit_to_another_shape_or_type_is_refused(tap, edit, words):
+    with pytest.raises(InputError, match=words) as error:
+        jax.eval_shape(lambda images: small.model()(images, "logits", {tap: edit}), IMAGES)
+    assert tap in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("tap", ["embed", "blocks.2.resid_pre"])
+def test_tokens_may_be_dropped_where_they_enter_a_block(tap):
+    read = ["blocks.3.resid_post", "logits"]
+    shapes = jax.eval_shape(lambda images: small.model()(images, read, {tap: lambda x: x[:, :3]}), IMAGES)
+    assert shapes["blocks.3.resid_post"].shape == (2, 3, 48) and shapes["logits"].shape == (2, 10)
+
+
+@pytest.mark.parametrize("config", [{"rotary": Rotary()}, {"relative_bias": True}], ids=str)
+@pytest.mark.parametrize("tap", ["embed", "blocks.2.resid_pre"])
+def test_tokens_may_not_be_dropped_from_attention_that_knows_each_by_its_position(config, tap):
+    model = abstract(replace(small.CONFIG, registers=0, **config))
+    run = lambda model, images, count: model(images, "logits", {tap: lambda x: x[:, :count]})
+    for count in (1, 5):  # one token would be broadcast in silence
+        with pytest.raises(InputError, match="tokens cannot be dropped from this model"):
+            jax.eval_shape(partial(run, count=count), model, IMAGES)
+
+
+@pytest.mark.parametrize("config", [{}, {"qk_norm": True, "attn_norm": True}], ids=str)
+def test_an_attention_kernel_computes_what_the_products_do(config):
+    model = small.random(replace(small.CONFIG, **config))
+    embedded = model.embed(model.normalise(IMAGES))
+
+    def last(embedded, attention, **reads):
+        return model.from_embedding(embedded, execution=Execution(attention=attention), **reads)
+
+    for reads in ({}, {"edits": {"blocks.1.attn.z": lambda z: z * 2}}):
+        ways = [jax.vjp(lambda x, way=way, reads=reads: last(x, way, **reads), embedded) for way in ("products", "xla")]
+        (wanted, back), (found, other_back) = ways
+        np.testing.assert_allclose(found["logits"], wanted["logits"], rtol=1e-5, atol=1e-5)
+        gradient = back(found)[0]
+        np.testing.assert_allclose(other_back(found)[0], gradient, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+    scores = last(embedded, "xla", reads=["blocks.2.attn.scores"])["blocks.2.attn.scores"]
+    written = last(embedded, "products", reads=["blocks.2.attn.scores"])["blocks.2.attn.scores"]
+    np.testing.assert_allclose(scores, written, rtol=1e-5, atol=1e-5)
+    doubled = last(embedded, "xla", edits={"blocks.2.attn.probs": lambda probs: probs * 2})["logits"]
+    assert np.abs(doubled - found["logits"]).max() > 1e-3
+
+
+def test_which_attention_kernel_is_taken(monkeypatch):
+    half, full = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
+    assert Execution().kernel(half) is None and Execution(attention="xla").kernel(full) is not None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert Execution().kernel(half).keywords == {"implementation": "cudnn"} and Execution().kernel(full) is None
+    with pytest.raises(InputError, match="one of auto, products, xla, cudnn"):
+        Execution(attention="flash")
+
+
+def test_bfloat16_weights_compute_in_bfloat16_with_float32_statistics():
+    model = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), small.model())
+    values = model(IMAGES, ["blocks.1.mlp.hidden", "blocks.1.attn.probs", "logits"])
+    assert values["blocks.1.mlp.hidden"].dtype == values["logits"].dtype == jnp.bfloat16
+    assert values["blocks.1.attn.probs"].dtype == jnp.float32
+    exact = small.model()(IMAGES)["logits"]
+    assert np.abs(values["logits"].astype(jnp.float32) - exact).max() < 0.05 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda model: model(IMAGES, "blocks.1.mlp.hiden"), "did you mean blocks.1.mlp.hidden"),
+        (lambda model: model(IMAGES, "blocks.4.mlp.hidden"), "unknown tap 'blocks.4.mlp.hidden'"),
+        (lambda model: model(IMAGES, "logits", {"blocks.1.attn.zz": lambda v: v}), "did you mean blocks.1.attn.z"),
+        (lambda model: model(IMAGES, "blocks.1.resid_post", {"blocks.3.attn.z": lambda v: v}), "has no effect"),
+        (lambda model: model(IMAGES, "logits", {"blocks.1.attn.z": lambda v: v[..., :1]}), "changed the shape"),
+        (lambda model: model(IMAGES[:, :24]), r"this model takes \[batch, 32x32, 3\]"),
+        (lambda model: model(IMAGES, []), "no tap is read"),
+        (lambda model: model(IMAGES, 5), "reads are names of taps, .*; 5 is none"),
+        (lambda model: model(IMAGES, ["logits", None]), "None is none"),
+        (lambda model: model(IMAGES, "logits", ["blocks.1.attn.z"]), "not a list"),
+        (lambda model: model(IMAGES, "logits", {"blocks.1.attn.z": 3}), "'blocks.1.attn.z': 3 is none"),
+        (lambda model: model.from_embedding(None), "embedded is no array of floats"),
+        (
+            lambda _: ViTConfig(image_size=(225, 224)),
+            r"height 225 is not divisible by the patch height 16 \(nearest: 224",
+        ),
+        (lambda _: ViTConfig(width=100), "does not split into 3 heads"),
+        (lambda _: ViTConfig(pool="tokens"), "did you mean token"),
+        (lambda _: ViTConfig(class_token=False), "reads the class token"),
+        (lambda _: ViTConfig(depth=0), "depth is 0"),
+    ],
+)
+def test_mistakes_are_named(call, words):
+    with pytest.raises(InputError, match=words) as error:
+        call(small.model())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("tap", ["blocks.2.mlp.hidden", "blocks.1.attn.z", "embedding", "logits"])
+def test_flops_by_formula_agree_with_xla_on_unrolled_blocks(tap):
+    config = ViTConfig(width=768, heads=12, mlp_width=3072, depth=3, projection=9000)
+    unroll = [f"blocks.{i}.resid_pre" for i in range(3) if i <= (split_tap(tap)[0] or 2)]
+    forward = lambda model, x: model(x, [tap, *unroll])[tap].sum()
+    image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    cost = lambda f: jax.jit(f).lower(abstract(config), image).cost_analysis()["flops"]
+    assert cost(forward) == pytest.approx(sum(forward_flops(config, tap).values()), rel=0.03)
+    both = sum(forward_flops(config, tap).values()) + sum(gradient_flops(config, tap).values())
+    assert cost(jax.grad(forward, argnums=1)) == pytest.approx(both, rel=0.03)

@@ -1,0 +1,1 @@
+"""How tokens cluster by the object that they show."""

@@ -1,0 +1,63 @@
+"""The table of the tokens analysis in, its figure out: measures of clusters by layer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from vitjax.analysis.clusters.embeddings_figures import LINES
+from vitjax.analysis.clusters.measures import MEASURES
+from vitjax.analysis.study.style import COLORS, panels, style
+
+_PANELS = MEASURES | {"probe": "linear probe (accuracy)"}
+
+
+_NAMES: dict[str, Callable[[object], str]] = {
+    "embeddings": {"published": "as published", "unit": "unit length", "no-outliers": "without outliers"}.__getitem__,
+    "grid": lambda grid: f"{grid}x{grid} tiles shuffled" if grid > 1 else "as it is",
+}
+
+
+def draw(
+    rows: Sequence[Mapping],
+    key: str = "embeddings",
+    reference: Mapping[tuple[str, int], Sequence[float]] | None = None,
+) -> Figure:
+    """A panel for each measure, a colour for each value of a column, dotted for random weights; bands: standard errors.
+
+    Args:
+        rows: as `tokens.run` gives them; of other columns the first value is drawn.
+        key: the column: the form of the embeddings, or the "grid" of a shuffle.
+        reference: {(measure, grid): values by layer} of another source, drawn as points.
+    """
+    others = {name: rows[0][name] for name in _NAMES if name != key}
+    rows = [row for row in rows if all(row[name] == value for name, value in others.items())]
+    values, there = ([*dict.fromkeys(row[name] for row in rows)] for name in (key, "weights"))
+    colors = dict(zip(values, cycle(COLORS)))
+    with style():
+        figure, axes = panels(2, 4, size=(2.6, 2.3))
+        for panel, (name, title) in zip(axes, _PANELS.items(), strict=True):
+            for weights in there:
+                for value in values:
+                    some = [row for row in rows if (row["weights"], row[key]) == (weights, value)]
+                    pick = lambda column, some=some: np.array(
+                        [np.nan if r[column] is None else r[column] for r in some]
+                    )
+                    x, y, error = pick("layer"), pick(name), pick(f"{name}_error")
+                    panel.plot(x, y, LINES[weights], color=colors[value])
+                    panel.fill_between(x, y - error, y + error, color=colors[value], alpha=0.15, linewidth=0)
+            for value in values:
+                grid = value if key == "grid" else others["grid"]
+                if points := (reference or {}).get((name, grid)):
+                    color = colors[value] if key == "grid" else "black"
+                    panel.plot(range(1, len(points) + 1), points, ".", color=color, markersize=3)
+            panel.set(title=title, xlabel="layer")
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        labels = {_NAMES[key](value): ("-", colors[value]) for value in values}
+        labels |= {"random weights": (LINES["random"], "black")} if len(there) > 1 else {}
+        for text, (line, color) in (labels | ({"paper": (".", "black")} if reference else {})).items():
+            axes[0].plot([], [], line, color=color, label=text)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure

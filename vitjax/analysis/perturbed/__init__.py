@@ -1,0 +1,1 @@
+"""What embeddings and predictions keep when images are occluded or shuffled."""

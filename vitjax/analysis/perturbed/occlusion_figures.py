@@ -1,0 +1,39 @@
+"""The tables of the occlusion analysis in, its figures out: accuracy by share hidden, and embeddings by layer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vitjax.analysis.clusters.embeddings_figures import draw_layers
+from vitjax.analysis.perturbed.embeddings_alike import GIVEN
+from vitjax.analysis.perturbed.occlusion import SETS
+from vitjax.analysis.study.style import panels, style
+
+
+def draw_accuracy(rows: Sequence[dict]) -> Figure:
+    """Top-1 over the share of the patches that is hidden, a panel for each fill. All curves begin at whole images."""
+    rows = [row for row in rows if row["weights"] == GIVEN]
+    fills = list(dict.fromkeys(row["fill"] for row in rows[1:]))
+    with style():
+        figure, axes = panels(1, len(fills), size=(3.8, 2.8), sharey=True)
+        for panel, fill in zip(axes, fills, strict=True):
+            for which, mark in zip(SETS, "os^", strict=True):
+                points = [rows[0], *(row for row in rows if (row["fill"], row["set"]) == (fill, which))]
+                hidden, top1, error = (100 * np.array([row[key] for row in points]) for key in _COLUMNS)
+                if points[1:]:
+                    panel.errorbar(hidden, top1, error, marker=mark, capsize=2, label=which)
+            panel.set(xlabel="patches hidden (%)", title=fill, xlim=(-3, 100))
+        axes[0].set(ylabel="top-1 (%)", ylim=(0, None))
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(SETS))
+    return figure
+
+
+_COLUMNS = ("hidden", "top1", "top1_error")
+
+
+def draw_by_layer(lines: Sequence[dict]) -> Figure:
+    """Cosines by layer where random tiles are hidden behind the first fill."""
+    fill = next(line["fill"] for line in lines if line["ratio"])
+    some = [line for line in lines if not line["ratio"] or (line["fill"], line["set"]) == (fill, SETS[0])]
+    return draw_layers(some, "ratio", lambda ratio: f"{ratio:.0%} hidden", f" ({fill})")

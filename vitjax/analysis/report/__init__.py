@@ -1,0 +1,1 @@
+"""Report cards: whether a picture of a unit can be trusted."""

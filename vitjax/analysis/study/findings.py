@@ -1,0 +1,82 @@
+"""What an analysis found: a table, the settings that made it and a figure; kept as CSV, JSON and PNG."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+from matplotlib.figure import Figure
+from pyarrow import parquet
+
+from vitjax.analysis.study.style import style
+from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
+from vitjax.models.core.network import Network
+
+Value = str | int | float | bool | None
+
+
+def settings(model: Network, data: Dataset, **options: object) -> dict[str, object]:
+    """What decided a result, for `Findings.settings`: the model's card, the data with what was unreadable, options."""
+    return {"model": asdict(model.card) if model.card else {}, **data.describe(), **options}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The result of one analysis.
+
+    Attributes:
+        name: how files are called, e.g. "patch-heads".
+        rows: the table, a mapping per row, all with the same keys.
+        settings: everything that decided the numbers: model, data, arguments.
+        figures: {name: figure}; the one called "" is saved under the analysis' own name.
+        summary: what to print, a line or two.
+        tables: {name: table}, larger ones, saved as name.parquet.
+    """
+
+    name: str
+    rows: Sequence[Mapping[str, Value]]
+    settings: Mapping[str, object]
+    figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
+    summary: str = ""
+    tables: Mapping[str, pa.Table] = field(default_factory=dict, repr=False)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes NAME.json, NAME.csv, the figures and the tables into `folder`, made if need be; gives their paths."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths = [folder / f"{self.name}.json", folder / f"{self.name}.csv"]
+            record = {"analysis": self.name, "settings": dict(self.settings), "rows": [dict(row) for row in self.rows]}
+            paths[0].write_text(json.dumps(record, indent=1) + "\n")
+            paths[1].write_text(self.csv())
+            for name, figure in self.figures.items():
+                paths.append(folder / f"{'-'.join(filter(None, (self.name, name)))}.png")
+                with style():
+                    figure.savefig(paths[-1])
+            for name, table in self.tables.items():
+                paths.append(folder / f"{name}.parquet")
+                parquet.write_table(table, paths[-1])
+        except OSError as error:
+            raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
+        return paths
+
+    def csv(self) -> str:
+        """The table as CSV text."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _short(value) for key, value in row.items()} for row in self.rows)
+        return text.getvalue()
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{key}</th>" for key in self.rows[0])
+        body = "".join("<tr>" + "".join(f"<td>{_short(v)}</td>" for v in row.values()) + "</tr>" for row in self.rows)
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _short(value: Value) -> Value:
+    return float(f"{value:.6g}") if isinstance(value, float) else value

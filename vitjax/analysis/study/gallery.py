@@ -1,0 +1,79 @@
+"""Pictures in rows and groups in, one labelled figure out, in which every picture has the same size."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vitjax.analysis.study.style import bare, style
+from vitjax.optimize.results.sheets import shown
+
+# In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type.
+TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5
+
+Cell = UInt8[np.ndarray, "h w color"] | None
+
+
+def gallery(
+    rows: Sequence[Sequence[Sequence[Cell]]],
+    *,
+    labels: Sequence[str] = (),
+    titles: Sequence[str] = (),
+    captions: Sequence[Sequence[str]] = (),
+    side: float = 0.95,
+    width: float = 0,
+) -> Figure:
+    """Lays pictures out in rows; those of a group stand close together.
+
+    Args:
+        rows: of each row its groups, of each group its pictures, uint8 [h, w, channel]; None leaves a place empty.
+        labels: what stands to the left of each row; may have several lines.
+        titles: what stands above each of a row's groups.
+        captions: of each row, what stands under each of its groups.
+        side: width of a picture in inches; the first one's proportions give all their heights.
+        width: as many rows stand side by side as fit into this many inches; by default one.
+    """
+    first = next(cell for row in rows for group in row for cell in group if cell is not None)
+    tall = side * first.shape[0] / first.shape[1]
+    margin = 0.07 + LETTER * max((len(line) for label in labels for line in label.splitlines()), default=0)
+    column = margin + max(sum(len(group) * (side + TIGHT) - TIGHT + LOOSE for group in row) for row in rows)
+    across = min(len(rows), max(1, int((width + WIDE) / (column + WIDE))))
+    down = -(-len(rows) // across)
+    top = 0.08 + LINE * max((1 + title.count("\n") for title in titles), default=0)
+    step = tall + LOOSE + LINE * bool(captions)
+    size = across * column + (across - 1) * WIDE, top + down * step
+    with style():
+        figure = Figure(figsize=size)
+        axes = bare(figure.add_axes((0, 0, 1, 1)))
+        for number, row in enumerate(rows):
+            left, y = number // down * (column + WIDE) + margin, top + number % down * step
+            if labels:
+                axes.text(left - 0.07, y + tall / 2, labels[number], ha="right", va="center", fontsize=TYPE)
+            under = captions[number] if captions else ()
+            _row(axes, row, left, y, side, tall, titles if number % down == 0 else (), under)
+        axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    return figure
+
+
+def _row(
+    axes: Axes,
+    row: Sequence[Sequence[Cell]],
+    x: float,
+    y: float,
+    side: float,
+    tall: float,
+    titles: Sequence[str],
+    captions: Sequence[str],
+) -> None:
+    for number, group in enumerate(row):
+        if titles:
+            axes.text(x, y - 0.05, titles[number], ha="left", va="bottom", fontsize=TYPE)
+        if captions:
+            axes.text(x, y + tall + 0.02, captions[number], ha="left", va="top", fontsize=TYPE - 1)
+        for cell in group:
+            if cell is not None:
+                axes.imshow(shown(cell), extent=(x, x + side, y + tall, y), aspect="auto")
+            x += side + TIGHT
+        x += LOOSE - TIGHT

@@ -1,0 +1,1 @@
+"""What units of the residual stream see of an image, and where attention takes its information from."""

@@ -1,0 +1,1 @@
+"""The page of an atlas: static files that need no server."""

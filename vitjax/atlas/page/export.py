@@ -1,0 +1,197 @@
+"""What an atlas shows in, a folder of static files out: the page, its data, pictures, photographs and contact sheets.
+
+docs/atlas_format.md says what lies where. Pictures pass through in the order of unit numbers, a few at a time; threads
+encode them, as Pillow lets go of Python's lock meanwhile.
+"""
+
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from PIL import Image
+from pyarrow import parquet
+
+from vitjax.atlas.page import scripts
+from vitjax.atlas.page.contact import ContactSheets
+from vitjax.atlas.page.contents import Contents, Picture, check
+from vitjax.atlas.page.pool import Pool
+from vitjax.atlas.page.sheets import Sheets, cells_for, thumbnails, webp
+from vitjax.atlas.store import checksums
+from vitjax.atlas.store.folder import Folder, whole
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported atlas.
+
+    Attributes:
+        folder: where it is.
+        files, bytes: how many files, and their size.
+        seconds: {stage: seconds}.
+    """
+
+    folder: Path
+    files: int
+    bytes: int
+    seconds: Mapping[str, float]
+
+
+def export(
+    contents: Contents,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    contact: bool = True,
+    progress: Progress = lambda stage, done, total: None,
+    workers: int | None = None,
+) -> Exported:
+    """Writes an atlas as a folder of static files, which opens from disk and from any static host.
+
+    The folder appears as a whole, when all is written; see `whole`.
+
+    Args:
+        contents: what it shows.
+        out: the folder; it must be free, empty, or, with `overwrite`, an exported atlas, which is replaced.
+        contact: whether to draw contact sheets; they are a fifth of the size of a large atlas.
+        progress: called with ("pictures" or "photos", how many are done, how many there are).
+        workers: threads, as many as there are processors unless said.
+
+    Raises:
+        InputError: `out` is something else, cannot be written, or a unit has a name that no file can have.
+    """
+    check(contents)
+    workers = workers or os.cpu_count() or 1
+    seconds: dict[str, float] = {}
+    with whole(out, overwrite) as folder, Pool(workers) as pool:
+        with _timed(seconds, "page"):
+            for name, data in page_files():
+                folder.write(name, data)
+        sheets = Sheets(cells_for(contents.image_size))
+        with _timed(seconds, "data"):
+            _data(contents, sheets, folder)
+        with _timed(seconds, "pictures"):
+            about = {"title": contents.title, "recipe": str(contents.recipe.get("name", ""))}
+            drawn = ContactSheets(contents.taps, about) if contact else None
+            photos = _pictures(contents, sheets, drawn, folder, pool, progress)
+        with _timed(seconds, "photos"):
+            write = lambda number: folder.write(f"photos/{number:06d}.webp", contents.photo(number))
+            for done, _ in enumerate(pool.each(write, sorted(photos)), 1):
+                progress("photos", done, len(photos))
+        folder.write(checksums.KEY, checksums.listed(folder.sums))
+    return Exported(Path(out).expanduser().resolve(), len(folder.sums), folder.bytes, seconds)
+
+
+def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:
+    """What there is once: the small data of the page, the tables, the manifest."""
+    values = {"atlas": scripts.atlas(contents, sheets.describe()), "units": scripts.units(contents)}
+    values |= {f"layout-{laid.key}": scripts.layout(laid) for laid in contents.layouts}
+    for name, value in values.items():
+        folder.write(f"data/{name}.js", scripts.script(name, value))
+    for name, table in contents.tables.items():
+        buffer = io.BytesIO()
+        parquet.write_table(table, buffer, compression="zstd")
+        folder.write(f"{name}.parquet", buffer.getvalue())
+    folder.write("manifest.json", (json.dumps(contents.manifest, indent=1) + "\n").encode())
+
+
+def _pictures(
+    contents: Contents, sheets: Sheets, contact: ContactSheets | None, folder: Folder, pool: Pool, progress: Progress
+) -> set[int]:
+    """What there is of each unit, and the sheets made of it; gives the photographs that were named."""
+    index = [unit.rpartition(":")[2] for unit in contents.units]
+    encode = lambda name, image, quality: folder.write(name, webp(image, quality))
+    draw = lambda sheet: folder.write(sheet.file, sheet.png())
+    photos: set[int] = set()
+    done = 0
+    for small, shown in pool.each(lambda block: _block(contents, block, sheets.cells, folder), list(_blocks(contents))):
+        photos |= shown
+        for pictures in small:
+            for full in sheets.add(pictures):
+                pool.later(encode, *full)
+            for sheet in contact.add(index[done], pictures) if contact else ():
+                pool.later(draw, sheet)
+            done += 1
+        progress("pictures", done, len(index))
+    for full in sheets.finish():
+        pool.later(encode, *full)
+    pool.settle()
+    if photos and not (contents.photo and min(photos) >= 0 and max(photos) < contents.photos):
+        raise ValueError(f"photographs {min(photos)} to {max(photos)} are named, there are {contents.photos}")
+    return photos
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Units of a tap that share a file of details."""
+
+    tap: str
+    number: int
+    units: range
+
+
+def _blocks(contents: Contents) -> Iterator[_Block]:
+    per = scripts.PER_DETAIL
+    for tap in contents.taps:
+        units = range(tap.first, tap.first + tap.count)
+        for number in range(-(-tap.count // per)):
+            yield _Block(tap.tap, number, units[number * per : (number + 1) * per])
+
+
+def _block(
+    contents: Contents, block: _Block, cells: Sequence[int], folder: Folder
+) -> tuple[list[dict[int, Image.Image]], set[int]]:
+    """Writes pictures and details of a block; gives the units' thumbnails, and the photographs that they name."""
+    details, small = [], []
+    for number in block.units:
+        pictures = sorted(contents.pictures(number), key=lambda picture: not picture.chosen)  # the chosen one first
+        files = _files(contents.units[number], len(pictures))
+        for file, picture in zip(files, pictures, strict=True):
+            folder.write(file, webp(Image.fromarray(picture.image)))
+        small.append(thumbnails(_chosen(pictures, contents.units[number]).image, cells))
+        details.append(scripts.detail(contents, number, pictures, files))
+    name = f"detail/{block.tap}/{block.number:04d}"
+    folder.write(f"data/{name}.js", scripts.script(name, details))
+    photos = {shown["photo"] for one in details for kind in ("exemplars", "quantiles") for shown in one[kind]}
+    return small, photos
+
+
+def _files(unit: str, count: int) -> list[str]:
+    """The addresses of a unit's pictures: TAP/INDEX.webp, TAP/INDEX.1.webp, …"""
+    tap, _, index = unit.rpartition(":")
+    return [f"pictures/{tap}/{index}{f'.{place}' if place else ''}.webp" for place in range(count)]
+
+
+def _chosen(pictures: Sequence[Picture], unit: str) -> Picture:
+    chosen = [picture for picture in pictures if picture.chosen]
+    if len(chosen) != 1:
+        raise ValueError(f"{len(chosen)} of the {len(pictures)} pictures of {unit} are marked as chosen, one should be")
+    return chosen[0]
+
+
+def page_files() -> Iterator[tuple[str, bytes]]:
+    """Gives the page's own files by their paths in an exported atlas: index.html, and all that it loads under page/."""
+    return _files(resources.files("vitjax.atlas.page") / "static", "page/")
+
+
+def _files(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, f"{path}{entry.name}/")
+        else:
+            yield entry.name if entry.name == "index.html" else path + entry.name, entry.read_bytes()
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start

@@ -1,0 +1,161 @@
+"""Values in, the scripts that the page reads out: one call with one JSON literal each, which no text can break out of.
+
+A page opened from disk may not fetch, but it may load scripts; hence `vitjax.receive("NAME", {...});`.
+"""
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vitjax.analysis.photographs.likeness import Neighbour
+from vitjax.atlas.page.contents import Contents, Exemplar, Histogram, Layout, Picture, Quantile
+from vitjax.files import parse_json
+
+SCHEMA = 1
+PER_DETAIL = 64  # units of a tap that share one file of details
+
+# What could end a script, begin a comment or break a line of one: written as escapes, which mean the same in JSON.
+_ESCAPES = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
+_AS_IT_IS = {str, int, bool, type(None)}
+
+
+def script(name: str, value: object) -> bytes:
+    """The script that hands `value` to the page under `name`: ASCII, numbers of 6 digits, NaN and ∞ as null."""
+    call = f"vitjax.receive({_literal(name)}, {_literal(plain(value))});\n"
+    return call.encode("ascii")
+
+
+def unscript(data: bytes, where: str) -> dict[str, Any]:
+    """The mapping that a script of ours hands to the page; raises InputError if `where` holds no such script."""
+    return parse_json(data.partition(b", ")[2].removesuffix(b");\n"), where)
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: no NumPy, no NaN, floats cut to 6 significant digits, other things as text."""
+    kind = type(value)  # the common types first: an atlas has millions of numbers
+    if kind is float:
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if kind in _AS_IT_IS:
+        return value
+    if kind is list or kind is tuple:
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return str(value)
+
+
+def _literal(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+
+
+def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]:
+    """ "atlas": what this is; `sheets` says how the thumbnails lie."""
+    return {
+        "schema": SCHEMA,
+        "title": contents.title,
+        "model": contents.model,
+        "recipe": contents.recipe,
+        "seeds": contents.seeds,
+        "image_size": contents.image_size,
+        "versions": contents.versions,
+        "data": contents.data,
+        "count": len(contents.units),
+        "taps": [{"tap": tap.tap, "first": tap.first, "count": tap.count} for tap in contents.taps],
+        "columns": [
+            {"key": column.key, "label": column.label, "help": column.help}
+            | ({"kind": "number", "digits": column.digits} if column.words is None else {})
+            | ({"kind": "word", "words": list(column.words)} if column.words is not None else {})
+            for column in contents.columns
+        ],
+        "classes": class_names(contents),
+        "sheets": sheets,
+        "detail": {"per": PER_DETAIL},
+        "grid": contents.grid,
+        "layouts": [{"key": layout.key, "label": layout.label} for layout in contents.layouts],
+        "tables": sorted(contents.tables),
+        "beside": list(contents.beside),
+    }
+
+
+def class_names(contents: Contents) -> list[str]:
+    """Every class that some unit has, sorted."""
+    return sorted({name for names in contents.classes for name in names})
+
+
+def units(contents: Contents) -> dict[str, object]:
+    """ "units": a list a column, in the order of unit numbers."""
+    count = len(contents.units)
+    places = {name: place for place, name in enumerate(class_names(contents))}
+    columns: dict[str, list] = {}
+    for column in contents.columns:
+        values = plain(list(column.values))
+        if column.words is not None:
+            known = {word: place for place, word in enumerate(column.words)}
+            values = [None if value is None else known[value] for value in values]
+        columns[column.key] = values
+    return {
+        "index": [unit.rpartition(":")[2] for unit in contents.units],
+        "columns": columns,
+        "classes": [[places[name] for name in names] for names in contents.classes] or [[]] * count,
+        "duplicate": plain(list(contents.duplicate)) or [None] * count,
+    }
+
+
+def layout(laid: Layout) -> dict[str, object]:
+    """ "layout-KEY": where units lie."""
+    bands = [{"label": band.label, "row": band.row, "rows": band.rows} for band in laid.bands]
+    return {"columns": laid.columns, "rows": laid.rows, "cells": laid.cells, "bands": bands}
+
+
+def detail(contents: Contents, number: int, pictures: Sequence[Picture], files: Sequence[str]) -> dict[str, object]:
+    """All that the page of a unit shows; `files` are the addresses of its `pictures`."""
+    histogram = contents.histogram(number)
+    return {
+        "unit": contents.units[number],
+        "pictures": [
+            {"file": file, "made": picture.made, "chosen": picture.chosen, "grades": picture.grades}
+            for file, picture in zip(files, pictures, strict=True)
+        ],
+        "exemplars": [_exemplar(found) for found in contents.exemplars(number)],
+        "quantiles": [_quantile(found) for found in contents.quantiles(number)],
+        "histogram": None if histogram is None else _histogram(histogram),
+        "near": {kind: [_neighbour(found) for found in near] for kind, near in contents.near(number).items()},
+    }
+
+
+def _exemplar(found: Exemplar) -> dict[str, object]:
+    return {
+        "photo": found.photo,
+        "name": found.name,
+        "class": found.label,
+        "score": found.score,
+        "patch": found.patch,
+        "map": None if found.map is None else _bytes(found.map),
+    }
+
+
+def _bytes(heights: np.ndarray) -> str:
+    """A map's values as base64 of a byte each: 0 for its lowest, 255 for its highest, 0 where there is no number."""
+    heights = np.asarray(heights, np.float64)
+    known = np.isfinite(heights)
+    low, high = (heights[known].min(), heights[known].max()) if known.any() else (0.0, 0.0)
+    scaled = np.where(known, heights - low, 0) * (255 / (high - low) if high > low else 0)
+    return base64.b64encode(np.rint(scaled).astype(np.uint8).tobytes()).decode()
+
+
+def _quantile(found: Quantile) -> dict[str, object]:
+    return {"quantile": found.quantile, "photo": found.photo, "name": found.name, "score": found.score}
+
+
+def _histogram(found: Histogram) -> dict[str, object]:
+    return {"edges": found.edges, "counts": found.counts}
+
+
+def _neighbour(found: Neighbour) -> dict[str, object]:
+    return {"unit": found.unit, "likeness": found.likeness, "same_layer": found.same_layer}

@@ -1,0 +1,1 @@
+"""The store of an atlas: its manifest, its arrays, and whether all of it is still as written."""

@@ -1,0 +1,246 @@
+"""A job's settings in, its manifest out: what an atlas is of, how it is made, and whether a store holds just that.
+
+It is kept twice, as nothing in a store can be read without it.
+"""
+
+import dataclasses
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import jax
+from msgspec import Meta
+
+from vitjax import __version__
+from vitjax.atlas.store.condensed import condense, spread
+from vitjax.atlas.store.sealed import seal, unseal
+from vitjax.atlas.store.series import Series
+from vitjax.atlas.store.store import Store
+from vitjax.data.dataset import Dataset
+from vitjax.data.files.prints import describe
+from vitjax.errors import InputError, nearest
+from vitjax.files import held
+from vitjax.models.core.network import Network
+from vitjax.optimize.recipes import Recipe
+from vitjax.units.units import Unit
+
+SCHEMA = 1
+KEY, COPY = "manifest.json", "manifest.copy.json"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorstore")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that decides which pictures an atlas holds; two runs with equal manifests work on the same atlas.
+
+    Attributes:
+        schema: version of the store's layout.
+        model: its card.
+        image_size, dtype: as the model was loaded.
+        recipe, seeds: how pictures are made; one picture for each seed.
+        slots: pictures optimised together on one device; it decides the last bits of the pictures.
+        units: {tap: indices}, as in unit sets.
+        data: the photographs that grade the pictures, as `vitjax.data.files.prints.describe` tells them; or None.
+        k: photographs that stand for a unit.
+    """
+
+    schema: int
+    model: Mapping[str, Any]
+    image_size: Annotated[Sequence[Annotated[int, Meta(ge=1, le=2**15)]], Meta(min_length=2, max_length=2)]
+    dtype: str
+    recipe: Mapping[str, Any]
+    seeds: Annotated[Sequence[Annotated[int, Meta(ge=0, lt=2**32)]], Meta(min_length=1)]
+    slots: Annotated[int, Meta(ge=0, le=2**20)]  # 0: still to be chosen
+    units: Mapping[str, str]
+    data: Mapping[str, Any] | None
+    k: int
+
+    @property
+    def unit_list(self) -> list[Unit]:
+        """The units by unit number."""
+        return spread(self.units)
+
+    def series(self, units: Sequence[Unit]) -> list[Series]:
+        """The first pictures of the units: a series for each seed."""
+        recipe, size = recipe_of(self.recipe), tuple(self.image_size)
+        return [Series(f"seed-{seed}", recipe, seed, units, self.slots, size) for seed in self.seeds]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whole(Manifest):
+    """A manifest as it stands in a store: `made` with what, see the function."""
+
+    made: Mapping[str, str]
+
+
+def manifest(
+    model: Network,
+    units: Sequence[Unit],
+    recipe: Recipe,
+    seeds: Sequence[int],
+    slots: int,
+    data: Dataset | None,
+    k: int,
+) -> Manifest:
+    """The manifest of a job."""
+    return Manifest(
+        schema=SCHEMA,
+        model=asdict(model.card) if model.card else {},
+        image_size=list(model.config.image_size),
+        dtype=str(model.dtype),
+        recipe=asdict(recipe),
+        seeds=list(seeds),
+        slots=slots,
+        units=condense(units),
+        data=data and describe(data.images),
+        k=k,
+    )
+
+
+def recipe_of(fields: Mapping[str, Any]) -> Recipe:
+    """The recipe whose fields a store holds.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    if unknown := fields.keys() - set(known):
+        raise InputError(f"a recipe has no {min(unknown)!r}{nearest(min(unknown), known)}")
+    return held(fields, "the recipe", Recipe)
+
+
+def agree(store: Store, wanted: Manifest) -> None:
+    """Begins a store with a manifest, or makes sure that it holds the same.
+
+    Raises:
+        InputError: as `compare`.
+    """
+    if compare(store, wanted) and not store.create(KEY, seal(asdict(wanted) | {"made": made()}, indent=1)):
+        compare(store, wanted)  # another host was faster
+    if store.read(COPY) is None:
+        store.write(COPY, store.read(KEY))
+
+
+def compare(store: Store, wanted: Manifest) -> bool:
+    """Whether a store is free; if not, it holds the atlas that is wanted.
+
+    Raises:
+        InputError: the store holds another atlas, the message says what differs; or something else.
+    """
+    found = _found(store)
+    if found is None:
+        if others := [key for key in store.keys("") if not key.startswith("claims/")]:
+            raise InputError(f"{store.address} is not empty ({others[0]}) and holds no atlas; choose another --out")
+        return True
+    if differences := list(_differences(found, asdict(wanted))):
+        raise InputError(
+            f"{store.address} holds another atlas: {'; '.join(differences)}. Choose another --out, or --beside to begin"
+            " a new one beside it"
+        )
+    return False
+
+
+def read(store: Store) -> Manifest:
+    """The manifest of a store.
+
+    Raises:
+        InputError: there is no atlas, one of another schema, or a damaged manifest.
+    """
+    return held(described(store), KEY, Manifest)
+
+
+def whole(store: Store) -> Manifest:
+    """The manifest of a store, by its copy where it is damaged; errors as of `read`."""
+    try:
+        return read(store)
+    except InputError:
+        try:
+            return held(parse(store.read(COPY)), COPY, Manifest)
+        except InputError:
+            pass
+        raise
+
+
+def described(store: Store) -> dict[str, Any]:
+    """All that the manifest of a store says: its fields and what it was `made` with; errors as of `read`."""
+    if (found := _found(store)) is None:
+        raise InputError(f"{store.address} holds no atlas: there is no {KEY}")
+    return found
+
+
+def _found(store: Store) -> dict[str, Any] | None:
+    """What the manifest says; None where there is nothing, neither it nor its copy."""
+    if (data := store.read(KEY)) is None and store.read(COPY) is None:
+        return None
+    try:
+        return parse(data)
+    except _OtherSchema as error:
+        raise InputError(f"{store.address} {error}") from None
+    except InputError as error:
+        raise InputError(f"{KEY} in {store.address} is damaged: {error}; {_way_out(store)}") from None
+
+
+class _OtherSchema(InputError):
+    """Another version's manifest."""
+
+
+def _way_out(store: Store) -> str:
+    try:
+        parse(store.read(COPY))
+        return "`vitjax atlas --verify --repair` mends it from its copy"
+    except InputError:
+        return "without it the atlas is lost: choose another --out"
+
+
+def parse(data: bytes | None) -> dict[str, Any]:
+    """What the bytes of a manifest say, as they stand in a store.
+
+    Raises:
+        InputError: they are missing or damaged, or of another schema.
+    """
+    if data is None:
+        raise InputError("it is missing")
+    found = unseal(data, "it")
+    if not isinstance(schema := found.get("schema"), int):
+        raise InputError("it states no schema")
+    if schema != SCHEMA:
+        raise _OtherSchema(f"has schema {schema}, this version of vitjax reads and writes {SCHEMA}")
+    known = held(found, "it", _Whole)
+    known.series(known.unit_list)
+    return found
+
+
+def made() -> dict[str, str]:
+    """The versions of what makes the pictures, and the device."""
+    device = jax.local_devices()[0]
+    return {
+        "vitjax": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "device": device.device_kind,
+        "platform": device.platform,
+    }
+
+
+def _differences(found: Any, wanted: Any, path: str = ""):
+    """What differs, in words: `recipe.steps is 160 there, 200 here`."""
+    if path in ("model.source", "data.source"):  # the same weights and photographs may lie in another place
+        return
+    if path == "data.content" and found is None:  # begun by a version that did not look at the photographs' bytes
+        return
+    if path == "units":
+        tap = next((tap for tap in [*found, *wanted] if found.get(tap) != wanted.get(tap)), None)
+        found, wanted, path = (found.get(tap), wanted.get(tap), f"units of {tap}") if tap else (0, 0, path)
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in wanted:
+            yield from _differences(found.get(name), wanted[name], f"{path}.{name}".lstrip("."))
+    elif found != wanted:
+        yield f"{path} is {_short(found)} there, {_short(wanted)} here"
+
+
+def _short(value: Any) -> str:
+    text = re.sub(r"[{}\[\]'\"]", "", str(value)) if isinstance(value, dict | list) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

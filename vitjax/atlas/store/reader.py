@@ -1,0 +1,226 @@
+"""A finished atlas's store in, what the export shows out; no model and no photographs are needed any more."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from vitjax.atlas.job import care, finish
+from vitjax.atlas.page.columns import ABOUT, columns
+from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
+from vitjax.atlas.store import manifest
+from vitjax.atlas.store.sealed import unseal
+from vitjax.atlas.store.store import Store
+from vitjax.errors import InputError
+from vitjax.optimize.recipes import RECIPES
+
+
+def contents(store: Store) -> Contents:
+    """What a finished atlas shows.
+
+    Raises:
+        InputError: there is no atlas, it is not finished, or something in it is missing or damaged.
+    """
+    return _Reader(store).contents()
+
+
+def _title(model: Mapping[str, Any]) -> str:
+    """What was loaded without its folders, and the architecture where that says more."""
+    source, architecture = (str(model.get(key) or "") for key in ("source", "architecture"))
+    name = source.rstrip("/").rpartition("/")[2]
+    return f"{name} ({architecture})" if name and architecture not in ("", name) else name or architecture or "a model"
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table whose rows are asked for by unit number."""
+
+    table: pa.Table
+    first: np.ndarray  # of each unit, and the end
+
+    @classmethod
+    def of(cls, table: pa.Table, number: np.ndarray, units: int) -> "_Rows":
+        order = np.argsort(number, kind="stable")
+        return cls(table.take(order), np.searchsorted(number[order], np.arange(units + 1)))
+
+    def __call__(self, unit: int) -> list[dict[str, Any]]:
+        return self.table.slice(self.first[unit], self.first[unit + 1] - self.first[unit]).to_pylist()
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A layout as it is kept: see `Layout`."""
+
+    key: str
+    label: str
+    columns: int
+    rows: int
+    cells: list[int]
+    bands: list[Band]
+
+
+@dataclass(frozen=True)
+class _Layouts:
+    """The file of the layouts."""
+
+    layouts: list[_Laid]
+
+
+class _Reader:
+    def __init__(self, store: Store):
+        self.store, self.manifest, self.ended = store, manifest.read(store), finish.ended(store)
+        if self.ended is None:
+            raise InputError(f"the atlas in {store.address} is not finished: run `vitjax atlas` on it once more")
+
+    def read(self, key: str) -> bytes | None:
+        """A key's bytes, as they were when the atlas was finished; None for what it did not have."""
+        if key not in self.ended.sha256:
+            return None
+        data = self.store.read(key)
+        if data is None or hashlib.sha256(data).hexdigest() != self.ended.sha256[key]:
+            raise self.store.damaged(key, "missing" if data is None else "it does not match its checksum")
+        return data
+
+    def table(self, name: str) -> pa.Table | None:
+        data = self.read(f"tables/{name}.parquet")
+        return None if data is None else parquet.read_table(io.BytesIO(data))
+
+    def array(self, name: str) -> np.ndarray | None:
+        data = self.read(f"tables/{name}.npy")
+        return None if data is None else np.load(io.BytesIO(data), allow_pickle=False)
+
+    def contents(self) -> Contents:
+        units, pictures, exemplars = self.units, self.table("pictures"), self.table("exemplars")
+        model, recipe = self.manifest.model, dict(self.manifest.recipe)
+        made = manifest.recipe_of(recipe)
+        known = next((name for name, value in RECIPES.items() if value == made), "own settings")
+        about = manifest.parse(self.read(manifest.KEY))
+        photos, tables = self.photos, {"units": units, "pictures": pictures}
+        if exemplars is not None:
+            tables["exemplars"] = exemplars
+        return Contents(
+            title=_title(model),
+            model=model,
+            recipe={"name": known, "fields": recipe},
+            seeds=self.manifest.seeds,
+            image_size=tuple(self.manifest.image_size),
+            grid=self.maps.shape[2:] if self.maps is not None else (1, 1),
+            versions=about["made"],
+            data=self.manifest.data and {key: self.manifest.data[key] for key in ("source", "images")},
+            manifest=about | {"finished": asdict(self.ended)},
+            units=units["unit"].to_pylist(),
+            columns=columns(units),
+            layouts=self.layouts(),
+            pictures=self.pictures(pictures),
+            classes=units["classes"].to_pylist() if exemplars is not None else (),
+            duplicate=units["duplicate"].to_pylist(),
+            histogram=self.histogram(),
+            near=self.near(),
+            tables=tables,
+            **self.photographs(exemplars, photos),
+        )
+
+    @cached_property
+    def units(self) -> pa.Table:
+        return self.table("units")
+
+    @cached_property
+    def maps(self) -> np.ndarray | None:
+        return self.array("maps")
+
+    @cached_property
+    def photos(self) -> pa.Table | None:
+        return self.table("photos")
+
+    def layouts(self) -> list[Layout]:
+        found = unseal(self.read("tables/layouts.json"), "tables/layouts.json", _Layouts | list[_Laid])
+        return [
+            Layout(one.key, one.label, one.columns, one.rows, np.array(one.cells, np.int32), one.bands)
+            for one in (found.layouts if isinstance(found, _Layouts) else found)  # older stores have the bare list
+        ]
+
+    def pictures(self, table: pa.Table):
+        rows = _Rows.of(table, table["number"].to_numpy(), len(self.units))
+        series = [*self.manifest.series(self.manifest.unit_list), *care.begun(self.store, self.manifest)]
+        batches = {(one.key, batch.number): (one, batch) for one in series for batch in one.batches}
+
+        @lru_cache(maxsize=32)  # units of a batch are asked for one after another, by a few threads
+        def batch(key: str, number: int) -> np.ndarray:
+            one, batch = batches[key, number]
+            return one.pictures(self.store, batch)[0]
+
+        def pictures(number: int) -> Sequence[Picture]:
+            return [
+                Picture(
+                    batch(row["series"], row["batch"])[row["slot"]],
+                    row["made"],
+                    row["chosen"],
+                    {name: row[name] for name in ABOUT if name in row},
+                )
+                for row in rows(number)
+            ]
+
+        return pictures
+
+    def histogram(self):
+        if "photos_histogram" not in self.units.column_names:
+            return lambda number: None
+        edges = json.loads(self.units.schema.metadata[b"edges"])
+        counts = self.units["photos_histogram"]
+
+        def histogram(number: int) -> Histogram:
+            """The bins from the first to the last that have photographs."""
+            count = counts[number].as_py()
+            seen = np.flatnonzero(count)
+            first, last = (int(seen[0]), int(seen[-1])) if len(seen) else (0, len(count) - 1)
+            return Histogram(edges[first:last], count[first : last + 1])
+
+        return histogram
+
+    def near(self):
+        table = self.table("near")
+        rows = _Rows.of(table, table["number"].to_numpy(), len(self.units))
+
+        def near(number: int) -> dict[str, list[Neighbour]]:
+            found: dict[str, list[Neighbour]] = {}
+            for row in rows(number):
+                one = Neighbour(row["neighbour"], row["likeness"], row["same_layer"])
+                found.setdefault(row["kind"], []).append(one)
+            return found
+
+        return near
+
+    def photographs(self, exemplars: pa.Table | None, photos: pa.Table | None) -> dict[str, Any]:
+        if exemplars is None:
+            return {}
+        number = {unit: i for i, unit in enumerate(self.units["unit"].to_pylist())}
+        rows = _Rows.of(exemplars, np.array([number[u] for u in exemplars["unit"].to_pylist()]), len(number))
+        place = {photo: i for i, photo in enumerate(photos["photo"].to_pylist())}
+
+        def best(unit: int) -> list[Exemplar]:
+            return [
+                Exemplar(place[r["photo"]], r["image"], r["class"], r["score"], r["patch"], self.maps[unit, r["rank"]])
+                for r in rows(unit)
+                if r["kind"] == "top"
+            ]
+
+        def usual(unit: int) -> list[Quantile]:
+            return [
+                Quantile(r["quantile"], place[r["photo"]], r["image"], r["score"])
+                for r in rows(unit)
+                if r["kind"] == "quantile"
+            ]
+
+        return {
+            "exemplars": best,
+            "quantiles": usual,
+            "photo": lambda number: photos["image"][number].as_py(),
+            "photos": len(photos),
+        }

@@ -1,0 +1,1 @@
+"""Photographs wherever they lie: in folders, zips, tables, arrays and on the hub."""

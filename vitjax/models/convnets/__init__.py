@@ -1,0 +1,1 @@
+"""The convolutional networks that stand beside Vision Transformers."""

@@ -1,0 +1,40 @@
+"""A config in, the model it describes out: with values at random, or with shapes in their place."""
+
+from functools import partial
+
+import jax
+from flax import nnx
+
+from vitjax.models.convnets.base import ConvNetConfig
+from vitjax.models.convnets.densenet import DenseNet, DenseNetConfig
+from vitjax.models.convnets.mobilenet import MobileNetV2, MobileNetV2Config
+from vitjax.models.convnets.resnet import ResNet, ResNetConfig
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
+from vitjax.models.core.surroundings import key, standard
+from vitjax.models.vit import ViT
+
+Config = ViTConfig | ConvNetConfig
+
+KINDS: dict[type[Config], type[Network]] = {
+    ViTConfig: ViT,
+    ResNetConfig: ResNet,
+    MobileNetV2Config: MobileNetV2,
+    DenseNetConfig: DenseNet,
+}
+
+
+@standard()
+def abstract(config: Config) -> Network:
+    """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
+    return nnx.eval_shape(partial(_random, config), 0)
+
+
+@standard()
+def random(config: Config, seed: int = 0) -> Network:
+    """A freshly initialised model, float32."""
+    return jax.jit(_random, static_argnums=0)(config, seed)
+
+
+def _random(config: Config, seed: int) -> Network:
+    return KINDS[type(config)](config, nnx.Rngs(key(seed)))

@@ -1,0 +1,198 @@
+"""Finished pictures: shown in a notebook, saved as PNGs with a JSON beside them, laid out on a contact sheet."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from vitjax.errors import InputError
+from vitjax.files import write_whole
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.results.sheets import columns_for, contact_sheet, pillow
+from vitjax.units.units import Direction, Unit
+
+RECORD = "pictures.json"
+SHEET = "contact_sheet.png"
+LONGEST = 80  # letters of a direction's name in that of its file
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of units and how they came about.
+
+    Attributes:
+        images: uint8 [slot, height, width, channel].
+        units: what each picture was made for.
+        activation: [slot], the unit's activation on the picture as its bytes stand, without augmentation.
+        history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views.
+        recipe, seed: with the unit and the batch size they give the same bytes again on the same kind of device.
+        model: where the model came from, as `model.card` says.
+        batch: slots optimised together on each device.
+    """
+
+    images: np.ndarray
+    units: list[Unit | Direction]
+    activation: np.ndarray
+    history: dict[str, np.ndarray] = field(repr=False)
+    recipe: Recipe
+    seed: int
+    model: Mapping[str, str]
+    batch: int
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def contact_sheet(self, columns: int | None = None) -> Image.Image:
+        """All pictures on one sheet, each with its unit and activation beneath; a row per tap where that fits."""
+        captions = [f"{caption(unit)}  {value:.3g}" for unit, value in zip(self.units, self.activation, strict=True)]
+        columns = columns or columns_for(_groups([str(unit) for unit in self.units]))
+        return contact_sheet(self.images, captions, columns)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes one PNG per picture and `pictures.json`, joining what the folder holds, then the contact sheet.
+
+        Returns:
+            The path of the contact sheet.
+        """
+        folder = Path(folder)
+        append(folder, self)
+        return write_sheet(folder)
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        self.contact_sheet().save(buffer, format="png")
+        data = base64.b64encode(buffer.getvalue()).decode()
+        return f'<img alt="{len(self)} pictures" src="data:image/png;base64,{data}">'
+
+
+def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictures:
+    """Joins pictures made by one run and puts them in the order of `units`."""
+    place = {str(unit): i for i, unit in enumerate(unit for part in parts for unit in part.units)}
+    order = [place[str(unit)] for unit in units]
+    return dataclasses.replace(
+        parts[0],
+        images=np.concatenate([part.images for part in parts])[order],
+        units=list(units),
+        activation=np.concatenate([part.activation for part in parts])[order],
+        history={k: np.concatenate([part.history[k] for part in parts])[order] for k in parts[0].history},
+    )
+
+
+def append(folder: Path, pictures: Pictures) -> None:
+    """Adds pictures to a folder: the PNGs first, then `pictures.json` replaced as a whole, so it never lies."""
+    make_folder(folder)
+    settings = {
+        "model": dict(pictures.model),
+        "seed": pictures.seed,
+        "recipe": dataclasses.asdict(pictures.recipe),
+    }
+    known = {row["unit"]: row for row in known_record(folder, settings).get("pictures", [])}
+    rows = []
+    for i, unit in enumerate(pictures.units):
+        row = {
+            "unit": str(unit),
+            "file": file_name(unit),
+            "activation": float(pictures.activation[i]),
+            "batch": pictures.batch,
+            "history": {
+                key: [float(f"{value:.6g}") for value in values[i, :: max(1, values.shape[1] // 20)]]
+                for key, values in pictures.history.items()
+            },
+        }
+        text = PngImagePlugin.PngInfo()
+        for key, value in {"unit": unit, "model": pictures.model.get("source", ""), "seed": pictures.seed}.items():
+            text.add_text(key, str(value))
+        text.add_text("recipe", json.dumps(dataclasses.asdict(pictures.recipe)))
+        buffer = io.BytesIO()
+        pillow(pictures.images[i]).save(buffer, format="png", pnginfo=text)
+        write_whole(folder / row["file"], buffer.getvalue())
+        rows.append(row)
+    known.update({row["unit"]: row for row in rows})
+    record = settings | {"pictures": list(known.values())}
+    write_whole(folder / RECORD, json.dumps(record, indent=1).encode())
+
+
+def known_record(folder: Path, settings: Mapping) -> dict:
+    """Reads a folder's record, refusing one that other settings made: one record speaks for all its pictures."""
+    record = read_record(folder)
+    for key, value in settings.items():
+        if record and _same(key, record[key]) != _same(key, value):
+            raise InputError(
+                f"{folder} holds pictures with another {key} ({record[key]}, not {value}); choose another folder"
+            )
+    return record
+
+
+def _same(key: str, value: Any) -> Any:
+    """What has to be equal: of a model its weights, wherever they lie; of a recipe also what it does not mention."""
+    if key == "model" and value.get("sha256"):
+        return {name: fact for name, fact in value.items() if name not in ("source", "revision")}
+    return dataclasses.asdict(Recipe()) | value if key == "recipe" else value
+
+
+def write_sheet(folder: Path) -> Path:
+    """Draws the contact sheet of everything `pictures.json` lists; gives its path."""
+    rows = read_record(folder)["pictures"]
+    rows.sort(key=lambda row: _natural(row["unit"]))
+    images = [np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in rows]
+    captions = [f"{_short(row['unit'])}  {row['activation']:.3g}" for row in rows]
+    columns = columns_for(_groups([row["unit"] for row in rows]))
+    buffer = io.BytesIO()
+    contact_sheet(images, captions, columns).save(buffer, format="png")
+    write_whole(folder / SHEET, buffer.getvalue())
+    return folder / SHEET
+
+
+def read_record(folder: Path) -> dict:
+    """Reads a folder's `pictures.json`; an empty dict where there is none."""
+    path = folder / RECORD
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is not readable as JSON ({error}); move it away or choose another folder") from None
+
+
+def caption(unit: Unit | Direction | str) -> str:
+    """The name of a unit or tap as short as a caption wants it: `7.mlp.hidden:1203`."""
+    return _short(str(unit))
+
+
+def file_name(unit: Unit | Direction) -> str:
+    """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`; a direction's, of any name, ends with its hash."""
+    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit))
+    return f"{name}.png" if isinstance(unit, Unit) else f"{name[:LONGEST]}_{unit.hash:08x}.png"
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that can be written to, or says in one line why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror or error}") from None
+
+
+def _short(unit: str) -> str:
+    return unit.replace("stages.", "").replace("blocks.", "")
+
+
+def _groups(units: Sequence[str]) -> list[str]:
+    """What has a row of the sheet: a unit where there are variants, else a tap."""
+    sign = "#" if any("#" in unit for unit in units) else ":"
+    return [unit.partition(sign)[0] for unit in units]
+
+
+def _natural(text: str) -> list:
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split("[:.#]", text)]

@@ -1,0 +1,66 @@
+"""`vitjax visualize` as it runs: progress on the terminal, pictures into a folder as they are finished."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vitjax.models.core.network import Network
+from vitjax.optimize.objectives import token_span
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.results.pictures import append, make_folder, write_sheet
+from vitjax.optimize.visualize import Progress, paint, resolve, varied
+from vitjax.optimize.workers import Goal
+from vitjax.units.units import sample
+
+SAMPLE = 36  # pictures made where no units are named
+
+
+def run_visualize(
+    model: Network,
+    units: Sequence[str | Goal],
+    recipe: Recipe,
+    *,
+    out: Path,
+    sample_count: int | None,
+    seed: int,
+    batch: int | None,
+    remat: bool,
+) -> int:
+    """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code."""
+    token_span(recipe.tokens, model.config)  # a mistake in it is said before anything starts
+    goals = resolve(model, units or f"{model.neurons}:*")
+    count = sample_count or (None if units else SAMPLE)
+    goals = varied(sample(goals, count, seed) if count else goals, recipe)
+    make_folder(out)
+    finished, interrupted = 0, False
+    with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:
+        try:
+            for pictures in paint(
+                model,
+                goals,
+                recipe,
+                seed=seed,
+                batch=batch,
+                remat=remat,
+                progress=lambda p: _show(bar, p),
+            ):
+                append(out, pictures)
+                finished += len(pictures)
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        print(f"vitjax: interrupted; {finished} of {len(goals)} pictures are finished", file=sys.stderr)
+    if finished:
+        print(f"{finished} pictures in {out}")
+        print(f"contact sheet: {write_sheet(out)}")
+    return 130 if interrupted else 0
+
+
+def _show(bar: tqdm, progress: Progress) -> None:
+    bar.total = progress.all_steps
+    bar.update(progress.steps - bar.n)
+    if rate := bar.format_dict["rate"] or progress.steps / max(bar.format_dict["elapsed"], 1e-9):
+        hourly = 3600 * rate * progress.all_pictures / progress.all_steps
+        bar.set_postfix_str(f"{progress.pictures}/{progress.all_pictures} pictures, {hourly:.0f}/hour")

@@ -1,0 +1,1 @@
+"""Names of units, and where in a tap's value they lie."""

@@ -1,0 +1,1 @@
+"""The families of checkpoints: how each says what it holds, and what it calls its tensors."""

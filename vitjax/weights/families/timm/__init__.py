@@ -1,0 +1,1 @@
+"""Checkpoints of timm: arguments, architectures and names of tensors."""

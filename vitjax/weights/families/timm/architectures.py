@@ -1,0 +1,9 @@
+"""The architectures of timm that are known: {name: arguments}, without importing JAX."""
+
+from typing import Any
+
+from vitjax.weights.families.timm.convnet_architectures import CONVNETS
+from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
+from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
+
+KNOWN: dict[str, dict[str, Any]] = ARCHITECTURES | EVA_ARCHITECTURES | CONVNETS

@@ -1,0 +1,1 @@
+"""Checkpoints of Hugging Face transformers: configs, processors and names of tensors."""

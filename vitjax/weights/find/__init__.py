@@ -1,0 +1,1 @@
+"""Finds the files that a model's name means, on disk or on the hub."""

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the network
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU
+QUICK = (  # to compile, which most of the suite's time went into: small programs, each run once or twice
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+
+
+def known(flags: Sequence[str]) -> list[str]:
+    """Those of XLA's flags that the installed jaxlib has: it ends the process at any other."""
+    for library in Path(importlib.util.find_spec("jaxlib").origin).parent.glob("libjax_common.*"):
+        with open(library, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as code:
+            return [flag for flag in flags if code.find(flag.removeprefix("--").partition("=")[0].encode()) >= 0]
+    return []
+
+
+if "XLA_FLAGS" not in os.environ and not entry_points(group="jax_plugins"):  # an accelerator is tested as it is used
+    os.environ["XLA_FLAGS"] = " ".join(known(QUICK))
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this run compiles, the others need not
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vitjax-tests-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"

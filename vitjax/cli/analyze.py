@@ -60,7 +60,7 @@ def _data(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("data and results")
     group.add_argument("--data", required=True, help="images: a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")
-    group.add_argument("--labels", type=path, metavar="FILE", help="classes: .csv, .tsv or .json of image and class")
+    group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
     group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
     group.add_argument("--batch", type=count, default=32, help="images that go to the devices together (default: 32)")
     group.add_argument("--out", type=path, help="folder for the results (default: NAME, or the next free name)")

@@ -54,7 +54,7 @@ _ROOMS = {
     "vitjax.atlas": {
         "vitjax.atlas.job": "cards care claim finish job natural paint run screen work",
         "vitjax.atlas.store": "checksums condensed folder manifest reader sealed series store verify",
-        "vitjax.atlas.page": "card columns contact contents export layouts push pool scripts sheets tables",
+        "vitjax.atlas.page": "card columns contact contents export layouts pool push scripts sheets tables",
         "vitjax.atlas.server": "serve site",
     },
 }

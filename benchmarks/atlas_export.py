@@ -1,4 +1,4 @@
-"""The export of a made-up atlas: seconds by stage, size and number of files.
+"""Measures the export of a made-up atlas: seconds by stage, size and number of files.
 
     python benchmarks/atlas_export.py [--units 40000] [--out FOLDER] [--likeness] [--result FILE]
 

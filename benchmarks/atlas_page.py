@@ -1,4 +1,4 @@
-"""An exported atlas's page in headless Chromium, opened from disk: how soon all is there, memory, gaps on the way.
+"""Measures an exported atlas's page in headless Chromium, opened from disk: when all is there, memory, gaps.
 
     python benchmarks/atlas_page.py FOLDER [--rounds 5] [--result FILE]
 

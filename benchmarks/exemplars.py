@@ -1,4 +1,4 @@
-"""The cost of exemplars: all neurons' best images in one pass, against the bare forward pass over the same images.
+"""Measures exemplars: all neurons' best images in one pass, beside the bare forward pass over the same images.
 
     python benchmarks/exemplars.py --model FOLDER --data images.zip [--rounds 3] [--batch 50] [--out FILE]
 

@@ -1,4 +1,4 @@
-"""What a GPU should do: operations and bytes of a step, counted; the time of each at the device's rates; a forecast.
+"""Forecasts what a GPU should do: operations and bytes of a step, counted, at the device's rates.
 
     python benchmarks/forecast.py [--tflops 989 --gigabytes 4800] [--reached 0.7]
 

@@ -1,4 +1,4 @@
-"""What the compiler made of a step: how many kernels of which kind, and what moves data without computing.
+"""Counts what the compiler made of a step: how many kernels of which kind, and what moves data without computing.
 
     python benchmarks/hlo.py --model FOLDER [--blocks 0 11] [--dtype float32]
 

@@ -1,4 +1,4 @@
-"""A large checkpoint with random weights in, what loading it takes out: seconds and host memory, as JSON.
+"""Measures what loading a large checkpoint with random weights takes: seconds and host memory, as JSON.
 
     python benchmarks/loading.py --out benchmarks/results/loading_cpu.json
 

@@ -1,4 +1,4 @@
-"""The same recipe in vitjax and in PyTorch, in one run, taking turns: the paper's loop, and the best one can write.
+"""Times one recipe in vitjax and in PyTorch, taking turns in one run: the paper's loop, and the best one can write.
 
     python benchmarks/peers.py --model FOLDER [--blocks 0 4 8 11] [--steps 4] [--rounds 3] [--out FILE.json]
 

@@ -1,4 +1,4 @@
-"""Does the cost grow as it should? Time per picture over slots, compile time over depth, memory over slots.
+"""Measures how the cost grows: time per picture over slots, compile time over depth, memory over slots.
 
     python benchmarks/scaling.py [--slots 64 256 1024 4096] [--depths 3 6 12 24 48] [--out FILE.json]
 

@@ -1,4 +1,4 @@
-"""The cost of views: those of all units after every block, at one token of one image, in one compiled call.
+"""Measures views: those of all units after every block, at one token of one image, in one compiled call.
 
     python benchmarks/views.py --model FOLDER [--token class] [--rounds 5] [--out FILE]
 

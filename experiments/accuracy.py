@@ -26,7 +26,7 @@ def main() -> None:
     model = vitjax.load(args.model)
     data = open_dataset(args.images, model, split=args.split, batch=args.batch, listed=args.labels)
     batches = data.batches()
-    found = evaluate(model, batches, data.labels, {"model": plain})
+    found = evaluate(model, batches, data.labels_for(model), {"model": plain})
     row = found["model"].row()
     for name, reason in batches.unreadable.items():
         print(f"left out {name}: {reason}")

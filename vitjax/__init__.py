@@ -5,6 +5,10 @@
 >>> pictures = vitjax.visualize(model, "blocks.6.mlp.hidden:0-63")
 """
 
+import sys
+
+from vitjax.moved import Finder
+
 TYPE_CHECKING = False  # type checkers take it for typing's, whose import would take longer than all the rest
 if TYPE_CHECKING:
     from vitjax.errors import InputError
@@ -25,6 +29,8 @@ _HOMES = {
     "sentence": "vitjax.optimize.sentences",
     "visualize": "vitjax.optimize.visualize",
 }
+
+sys.meta_path.append(Finder)  # knows the names that modules had before they moved
 
 
 def __getattr__(name: str) -> object:

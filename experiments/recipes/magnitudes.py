@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 import vitjax
-from vitjax.data.files.images import open_images
+from vitjax.data.files.open import open_images
 from vitjax.data.pipeline import Batches
 from vitjax.optimize.parametrize import coefficients
 

@@ -74,10 +74,10 @@ def test_the_table_counts_what_the_logits_say():
     assert [(row["intervention"], row["layer"]) for row in rows] == [(n, i) for n in EDITS for i in range(DEPTH + 1)]
     for row in rows:
         found = logits(row["intervention"], row["layer"])
-        right = np.argsort(-found, axis=-1) == DATA.labels[:, None]
+        right = np.argsort(-found, axis=-1) == DATA.labels_for(MODEL)[:, None]
         assert row["images"] == 3 and row["top1"] == pytest.approx(right[:, 0].mean())
         assert row["top5"] == pytest.approx(right[:, :5].any(axis=1).mean())
-        loss = -jax.nn.log_softmax(found)[np.arange(3), DATA.labels]
+        loss = -jax.nn.log_softmax(found)[np.arange(3), DATA.labels_for(MODEL)]
         assert row["loss"] == pytest.approx(float(loss.mean()), rel=1e-4)
     assert rows[0]["loss"] == rows[-1]["loss"]
 
@@ -87,7 +87,7 @@ def test_both_tokens_of_a_distilled_model_go_on_and_one_image_is_enough():
     model, data = noise.model(config), noise.dataset(1, 1, config)
     (row,) = (row for row in run(model, data, layers=[0]).rows if row["intervention"] == "class only")
     found = model(noise.pixels(data), "logits", {"embed": lambda x: x[:, :2]})["logits"]
-    assert row["loss"] == pytest.approx(-float(jax.nn.log_softmax(found)[0, data.labels[0]]), rel=1e-4)
+    assert row["loss"] == pytest.approx(-float(jax.nn.log_softmax(found)[0, data.labels_for(model)[0]]), rel=1e-4)
 
 
 @pytest.mark.parametrize(

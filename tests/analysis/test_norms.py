@@ -113,7 +113,7 @@ def test_the_cost_is_that_of_passes_made_by_hand():
     findings = run(MODEL, DATA)
     cost = {(row["tokens"], row["treatment"]): row for row in findings.tables["norms-cost"].to_pylist()}
     assert {tokens for tokens, _ in cost} == {"none", OUTLIERS, OTHERS} and len(cost) == 9
-    images, truth = noise.pixels(DATA), DATA.labels
+    images, truth = noise.pixels(DATA), DATA.labels_for(MODEL)
     gone = jnp.zeros((5, 16), bool).at[:, jnp.array(HUGE)].set(True)
     hands = {
         "removed": unseen([gone & False, gone, gone], CONFIG),

@@ -153,7 +153,7 @@ def test_the_curves_are_those_of_passes_made_by_hand():
         tiles = hidden_tiles(candidates(salient, which), order, [0.5])[0]
         part = read(MODEL, occlude(IMAGES, tiles, GRID, "mean"), (tap, "logits"))
         row = rows["mean", which]
-        loss = -np.asarray(jax.nn.log_softmax(part["logits"]))[np.arange(5), DATA.labels]
+        loss = -np.asarray(jax.nn.log_softmax(part["logits"]))[np.arange(5), DATA.labels_for(MODEL)]
         assert row["loss"] == pytest.approx(loss.mean(), rel=1e-5) and row["images"] == 5
         assert row["hidden"] == pytest.approx(0.5 if which == "random" else 0.25)
         before, after, hidden = whole[tap], np.asarray(part[tap]), np.asarray(tiles)

@@ -53,7 +53,7 @@ def test_a_distilled_model_averages_its_classifiers():
 
 def test_the_table_counts_what_the_logits_say():
     findings = run(MODEL, DATA)
-    right = np.asarray(patch_logits(MODEL, IMAGES)).argmax(axis=-1) == DATA.labels[:, None]
+    right = np.asarray(patch_logits(MODEL, IMAGES)).argmax(axis=-1) == DATA.labels_for(MODEL)[:, None]
     patches = [row for row in findings.rows if row["head"] == "patch"]
     np.testing.assert_allclose([row["top1"] for row in patches], right.mean(axis=0))
     assert [(row["token"], row["row"], row["column"]) for row in patches[4:6]] == [
@@ -65,10 +65,10 @@ def test_the_table_counts_what_the_logits_say():
     assert others["patch average"]["top1"] == pytest.approx(right.mean())
     best = others["patch maximum"]
     assert best["top1"] == pytest.approx(right.mean(axis=0).max()) == patches[best["token"] - PREFIX]["top1"]
-    natural = np.asarray(MODEL(IMAGES)["logits"]).argmax(axis=-1) == DATA.labels
+    natural = np.asarray(MODEL(IMAGES)["logits"]).argmax(axis=-1) == DATA.labels_for(MODEL)
     assert others["class token"]["top1"] == pytest.approx(natural.mean())
     pooled = np.asarray(pooled_logits(MODEL, IMAGES, "patches"))
-    loss = -np.asarray(jax.nn.log_softmax(pooled))[np.arange(3), DATA.labels]
+    loss = -np.asarray(jax.nn.log_softmax(pooled))[np.arange(3), DATA.labels_for(MODEL)]
     assert others["patches"]["loss"] == pytest.approx(loss.mean(), rel=1e-5)
 
 

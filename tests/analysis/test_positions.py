@@ -91,7 +91,7 @@ def test_the_table_counts_what_the_logits_say():
     rows = run(MODEL, DATA, seed=2).rows
     assert [row["condition"] for row in rows] == list(by_hand)
     for row, logits in zip(rows, by_hand.values(), strict=True):
-        loss = -jax.nn.log_softmax(logits)[np.arange(4), DATA.labels]
+        loss = -jax.nn.log_softmax(logits)[np.arange(4), DATA.labels_for(MODEL)]
         assert row["images"] == 4 and row["loss"] == pytest.approx(float(loss.mean()), rel=1e-5)
     assert len({row["loss"] for row in rows}) == len(rows)
 
@@ -100,6 +100,6 @@ def test_the_table_counts_what_the_logits_say():
 def test_batches_and_their_order_change_nothing(order):
     condition = {"shuffled": conditions(1)["patches shuffled"]}
     data = noise.dataset(4, 1, order=np.array(order))
-    straight = evaluate(MODEL, DATA.batches(), DATA.labels, condition)["shuffled"]
-    other = evaluate(MODEL, data.batches(), data.labels, condition)["shuffled"]
+    straight = evaluate(MODEL, DATA.batches(), DATA.labels_for(MODEL), condition)["shuffled"]
+    other = evaluate(MODEL, data.batches(), data.labels_for(MODEL), condition)["shuffled"]
     np.testing.assert_allclose(other.loss, straight.loss[order], rtol=1e-5)

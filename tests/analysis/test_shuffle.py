@@ -61,7 +61,7 @@ def test_the_curves_are_those_of_passes_made_by_hand():
     for row, grid in zip(findings.rows, (1, 4, 8), strict=True):
         order = orders(IMAGES, grid, 3)
         part = {name: np.asarray(v) for name, v in MODEL(shuffle(IMAGES, order, grid), [tap, "logits"]).items()}
-        loss = -np.asarray(jax.nn.log_softmax(part["logits"]))[np.arange(4), DATA.labels]
+        loss = -np.asarray(jax.nn.log_softmax(part["logits"]))[np.arange(4), DATA.labels_for(MODEL)]
         assert row["loss"] == pytest.approx(loss.mean(), rel=1e-5)
         found = {r["similarity"]: r["cosine"] for r in table if (r["grid"], r["tap"]) == (grid, tap)}
         assert found["class token"] == pytest.approx(cosine(whole[tap][:, 0], part[tap][:, 0]).mean(), rel=1e-4)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.pictures import level, pack, unpack
 from vitjax.data.annotations.boxes import Boxes, boxes, mask
-from vitjax.data.files.images import Images, open_images
+from vitjax.data.files.images import Images
+from vitjax.data.files.open import open_images
 from vitjax.errors import InputError
 
 

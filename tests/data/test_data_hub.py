@@ -17,7 +17,7 @@ from huggingface_hub import constants
 
 from tests.support.pictures import level, rows, unpack
 from tests.weights.test_hub import online
-from vitjax.data.files.images import open_images
+from vitjax.data.files.open import open_images
 from vitjax.errors import InputError
 
 COMMITS = {"main": "b" * 40, "v1": "a" * 40, "refs/convert/parquet": "c" * 40}

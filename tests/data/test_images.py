@@ -13,8 +13,11 @@ import pytest
 from PIL import Image
 
 from tests.support.pictures import encode, level, levels, pack, photo, unpack
+from vitjax.data.annotations.boxes import boxes
+from vitjax.data.annotations.labels import labels
+from vitjax.data.annotations.masks import masks
 from vitjax.data.files import formats
-from vitjax.data.files.images import open_images
+from vitjax.data.files.open import open_images
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError
 
@@ -263,3 +266,35 @@ def test_names_that_are_no_utf_8_can_be_written_everywhere(tmp_path):
 def test_only_tables_have_splits(tmp_path):
     with pytest.raises(InputError, match="split='train' has no meaning for"):
         open_images(unpack(tmp_path, FILES), "train")
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch):
+    """As of a shell's variable that was never set."""
+    images = open_images(unpack(tmp_path, FILES))
+    monkeypatch.chdir(tmp_path)
+    for door in (
+        open_images,
+        lambda path: boxes(images, path),
+        lambda path: masks(images, path),
+        lambda path: labels(images, 3, path),
+    ):
+        with pytest.raises(InputError, match=r"the path of the [\w ]+ is empty; write \. for the current folder"):
+            door("")
+        with pytest.raises(InputError, match="~nobody-of-this-name/x does not exist: there is no such user"):
+            door("~nobody-of-this-name/x")
+    assert open_images(".").names == images.names
+
+
+@pytest.mark.parametrize(("path", "why"), [("a\0b", "null byte"), ("x" * 1000, "File name too long")])
+def test_a_path_that_no_system_has(path, why):
+    with pytest.raises(InputError, match=f"cannot open .*: .*{why}"):
+        open_images(path)
+
+
+def test_a_path_that_may_not_be_looked_at(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    with pytest.raises(InputError, match=r"cannot open .*photos: Permission denied"):
+        open_images(tmp_path / "photos")

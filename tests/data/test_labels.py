@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from tests.support import small
 from tests.support.pictures import CONFIG, level, unpack
 from vitjax.data.annotations.labels import labelled, labels
 from vitjax.data.dataset import Dataset, open_dataset
-from vitjax.data.files.images import Images, open_images
+from vitjax.data.files.images import Images
+from vitjax.data.files.open import open_images
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.registry import abstract
+
+MODEL = SimpleNamespace(config=CONFIG)  # of somebody else's making, without names of classes
 
 
 def named(*names: str, **others) -> Images:
@@ -115,9 +119,9 @@ def test_a_part_of_the_images_keeps_its_classes(tmp_path):
         if extra:
             (folder / "val_annotations.txt").write_text("".join(f"{name}\t{name[:3]}\t0\n" for name in files))
         whole = open_dataset(folder, CONFIG)
-        assert whole.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+        assert whole.labels_for(MODEL).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
         part = open_dataset(folder, CONFIG, limit=2)
-        assert part.images.names == ("n01/0.png", "n05/0.png") and part.labels.tolist() == [0, 2]
+        assert part.images.names == ("n01/0.png", "n05/0.png") and part.labels_for(MODEL).tolist() == [0, 2]
 
 
 def test_folders_with_numbers_for_names_are_those_classes():
@@ -201,9 +205,11 @@ GUESSED = {  # what it shows: folders with an image each, the class of each of a
 @pytest.mark.parametrize("kind", GUESSED)
 def test_without_names_folders_are_counted_in_their_order_which_is_said(kind, caplog):
     images = in_folders(*GUESSED[kind])
-    data = Dataset(images, replace(CONFIG, classes=3))
+    data = Dataset(images, CONFIG)
     with caplog.at_level("INFO"):
-        assert data.labels.tolist() == list(GUESSED[kind].values())
+        assert data.labels_for(SimpleNamespace(config=replace(CONFIG, classes=3))).tolist() == list(
+            GUESSED[kind].values()
+        )
     [line] = caplog.messages
     assert re.fullmatch(r"classes: folders, in the order of their names, \w+, \w+, \w+", line)
     assert data.describe()["classes"] == line.removeprefix("classes: ")
@@ -298,10 +304,14 @@ def test_an_analysis_counts_as_its_own_model_does(tmp_path):
     folder = unpack(tmp_path, {f"{letter}/1.png": level(i) for i, letter in enumerate("abcdefghij")})
     data = open_dataset(folder, model.config)
     assert data.labels_for(named_model).tolist() == list(range(10))[::-1]
-    assert open_dataset(folder, named_model).labels.tolist() == list(range(10))[::-1]
     assert data.labels_for(model).tolist() == list(range(10))
+    named = open_dataset(folder, named_model)  # whose names hold for models that do not say theirs
+    assert named.labels_for(model).tolist() == named.labels_for(named_model).tolist() == list(range(10))[::-1]
     other = replace(data, class_names=ClassNames(("a", "b")))  # of a model with another head
     assert other.labels_for(model).tolist() == list(range(10))
+    with pytest.raises(InputError, match="classes are counted for a model, not for something of type ViTConfig"):
+        data.labels_for(model.config)
+    assert not hasattr(data, "labels")  # without a model nothing says what they are counted by
 
 
 def test_a_model_without_a_head():

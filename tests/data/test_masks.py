@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.support.pictures import CONFIG, encode, photo, unpack
 from vitjax.data.annotations.masks import Objects, box_masks, fitted, fitted_labels, masks, painted, patch_labels
-from vitjax.data.files.images import open_images
+from vitjax.data.files.open import open_images
 from vitjax.errors import InputError
 
 PHOTO = encode(photo(20, 12))

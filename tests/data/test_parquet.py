@@ -5,6 +5,7 @@ import pickle
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,10 @@ import pytest
 
 from tests.support.pictures import CONFIG, level, rows, unpack
 from vitjax.data.annotations.labels import labels
-from vitjax.data.annotations.splits import absent, choose
 from vitjax.data.dataset import open_dataset
 from vitjax.data.files import parquet
-from vitjax.data.files.images import open_images
+from vitjax.data.files.open import open_images
+from vitjax.data.files.splits import absent, choose
 from vitjax.data.pipeline import Batches
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import ClassNames
@@ -54,7 +55,8 @@ def test_what_the_hub_writes_comes_back(tmp_path):
     assert images.column.tolist() == [i % 4 for i in range(30)]
     part = pickle.loads(pickle.dumps(images.take([29, 3])))
     assert part.read(0) == DATA[29] and part.read(1) == DATA[3] and part.column.tolist() == [1, 3]
-    assert open_dataset(tmp_path, CONFIG, split="val", limit=10).labels.tolist() == [0, 3, 2, 1, 0, 3, 2, 1, 0, 3]
+    data = open_dataset(tmp_path, CONFIG, split="val", limit=10)
+    assert data.labels_for(SimpleNamespace(config=CONFIG)).tolist() == [0, 3, 2, 1, 0, 3, 2, 1, 0, 3]
 
 
 def test_classes_are_called_as_the_table_describes_them(tmp_path):

@@ -3,16 +3,22 @@
 import io
 import struct
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.pictures import CONFIG, encode, photo
+from tests.support.pictures import CONFIG, encode, level, photo
+from vitjax.data.annotations.masks import fitted
+from vitjax.data.dataset import Dataset, open_dataset
+from vitjax.data.files.images import Images
+from vitjax.data.pipeline import Batches, pixels
 from vitjax.data.placement import patch_box, placement
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
-from vitjax.models.core.config import Preprocess, ViTConfig
+from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.preprocess import Input, Preprocess
 
 SQUARE = ViTConfig(image_size=(64, 64), preprocess=Preprocess(crop=0.9))
 WIDE = ViTConfig(image_size=(48, 80), preprocess=Preprocess(crop=0.85, interpolation="bilinear"))
@@ -54,6 +60,35 @@ def test_of_a_huge_one_only_the_centre_is_computed(monkeypatch):
 def test_a_patch_is_found_again_in_the_original():
     assert placement((100, 200), CONFIG) == (16, 0, 64, 32, 32, 32)
     assert patch_box((100, 200), CONFIG, 0, 3) == (75, 50, 100, 75)
+
+
+def test_only_what_a_model_reads_is_asked_of_it():
+    """Of a model of any kind, its config, or the `Input` alone."""
+    model = SimpleNamespace(config=SQUARE, class_names=())
+    alone = Input(SQUARE.image_size, SQUARE.preprocess, SQUARE.patch_size)
+    assert Input.of(model) == Input.of(SQUARE) == Input.of(alone) == alone
+    assert (alone.channels, alone.grid, alone.patches) == (SQUARE.channels, SQUARE.grid, SQUARE.patches)
+    for one in (model, alone):
+        np.testing.assert_array_equal(prepare(photo(90, 70), one), prepare(photo(90, 70), SQUARE))
+    assert patch_box((90, 70), alone, 1, 2) == patch_box((90, 70), SQUARE, 1, 2)
+    levels = Images("levels", ("a",), lambda place: level(7))
+    assert (
+        Batches(levels, model, 2).config == Dataset(levels, model).config == open_dataset([photo(9, 9)], model).config
+    )
+    assert pixels(levels, [0], model).shape == (1, 64, 64, 3)
+
+
+@pytest.mark.parametrize("wrong", [None, ViTConfig, {"image_size": (64, 64)}, "demo", SQUARE.preprocess])
+def test_what_is_no_model_is_named(wrong):
+    for door in (prepare, fitted):
+        with pytest.raises(InputError, match=r"config is of type .*: give that of a model, model.config"):
+            door(photo(9, 9), wrong)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((9, 9, 3), np.uint8), "a.png", None])
+def test_what_is_no_image_is_named(wrong):
+    with pytest.raises(InputError, match=r"image is of type .*: give Pillow's"):
+        prepare(wrong, SQUARE)
 
 
 def test_unknown_interpolation():
@@ -169,7 +204,7 @@ def test_too_many_pixels_are_refused_by_the_head_alone(monkeypatch):
 def test_deep_images_are_converted_strip_by_strip(monkeypatch):
     deep = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48) * 21
     whole = np.asarray(decode(encode(Image.fromarray(deep))))
-    monkeypatch.setattr("vitjax.data.files.depth._STRIP", 100)
+    monkeypatch.setattr("vitjax.data.depth._STRIP", 100)
     assert np.array_equal(np.asarray(decode(encode(Image.fromarray(deep)))), whole)
     assert np.array_equal(whole[..., 0], np.rint(deep / 257).astype(np.uint8))
 

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from converters.timm_reference import import_timm
 from tests.weights.test_parity_google import by_hugging_face
-from vitjax.data.files.images import open_images
+from vitjax.data.files.open import open_images
 from vitjax.data.prepare import decode, prepare
 from vitjax.models.core.preprocess import FILTERS, Preprocess
 from vitjax.weights.families.table import family_of

@@ -15,7 +15,8 @@ from tests.support.pictures import encode, photo
 from tests.support.preprocessing import FAST, TABLE, TIMM, TOLERANCE, of_timm, of_transformers, transformers_cases
 from tests.weights.test_parity_hf import make, transformers  # noqa: F401, a fixture
 from vitjax.data.annotations.masks import Objects, fitted_labels
-from vitjax.data.files.images import Images, open_images
+from vitjax.data.files.images import Images
+from vitjax.data.files.open import open_images
 from vitjax.data.pipeline import Batches
 from vitjax.data.placement import patch_box
 from vitjax.data.prepare import prepare

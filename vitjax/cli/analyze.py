@@ -5,12 +5,11 @@ import sys
 import textwrap
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.analysis.study.entry import Analysis
 from vitjax.cli import arguments
-from vitjax.cli.arguments import count, free_folder, load, model_arguments, open_photographs, shard
+from vitjax.cli.arguments import count, free_folder, load, model_arguments, open_photographs, path, shard
 from vitjax.errors import InputError, printable
 
 KINDS = {
@@ -20,7 +19,7 @@ KINDS = {
     "model": str,
     "number": arguments.number,
     "numbers": arguments.numbers,
-    "path": Path,
+    "path": path,
     "seed": arguments.seed,
     "text": str,
 }
@@ -61,10 +60,10 @@ def _data(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("data and results")
     group.add_argument("--data", required=True, help="images: a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")
-    group.add_argument("--labels", type=Path, metavar="FILE", help="classes: .csv, .tsv or .json of image and class")
+    group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
     group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
     group.add_argument("--batch", type=count, default=32, help="images that go to the devices together (default: 32)")
-    group.add_argument("--out", type=Path, help="folder for the results (default: NAME, or the next free name)")
+    group.add_argument("--out", type=path, help="folder for the results (default: NAME, or the next free name)")
     group.add_argument("--overwrite", action="store_true", help="replace results of the same name in --out")
 
 
@@ -119,8 +118,8 @@ def _run(args: argparse.Namespace) -> int:
     if findings is None:
         print(f"part {part[0]} of {part[1]} is done; the results come into {out} when the last part is")
         return 0
-    for path in findings.save(out):
-        print(path)
+    for file in findings.save(out):
+        print(file)
     if data.unreadable:
         name, reason = next(iter(data.unreadable.items()))
         print(

@@ -29,7 +29,7 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, nam
     if names:
         group.add_argument(
             "--class-names",
-            type=Path,
+            type=path,
             metavar="FILE",
             help="what the head's classes are called, in its order, in place of what its config says: a name a line,"
             " numbered or not, a list or an object in JSON or Python",
@@ -56,7 +56,7 @@ def open_photographs(args: argparse.Namespace):
     import sys
     from collections import Counter
 
-    from vitjax.data.files.images import open_images
+    from vitjax.data.files.open import open_images
 
     images = open_images(args.data, args.split)
     for why, count in Counter(images.left_out.values()).items():
@@ -113,13 +113,20 @@ def check_push(args: argparse.Namespace) -> None:
         raise InputError("--private goes with --push")
 
 
+def path(text: str) -> Path:
+    """A path; an empty text is none, as of a shell's variable that was never set: it would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty; write . for the current folder")
+    return Path(text)
+
+
 def free_folder(name: str) -> Path:
     """The folder called `name` here, or `name-2`, `name-3`, … if there is one."""
-    path, number = Path(name), 1
-    while path.exists():
+    folder, number = Path(name), 1
+    while folder.exists():
         number += 1
-        path = Path(f"{name}-{number}")
-    return path
+        folder = Path(f"{name}-{number}")
+    return folder
 
 
 def size(text: str) -> tuple[int, int]:

@@ -1,9 +1,8 @@
 """`vitjax atlas`: units to pictures, cards and tables in a store, and the page to explore them."""
 
 import argparse
-from pathlib import Path
 
-from vitjax.cli.arguments import changes, count, load, model_arguments, open_photographs, seeds, shard
+from vitjax.cli.arguments import changes, count, load, model_arguments, open_photographs, path, seeds, shard
 from vitjax.errors import InputError
 
 ABOUT = """
@@ -56,7 +55,7 @@ def add(commands) -> None:
     group = command.add_argument_group("photographs, for grades and exemplars")
     group.add_argument("--data", help="a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")
-    group.add_argument("--labels", type=Path, metavar="FILE", help="classes: .csv, .tsv or .json of image and class")
+    group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
     group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
     group.add_argument("--k", type=count, default=9, metavar="N", help="photographs kept for each unit (default: 9)")
     group = command.add_argument_group("store")

@@ -1,9 +1,8 @@
 """`vitjax convert`: any checkpoint in, a folder out that vitjax loads as it is."""
 
 import argparse
-from pathlib import Path
 
-from vitjax.cli.arguments import check_push, load, model_arguments, push_arguments
+from vitjax.cli.arguments import check_push, load, model_arguments, path, push_arguments
 
 ABOUT = """
 Writes a checkpoint of any kind that vitjax loads as Orbax arrays, with where it came from and a model card. Loading
@@ -22,7 +21,7 @@ def add(commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     model_arguments(command)
-    command.add_argument("--out", type=Path, required=True, help="folder to write; an older conversion is replaced")
+    command.add_argument("--out", type=path, required=True, help="folder to write; an older conversion is replaced")
     push_arguments(command, "model")
     command.set_defaults(run=_run)
 

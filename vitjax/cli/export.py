@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import check_push, free_folder, push_arguments
+from vitjax.cli.arguments import check_push, free_folder, path, push_arguments
 
 ABOUT = """
 Writes the page of a finished atlas: one folder of static files (WebP tiles, JSON, parquet, contact sheets) that opens
@@ -21,7 +21,7 @@ def add(command: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument("store", help="a finished atlas: a folder, gs://BUCKET/PATH or s3://BUCKET/PATH")
-    export.add_argument("--to", type=Path, metavar="FOLDER", help="the folder (default: page, or the next free name)")
+    export.add_argument("--to", type=path, metavar="FOLDER", help="the folder (default: page, or the next free name)")
     export.add_argument(
         "--beside",
         nargs="+",
@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace) -> int:
     from vitjax.atlas.store.reader import contents
     from vitjax.atlas.store.store import Store
 
-    beside = [{"name": Path(path).name, "path": path} for path in args.beside]
+    beside = [{"name": Path(one).name, "path": one} for one in args.beside]
     what = replace(contents(Store(args.store)), beside=beside)
     with exporting() as progress:
         done = export(what, out, overwrite=args.overwrite, contact=not args.no_contact, progress=progress)

@@ -2,9 +2,8 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 
-from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, use_cores
+from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, path, use_cores
 
 
 def add_taps(commands) -> None:
@@ -56,8 +55,8 @@ def add_bench(commands) -> None:
         "--devices", type=numbers, default=[1], metavar="N,...", help="devices that work side by side (1)"
     )
     group.add_argument("--steps", type=count, default=10, help="steps timed for each row (default: 10)")
-    group.add_argument("--out", type=Path, metavar="FILE.json", help="write the measurements, and a figure beside them")
-    group.add_argument("--compare", type=Path, metavar="OLD.json", help="say how steps/s changed since an older run")
+    group.add_argument("--out", type=path, metavar="FILE.json", help="write the measurements, and a figure beside them")
+    group.add_argument("--compare", type=path, metavar="OLD.json", help="say how steps/s changed since an older run")
     command.set_defaults(run=_run_bench)
 
 

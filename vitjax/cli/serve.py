@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from vitjax.cli.arguments import path
 from vitjax.errors import InputError
 
 EXAMPLES = """
@@ -25,7 +26,7 @@ def add(commands) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="an atlas, or an exported one")
+    command.add_argument("folders", nargs="+", type=path, metavar="OUT", help="an atlas, or an exported one")
     command.add_argument("--port", type=_port, default=8000, help="0 takes any free one (default: 8000)")
     command.add_argument(
         "--host",

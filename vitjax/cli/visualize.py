@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import changes, count, free_folder, load, model_arguments, seed
+from vitjax.cli.arguments import changes, count, free_folder, load, model_arguments, path, seed
 from vitjax.errors import InputError
 
 UNITS = """
@@ -39,7 +39,7 @@ def add(commands) -> None:
     )
     model_arguments(command)
     group = command.add_argument_group("pictures")
-    group.add_argument("--out", type=Path, help="folder for the pictures (default: pictures, or the next free name)")
+    group.add_argument("--out", type=path, help="folder for the pictures (default: pictures, or the next free name)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
     group.add_argument(
         "--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)"

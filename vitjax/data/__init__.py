@@ -1,1 +1,1 @@
-"""Photographs in: folders, zips, tables and hub data sets; out: batches as a model wants them, and their classes."""
+"""Opens photographs wherever they lie, prepares them in batches as a model wants them, and finds their classes."""

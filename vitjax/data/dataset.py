@@ -1,23 +1,26 @@
-"""Images, how a model wants them and, where known, their classes: what an analysis works on."""
+"""Opens what an analysis works on: images, how a model wants them and, where known, their classes."""
 
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int
 
-from vitjax.data.annotations.labels import labelled
-from vitjax.data.files.images import Images, open_images
+from vitjax.data.annotations.labels import Labels, labelled
+from vitjax.data.files.images import Images
+from vitjax.data.files.open import open_images
 from vitjax.data.pipeline import Batches, Change, Progress
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
-from vitjax.models.core.network import Network
-from vitjax.models.registry import Config
+from vitjax.models.core.preprocess import Input
 from vitjax.ranges import COUNT
+
+if TYPE_CHECKING:  # models are made of Flax, which opening a data set need not wait for
+    from vitjax.models.core.network import Network
 
 log = logging.getLogger("vitjax")
 
@@ -28,13 +31,13 @@ class Dataset:
 
     Attributes:
         images: what there is.
-        config: the model's.
+        config: the `Input` of the model; made of what is given, the model's config or the model.
         batch: images that go to the devices together.
-        listed: a file of classes, see `labels`.
+        listed: a file of classes, see `vitjax.data.annotations.labels`.
         shard: (i, n), this host's part.
         unreadable: {name: reason} of the images that any pass had to leave out.
         progress: wraps the batches of a pass, of which it is told the number, e.g. in a progress bar.
-        class_names: what the model's classes are called.
+        class_names: what the model's classes are called; `labels_for` takes them for models that do not say theirs.
         counted: {"classes": where they come from and how they were counted}, once any pass had need of them.
 
     Raises:
@@ -42,51 +45,51 @@ class Dataset:
     """
 
     images: Images
-    config: Config
+    config: Input
     batch: int = 32
-    listed: Path | None = None
+    listed: str | Path | None = None
     shard: tuple[int, int] = (0, 1)
     unreadable: dict[str, str] = field(default_factory=dict)
     progress: Progress = lambda batches, total: batches
     class_names: ClassNames = NAMELESS
     counted: dict[str, str] = field(default_factory=dict)
+    _known: dict[tuple[ClassNames, int], Labels] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         if not isinstance(self.images, Images):
             raise InputError(f"images are of type {type(self.images).__name__}: open them with open_images")
-        if not isinstance(self.config, Config):
-            raise InputError(f"config is of type {type(self.config).__name__}: give that of a model, model.config")
+        object.__setattr__(self, "config", Input.of(self.config))
         COUNT.check("batch", self.batch)
 
     def batches(self, change: Change | None = None, start: int = 0) -> Batches:
-        """A pass over the images, from batch `start` on, each image first changed by `change`."""
+        """Begins a pass over the images, from batch `start` on, each image first changed by `change`."""
         return Batches(self.images, self.config, self.batch, change, self.shard, start, self.progress, self.unreadable)
 
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """The class of each image, int [image]; raises InputError where nothing says it, or it is in doubt.
+    def labels_for(self, model: "Network") -> Int[np.ndarray, " image"]:
+        """Finds the class of each image as this model's head counts them, by the names of its own classes, if any.
 
-        How they were counted is said in a line, as a warning where it was by the order of names alone.
+        A model without names takes those that the data set was opened with, unless these are of a head of another size.
+        How classes were counted is said in a line, as a warning where it was by the order of names alone.
+
+        Raises:
+            InputError: nothing says the classes, or they are in doubt, see `vitjax.data.annotations.labels`; or what is
+                given is no model.
         """
-        found = labelled(self.images, self.config.classes, self.listed, self.class_names)
+        if not hasattr(model, "config"):
+            raise InputError(f"classes are counted for a model, not for something of type {type(model).__name__}")
+        classes = model.config.classes
+        named = getattr(model, "class_names", NAMELESS)  # of somebody else's making a model need not have any
+        names = named or (self.class_names if len(self.class_names) == classes else NAMELESS)
+        if (names, classes) not in self._known:
+            self._known[names, classes] = labelled(self.images, classes, self.listed, names)
+        found = self._known[names, classes]
         if self.counted.get("classes") != found.said:
             self.counted["classes"] = found.said
             log.log(logging.WARNING if found.guessed else logging.INFO, "classes: %s", found.said)
         return found.numbers
 
-    def labels_for(self, model: Network) -> np.ndarray:
-        """The class of each image as a model's head counts them: by the names of its own classes, if they have any.
-
-        Else by the names that the data set was opened with, unless these are of a head of another size.
-        """
-        named = getattr(model, "class_names", NAMELESS)  # of somebody else's making a model need not have any
-        names = named or (self.class_names if len(self.class_names) == model.config.classes else NAMELESS)
-        if (names, model.config.classes) == (self.class_names, self.config.classes):
-            return self.labels
-        return replace(self, config=model.config, class_names=names).labels
-
     def describe(self) -> dict[str, object]:
-        """What a record of results says about the data, once they are measured."""
+        """Gives what a record of results says about the data, once they are measured."""
         left = Counter(self.images.left_out.values())  # how many for which reason: masks beside images may be as many
         about = {"data": self.images.source, "images": len(self.images), "unreadable": dict(self.unreadable)}
         return about | self.counted | ({"left_out": dict(left)} if left else {})
@@ -94,20 +97,25 @@ class Dataset:
 
 def open_dataset(
     source: str | Path | Sequence[Any],
-    config: Config | Network,
+    config: "Network | Input",
     *,
     split: str | None = None,
     limit: int | None = None,
     batch: int = 32,
-    listed: Path | None = None,
+    listed: str | Path | None = None,
 ) -> Dataset:
-    """Opens `source` (a path, or a list of arrays or of Pillow's images: see `open_images`) for a model or its config.
+    """Opens a data set for a model: a path, or a list of arrays or of Pillow's images.
 
-    `limit` keeps that many images, evenly spaced. Of a model, the names of its classes are known: images in folders are
-    counted by them. (An analysis asks the model that it is given, see `Dataset.labels_for`.)
+    Args:
+        source, split: see `vitjax.data.files.open.open_images`.
+        config: of the model whose input the images become, or the model. The names of a model's classes are kept for
+            models that do not say theirs, see `Dataset.labels_for`.
+        limit: take that many images, evenly spaced.
+        batch: images that go to the devices together.
+        listed: a file that says the images' classes, see `vitjax.data.annotations.labels`.
 
     Raises:
         InputError: see `open_images` and `Dataset`.
     """
-    names, config = (config.class_names, config.config) if isinstance(config, Network) else (NAMELESS, config)
+    names = getattr(config, "class_names", NAMELESS)
     return Dataset(open_images(source, split).some(limit), config, batch, listed, class_names=names)

@@ -1,4 +1,4 @@
-"""Images in, batches for the device out: decoded and prepared by several threads, ahead of the model.
+"""Reads images in batches for the device: decoded and prepared by several threads, ahead of the model.
 
 The order is fixed and every batch has the same shape. What cannot be read is left out, named and counted.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple
 
-import grain
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
@@ -19,7 +18,7 @@ from vitjax.data.files.images import Images
 from vitjax.data.files.prints import Changed
 from vitjax.data.prepare import decode, prepare, size
 from vitjax.errors import InputError
-from vitjax.models.registry import Config
+from vitjax.models.core.preprocess import Input
 
 _LARGE = 2**24  # pixels; of larger images one at a time is in memory
 _ALONE = Lock()
@@ -48,7 +47,7 @@ class Batches:
 
     Attributes:
         images: what to read.
-        config: the model's, which says how images are prepared.
+        config: the model's, or its `Input`, which says how images are prepared.
         size: images in a batch.
         change: something done to each image before it is resized, e.g. a mask of its objects.
         shard: (i, n) reads every n-th image from the i-th on, for the i-th of n hosts.
@@ -58,7 +57,7 @@ class Batches:
     """
 
     images: Images
-    config: Config
+    config: Input
     size: int
     change: Change | None = None
     shard: tuple[int, int] = (0, 1)
@@ -67,6 +66,7 @@ class Batches:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
+        self.config = Input.of(self.config)
         if self.size < 1:
             raise InputError(f"a batch of {self.size} images: it must have 1 or more")
         if not 0 <= self.shard[0] < self.shard[1]:
@@ -87,6 +87,8 @@ class Batches:
         places = self.places[self.start * self.size :]
         if not len(places):
             return
+        import grain  # which imports JAX
+
         threads = max(2, os.cpu_count() or 1)
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * max(self.size, threads))
         data = grain.MapDataset.source(_Records(places, self.images, self.config, self.change))
@@ -123,7 +125,7 @@ class _Records:
 
     places: range
     images: Images
-    config: Config
+    config: Input
     change: Change | None
 
     def __len__(self) -> int:
@@ -152,15 +154,16 @@ class _Records:
                 return _Record(place, name, None, str(error))
 
 
-def pixels(images: Images, places: Sequence[int], config: Config) -> UInt8[np.ndarray, "image h w color"]:
-    """The images at these places, in this order, as the model sees them: a few, to be shown.
+def pixels(images: Images, places: Sequence[int], config: Input) -> UInt8[np.ndarray, "image h w color"]:
+    """Reads the images at these places, in this order, as the model sees them: a few, to be shown.
 
     Raises:
         InputError: one of them cannot be read.
     """
+    config = Input.of(config)
     return np.stack([prepare(decode(images.read(int(place)), config.channels), config) for place in places])
 
 
 def changed(image: Image.Image, name: str, change: Change | None) -> Image.Image:
-    """The image after `change`, if there is one."""
+    """Applies `change` to the image, if there is one."""
     return image if change is None else Image.fromarray(change(name, np.asarray(image)))

@@ -1,4 +1,4 @@
-"""Where a photograph that is resized and cut lies in the model's input, and where a patch lies in the photograph."""
+"""Says where a photograph lies in the model's input, once resized and cut, and where a patch lies in the photograph."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vitjax.errors import InputError
-from vitjax.models.registry import Config
+from vitjax.models.core.preprocess import Input
 
 Size = tuple[int, int]  # (height, width), unlike Pillow's
 
@@ -26,14 +26,14 @@ class Placement(NamedTuple):
     columns: int
 
 
-def placement(size: tuple[int, int], config: Config) -> Placement:
-    """Where the model's input lies on the resized image, by the checkpoint's `preprocess`.
+def placement(size: tuple[int, int], config: Input) -> Placement:
+    """Places the model's input on the resized image, by the checkpoint's `preprocess`.
 
     Rounds as the sources do, see `vitjax.models.core.preprocess`.
 
     Args:
         size: (width, height) of the original, as Pillow gives it.
-        config: the model's.
+        config: the model's; its `Input` will do.
 
     Raises:
         InputError: nothing may be cut off or added, and the resized image is not of the size that is needed.
@@ -52,15 +52,15 @@ def placement(size: tuple[int, int], config: Config) -> Placement:
 
 
 def patch_box(
-    size: tuple[int, int], config: Config, row: int | np.ndarray, column: int | np.ndarray
+    size: tuple[int, int], config: Input, row: int | np.ndarray, column: int | np.ndarray
 ) -> tuple[float, float, float, float]:
-    """Where a patch of the model's input lies in the original image: (left, top, right, bottom) in its pixels.
+    """Finds a patch of the model's input in the original image: (left, top, right, bottom) in its pixels.
 
     A patch of what was added around the image lies outside it: its numbers are negative or beyond the image's.
 
     Args:
         size: (width, height) of the original.
-        config: the model's.
+        config: the model's; its `Input` will do.
         row, column: on the patch grid; numbers or arrays.
     """
     at = placement(size, config)

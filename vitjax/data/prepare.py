@@ -1,4 +1,4 @@
-"""Bytes of an image file in, the model's input out: decoded to RGB, resized and cut as the checkpoint says."""
+"""Makes an image file into a model's input: decoded to RGB, resized and cut as the checkpoint says."""
 
 import io
 from collections.abc import Iterator
@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from vitjax.data.files.depth import MODES, bright, eight_bits, sixteen_bits
+from vitjax.data.depth import MODES, bright, eight_bits, sixteen_bits
 from vitjax.data.files.formats import kinds
 from vitjax.data.placement import Placement, placement
 from vitjax.errors import InputError
-from vitjax.models.core.config import IMAGE_MODES
-from vitjax.models.registry import Config
+from vitjax.models.core.preprocess import IMAGE_MODES, Input
 
 _LARGEST = 2**26  # pixels of a resized image; beyond it only the part that is cropped out is computed
 LARGEST = 2**27  # pixels of an image file: cameras make 102 million
@@ -23,7 +22,7 @@ def decode(data: bytes, channels: int = 3) -> Image.Image:
     """Decodes an image file to RGB, as `convert("RGB")` of Pillow does, and torchvision with it.
 
     So transparency is dropped and EXIF does not turn the image; but more than 8 bits are scaled to 8, not clipped, see
-    `vitjax.data.files.depth`. Of several frames the first is taken. For a model of four channels it stays RGBA, which
+    `vitjax.data.depth`. Of several frames the first is taken. For a model of four channels it stays RGBA, which
     it must be; one of a single channel has it made grey by `prepare`.
 
     Raises:
@@ -45,13 +44,13 @@ def decode(data: bytes, channels: int = 3) -> Image.Image:
 
 
 def size(data: bytes) -> tuple[int, int]:
-    """Width and height of an image file, from its head alone; errors as of `decode`."""
+    """Reads width and height of an image file, from its head alone; errors as of `decode`."""
     with _in_one_line(data):
         return _opened(data).size
 
 
 def _opened(data: bytes) -> Image.Image:
-    """The image, whose head has been read and whose pixels have not."""
+    """Opens the image: its head has been read then, its pixels have not."""
     image = Image.open(io.BytesIO(data), formats=kinds())
     if image.width * image.height > LARGEST:
         raise InputError(f"{image.width}x{image.height} are more pixels than the {LARGEST:,} that are read")
@@ -76,12 +75,19 @@ def _in_one_line(data: bytes) -> Iterator[None]:
         raise InputError(next(iter(str(error).splitlines()), type(error).__name__)) from None
 
 
-def prepare(image: Image.Image, config: Config) -> UInt8[np.ndarray, "h w color"]:
+def prepare(image: Image.Image, config: Input) -> UInt8[np.ndarray, "h w color"]:
     """Resizes an image and cuts out or fills up what the model reads, as its `preprocess` says.
 
+    Args:
+        image: of any size, one of Pillow's.
+        config: the model's, as `model.config`; its `Input` will do.
+
     Raises:
-        InputError: as `placement`.
+        InputError: as `placement`; or the image is none, or the config.
     """
+    if not isinstance(image, Image.Image):
+        raise InputError(f"image is of type {type(image).__name__}: give Pillow's; of an array Image.fromarray(array)")
+    config = Input.of(config)
     at, mode, channels = placement(image.size, config), IMAGE_MODES[config.channels], config.channels
     image = _in_mode(image, mode)
     filter = Image.Resampling[config.preprocess.interpolation.upper()]
@@ -101,6 +107,6 @@ def prepare(image: Image.Image, config: Config) -> UInt8[np.ndarray, "h w color"
 
 
 def _seen(at: Placement) -> tuple[int, int, int, int]:
-    """The part of the resized image that the model reads: (left, top, right, bottom)."""
+    """Finds the part of the resized image that the model reads: (left, top, right, bottom)."""
     right, bottom = min(at.left + at.columns, at.width), min(at.top + at.rows, at.height)
     return max(at.left, 0), max(at.top, 0), right, bottom

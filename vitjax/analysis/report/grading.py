@@ -18,8 +18,8 @@ from vitjax.analysis.report.yardstick import Yardstick, clearness
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.passes import on_pictures
 from vitjax.errors import InputError
-from vitjax.models.core.config import IMAGE_MODES
 from vitjax.models.core.network import Network
+from vitjax.models.core.preprocess import IMAGE_MODES
 from vitjax.optimize.objectives import targets
 from vitjax.optimize.results.pictures import RECORD, read_record
 from vitjax.units.units import Unit, expand

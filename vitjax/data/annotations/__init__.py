@@ -1,1 +1,1 @@
-"""What is known of photographs: their classes, the boxes and masks of their objects, their splits."""
+"""Finds what is known of photographs: their classes, and the boxes and masks of their objects."""

@@ -1,4 +1,4 @@
-"""Images and a list of boxes in, where the objects are out: {image name: its boxes}, and a mask of the pixels inside.
+"""Reads where the objects of images are, from lists of boxes: {image name: its boxes}, and a mask of the pixels inside.
 
 Every list has its own idea of a box's last pixel. Here corners are (x0, y0, x1, y1) in whole pixels counted from 0, and
 x1 and y1 stand just outside: Tiny ImageNet and PASCAL name the last pixel inside, so 1 is added; COCO gives left, top,
@@ -19,9 +19,9 @@ from xml.etree import ElementTree
 import numpy as np
 from jaxtyping import Bool, Int
 
-from vitjax.data.files.images import Images, missing, walk
+from vitjax.data.files.images import Images
 from vitjax.data.files.paths import matched
-from vitjax.data.files.readers import Folder, Zip
+from vitjax.data.files.readers import Folder, Zip, existing, walk
 from vitjax.errors import InputError
 from vitjax.files import open_regular, read_bytes
 
@@ -57,7 +57,7 @@ class Box(NamedTuple):
 
 
 def boxes(images: Images, source: str | Path | None = None, *, all_objects: bool = False) -> dict[str, Boxes]:
-    """The boxes of every image that has some; images without one are not in the result.
+    """Reads the boxes of every image that has some; images without one are not in the result.
 
     An image is found by its file's name without the ending; where several folders hold such a file, by theirs too.
 
@@ -97,7 +97,7 @@ def boxes(images: Images, source: str | Path | None = None, *, all_objects: bool
 
 
 def mask(boxes: Boxes, height: int, width: int) -> Bool[np.ndarray, "h w"]:
-    """The pixels inside any of the boxes, of an image of this size.
+    """Marks the pixels inside any of the boxes, of an image of this size.
 
     Where the list says the size of the annotated image and this one is a scaled copy of it, so are the boxes (ImageNet
     counts in the image that was shown to people, often not the one that is downloaded); pixels that are touched count.
@@ -137,9 +137,7 @@ def _found(images: Images, source: str | Path | None) -> Iterator[Box]:
         if lists := [name for name in images.texts if name.endswith(_LISTS)]:
             return _read(lists, lambda name: images.texts[name].encode())
         raise InputError(f"nothing says where the objects in {images.source} are: name a file, folder or zip of boxes")
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise InputError(missing(path))
+    path = existing(source, "boxes")
     if not path.is_dir():
         open_regular(path).close()
     if path.is_dir():
@@ -183,7 +181,7 @@ class _Plain(ElementTree.TreeBuilder):
 
 
 def pascal(where: str, data: bytes) -> Iterator[Box]:
-    """The boxes of one of PASCAL's XML files, in its order; InputError where it is none."""
+    """Reads the boxes of one of PASCAL's XML files, in its order; InputError where it is none."""
     try:
         root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_Plain()))
         number = lambda node, name: float(node.findtext(name, "").strip())

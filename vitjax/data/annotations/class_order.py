@@ -1,10 +1,10 @@
-"""Which class of the head each name or number means that a data set uses, or why that is in doubt."""
+"""Tells which class of the head a name or number in a data set means, or why that is in doubt."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from vitjax.data.annotations.splits import is_split
+from vitjax.data.files.splits import is_split
 from vitjax.errors import InputError, printable
 from vitjax.models.core.class_names import WNID, ClassNames, folded
 
@@ -29,7 +29,7 @@ class Order:
 
 
 def order(used: Collection[str], known: Collection[str], classes: int, names: ClassNames, where: str) -> Order:
-    """The classes that texts mean.
+    """Finds the classes that texts mean.
 
     Args:
         used: texts that stand for classes.
@@ -66,7 +66,7 @@ def order(used: Collection[str], known: Collection[str], classes: int, names: Cl
 def folder_order(
     folders: Sequence[str], classes: int, names: ClassNames, where: str
 ) -> tuple[Mapping[str, str], Order] | None:
-    """{folder: the name that says its class}, and the classes of these names; None where no folders do.
+    """Finds the folders that say classes: {folder: name of its class}, and the classes of the names; None without.
 
     Classes may be the folders that hold the images, those around them (`cat/left`), or lie below others (`train/cat`):
     taken are the ones that are called as the model's classes are, else those numbered 0 to the last class, else, of a
@@ -107,7 +107,7 @@ def folder_order(
 
 
 def _sorted(known: Collection[str], classes: int, where: str) -> Order:
-    """One text for each class, in the order that everybody would put them in."""
+    """Counts one text for each class, in the order that everybody would put them in."""
     if len(known) != classes:
         raise InputError(f"{where} names {len(known)} classes, the head has {classes}: {_GIVE}")
     plain = sorted(known)
@@ -131,12 +131,12 @@ def _whole(text: str) -> int:
 
 
 def _natural(text: str) -> list[str | int]:
-    """By which people sort: without regard to case, numbers by their size."""
+    """The key by which people sort: without regard to case, numbers by their size."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text.casefold())]
 
 
 def _levels(folders: Sequence[str]) -> list[dict[str, str]]:
-    """{path: the folder at this level of it}, for each level that all paths have, from the top and from the bottom."""
+    """Lists {path: the folder at this level of it} of each level that all paths have, from the top and from the bottom."""
     parts = {path: path.split("/") for path in folders if path}
     if not parts or len(parts) < len(folders):  # images that lie in no folder
         return []

@@ -1,4 +1,4 @@
-"""Images in, the class of each out: from a table's column, a list beside them, their folders or their names."""
+"""Finds the class of every image: in a table's column, a list beside them, their folders or their names."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ from vitjax.data.annotations.class_order import NUMBER, Order, folder_order, ord
 from vitjax.data.files.formats import endings
 from vitjax.data.files.images import Images, folder
 from vitjax.data.files.paths import paired
+from vitjax.data.files.readers import given
 from vitjax.errors import InputError, nearest, printable
 from vitjax.files import parse_json, read_bytes
 from vitjax.models.core.class_names import NAMELESS, WNID, ClassNames
-from vitjax.weights.class_lists import class_names as class_names  # the other list that people have
 from vitjax.weights.class_lists import decoded
 
 ANNOTATIONS = "val_annotations.txt"
@@ -50,12 +50,12 @@ class Labels:
 def labels(
     images: Images, classes: int, listed: Path | None = None, names: ClassNames = NAMELESS
 ) -> Int[np.ndarray, " image"]:
-    """The class of every image, as the model's head counts them; see `labelled`."""
+    """Finds the class of every image, as the model's head counts them; see `labelled`."""
     return labelled(images, classes, listed, names).numbers
 
 
 def labelled(images: Images, classes: int, listed: Path | None = None, names: ClassNames = NAMELESS) -> Labels:
-    """The class of every image, as the model's head counts them, and how it was found.
+    """Finds the class of every image, as the model's head counts them, and says how.
 
     Where they come from, the first that is there: `listed`; the label column of a parquet table; Tiny ImageNet's
     `val_annotations.txt` among the images; folders called as classes (see `folder_order`); files named by a number and
@@ -78,7 +78,7 @@ def labelled(images: Images, classes: int, listed: Path | None = None, names: Cl
         raise InputError("this model has no head, so images have no classes for it")
     annotations = next((name for name in images.texts if os.path.basename(name) == ANNOTATIONS), None)
     if listed is not None:
-        rows = _read(Path(listed).expanduser(), images)
+        rows = _read(given(listed, "list of classes"), images)
         return _from_list(images, rows, str(listed), classes, names)
     if images.column is not None:
         return _from_column(images, classes, names)
@@ -107,7 +107,7 @@ def _from_list(images: Images, rows: Classes, where: str, classes: int, names: C
 
 
 def _from_column(images: Images, classes: int, names: ClassNames) -> Labels:
-    """By the numbers in a table; those that it gives other names than the model's are looked up by these."""
+    """Counts by the numbers in a table; those that it gives other names than the model's are looked up by these."""
     column, kinds = images.column.tolist(), images.kinds
     telling = kinds != tuple(map(str, range(len(kinds))))
     if not kinds or not telling or not names:
@@ -125,7 +125,7 @@ def _from_column(images: Images, classes: int, names: ClassNames) -> Labels:
 
 
 def _from_names(images: Images, classes: int, names: ClassNames) -> Labels | None:
-    """By numbers or WordNet ids in the files' names; None where that is not what they say.
+    """Counts by numbers or WordNet ids in the files' names; None where that is not what they say.
 
     A number alone says nothing (`1_holiday.jpg`).
 
@@ -152,7 +152,7 @@ def _from_names(images: Images, classes: int, names: ClassNames) -> Labels | Non
 
 
 def _named_so(number: int, text: str, names: ClassNames) -> bool:
-    """Whether `golden_retriever` or `golden_retriever_12` is what a class is called."""
+    """Says whether `golden_retriever` or `golden_retriever_12` is what a class is called."""
     return any(number in names.matches(name) for name in (text, re.sub(r"[\W_]*\d+$", "", text)))
 
 
@@ -166,7 +166,7 @@ def _read(path: Path, images: Images) -> Classes:
 
 
 def _separator(text: str, choices: str, images: Images) -> str:
-    """What stands between names and classes: after which the first of the lines begin with names of image files."""
+    """Finds what stands between names and classes: before it, the first of the lines have names of image files."""
     lines = [line for line in islice(text.splitlines(), 100) if line.strip()]
     files = lambda mark: sum(os.path.splitext(_file(line, mark))[1].lower() in endings() for line in lines)
     return max(choices, key=files)
@@ -204,7 +204,7 @@ def _looked_up(images: Images, listed: Classes, where: str) -> list[str | int]:
 
 
 def _names(listed: Classes, images: Images) -> set[str]:
-    """The classes of a list, without what its head says ("image,class") where it has one."""
+    """Lists the classes of a list, without what its head says ("image,class") where it has one."""
     first = next(iter(listed), "")
     named = first in images.names or first in map(os.path.basename, images.names)
     is_head = not named and os.path.splitext(first)[1].lower() not in endings()
@@ -212,7 +212,7 @@ def _names(listed: Classes, images: Images) -> set[str]:
 
 
 def _checked(found: Iterable[str | int], counted: Order | None, images: Images, classes: int, where: str) -> Labels:
-    """The numbers of what was found, counted as said or themselves numbers; each must be a class of the head."""
+    """Turns what was found into numbers, counted as said or themselves numbers; each must be a class of the head."""
     numbers = [int(text) if counted is None else counted.numbers[text] for text in found]
     wrong = next((i for i, number in enumerate(numbers) if not 0 <= number < classes), None)
     if wrong is not None:

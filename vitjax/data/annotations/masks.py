@@ -1,4 +1,4 @@
-"""Images and masks of their objects in, a label for every pixel out, and with it the object that each patch shows.
+"""Reads masks of the objects in images: which object every pixel shows, and with it every patch.
 
 Masks come as PASCAL VOC keeps them (SegmentationObject, Annotations), as COCO's JSON, as PNG files whose pixels are
 class ids (`NAME.png` or, beside the images, `NAME_mask.png`), or as boxes. Where objects overlap, the smaller is in
@@ -20,13 +20,14 @@ from PIL import Image
 
 from vitjax.data.annotations.boxes import LARGEST_LIST, Boxes, boxes, mask, pascal
 from vitjax.data.files.formats import kinds
-from vitjax.data.files.images import MASK, Images, missing, open_images
+from vitjax.data.files.images import Images
+from vitjax.data.files.open import MASK, open_images
 from vitjax.data.files.paths import matched
-from vitjax.data.files.readers import LARGEST
+from vitjax.data.files.readers import LARGEST, existing
 from vitjax.data.prepare import prepare, size
 from vitjax.errors import InputError, nearest
 from vitjax.files import read_bytes
-from vitjax.models.registry import Config
+from vitjax.models.core.preprocess import Input
 
 IGNORED = (0, 255)  # ids of class maps that stand for no object: background and border, as in PASCAL VOC
 FITS = ("squash", "crop")
@@ -60,9 +61,7 @@ def masks(images: Images, source: str | Path, *, ignored: Sequence[int] = IGNORE
         InputError: nothing of the kind there, or no mask for any image; and, when one is read, a mask of another size
             than its image, or one that is no class map.
     """
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise InputError(missing(path))
+    path = existing(source, "masks")
     if path.suffix == ".json":
         found = _coco(images, path)
     elif path.is_dir() and all((path / folder).is_dir() for folder in _VOC):
@@ -75,7 +74,7 @@ def masks(images: Images, source: str | Path, *, ignored: Sequence[int] = IGNORE
 
 
 def box_masks(images: Images, source: str | Path | None = None) -> Masks:
-    """Boxes as masks, every box an object; `source` and errors as of `vitjax.data.annotations.boxes.boxes`."""
+    """Takes boxes for masks, every box an object; `source` and errors as of `vitjax.data.annotations.boxes.boxes`."""
 
     def read(name: str, listed: Boxes, height: int, width: int) -> Objects:
         try:
@@ -88,15 +87,15 @@ def box_masks(images: Images, source: str | Path | None = None) -> Masks:
 
 
 def painted(layers: Sequence[Bool[np.ndarray, "h w"]], kinds: Sequence[str]) -> Objects:
-    """One label per pixel from one mask per object, the smaller objects in front."""
+    """Makes one label per pixel of one mask per object, the smaller objects in front."""
     labels = np.zeros(layers[0].shape, np.int32)
     for number in sorted(range(len(layers)), key=lambda number: -int(layers[number].sum())):
         labels[layers[number]] = number + 1
     return Objects(labels, tuple(kinds))
 
 
-def fitted(image: Image.Image, config: Config, fit: str = "squash") -> UInt8[np.ndarray, "h w 3"]:
-    """An image as the model takes it.
+def fitted(image: Image.Image, config: Input, fit: str = "squash") -> UInt8[np.ndarray, "h w 3"]:
+    """Fits an image to the size that the model takes.
 
     Args:
         image: of any size.
@@ -109,15 +108,17 @@ def fitted(image: Image.Image, config: Config, fit: str = "squash") -> UInt8[np.
     """
     if fit not in FITS:
         raise InputError(f"unknown fit {fit!r}{nearest(fit, FITS)}: {' or '.join(FITS)}")
+    config = Input.of(config)
     if fit == "squash":
         config = replace(config, preprocess=replace(config.preprocess, mode="squash", crop=1.0, size=None))
     return prepare(image, config)
 
 
-def fitted_labels(objects: Objects, config: Config, fit: str = "squash") -> Objects:
-    """The labels of an image that is `fitted`, resized to the nearest pixel; InputError for more than 255 objects."""
+def fitted_labels(objects: Objects, config: Input, fit: str = "squash") -> Objects:
+    """Fits the labels of an image as `fitted` does it, to the nearest pixel; InputError for more than 255 objects."""
     if len(objects.kinds) > 255:
         raise InputError(f"{len(objects.kinds)} objects in one image are more than 255")
+    config = Input.of(config)
     sharp = replace(config, preprocess=replace(config.preprocess, interpolation="nearest", fill=(0, 0, 0)))
     labels = fitted(Image.fromarray(objects.labels.astype(np.uint8)), sharp, fit)[..., 0]
     return Objects(labels.astype(np.int32), objects.kinds)
@@ -126,7 +127,7 @@ def fitted_labels(objects: Objects, config: Config, fit: str = "squash") -> Obje
 def patch_labels(
     labels: Int[np.ndarray, "h w"], grid: tuple[int, int], share: float = SHARE, claims: str = "larger"
 ) -> Int[np.ndarray, " patch"]:
-    """The object that each patch shows, by its label: one that covers at least `share` of it; 0 where none does.
+    """Finds the object that each patch shows, by its label: one that covers at least `share` of it; 0 where none does.
 
     Args:
         labels: of the pixels: 0 for no object, i + 1 for object i.
@@ -152,7 +153,7 @@ def patch_labels(
 
 
 def _ids(name: str, data: bytes, height: int, width: int) -> np.ndarray:
-    """The ids in the mask of an image of this size; a mask of another size is not decoded."""
+    """Reads the ids in the mask of an image of this size; a mask of another size is not decoded."""
     try:
         its = size(data)
         labels = np.asarray(Image.open(io.BytesIO(data), formats=kinds())) if its == (width, height) else None
@@ -166,7 +167,7 @@ def _ids(name: str, data: bytes, height: int, width: int) -> np.ndarray:
 
 
 def _maps(images: Images, path: Path, ignored: Sequence[int]) -> Masks:
-    """Class maps: every class that is there is one object."""
+    """Finds class maps, in which every class that is there is one object."""
     listed = open_images(path, masks=True)
     marked = {str(PurePosixPath(name).with_suffix("")).removesuffix(MASK): place
               for place, name in enumerate(listed.names) if PurePosixPath(name).stem.endswith(MASK)}  # fmt: skip
@@ -229,5 +230,5 @@ def _coco(images: Images, path: Path) -> Masks:
 
 
 def _is_packed(shape: object) -> bool:
-    """Whether a segmentation is run lengths packed in a string, which need no coding."""
+    """Says whether a segmentation is run lengths packed in a string, which need no coding."""
     return isinstance(shape, dict) and isinstance(shape["counts"], str | bytes)

@@ -1,1 +1,1 @@
-"""Photographs wherever they lie: in folders, zips, tables, arrays and on the hub."""
+"""Finds and reads photographs wherever they lie: in folders, zips, tables, arrays and on the hub."""

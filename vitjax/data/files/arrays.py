@@ -34,7 +34,7 @@ MODES = {
 
 
 def in_memory(source: Any) -> Images:
-    """Images of Pillow's or arrays as a data set; they are called `image 0`, `image 1`, …
+    """Makes a data set of arrays or images of Pillow's; they are called `image 0`, `image 1`, …
 
     Args:
         source: a list of images of any sizes, or one array of several. An array is [height, width, 3] or, if grey,
@@ -71,7 +71,7 @@ class _Held:
 
 
 def _checked(image: Any, name: str) -> np.ndarray | Image.Image:
-    """An image of Pillow's as it is, an array as bytes [h, w, 3] or [h, w]."""
+    """Gives an image of Pillow's as it is, an array as bytes [h, w, 3] or [h, w]."""
     if is_pillow(image):
         if not min(image.size):
             raise InputError(f"{name} has no pixels: it is {image.width} x {image.height}")

@@ -1,4 +1,4 @@
-"""Which files are photographs, by their endings: the kinds that Pillow decodes itself; and those named as left out."""
+"""Tells photographs by the endings of their files: the kinds that Pillow decodes itself; and which are left out."""
 
 from contextlib import suppress
 from functools import cache
@@ -17,7 +17,7 @@ _UNREAD = dict.fromkeys((".heic", ".heif", ".hif"), _HEIF) | dict.fromkeys(
 
 @cache
 def kinds() -> tuple[str, ...]:
-    """Pillow's names of the kinds that are photographs, as it tries them; with HEIF where pillow-heif is installed."""
+    """Lists Pillow's names of the kinds that are photographs, as it tries them; HEIF too, by pillow-heif."""
     Image.preinit()  # the usual kinds first, as Pillow itself tries them
     Image.init()
     with suppress(ImportError):
@@ -29,14 +29,14 @@ def kinds() -> tuple[str, ...]:
 
 @cache
 def endings() -> frozenset[str]:
-    """The endings of photographs' names, in lower case with their dot."""
+    """Lists the endings of photographs' names, in lower case with their dot."""
     readable = kinds()
     return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in readable)
 
 
 @cache
 def left_out() -> dict[str, str]:
-    """{ending: why} of images that are not read; a file that is neither here nor in `endings` is taken for no image."""
+    """Says {ending: why} of images that are not read; a file neither here nor in `endings` is taken for no image."""
     drawn = {ending for ending, kind in Image.registered_extensions().items() if kind in _DRAWN}
     known = dict.fromkeys(drawn, "a drawing or an icon, no photograph") | _UNREAD
     return {ending: why for ending, why in known.items() if ending not in endings()}

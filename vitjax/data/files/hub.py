@@ -1,4 +1,4 @@
-"""A data set on the Hugging Face hub in, the images of one split out: its parquet files, by way of the hub's cache."""
+"""Opens one split of a data set on the Hugging Face hub: its parquet files, by way of the hub's cache."""
 
 import re
 from contextlib import suppress
@@ -7,9 +7,10 @@ from pathlib import Path
 import huggingface_hub as hub
 from huggingface_hub import constants
 
-from vitjax.data.annotations.splits import absent, choose
-from vitjax.data.files.images import Images, walk
+from vitjax.data.files.images import Images
 from vitjax.data.files.parquet import table
+from vitjax.data.files.readers import walk
+from vitjax.data.files.splits import absent, choose
 from vitjax.errors import InputError
 from vitjax.weights.find.hub import FINAL, download, explain
 
@@ -49,7 +50,7 @@ def open_hub(address: str, split: str | None = None) -> Images:
 
 
 def _parquet_files(repo: str, revisions: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The first of the revisions with parquet files, and their names."""
+    """Finds the first of the revisions with parquet files, and their names."""
     complaints = []
     for revision in revisions:
         try:

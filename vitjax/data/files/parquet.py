@@ -1,4 +1,4 @@
-"""Parquet files in, the images in their rows out: whole row groups are read as they are needed, a few are kept.
+"""Reads the images in the rows of parquet files: whole row groups, as they are needed, of which a few are kept.
 
 What is in memory at once: the row group being read, the last `KEPT` of them, and earlier ones as long as all that are
 kept hold at most `KEPT_BYTES`.
@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vitjax.data.annotations.splits import choose
-from vitjax.data.files.images import Images, folders, missing, walk
+from vitjax.data.files.images import Images, folders
+from vitjax.data.files.readers import existing, walk
+from vitjax.data.files.splits import choose
 from vitjax.errors import InputError
 from vitjax.files import open_regular, parse_json
 
@@ -30,7 +31,7 @@ KEPT_BYTES = 256 * 2**20
 END = 2**16  # bytes of a file in which its footer mostly lies
 
 
-def open_files(path: Path, split: str | None = None) -> Images:
+def open_files(path: str | Path, split: str | None = None) -> Images:
     """Opens a .parquet file or a folder of them.
 
     Args:
@@ -40,8 +41,7 @@ def open_files(path: Path, split: str | None = None) -> Images:
     Raises:
         InputError: nothing there, no such split, or what `table` raises.
     """
-    if not path.exists():
-        raise InputError(missing(path))
+    path = existing(path, "images")
     root = path if path.is_dir() else path.parent
     names = [name for name in walk(path) if name.endswith(".parquet")] if path.is_dir() else [path.name]
     chosen, called = choose(names, split, str(path))
@@ -50,7 +50,7 @@ def open_files(path: Path, split: str | None = None) -> Images:
 
 
 def table(files: Sequence[Path], source: str, called: str) -> Images:
-    """The rows of parquet files, one after another, as images.
+    """Takes the rows of parquet files, one after another, as images.
 
     The image column is the first of `IMAGES` that holds encoded images, or else the first column that does: bytes, or a
     struct with `bytes` and, if it likes, `path`, as the hub's data sets have it. The classes are the first of `LABELS`
@@ -112,18 +112,18 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _column(file: Path, path: str) -> pa.ChunkedArray:
-    """A column of a file; for a path like `image.path`, that field of the struct."""
+    """Reads a column of a file; for a path like `image.path`, that field of the struct."""
     with _opened(file) as parquet:
         return _field(parquet.read(columns=[path]).column(0))
 
 
 def _classes(file: Path, label: str) -> np.ndarray:
-    """The label column, with -1 where there is none."""
+    """Reads the label column, with -1 where there is none."""
     return _column(file, label).cast(pa.int64(), safe=False).fill_null(-1).to_numpy()
 
 
 def _kinds(schemas: Sequence[pa.Schema], label: str, source: str) -> tuple[str, ...]:
-    """What the hub's description of the label column calls its classes; () where it does not.
+    """Reads what the hub's description of the label column calls its classes; () where it does not.
 
     Raises:
         InputError: files whose descriptions differ.
@@ -157,7 +157,7 @@ def _whole_numbers(schema: pa.Schema, name: str) -> bool:
 
 
 def _image_columns(schema: pa.Schema) -> list[str]:
-    """Where there are bytes: the columns' paths, `image` or `image.bytes`."""
+    """Lists the columns of bytes, by their paths, `image` or `image.bytes`."""
     return [
         column.name if _binary(column.type) else f"{column.name}.bytes"
         for column in schema
@@ -173,7 +173,7 @@ def _image_column(schema: pa.Schema, file: Path) -> str:
 
 
 def _paths(files: Sequence[Path], schemas: Sequence[pa.Schema], leaf: str) -> tuple[str, ...] | None:
-    """What the struct's `path` calls every row, where there is such a field and no two rows are called alike."""
+    """Reads what the struct's `path` calls every row, where there is such a field and no two rows are called alike."""
     column, _, inner = leaf.rpartition(".")
     if inner != "bytes" or not all(_text(_inner(schema.field(column).type, "path")) for schema in schemas):
         return None
@@ -182,7 +182,7 @@ def _paths(files: Sequence[Path], schemas: Sequence[pa.Schema], leaf: str) -> tu
 
 
 def _inner(kind: pa.DataType, name: str) -> pa.DataType:
-    """The type of a struct's field; of nothing where there is none."""
+    """Gives the type of a struct's field; of nothing where there is none."""
     return kind.field(name).type if pa.types.is_struct(kind) and kind.get_field_index(name) >= 0 else pa.null()
 
 
@@ -217,7 +217,7 @@ class _Rows:
         return data
 
     def peek(self, place: int) -> bytes:
-        """The size and the end of the row's file, where its statistics and the lengths of its columns are."""
+        """Reads the size and the end of the row's file, where its statistics and the lengths of its columns are."""
         file = self.groups[int(np.searchsorted(self.starts, place, side="right")) - 1][0]
         with self.lock:
             if file not in self.ends:

@@ -1,4 +1,4 @@
-"""Paths as lists and zips from anywhere hold them, and which of them mean which images."""
+"""Matches the paths in lists and zips, written anywhere and in any way, to the images that they mean."""
 
 import os
 import re
@@ -12,13 +12,13 @@ from vitjax.errors import InputError
 
 
 def plain(path: str) -> str:
-    """A path with its parts apart by `/`, without root, drive and parts `.`: `C:\\photos\\a.jpg` is `photos/a.jpg`."""
+    """Writes a path with `/` between its parts, without root, drive and `.`: `C:\\photos\\a.jpg` is `photos/a.jpg`."""
     parts = [part for part in re.split(r"[\\/]+", path) if part not in ("", ".")]
     return "/".join(parts[1:] if re.fullmatch("[A-Za-z]:", parts[0] if parts else "") else parts)
 
 
 def paired(names: Sequence[str], listed: Iterable[str], source: str, where: str) -> list[str | None]:
-    """The path in a list that means each image by its whole name, None where there is none; see also `matched`.
+    """Finds the path in a list that means each image by its whole name, None where there is none; see also `matched`.
 
     A path means an image if one of both ends with the other, part by part: it may begin above the data set, as absolute
     ones do, or name the file alone. Of several the image's own name comes first, then the one that shares most folders
@@ -47,7 +47,7 @@ def paired(names: Sequence[str], listed: Iterable[str], source: str, where: str)
 
 
 def matched(names: Sequence[str], paths: Sequence[str], what: str = "boxes") -> dict[str, str]:
-    """{image name: path in a list}, the one that shares most of its folders, counted from the file upwards.
+    """Finds {image name: path in a list}, the one that shares most of its folders, counted from the file upwards.
 
     Raises:
         InputError: two paths that fit an image, or two images that fit a path, equally well.
@@ -71,7 +71,7 @@ def matched(names: Sequence[str], paths: Sequence[str], what: str = "boxes") -> 
 
 
 def _best(name: list[str], by_file: dict[str, list[tuple[list[str], str]]], above: list[str], where: str) -> str | None:
-    """Parts are given from the file upwards."""
+    """Finds the path that means an image; parts are given from the file upwards."""
     known = by_file.get(name[0], ())
     fits = [(parts, path) for parts, path in known if _shared(parts, name) == min(len(parts), len(name))]
     exact = [path for parts, path in fits if parts == name]
@@ -89,7 +89,7 @@ def _shared(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _stems(path: str) -> tuple[str, ...]:
-    """File name without its ending, folder, folder of the folder, …"""
+    """Lists a path's parts: file name without its ending, folder, folder of the folder, …"""
     path = PurePosixPath(plain(path))
     file = path.stem if path.suffix.lower() in endings() | {".xml"} else path.name
     return file, *reversed(path.parent.parts)

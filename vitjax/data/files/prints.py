@@ -23,7 +23,7 @@ class Changed(InputError):
 
 @lru_cache(2)  # a job asks more than once
 def heads(images: Images) -> UInt32[np.ndarray, " image"]:
-    """For each image the CRC-32 of what `Images.peek` gives, its size among it; 0 where it cannot be read."""
+    """Gives for each image the CRC-32 of what `Images.peek` gives, its size among it; 0 where it cannot be read."""
     peek = images.peek or images.read
 
     def one(place: int) -> int:
@@ -37,12 +37,12 @@ def heads(images: Images) -> UInt32[np.ndarray, " image"]:
 
 
 def digest(heads: UInt32[np.ndarray, " image"]) -> str:
-    """Eight hexadecimal digits that tell the heads of one data set from those of another."""
+    """Gives eight hexadecimal digits that tell the heads of one data set from those of another."""
     return f"{zlib.crc32(heads.astype('<u4').tobytes()):08x}"
 
 
 def describe(images: Images) -> dict[str, object]:
-    """What a record says of the images, to know them again: source, number, checksums of names and of heads."""
+    """Gives what a record says of the images, to know them again: source, number, checksums of names and of heads."""
     about = {"source": images.source, "images": len(images), "names": checksum(images.names)}
     return about | {"content": digest(heads(images))}
 
@@ -74,7 +74,7 @@ def compare(
 
 
 def watched(images: Images, sums: Int[np.ndarray, " image"]) -> Images:
-    """The same images, each held against the bytes that it had when it was read before.
+    """Gives the same images, each held against the bytes that it had when it was read before.
 
     Args:
         images: the images.

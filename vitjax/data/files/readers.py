@@ -1,5 +1,6 @@
-"""Reads the files of a folder or a zip by name: regular ones of a sane size, whole or a little of each."""
+"""Finds the files of a folder or a zip and reads them by name: regular ones of a sane size, whole or in part."""
 
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,12 +9,68 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from vitjax.data.files.paths import plain
-from vitjax.errors import InputError
+from vitjax.errors import InputError, nearest
 from vitjax.files import open_regular, read_bytes
 
 T = TypeVar("T")
 LARGEST = 2**28  # bytes of an image file
 PEEKED = 4096  # bytes that tell one image file from another of the same size
+
+
+def given(path: str | os.PathLike[str], what: str) -> Path:
+    """Takes a path as a user gave it, with the home folder in place of `~`.
+
+    Args:
+        path: the user's.
+        what: what it says the place of, for messages.
+
+    Raises:
+        InputError: it is no path, or empty, as of a variable that was never set: that is not taken for the current
+            folder; or it begins with the name of a user who has no home here.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"the path of the {what} is of type {type(path).__name__}, not a text")
+    if not os.fspath(path):
+        raise InputError(f"the path of the {what} is empty; write . for the current folder")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path} does not exist: there is no such user") from None
+
+
+def existing(path: str | os.PathLike[str], what: str) -> Path:
+    """Takes the path of something that is there, as a user gave it; arguments and errors as of `given`.
+
+    Raises:
+        InputError: there is nothing, with what is nearest beside it, or it may not be looked at.
+    """
+    path = given(path, what)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        beside = os.listdir(path.parent) if os.access(path.parent, os.R_OK) and path.parent.is_dir() else ()
+        raise InputError(f"{path} does not exist{nearest(path.name, beside)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        raise InputError(f"cannot open {path}: {getattr(error, 'strerror', None) or error}") from None
+    return path
+
+
+def walk(root: Path) -> Iterator[str]:
+    """Lists the files below a folder, as paths from there; linked folders are entered, each once."""
+    entered = set()
+    for here, below, files in os.walk(root, followlinks=True):
+        if (real := os.path.realpath(here)) in entered:
+            below.clear()
+            continue
+        entered.add(real)
+        below[:] = sorted(name for name in below if not hidden(name))
+        start = Path(here).relative_to(root).as_posix()
+        yield from (name if start == "." else f"{start}/{name}" for name in files if not hidden(name))
+
+
+def hidden(name: str) -> bool:
+    """Says whether a file is a system's own: it or a folder above it begins with a dot, or is called `__MACOSX`."""
+    return any((part.startswith(".") and part != ".") or part == "__MACOSX" for part in name.split("/"))
 
 
 @dataclass(frozen=True)
@@ -23,11 +80,11 @@ class Folder:
     path: Path
 
     def __call__(self, name: str) -> bytes:
-        """The bytes of a file; InputError where it is none, cannot be read or is larger than `LARGEST`."""
+        """Reads the bytes of a file; InputError where it is none, cannot be read or is larger than `LARGEST`."""
         return read_bytes(self.path / name, LARGEST)
 
     def peek(self, name: str) -> bytes:
-        """A file's size and its first bytes; errors as above."""
+        """Reads a file's size and its first bytes; errors as above."""
         with open_regular(self.path / name) as file:
             size = file.seek(0, 2)
             file.seek(0)
@@ -54,24 +111,24 @@ class Zip:
         return {plain(member.filename): member for member in self._files()}
 
     def names(self) -> list[str]:
-        """The names of all members but folders, also those that are there twice."""
+        """Lists the names of all members but folders, also those that are there twice."""
         return [plain(member.filename) for member in self._files()]
 
     def _files(self) -> list[zipfile.ZipInfo]:
         return [member for member in self.file.infolist() if not member.filename.endswith(("/", "\\"))]
 
     def __call__(self, name: str) -> bytes:
-        """The bytes of a member; InputError where it is damaged or larger than `LARGEST`."""
+        """Reads the bytes of a member; InputError where it is damaged or larger than `LARGEST`."""
         if (size := self.members[name].file_size) > LARGEST:
             raise InputError(f"{size:,} bytes in the zip, more than the {LARGEST:,} that are read")
         return self._read(name, size + 1)  # what the archive says is not taken on trust: zipfile then notices
 
     def peek(self, name: str) -> bytes:
-        """A member's size and its first bytes; errors as above."""
+        """Reads a member's size and its first bytes; errors as above."""
         return b"%d " % self.members[name].file_size + self._read(name, PEEKED)
 
     def crc(self, name: str) -> int:
-        """The CRC-32 of a member's bytes, as the archive states it; reading a member holds it against them."""
+        """Looks up the CRC-32 of a member's bytes, as the archive states it; reading a member holds it against them."""
         return self.members[name].CRC
 
     def _read(self, name: str, most: int) -> bytes:
@@ -93,7 +150,7 @@ class Named(Generic[T]):
     names: tuple[str, ...]
 
     def __call__(self, place: int) -> T:
-        """What the function gives for the file at this place."""
+        """Gives what the function gives for the file at this place."""
         return self.read(self.names[place])
 
 

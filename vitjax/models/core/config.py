@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.core.preprocess import Preprocess
+from vitjax.models.core.preprocess import Preprocess, Sizes
 
 POOLS = ("token", "mean", "attention", "token+mean")
-IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of images with so many channels, by Pillow's names
 
 
 @dataclass(frozen=True)
@@ -94,23 +93,8 @@ class TextConfig(BlockConfig):
     projection_bias: bool = False
 
 
-class Patches:
+class Patches(Sizes):
     """How an image is seen in patches, from a config's `image_size`, `patch_size`, `prefix` and `preprocess`."""
-
-    @property
-    def channels(self) -> int:
-        """Channels of an image: 1 (grey), 3 (RGB) or 4 (RGB and one more), as many as have a mean."""
-        return len(self.preprocess.mean)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Patches along (height, width)."""
-        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
-
-    @property
-    def patches(self) -> int:
-        """Number of patches."""
-        return self.grid[0] * self.grid[1]
 
     @property
     def tokens(self) -> int:

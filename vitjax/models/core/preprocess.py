@@ -1,14 +1,15 @@
-"""How a photograph becomes a model's input, as a frozen dataclass: resized, its centre cut out, normalised."""
+"""Says how a photograph becomes a model's input, as frozen dataclasses: resized, its centre cut out, normalised."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 
 from vitjax.errors import InputError, nearest
 
 FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # in the order of Pillow's numbers
 MODES = ("crop", "squash", "border", "none")
 CENTRES = ("torchvision", "transformers")
+IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of images with so many channels, by Pillow's names
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,55 @@ class Preprocess:
     def of(self, image_size: tuple[int, int]) -> "Preprocess":
         """The same for a model of this image size, `size` None where it is that."""
         return replace(self, size=None) if self.size == image_size else self
+
+
+class Sizes:
+    """What follows from an `image_size`, a `patch_size` and a `preprocess`."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 1 (grey), 3 (RGB) or 4 (RGB and one more), as many as have a mean."""
+        return len(self.preprocess.mean)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches along (height, width)."""
+        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
+
+    @property
+    def patches(self) -> int:
+        """Number of patches."""
+        return self.grid[0] * self.grid[1]
+
+
+@dataclass(frozen=True)
+class Input(Sizes):
+    """What a model of any kind reads: all that `vitjax.data` has to know of it. Its config has the same fields.
+
+    Attributes:
+        image_size: (height, width) in pixels.
+        preprocess: how a photograph becomes an image of that size.
+        patch_size: (height, width) of the patches that it is seen in.
+    """
+
+    image_size: tuple[int, int] = (224, 224)
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    patch_size: tuple[int, int] = (16, 16)
+
+    @classmethod
+    def of(cls, model: object) -> "Input":
+        """Gives what a model reads, by the model or its config; an `Input` is given back as it is.
+
+        Raises:
+            InputError: it is none of these.
+        """
+        config = getattr(model, "config", model)
+        if isinstance(config, cls):
+            return config
+        parts = [getattr(config, part.name, None) for part in fields(cls)]
+        if None in parts:
+            raise InputError(f"config is of type {type(model).__name__}: give that of a model, model.config")
+        return cls(*parts)
 
 
 def share(part: Sequence[int], whole: Sequence[int]) -> float | tuple[float, float]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vitjax.errors import InputError
-from vitjax.models.core.config import IMAGE_MODES
+from vitjax.models.core.preprocess import IMAGE_MODES
 from vitjax.weights.rules.layouts import Shape
 
 

@@ -15,7 +15,7 @@ _ADVICE = "scale it to 0…1, or to whole numbers of 0…255 or 0…65535"
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """The image in mode L.
+    """Gives the image in mode L.
 
     What the file states holds: white of a PGM is its own maximum, of a TIFF of 9 to 15 bits their largest number.
     Otherwise the values must say it. Of 16 bits white is 65535. Of 32 bits, whole or floating, it is 1 where no value
@@ -39,7 +39,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def sixteen_bits(image: Image.Image) -> bool:
-    """Whether an image that is opened, but not loaded, has 16 bits in colour: Pillow drops the lower 8."""
+    """Says whether an image that is opened, but not loaded, has 16 bits in colour: Pillow drops the lower 8."""
     return image.mode not in MODES and any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
 
 
@@ -82,7 +82,7 @@ def _guessed(image: Image.Image) -> int:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
-    """Rows of the image from the top, with the number of the first, so that no second copy of it is in memory."""
+    """Gives rows of the image from the top, with the number of the first, so that no second copy of it is in memory."""
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         yield top, np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))

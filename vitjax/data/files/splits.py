@@ -1,4 +1,4 @@
-"""Names of the parquet files of a data set in, those of one split out, by the conventions of the hub.
+"""Chooses the files of one split among the parquet files of a data set, by the conventions of the hub.
 
 `data/validation-00000-of-00014.parquet`, `default/validation/0000.parquet`, `validation/part-3.parquet`, `val.parquet`:
 all say what they are a part of. The folders before that tell configurations apart.
@@ -18,7 +18,7 @@ _TAIL = re.compile(r"([-_. ]?\d+)+$")
 
 
 def choose(names: Sequence[str], split: str | None, where: str) -> tuple[list[str], str]:
-    """The files of a split, in the order of their names, and what the split is called.
+    """Chooses the files of a split, in the order of their names, and says what the split is called.
 
     Args:
         names: of parquet files, as paths from the top of the data set.
@@ -43,7 +43,7 @@ def choose(names: Sequence[str], split: str | None, where: str) -> tuple[list[st
 
 
 def absent(names: Sequence[str]) -> int:
-    """How many files of a split are not there, as far as the numbers in the names tell."""
+    """Counts how many files of a split are not there, as far as the numbers in the names tell."""
     stems = [PurePosixPath(name).stem for name in names]
     counted = [found for stem in stems if (found := _PIECE.fullmatch(stem) or _COUNTED.fullmatch(stem))]
     total = max((max(int(found[2]) + 1, int(found[3] or 0)) for found in counted), default=0)
@@ -51,12 +51,12 @@ def absent(names: Sequence[str]) -> int:
 
 
 def is_split(name: str) -> bool:
-    """Whether a folder of this name is a part of a data set: train, val, test-2, …"""
+    """Says whether a folder of this name is a part of a data set: train, val, test-2, …"""
     return _TAIL.sub("", name).lower() in _KNOWN
 
 
 def _split(name: str) -> str:
-    """The path as far as it says the split: up to a piece's name, else to a known word, else the folder."""
+    """Cuts a path to what says the split: up to a piece's name, else to a known word, else the folder."""
     *folders, stem = PurePosixPath(name).with_suffix("").parts
     if (piece := _PIECE.fullmatch(stem)) and piece[1]:
         return "/".join([*folders, piece[1]])

@@ -1,0 +1,59 @@
+"""The README and the other pages: what they name is there, what they show can be run."""
+
+import ast
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from vitjax.cli import parser
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROOMS = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def blocks(page: Path, *kinds: str) -> list[str]:
+    """The blocks of code of these kinds on a page."""
+    return re.findall(rf"^```(?:{'|'.join(kinds)})\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_names_files_that_are_there(page):
+    """Links from where it stands, names of files in quotes from the root; what is in capitals stands for many."""
+    text = page.read_text()
+    links = (found for found in re.findall(r"\]\(([^)#:]+)[^):]*\)", text))
+    quoted = (found for found in re.findall(rf"`((?:{ROOMS})/[\w./-]+)`", text) if not re.search("[A-Z]{3}", found))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [name for name in quoted if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_imports_what_there_is(page):
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = import_module(node.module)
+                assert [one.name for one in node.names if not known(module, one.name)] == []
+
+
+def known(module, name: str) -> bool:
+    """Whether `from module import name` gives something."""
+    try:
+        return hasattr(module, name) or bool(import_module(f"{module.__name__}.{name}"))
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_shows_commands_that_there_are(page, capsys):
+    """Each is read as the command line reads it, and goes no further; a variable of the shell stands for a number."""
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    for command in (found for line in lines for found in re.findall(r"\bvitjax [a-z].*", line.split("&& ")[-1])):
+        words = shlex.split(re.sub(r"\$\w+", "0", command.split(" & ")[0].removesuffix("'")), comments=True)
+        try:
+            parser().parse_args(words[1:])
+        except SystemExit as stop:
+            assert stop.code == 0, f"{command}: {capsys.readouterr().err}"

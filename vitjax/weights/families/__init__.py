@@ -1,1 +1,1 @@
-"""The families of checkpoints: how each says what it holds, and what it calls its tensors."""
+"""The sources of checkpoints: how each says what it holds, and what it calls its tensors."""

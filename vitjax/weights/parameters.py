@@ -1,6 +1,7 @@
 """Lists a model's parameters by dotted name, gives their values, and builds a model of such values."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from vitjax.weights.rules.resize import GridArrays
 
 def shapes(config: Config | TextConfig) -> dict[str, Shape]:
     """Lists the parameters of a model with this config: {dotted name: shape}."""
-    return {name: variable.shape for name, variable in _variables(nnx.state(_abstract(config))).items()}
+    return dict(_shapes(config))
 
 
 def values(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -60,6 +61,11 @@ def grid_arrays(config: Config) -> GridArrays:
     kinds = {"position": "positions", "blocks.attn.distances": "distances"}
     known = shapes(config)
     return {name: (kind, config.grid) for name, kind in kinds.items() if name in known}
+
+
+@lru_cache(maxsize=64)  # a convolutional network takes up to a second to trace
+def _shapes(config: Config | TextConfig) -> dict[str, Shape]:
+    return {name: variable.shape for name, variable in _variables(nnx.state(_abstract(config))).items()}
 
 
 def _abstract(config: Config | TextConfig) -> nnx.Module:

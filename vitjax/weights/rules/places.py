@@ -43,17 +43,17 @@ class Targets:
         A rule for a stack is one for each of its blocks that has such an array: a pattern of unlike blocks has arrays
         of its own for each kind. Where the source names no block, its tensor fills all rows at once.
         """
+        named, every = BLOCK in (rule.source or ""), rule.source is None
+        if rule.target in self.shapes and not (rule.target in self._stacked and (named or every)):
+            if named:
+                raise ValueError(f"{rule.source} is of a block, {rule.target} of no stack of blocks")
+            yield rule.source, Place(rule.target, None, rule.layout, rule.part)
+            return
         stack = max((stack for stack in self.stacks if rule.target.startswith(f"{stack}.")), key=len, default=None)
-        each = rule.source is None or BLOCK in rule.source
         found: dict[Place, str | None] = {}
-        for block, (prefix, row) in enumerate([(None, None)] if stack is None else self.stacks[stack]):
-            array = rule.target if stack is None else prefix + rule.target.removeprefix(stack)
-            place = Place(array, row if each else None, rule.layout, rule.part)
-            found.setdefault(place, rule.source.replace(BLOCK, str(block)) if rule.source else None)
-        if rule.target in self.shapes and not any(place.array in self.shapes for place in found):
-            found = {Place(rule.target, None, rule.layout, rule.part): rule.source}  # an array of one block by its name
-        if rule.target in self.shapes and stack is None and BLOCK in (rule.source or ""):
-            raise ValueError(f"{rule.source} is of a block, {rule.target} of no stack of blocks")
+        for block, (prefix, row) in enumerate(self.stacks.get(stack, ())):
+            place = Place(prefix + rule.target[len(stack) :], row if named or every else None, rule.layout, rule.part)
+            found.setdefault(place, rule.source and rule.source.replace(BLOCK, str(block)))
         yield from ((name, place) for place, name in found.items() if place.array in self.shapes)
 
     def cells(self, places: Iterable[Place]) -> dict[Place, list[Cell]]:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.parts.positions import DISTANT, distances
 
 Resample = Callable[[np.ndarray, tuple[int, ...]], jax.Array | np.ndarray]
 Grid = tuple[int, int]  # (rows, columns)
@@ -108,7 +108,7 @@ def resize_positions(positions: np.ndarray, old: Grid, new: Grid, convention: st
 
 
 def resize_distances(table: np.ndarray, old: Grid, new: Grid, convention: str = "geometric") -> np.ndarray:
-    """Resamples tables of relative positions, [..., distance, head]; the distances to the token stay.
+    """Resamples tables of relative positions, [..., distance, head]; the last rows, of tokens off the grid, stay.
 
     Arguments as `resize_positions`, with a key of `DISTANCE_CONVENTIONS`.
     """
@@ -117,9 +117,9 @@ def resize_distances(table: np.ndarray, old: Grid, new: Grid, convention: str = 
     if table.ndim > 2:
         return np.stack([resize_distances(one, old, new, convention) for one in table])
     sides, wanted = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
-    grid = table[:-DISTANT].astype(np.float32).reshape(*sides, -1)
+    grid = table[: prod(sides)].astype(np.float32).reshape(*sides, -1)
     between = np.asarray(DISTANCE_CONVENTIONS[convention](grid, (*wanted, grid.shape[-1])))
-    changed = np.concatenate([between.reshape(distances(new) - DISTANT, -1), table[-DISTANT:]])
+    changed = np.concatenate([between.reshape(prod(wanted), -1), table[prod(sides) :]])
     return changed.astype(table.dtype)
 
 

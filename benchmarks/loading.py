@@ -62,13 +62,12 @@ def make(args: argparse.Namespace) -> dict:
     import numpy as np
     from safetensors.numpy import save_file
 
-    from vitjax.weights import save
-    from vitjax.weights.families.timm import plain as timm
-    from vitjax.weights.rules import convert as rules
+    from vitjax.weights import parameters, save
+    from vitjax.weights.families.timm import models as timm
 
     settings = {"architecture": args.architecture, "pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
-    config, random = timm.config_from_timm(settings, {}), np.random.default_rng(0)
-    arrays = {name: random.standard_normal(shape, np.float32) for name, shape in rules.shapes(config).items()}
+    config, random = timm.config(settings, {}), np.random.default_rng(0)
+    arrays = {name: random.standard_normal(shape, np.float32) for name, shape in parameters.shapes(config).items()}
     path = args.folder / "model.safetensors"
     save_file(save.to_timm(arrays, config, "float32"), path)
     (args.folder / "config.json").write_text(json.dumps(settings))

@@ -36,7 +36,7 @@ from vitjax.optimize.recipes import GHIASI
 from vitjax.units.units import expand
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
-from converters.timm_reference import import_timm  # noqa: E402
+from converters.referees.timm_vit import import_timm  # noqa: E402
 
 UNIT = 7  # the first; others follow it
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,6 +1,6 @@
-"""What is published on the hub in, the rows of `vitjax models` out: what vitjax loads, with size and licence.
+"""Writes the table of `vitjax models`: what is published on the hub that vitjax loads, with size and licence.
 
-    python converters/catalog.py vitjax/weights/catalog.csv
+    python -m converters.catalog vitjax/weights/catalog.csv
 
 Sources of the facts: timm's own list of pretrained checkpoints (names, input, licence); for checkpoints of transformers
 `transformers.csv` beside this script, written down by hand; and this package's model of each (parameters, neurons). To
@@ -66,8 +66,8 @@ def main() -> int:
 
 
 def rows() -> Iterator[tuple]:
-    """One row for each checkpoint of transformers.csv, and of timm on the hub that vitjax has a model for."""
-    from converters.timm_reference import import_timm
+    """Makes one row for each checkpoint of transformers.csv, and of timm on the hub that vitjax has a model for."""
+    from converters.referees.timm_vit import import_timm
 
     with open(TRANSFORMERS, newline="") as file:
         yield from map(row_of_transformers, csv.DictReader(file))
@@ -78,23 +78,23 @@ def rows() -> Iterator[tuple]:
 
 
 def row(timm: ModuleType, name: str) -> tuple | None:
-    """The values of `COLUMNS` for one checkpoint of timm; None if vitjax has no model for it."""
+    """Gives the values of `COLUMNS` for one checkpoint of timm; None if vitjax has no model for it."""
     from vitjax.errors import InputError
-    from vitjax.weights.families.timm.plain import config_from_timm
+    from vitjax.weights.families.timm.models import config
 
     pretrained = timm.models.get_pretrained_cfg(name)
     settings = {"architecture": name, "pretrained_cfg": pretrained.to_dict(), "num_classes": pretrained.num_classes}
     try:
-        config = config_from_timm(settings, {})
+        found = config(settings, {})
     except InputError:
         return None
     family = next((family for part, family in FAMILIES.items() if part in name), "ViT")
-    return cells(f"timm/{name}", family, config, pretrained.license)
+    return cells(f"timm/{name}", family, found, pretrained.license)
 
 
 def row_of_transformers(stated: dict[str, str]) -> tuple:
-    """The values of `COLUMNS` for one row of transformers.csv."""
-    from vitjax.weights.families.transformers.towers import config_from_hf
+    """Gives the values of `COLUMNS` for one row of transformers.csv."""
+    from vitjax.weights.families.transformers.towers import config
 
     count, _, head = stated["head"].partition(" ") if stated["head"] != "pooler" else ("", "", "pooler")
     settings = dict(zip(SIZE_SETTINGS, SIZES[stated["size"]], strict=True))
@@ -106,24 +106,23 @@ def row_of_transformers(stated: dict[str, str]) -> tuple:
         "use_swiglu_ffn": stated["size"] == "dino giant",
         "preprocessor": {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
     }
-    config = config_from_hf(settings, {tensor: (outputs,) for tensor in HEADS.get(head, ())})
-    return cells(stated["name"], stated["family"], config, stated["licence"])
+    found = config(settings, {tensor: (outputs,) for tensor in HEADS.get(head, ())})
+    return cells(stated["name"], stated["family"], found, stated["licence"])
 
 
 def cells(name: str, family: str, config: "Config", licence: str) -> tuple:
-    """The values of `COLUMNS` for a model of this config."""
+    """Gives the values of `COLUMNS` for a model of this config."""
     from vitjax.models.registry import abstract
     from vitjax.units.units import matching
-    from vitjax.weights.rules import convert as rules
+    from vitjax.weights import parameters
 
-    shapes = rules.shapes(config)
-    parameters = sum(prod(shape) for tensor, shape in shapes.items() if not tensor.endswith(STATISTICS))
+    shapes = parameters.shapes(config)
+    count = sum(prod(shape) for tensor, shape in shapes.items() if not tensor.endswith(STATISTICS))
     size, model = "x".join(map(str, config.image_size)), abstract(config)
     taps = model.taps()
     neurons = [taps[tap][-1] for tap in matching(model.neurons, taps)]
-    return name, family, parameters, size, len(neurons), sum(neurons), licence
+    return name, family, count, size, len(neurons), sum(neurons), licence
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[1])  # not its own folder, in which `timm` is a script
     sys.exit(main())

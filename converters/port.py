@@ -1,4 +1,4 @@
-"""A checkpoint and a model of its source library in, a proven conversion out: printed, written, published.
+"""Proves a conversion against a model of its source library, and prints, writes and publishes it.
 
 The same images go through both. In float64 every activation, the output and its gradient must agree to 1e-6: the two
 compute the same. In float32 they must agree to 1e-5 or, where the library's own float32 is further than that from its
@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from converters.parity import EXACT, GRADIENT, TOLERANCE, Reference, output_errors, relative_errors, rounding
+from converters.referees.parity import EXACT, GRADIENT, TOLERANCE, Reference, output_errors, relative_errors, rounding
 from vitjax.errors import InputError
 from vitjax.models.core.config import Preprocess
 from vitjax.models.core.network import Network
 from vitjax.models.vit import ViT
+from vitjax.weights.families.family import Family
 from vitjax.weights.find.hub import fetch
 from vitjax.weights.find.source import Source, parse
 from vitjax.weights.load import load
@@ -33,17 +34,15 @@ IMAGES = 3
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Run = Callable[[Any, np.ndarray, Preprocess], Reference]  # of the library's model, on images
-Referee = Callable[
-    [Source, Network], tuple[Any, Run]
-]  # the files and our model of them, to the library's and how it runs
+Referee = Callable[[Source, Network], tuple[Any, Run]]  # the files and our model of them, to theirs and how it runs
 
 
-def main(about: str, library: str, source: str, referee: Referee, arguments: Sequence[str] | None = None) -> int:
+def main(about: str, family: Family, source: str, referee: Referee, arguments: Sequence[str] | None = None) -> int:
     """Runs a converter and returns its exit code: 1 if the two models differ, 2 if something given is wrong.
 
     Args:
         about: the script's docstring.
-        library: what its model is made by, for the table.
+        family: whose checkpoints it takes.
         source: what it can take, for --help.
         referee: loads the library's model.
         arguments: of the command line.
@@ -62,9 +61,11 @@ def main(about: str, library: str, source: str, referee: Referee, arguments: Seq
         if (args.push and not args.out) or (args.private and not args.push):
             raise InputError("--push goes with --out, and --private with --push")
         model, found = load(args.source, cache=False), parse(args.source)
+        if (other := model.card.converter.rpartition("-")[0]) != family.name:
+            raise InputError(f"{args.source} is a checkpoint of {other}, not of {family.name}")
         theirs, run = referee(fetch(found) if found.repo else found, model)
         errors = compare(model, theirs, run, read_images(args.images, model.config.image_size, args.seed))
-        if not shown(model, errors, library):
+        if not shown(model, errors, family.referee):
             return 1
         if args.out:
             export(model, args.out, proof=errors, repo=args.push)
@@ -78,7 +79,7 @@ def main(about: str, library: str, source: str, referee: Referee, arguments: Seq
 
 
 def compare(model: Network, theirs: Any, run: Run, images: np.ndarray) -> dict[str, dict[str, float]]:
-    """Relative errors at every activation and of the gradient: {tap: {"float64", "float32", "library's float32"}}.
+    """Measures relative errors at every tap and of the gradient: {tap: {"float64", "float32", "library's float32"}}.
 
     Args:
         model: ours.
@@ -114,7 +115,7 @@ def shown(model: Network, errors: dict[str, dict[str, float]], library: str) -> 
 
 
 def read_images(path: Path | None, size: tuple[int, int], seed: int) -> np.ndarray:
-    """A few images [batch, height, width, 3] in [0, 1]: photographs cut to `size` (height, width), or noise.
+    """Reads a few images [batch, height, width, 3] in [0, 1]: photographs cut to `size` (height, width), or noise.
 
     Photographs are dithered by what rounding to bytes left open: on even areas all values under a max-pooling are the
     same, and to which of them the gradient belongs is anyone's choice.

@@ -73,7 +73,7 @@ def timm():
     for name in ("torch", "torchvision", "timm"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
-    from converters.timm_reference import import_timm
+    from converters.referees.timm_vit import import_timm
 
     return import_timm()
 

@@ -1,7 +1,5 @@
 """What a user got wrong, said in one line that names the nearest right thing."""
 
-import sys
-import warnings
 from collections.abc import Iterable
 
 LONGEST = 2000  # letters of a message
@@ -37,14 +35,11 @@ class Stopped(Exception):
     """Ends a long pass early on request; what it has found so far is kept."""
 
 
-class Remark(UserWarning):
-    """What a user should know and need not mend, in one line: a warning that stands by itself, without its place."""
-
-
 def remark(message: str) -> None:
-    """Warns by a `Remark`, cleaned as an `InputError` is, as from the code that called vitjax."""
-    frame, level = sys._getframe(1), 2
-    inside = (__package__, "contextlib")  # a function that a context manager decorates is called from there
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(str(InputError(message)), Remark, stacklevel=level)
+    """Tells the user in one line, cleaned as an `InputError` is, what is good to know and need not be mended.
+
+    It is a warning of the logger "vitjax", as is everything that vitjax says while it goes on.
+    """
+    import logging  # here, as above
+
+    logging.getLogger("vitjax").warning("%s", InputError(message))

@@ -1,9 +1,13 @@
 """Reads regular files of a sane size and JSON of a stated type, writes files whole or not at all; one-line errors."""
 
+import errno
 import json
 import os
+import shutil
 import stat
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -11,6 +15,7 @@ from vitjax.errors import InputError
 
 T = TypeVar("T")
 LARGEST_JSON = 2**25  # bytes; a config with 21,841 class names takes 2 million
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
@@ -102,6 +107,29 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says in one line why a file or folder cannot be written, and how much is free where the disk is full.
+
+    Raises:
+        InputError: in place of any OSError of the body.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        if isinstance(error, InputError):
+            raise
+        raise unwritten(path, error) from None
+
+
+def unwritten(path: str | os.PathLike[str], error: BaseException) -> InputError:
+    """Gives the line of `writing` for an error of whatever kind, as libraries raise them."""
+    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    reason = getattr(error, "strerror", None) or said
+    free = f" ({_free(path):,.0f} MB free)" if getattr(error, "errno", None) in _FULL else ""
+    return InputError(f"cannot write {os.fspath(path)}: {reason[:1].lower()}{reason[1:]}{free}")
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a file so that a kill or a full disk leaves the old one or the new one, never a part; makes its folder.
 
@@ -109,14 +137,57 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         InputError: it cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:12]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    write_files(path.parent, {path.name: data}, shown=path)
+
+
+def write_files(
+    folder: str | os.PathLike[str], contents: Mapping[str, bytes], shown: str | os.PathLike[str] | None = None
+) -> None:
+    """Writes files that belong together into a folder, made if need be: each whole, and none before all are on disk.
+
+    Args:
+        folder: where; what else is in it stays.
+        contents: {name: bytes}.
+        shown: what messages call the place; default the folder.
+
+    Raises:
+        InputError: one of them cannot be written; what was there is there still, unless putting them in place failed.
+    """
+    folder, partial = Path(folder), {}
+    with writing(shown or folder):
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_bytes(data)
-            os.replace(partial, path)
+            for name, data in contents.items():
+                partial[name] = folder / f".{name[:200]}.{uuid.uuid4().hex[:12]}.part"
+                partial[name].write_bytes(data)
+            for name, written in partial.items():
+                os.replace(written, folder / name)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            for written in partial.values():
+                with suppress(OSError, ValueError):
+                    written.unlink(missing_ok=True)
             raise
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a folder to write into, beside `path` under a hidden name, which becomes `path` when the body ends well.
+
+    A folder or link that is there then is replaced; if the body removes what it was given, it stays. The disk's errors
+    are handed on as they are: `writing` makes a line of them.
+    """
+    path = Path(path)
+    partial = path.with_name(f".partial-{uuid.uuid4().hex}")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if partial.exists():
+            shutil.rmtree(path, ignore_errors=True)
+            os.rename(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _free(path: str | os.PathLike[str]) -> float:
+    """Megabytes that are free where a path is or would be."""
+    return shutil.disk_usage(next(above for above in Path(path).absolute().parents if above.is_dir())).free / 1e6

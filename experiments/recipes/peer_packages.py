@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
-from converters.timm_reference import import_timm
+from converters.referees.timm_vit import import_timm
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.flops import forward_flops, gradient_flops

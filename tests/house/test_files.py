@@ -13,8 +13,9 @@ import pytest
 from safetensors.numpy import save
 
 from vitjax.errors import InputError
+from vitjax.weights.find.checkpoint import open_tensors
 from vitjax.weights.find.source import Source, parse
-from vitjax.weights.formats.open import open_tensors, read_config
+from vitjax.weights.formats.open import read_config
 
 GOOD = save({"a": np.ones((2, 3), np.float32)}, metadata={"architecture": "vit_tiny_patch16_224"})
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,12 +1,13 @@
 """`vitjax.files`: what is read is a regular file of a sane size and of the stated type; what is written is whole."""
 
+import errno
 import os
 from dataclasses import dataclass
 
 import pytest
 
 from vitjax.errors import InputError
-from vitjax.files import make_folder, parse_json, read_bytes, read_json, write_whole
+from vitjax.files import make_folder, parse_json, read_bytes, read_json, whole_folder, write_files, write_whole, writing
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,33 @@ def test_what_cannot_take_its_place_leaves_nothing_behind(tmp_path):
     with pytest.raises(InputError, match="cannot write"):
         write_whole(tmp_path / "a", b"data")
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_files_that_belong_together_are_written_all_or_none(tmp_path):
+    write_files(tmp_path / "deep", {"a": b"old", "b": b"old"})
+    with pytest.raises(InputError, match=r"^cannot write .*deep: .*null"):
+        write_files(tmp_path / "deep", {"a": b"new", "b\0": b"new"})
+    assert (tmp_path / "deep" / "a").read_bytes() == b"old" and sorted(os.listdir(tmp_path / "deep")) == ["a", "b"]
+    write_files(tmp_path / "deep", {"a": b"new"})
+    assert (tmp_path / "deep" / "a").read_bytes() == b"new" and (tmp_path / "deep" / "b").read_bytes() == b"old"
+
+
+def test_a_folder_takes_its_place_when_it_is_whole(tmp_path):
+    with whole_folder(tmp_path / "deep" / "out") as folder:
+        (folder / "a").write_text("old")
+        assert not (tmp_path / "deep" / "out").exists()
+    with pytest.raises(KeyError), whole_folder(tmp_path / "deep" / "out") as folder:
+        (folder / "a").write_text("half")
+        raise KeyError
+    assert (tmp_path / "deep" / "out" / "a").read_text() == "old" and os.listdir(tmp_path / "deep") == ["out"]
+    with whole_folder(tmp_path / "deep" / "out") as folder:
+        (folder / "b").write_text("new")
+    assert os.listdir(tmp_path / "deep" / "out") == ["b"]
+
+
+def test_what_cannot_be_written_is_said_in_one_line(tmp_path):
+    line = rf"^cannot write {tmp_path}/a: no space left on device \([\d,]+ MB free\)$"
+    with pytest.raises(InputError, match=line), writing(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(InputError, match=r"^mine$"), writing(tmp_path):
+        raise InputError("mine")

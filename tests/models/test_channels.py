@@ -16,7 +16,7 @@ from vitjax.models.core.config import Preprocess
 from vitjax.optimize.parametrize import COLORS, PARAMETRIZATIONS, colors_of, parametrization
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.sheets import shown
-from vitjax.weights.rules import convert as rules
+from vitjax.weights import parameters
 from vitjax.weights.save import export_timm
 
 TIMM = {
@@ -104,9 +104,9 @@ def test_photographs_come_in_as_many_channels():
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_a_picture_has_them_and_is_shown(channels, tmp_path):
-    shapes = rules.shapes(config(channels))
+    shapes = parameters.shapes(config(channels))
     draw = np.random.default_rng(0).standard_normal
-    model = rules.build(config(channels), {name: draw(shape).astype(np.float32) for name, shape in shapes.items()})
+    model = parameters.build(config(channels), {name: draw(shape).astype(np.float32) for name, shape in shapes.items()})
     export_timm(model, tmp_path / "model", dtype="float32")
     model = vitjax.load(tmp_path / "model")
     assert model.config == config(channels)

@@ -11,18 +11,20 @@ import pytest
 from safetensors.numpy import save_file
 
 import vitjax
-from converters.convnet_reference import reference
-from converters.parity import EXACT, GRADIENT, TOLERANCE, output_errors, relative_errors
+from converters.referees.parity import EXACT, GRADIENT, TOLERANCE, output_errors, relative_errors
+from converters.referees.torch_convnet import reference
 from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.convnets.mobilenet import MobileNetV2Config
 from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.units.units import expand, matching
+from vitjax.weights.families.family import port
 from vitjax.weights.families.timm import convnets
+from vitjax.weights.families.timm import models as timm_models
 from vitjax.weights.families.timm.convnet_architectures import CONVNETS, TORCHVISION
-from vitjax.weights.families.timm.plain import port
 from vitjax.weights.load import load
-from vitjax.weights.rules.convert import build
+from vitjax.weights.parameters import build, shapes
+from vitjax.weights.rules.convert import convert
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "input_size": [3, 64, 64]}
 TIMM = {  # architecture: arguments that make it small
@@ -85,7 +87,7 @@ def test_parity_with_timm(timm, architecture):
     arguments = {**TIMM[architecture], "num_classes": 7}
     theirs = random_like(timm.create_model(architecture, **arguments))
     config = {"architecture": f"{architecture}.a1_in1k", "model_args": arguments, "pretrained_cfg": IMAGENET}
-    check(build(*port(tensors(theirs), config)), theirs)
+    check(build(*port(timm_models.TIMM, tensors(theirs), config)), theirs)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet121"])
@@ -94,7 +96,8 @@ def test_parity_with_torchvision(of_torchvision, name):
     depths = {"resnet50": {"layers": (1, 1, 2, 1)}, "densenet121": {"block_config": (1, 2, 1, 1)}}
     row = CONVNETS[TORCHVISION[name]] | depths.get(name, {})
     config = convnets.config_from(row, image_size=(64, 96), classes=7)
-    check(build(config, convnets.port(tensors(theirs), config)), theirs)
+    table = convnets.table(config, convnets.BY_TORCHVISION)
+    check(build(config, convert(tensors(theirs), table, shapes(config), {})), theirs)
 
 
 def test_every_architecture_has_its_sources_tensors(timm):
@@ -102,15 +105,15 @@ def test_every_architecture_has_its_sources_tensors(timm):
     from torchvision import models
 
     with torch.device("meta"):
-        sources = {name: [timm.create_model(name)] for name in CONVNETS}
+        sources = {name: [(timm.create_model(name), convnets.BY_TIMM)] for name in CONVNETS}
         for theirs, ours in TORCHVISION.items():
-            sources[ours].append(models.get_model(theirs))
+            sources[ours].append((models.get_model(theirs), convnets.BY_TORCHVISION))
     for name, both in sources.items():
         config = convnets.config_from(CONVNETS[name])
-        known = {name: shape for name, shape in convnets.shapes(config).items()}
-        for model in both:
+        known = shapes(config)
+        for model, namings in both:
             names = dict(model.state_dict())
-            table = [rule for rule in convnets.table(config, names) if rule.target in known]
+            table = [rule for rule in convnets.table(config, namings) if rule.target in known]
             found = {rule.source: rule.target for rule in table if rule.source in names}
             assert set(found) == {name for name in names if not name.endswith("num_batches_tracked")}
             assert sorted(found.values()) == sorted(known)

@@ -10,7 +10,7 @@ from vitjax.models.core.config import Rotary, ViTConfig
 from vitjax.models.parts.layers import ACTIVATIONS
 from vitjax.models.parts.positions import turn, turns
 from vitjax.models.vit import ViT
-from vitjax.weights.rules import convert as rules
+from vitjax.weights import parameters
 
 TINY = {
     "image_size": (32, 32),
@@ -36,7 +36,9 @@ def random(family: str) -> ViT:
     """A model with random weights."""
     config = ViTConfig(**TINY | FAMILIES[family])
     draw = np.random.default_rng(0).standard_normal
-    return rules.build(config, {name: 0.3 * draw(shape, np.float32) for name, shape in rules.shapes(config).items()})
+    return parameters.build(
+        config, {name: 0.3 * draw(shape, np.float32) for name, shape in parameters.shapes(config).items()}
+    )
 
 
 @pytest.mark.parametrize("family", ["CLIP", "EVA-02", "BEiT"])  # between them they have all that is new to the loop

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import vitjax
-from converters.parity import COMPILER, TOLERANCE
+from converters.referees.parity import COMPILER, TOLERANCE
 from tests.support import small
 from tests.weights.test_parity_hf import PROCESSOR, transformers  # noqa: F401, a fixture
 from vitjax.cli import main

@@ -11,7 +11,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.vit import ViT
-from vitjax.weights.rules.convert import build, shapes
+from vitjax.weights.parameters import build, shapes
 
 
 def dataset(count: int, batch: int, config: ViTConfig = small.CONFIG, order: np.ndarray | None = None) -> Dataset:

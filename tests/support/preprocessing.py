@@ -20,15 +20,14 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from converters.timm_reference import import_timm
+from converters.referees.timm_vit import import_timm
 from tests.weights.test_parity_google import by_hugging_face
 from vitjax.data.files.open import open_images
 from vitjax.data.prepare import decode, prepare
 from vitjax.models.core.preprocess import FILTERS, Preprocess
 from vitjax.weights.families.table import family_of
-from vitjax.weights.find.checkpoint import settings_of
+from vitjax.weights.find.checkpoint import open_tensors, settings_of
 from vitjax.weights.find.source import parse
-from vitjax.weights.formats.open import open_tensors
 from vitjax.weights.load import load, sized
 
 TABLE = Path(__file__).with_suffix(".csv")

@@ -11,7 +11,7 @@ from vitjax.models.vit import ViT
 from vitjax.optimize import loop
 from vitjax.optimize.recipes import Recipe
 from vitjax.units.units import expand
-from vitjax.weights.rules.convert import build, shapes
+from vitjax.weights.parameters import build, shapes
 
 CONFIG = ViTConfig(
     image_size=(32, 32), patch_size=(8, 8), width=48, depth=4, heads=3, mlp_width=96, classes=10, registers=2

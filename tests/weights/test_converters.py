@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from converters import convnet_reference
-from converters.parity import GRADIENT
 from converters.port import shown
+from converters.referees import torch_convnet
+from converters.referees.parity import GRADIENT
 from tests.models import test_convnets
 from tests.support import small
 from tests.weights import test_dino, test_parity_google, test_parity_hf, test_parity_openai
@@ -49,7 +49,7 @@ def openai(timm, folder):
 
 
 def convnet(timm, folder):
-    """A small ResNet as timm keeps it, for `converters/timm.py`."""
+    """A small ResNet as timm keeps it, for `converters/port_timm.py`."""
     theirs = test_convnets.random_like(timm.create_model("resnet50", layers=[1, 1, 1, 1], num_classes=7))
     save_file(test_convnets.tensors(theirs), folder / "model.safetensors")
     config = {"architecture": "resnet50", "num_classes": 7, "model_args": {"layers": [1, 1, 1, 1]}}
@@ -62,7 +62,7 @@ def convnet(timm, folder):
 def test_every_script(timm, server, tmp_path, capsys, make):
     (tmp_path / "source").mkdir()
     source, out = make(timm, tmp_path / "source"), tmp_path / "out"
-    script = importlib.import_module(f"converters.{'timm' if make is convnet else make.__name__}")
+    script = importlib.import_module(f"converters.port_{'timm' if make is convnet else make.__name__}")
     assert script.main([str(source), "--out", str(out), "--push", REPO]) == 0
     *table, verdict, written, address = capsys.readouterr().out.splitlines()
     model = load(out)
@@ -81,14 +81,14 @@ def test_files_of_torchvision(timm, tmp_path, name):
     import torch
     from torchvision import models
 
-    from converters.torchvision import referee
+    from converters.port_torchvision import referee
 
     theirs = test_convnets.random_like(models.get_model(name, num_classes=3))
     old = lambda tensor: re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", tensor)
     path = tmp_path / f"{name}-12345678.pth"
     torch.save({old(tensor): value for tensor, value in theirs.state_dict().items()}, path)
     loaded, run = referee(parse(path), load(path, image_size=32, cache=False))
-    assert not loaded.training and run is convnet_reference.reference
+    assert not loaded.training and run is torch_convnet.reference
     for tensor, value in loaded.state_dict().items():
         assert torch.equal(value, theirs.state_dict()[tensor])
 
@@ -101,7 +101,7 @@ def test_the_gradient_of_relus_is_judged_in_float64_alone(capsys):
 
 
 def test_a_model_that_differs_is_not_written(timm, tmp_path, capsys, monkeypatch):
-    from converters import google as script
+    from converters import port_google as script
 
     row = {"float64": 1e-9, "float32": 1e-4, "library's float32": 2e-5}
     monkeypatch.setattr("converters.port.compare", lambda *given: {"embed": row, "logits": row | {"float32": 4e-5}})
@@ -121,15 +121,15 @@ def test_a_model_that_differs_is_not_written(timm, tmp_path, capsys, monkeypatch
     ],
 )
 def test_what_is_refused(timm, tmp_path, capsys, arguments, said):
-    from converters import google as script
+    from converters import port_google as script
 
     assert script.main([str(google(timm, tmp_path)), *arguments]) == 2
     assert said in capsys.readouterr().err
 
 
 def test_where_there_is_no_referee(timm, tmp_path, capsys):
-    from converters import dino as by_dino
-    from converters import google as by_google
+    from converters import port_dino as by_dino
+    from converters import port_google as by_google
 
     np.savez(tmp_path / "pre.npz", **test_parity_google.arrays(pre_logits=10))
     assert by_google.main([str(tmp_path / "pre.npz")]) == 2

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from tests.support.said import said
 from tests.weights.test_parity_timm import check, make
-from vitjax.errors import InputError, Remark
+from vitjax.errors import InputError
 from vitjax.weights.load import load
-from vitjax.weights.rules.convert import parameters
+from vitjax.weights.parameters import values
 from vitjax.weights.rules.resize import resize_positions
 
 SMALL = {"embed_dim": 128, "num_heads": 2, "depth": 2, "mlp_ratio": 1, "num_classes": 0}
@@ -62,9 +63,9 @@ def test_a_teacher_trained_in_chunks(timm, tmp_path):
     assert "backbone.blocks.1.1.mlp.w3.bias" in chunked
     torch.save({"teacher": {**chunked, "dino_head.mlp.0.weight": torch.zeros(3, 3)}}, tmp_path / "teacher.pth")
     torch.save(tensors, tmp_path / "plain.pth")
-    with pytest.warns(Remark, match=r"left out, as outside of teacher\.backbone: teacher\.dino_head\.mlp\.0\.weight"):
-        teacher = parameters(load(tmp_path / "teacher.pth", cache=False))
-    plain = parameters(load(tmp_path / "plain.pth", cache=False))
+    with said(r"left out, as outside of teacher\.backbone: teacher\.dino_head\.mlp\.0\.weight"):
+        teacher = values(load(tmp_path / "teacher.pth", cache=False))
+    plain = values(load(tmp_path / "plain.pth", cache=False))
     assert teacher.keys() == plain.keys()
     assert all(np.array_equal(teacher[name], plain[name]) for name in plain)
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from tests.support import torch_files
 from vitjax.errors import InputError
-from vitjax.weights.formats.open import open_tensors
+from vitjax.weights.find.checkpoint import open_tensors
 
 draw = np.random.default_rng(0).standard_normal
 TENSORS = {"a.weight": draw((3, 4)).astype(np.float32), "a.bias": draw(3).astype(np.float16), "scale": draw(())}

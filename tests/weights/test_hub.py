@@ -24,10 +24,10 @@ from tests.support import torch_files
 from tests.weights.test_parity_hf import transformers  # noqa: F401, a fixture
 from vitjax import InputError
 from vitjax.models.core.config import ViTConfig
+from vitjax.weights import parameters
 from vitjax.weights.find import hub
+from vitjax.weights.find.checkpoint import open_tensors
 from vitjax.weights.find.source import parse
-from vitjax.weights.formats.open import open_tensors
-from vitjax.weights.rules import convert as rules
 from vitjax.weights.save import export_timm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,9 @@ class Hub:
 @pytest.fixture(scope="module")
 def model():
     draw = np.random.default_rng(0).standard_normal
-    return rules.build(TINY, {name: 0.1 * draw(shape, np.float32) for name, shape in rules.shapes(TINY).items()})
+    return parameters.build(
+        TINY, {name: 0.1 * draw(shape, np.float32) for name, shape in parameters.shapes(TINY).items()}
+    )
 
 
 @pytest.fixture
@@ -156,7 +158,7 @@ def test_the_newest_commit_is_recorded(server, model):
     assert (card.source, card.revision, card.licence) == ("timm/tiny", "b" * 40, "mit")
     assert card.sha256 == hashlib.sha256((server.folder / "model.safetensors").read_bytes()).hexdigest()
     assert str(card) == "timm/tiny@bbbbbbbbbbbb (mit)"
-    ours, theirs = rules.parameters(loaded), rules.parameters(model)
+    ours, theirs = parameters.values(loaded), parameters.values(model)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -294,8 +296,8 @@ def test_weights_in_other_forms(server, model, monkeypatch, form):
     rewrite(server, form)
     for offline in (False, True):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-        loaded = rules.parameters(vitjax.load("timm/tiny"))
-        assert all(np.array_equal(loaded[name], array) for name, array in rules.parameters(model).items())
+        loaded = parameters.values(vitjax.load("timm/tiny"))
+        assert all(np.array_equal(loaded[name], array) for name, array in parameters.values(model).items())
 
 
 def test_an_index_on_the_hub_that_names_files_elsewhere(server):
@@ -308,8 +310,8 @@ def test_an_index_on_the_hub_that_names_files_elsewhere(server):
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(server, model, monkeypatch):
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1)  # what arrives is written in pieces of this many bytes
-    loaded = rules.parameters(vitjax.load("timm/resumed"))
-    assert all(np.array_equal(loaded[name], array) for name, array in rules.parameters(model).items())
+    loaded = parameters.values(vitjax.load("timm/resumed"))
+    assert all(np.array_equal(loaded[name], array) for name, array in parameters.values(model).items())
     size = (server.folder / "model.safetensors").stat().st_size
     starts = [int(request[5:]) for request in server.requests if request.startswith("from")]
     assert {0, size // 3, 2 * (size // 3)} <= set(starts)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from converters.parity import TOLERANCE
+from converters.referees.parity import TOLERANCE
 from tests.weights.test_parity_hf import PROCESSOR, WIDE, transformers  # noqa: F401, a fixture
 from vitjax.errors import InputError
 from vitjax.weights.formats.tensors import Tensors

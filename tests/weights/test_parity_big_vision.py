@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from converters.parity import TOLERANCE
-from vitjax.errors import InputError, Remark
+from converters.referees.parity import TOLERANCE
+from tests.support.said import said
+from vitjax.errors import InputError
 from vitjax.weights.load import load
 
 WIDTH, HEADS, DEPTH, MLP, SIDE, PATCH, CLASSES = 24, 3, 2, 40, 32, 16, 7
@@ -85,7 +86,7 @@ def test_a_text_tower_beside_it_is_left_out_and_named(tmp_path):
     np.savez(
         tmp_path / "siglip.npz", **two, **{"params/txt/Embed_0/embedding": np.ones((2, 2)), "params/t": np.ones(1)}
     )
-    with pytest.warns(Remark, match="left out, as outside of params/img: params/txt/Embed_0/embedding, params/t$"):
+    with said("left out, as outside of params/img: params/txt/Embed_0/embedding, params/t$"):
         load(tmp_path / "siglip.npz", cache=False)
 
 

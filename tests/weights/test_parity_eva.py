@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from converters.parity import GRADIENT, output_errors
+from converters.referees.parity import GRADIENT, output_errors
 from tests.weights.test_parity_timm import PREPROCESS, check, make, tensors
+from vitjax.weights.families.family import port
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
-from vitjax.weights.families.timm.plain import port
+from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.load import load
-from vitjax.weights.rules.convert import build
+from vitjax.weights.parameters import build
 
 SMALL = {"patch_size": 16, "img_size": 48}
 VARIANTS = {  # what it shows: architecture, arguments
@@ -33,7 +34,7 @@ VARIANTS = {  # what it shows: architecture, arguments
 def test_every_activation(timm, variant):
     architecture, arguments = VARIANTS[variant]
     theirs, config_json = make(timm, architecture, {**SMALL, **arguments})
-    model = build(*port(tensors(theirs), config_json))
+    model = build(*port(TIMM, tensors(theirs), config_json))
     assert set(check(model, theirs)) == {*model.taps(), GRADIENT}
 
 
@@ -77,4 +78,4 @@ def test_every_architecture_has_timm_s_tensors(timm):
             theirs = timm.create_model(name, **small, **pool)
         source = {key: np.zeros(tuple(value.shape), np.float32) for key, value in theirs.state_dict().items()}
         config_json = {"architecture": name, "model_args": small | pool, "pretrained_cfg": PREPROCESS}
-        assert port(source, config_json)[0].norm_eps == theirs.blocks[0].norm1.eps, name
+        assert port(TIMM, source, config_json)[0].norm_eps == theirs.blocks[0].norm1.eps, name

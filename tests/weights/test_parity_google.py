@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from tests.weights.test_parity_timm import check
 from vitjax.errors import InputError
 from vitjax.weights.load import load
-from vitjax.weights.rules.convert import parameters
+from vitjax.weights.parameters import values
 
 WIDTH, HEADS, DEPTH, MLP, SIDE, PATCH, CLASSES = 24, 3, 2, 40, 48, 16, 7
 SMALL = {
@@ -175,8 +175,8 @@ def test_three_routes_to_the_same_model(shared_data, tmp_path):
     for model in models[1:]:
         assert dataclasses.replace(model.config, preprocess=first.config.preprocess) == first.config
         assert (model.config.preprocess.mean, model.config.preprocess.std) == ((0.5,) * 3, (0.5,) * 3)
-        for name, array in parameters(first).items():
-            np.testing.assert_array_equal(parameters(model)[name], array, err_msg=name)
+        for name, array in values(first).items():
+            np.testing.assert_array_equal(values(model)[name], array, err_msg=name)
     reads = [f"blocks.{i}.{site}" for i in (0, 11) for site in ("attn.probs", "mlp.hidden")]
     run = jax.jit(lambda model: model(images, [*reads, "logits"]))
     wanted = run(first)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from converters.hf_reference import reference
-from converters.parity import GRADIENT, TOLERANCE, output_errors, relative_errors
+from converters.referees.parity import GRADIENT, TOLERANCE, output_errors, relative_errors
+from converters.referees.transformers_vit import reference
 from tests.support.noise import randomise
 from vitjax.errors import InputError
 from vitjax.weights.load import load
-from vitjax.weights.rules.convert import parameters
+from vitjax.weights.parameters import values
 
 PROCESSOR = {
     "image_mean": [0.48, 0.45, 0.4], "image_std": [0.26, 0.27, 0.28], "resample": 3,
@@ -107,12 +107,12 @@ def test_half_precision_source(transformers, tmp_path):
 @pytest.mark.parametrize("variant", RENAMED)
 def test_the_names_of_transformers_5(transformers, tmp_path, variant):
     theirs = make(transformers, tmp_path, variant)
-    ours = parameters(load(tmp_path, cache=False))
+    ours = values(load(tmp_path, cache=False))
     old = load_file(tmp_path / "model.safetensors").keys()
     tensors = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
     assert len(tensors.keys() - old) > 10
     save_file(tensors, tmp_path / "model.safetensors")
-    for name, array in parameters(load(tmp_path, cache=False)).items():
+    for name, array in values(load(tmp_path, cache=False)).items():
         np.testing.assert_array_equal(array, ours[name], err_msg=name)
 
 

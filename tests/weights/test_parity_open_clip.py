@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from converters.parity import TOLERANCE
+from converters.referees.parity import TOLERANCE
 from tests.weights import test_parity_openai as openai
 from tests.weights.test_parity_hf import check, transformers  # noqa: F401, a fixture
 from vitjax.errors import InputError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from converters.parity import TOLERANCE
+from converters.referees.parity import TOLERANCE
 from tests.weights.test_parity_hf import check, transformers  # noqa: F401, a fixture
 from vitjax.errors import InputError
 from vitjax.weights.load import load

@@ -7,14 +7,15 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from converters import timm as converter
-from converters.parity import EXACT, GRADIENT, TOLERANCE, output_errors, relative_errors
-from converters.timm_reference import reference
+from converters import port_timm as converter
+from converters.referees.parity import EXACT, GRADIENT, TOLERANCE, output_errors, relative_errors
+from converters.referees.timm_vit import reference
 from tests.support.noise import randomise
 from vitjax.errors import InputError
-from vitjax.weights.families.timm.plain import port
+from vitjax.weights.families.family import port
+from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.load import load
-from vitjax.weights.rules.convert import build
+from vitjax.weights.parameters import build
 from vitjax.weights.rules.resize import resize_positions
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2.5, "img_size": 48, "num_classes": 7}
@@ -63,21 +64,21 @@ def check(model, theirs, dtype=np.float32, tolerance=TOLERANCE, errors_of=relati
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_activation(timm, variant):
     theirs, config_json = make(timm, *VARIANTS[variant])
-    model = build(*port(tensors(theirs), config_json))
+    model = build(*port(TIMM, tensors(theirs), config_json))
     assert set(check(model, theirs)) == {*model.taps(), GRADIENT}
 
 
 @pytest.mark.parametrize("variant", ["class token", "attention pooling over registers too"])
 def test_output_alone(timm, variant):
     theirs, config_json = make(timm, *VARIANTS[variant])
-    model = build(*port(tensors(theirs), config_json))
+    model = build(*port(TIMM, tensors(theirs), config_json))
     assert set(check(model, theirs, errors_of=output_errors)) == {model.output, GRADIENT}
 
 
 def test_half_precision_source(timm):
     theirs, config_json = make(timm, *VARIANTS["class token"])
     theirs = theirs.half().float()
-    check(build(*port(tensors(theirs, np.float16), config_json)), theirs)
+    check(build(*port(TIMM, tensors(theirs, np.float16), config_json)), theirs)
 
 
 def test_another_image_size(timm, tmp_path):
@@ -122,7 +123,7 @@ def test_the_proof_sees_a_wrong_formula(timm):
     theirs.double()
     for wrong in ({"norm_eps": 1e-5}, {"act_layer": "gelu_tanh"}):
         arguments = config_json["model_args"] | wrong
-        model = build(*port(source, config_json | {"model_args": arguments}))
+        model = build(*port(TIMM, source, config_json | {"model_args": arguments}))
         with pytest.raises(AssertionError, match=r"blocks|norm|image"):
             check(model, theirs, np.float64, EXACT)
 

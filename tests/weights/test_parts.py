@@ -10,10 +10,11 @@ import pytest
 from safetensors.numpy import save_file
 
 import vitjax
+from tests.support.said import said
 from tests.weights.test_readers import model, write
-from vitjax.errors import InputError, Remark
-from vitjax.weights.formats.open import open_tensors
-from vitjax.weights.rules import convert as rules
+from vitjax.errors import InputError
+from vitjax.weights import parameters
+from vitjax.weights.find.checkpoint import open_tensors
 from vitjax.weights.save import export_timm, to_timm
 
 MARK = "patch_embed.proj.weight"
@@ -22,7 +23,7 @@ MARK = "patch_embed.proj.weight"
 @pytest.fixture(scope="module")
 def tensors():
     """A small model by timm's names."""
-    return to_timm(rules.parameters(model()), model().config, "float32")
+    return to_timm(parameters.values(model()), model().config, "float32")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def under(prefix, tensors):
 def same(loaded) -> bool:
     """Whether a model has the parameters of `model`."""
     return all(
-        np.array_equal(array, rules.parameters(loaded)[name]) for name, array in rules.parameters(model()).items()
+        np.array_equal(array, parameters.values(loaded)[name]) for name, array in parameters.values(model()).items()
     )
 
 
@@ -86,7 +87,7 @@ def test_a_family_s_own_words_stay(tmp_path, mark):
 
 def test_weights_of_a_loss_are_left_out_and_named(folder, tensors):
     path = write("pth", folder, {**under("model.", tensors), "criterion.weight": np.ones(3, np.float32)})
-    with pytest.warns(Remark, match=r"left out, as outside of model: criterion\.weight$"):
+    with said(r"left out, as outside of model: criterion\.weight$"):
         assert same(vitjax.load(path, cache=False))
 
 
@@ -108,7 +109,7 @@ def test_of_several_copies_one_is_usual_and_each_can_be_named(tmp_path):
     for number, (usual, other) in enumerate(PAIRS):
         path = tmp_path / f"{number}.safetensors"
         save_file({usual + MARK: np.ones((1, 3, 1, 1)), other + MARK: np.zeros((1, 3, 1, 1))}, path)
-        with pytest.warns(Remark, match=f"taking {usual[:-1]}; part= takes another: {other[:-1]}"):
+        with said(f"taking {usual[:-1]}; part= takes another: {other[:-1]}"):
             assert open_tensors(path)[MARK].all()
         for part in (other[:-1], other.split(".")[0]):
             found = open_tensors(path, part)
@@ -141,7 +142,7 @@ def test_a_part_has_a_card_and_a_cache_of_its_own(folder, tensors, monkeypatch, 
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
     doubled = {name: 2 * tensor for name, tensor in tensors.items()}
     path = write("pth", folder, under("model_ema.", tensors) | under("model.", doubled))
-    with pytest.warns(Remark, match="taking model_ema"):
+    with said("taking model_ema"):
         usual = vitjax.load(path)
     named = [vitjax.load(path, part="model"), vitjax.load(f"{path}#model"), vitjax.load(f"{path}#model")]
     assert same(usual) and not any(map(same, named))

@@ -25,7 +25,7 @@ from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.preprocess import Preprocess, share
 from vitjax.weights.families.timm.arguments import READ
 from vitjax.weights.families.timm.inert import INERT_CFG
-from vitjax.weights.families.timm.plain import config_from_timm
+from vitjax.weights.families.timm.models import config as config_from_timm
 from vitjax.weights.families.transformers.processing import preprocess
 from vitjax.weights.families.transformers.processors import FIELDS, INERT, KINDS, PROCESSORS
 from vitjax.weights.load import load, sized

@@ -15,11 +15,11 @@ from safetensors.numpy import save_file
 
 import vitjax
 from tests.support import small, torch_files
+from tests.support.said import said
 from vitjax import InputError
-from vitjax.errors import Remark
+from vitjax.weights import parameters
+from vitjax.weights.find.checkpoint import open_tensors
 from vitjax.weights.formats import tensors
-from vitjax.weights.formats.open import open_tensors
-from vitjax.weights.rules import convert as rules
 from vitjax.weights.save import export_timm, to_timm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,9 @@ INTEGER = "position_ids"
 @functools.cache
 def model():
     """A random model, without compiling its initialisation."""
-    return rules.build(small.CONFIG, {name: draw(shape) for name, shape in rules.shapes(small.CONFIG).items()})
+    return parameters.build(
+        small.CONFIG, {name: draw(shape) for name, shape in parameters.shapes(small.CONFIG).items()}
+    )
 
 
 def write(kind: str, folder: Path, named: dict[str, np.ndarray]) -> Path:
@@ -81,13 +83,13 @@ def test_every_kind_gives_the_same_tensors(kind, tmp_path):
 def test_every_kind_is_loaded_as_a_model(kind, tmp_path):
     export_timm(model(), tmp_path, dtype="float32")
     (tmp_path / "model.safetensors").unlink()
-    path = write(kind, tmp_path, to_timm(rules.parameters(model()), small.CONFIG, "float32"))
+    path = write(kind, tmp_path, to_timm(parameters.values(model()), small.CONFIG, "float32"))
     if kind == "bin.index.json":
         path = path.rename(tmp_path / "pytorch_model.bin.index.json")
     by_file = vitjax.load(path, cache=False)
     by_folder = vitjax.load(tmp_path, cache=False) if kind != "npz" else by_file
-    for name, array in rules.parameters(model()).items():
-        np.testing.assert_array_equal(rules.parameters(by_file)[name], array, err_msg=name)
+    for name, array in parameters.values(model()).items():
+        np.testing.assert_array_equal(parameters.values(by_file)[name], array, err_msg=name)
     assert by_file.card.sha256 == by_folder.card.sha256
 
 
@@ -96,8 +98,8 @@ def test_every_kind_is_loaded_as_a_model(kind, tmp_path):
 def test_half_precision_becomes_single_without_loss(dtype, kind, tmp_path):
     export_timm(model(), tmp_path, dtype="float32")
     (tmp_path / "model.safetensors").unlink()
-    halves = to_timm(rules.parameters(model()), small.CONFIG, dtype)
-    loaded = rules.parameters(vitjax.load(write(kind, tmp_path, halves), cache=False))
+    halves = to_timm(parameters.values(model()), small.CONFIG, dtype)
+    loaded = parameters.values(vitjax.load(write(kind, tmp_path, halves), cache=False))
     expected = to_timm(loaded, small.CONFIG, "float32")
     for name, half in halves.items():
         np.testing.assert_array_equal(expected[name], half.astype(np.float32), err_msg=name)
@@ -159,7 +161,7 @@ def test_of_several_sets_of_weights_the_average_is_taken(tmp_path):
     known = "patch_embed.proj.weight"
     sets = {name: {known: torch.full((2,), i)} for i, name in enumerate(("student", "model", "teacher"), 1)}
     torch.save({**sets, "optimizer": {"a": torch.ones(1)}, "lr": [0.1], "step": {0: 1}}, tmp_path / "model.pth")
-    with pytest.warns(Remark, match="taking teacher; part= takes another: model, student"):
+    with said("taking teacher; part= takes another: model, student"):
         assert_read(tmp_path / "model.pth", {known: torch.full((2,), 3)})
 
 
@@ -208,7 +210,7 @@ def test_reading_needs_no_torch(tmp_path):
     code = f"""
         import sys
         from pathlib import Path
-        from vitjax.weights.formats.open import open_tensors
+        from vitjax.weights.find.checkpoint import open_tensors
         open_tensors(Path({str(path)!r}))["half"]
         print({{"torch", "jax"}} & set(sys.modules))
     """

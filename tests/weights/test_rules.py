@@ -8,9 +8,14 @@ import pytest
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
-from vitjax.weights.families.timm.plain import config_from_timm, port, rules
+from vitjax.weights import parameters
+from vitjax.weights.families.family import port
+from vitjax.weights.families.timm.models import TIMM
+from vitjax.weights.families.timm.models import config as config_from_timm
+from vitjax.weights.families.timm.plain import table
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES, UNSUPPORTED
-from vitjax.weights.rules.convert import build, convert, parameters, shapes
+from vitjax.weights.parameters import build, shapes
+from vitjax.weights.rules.convert import convert, unconvert
 from vitjax.weights.rules.layouts import drop, linear, merge, norm, patch_conv, same
 from vitjax.weights.rules.prefix_tokens import unfolded
 
@@ -43,6 +48,7 @@ BLOCK = {
     "out.weight": (4, 4),
     "gamma": (4,),
 }
+STACKS = {"blocks": [("blocks", i) for i in range(3)]}
 PREPROCESS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
@@ -58,13 +64,13 @@ def source():
 def refusal(source, table=TABLE):
     """The message with which a conversion is refused, which must be one line."""
     with pytest.raises(InputError) as caught:
-        convert(source, table, TARGETS)
+        convert(source, table, TARGETS, STACKS)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_layouts(source):
-    arrays = convert(source, TABLE, TARGETS)
+    arrays = convert(source, TABLE, TARGETS, STACKS)
     assert {name: array.shape for name, array in arrays.items()} == TARGETS
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
     x = np.arange(4, dtype=np.float32)
@@ -80,7 +86,7 @@ def test_layouts(source):
 
 def test_other_dtype_and_dropped_tensors(source):
     source["mask"] = np.zeros((7, 7))
-    assert convert(source, TABLE, TARGETS, np.float16)["prefix"].dtype == np.float16
+    assert convert(source, TABLE, TARGETS, STACKS, np.float16)["prefix"].dtype == np.float16
 
 
 def test_unknown_tensors(source):
@@ -111,7 +117,7 @@ def test_doubled_tensors(source):
     doubled = refusal(source | {"layer.1.lambda": source["layer.1.gamma"]})
     assert doubled == "tensors given twice: layer.1.gamma and layer.1.lambda"
     source["layer.1.lambda"] = source.pop("layer.1.gamma")
-    convert(source, TABLE, TARGETS)
+    convert(source, TABLE, TARGETS, STACKS)
 
 
 def test_wrong_shapes(source):
@@ -128,14 +134,77 @@ def test_values_that_are_not_finite(source, bad):
 def test_overflow_is_not_finite(source):
     source["token"] = np.full((1, 1, 4), 1e6, np.float32)
     with pytest.raises(InputError, match="not finite: token"):
-        convert(source, TABLE, TARGETS, np.float16)
+        convert(source, TABLE, TARGETS, STACKS, np.float16)
+
+
+# Two stacks: one of a pattern of two unlike kinds of blocks, only the second of which reduces, and one of blocks that
+# are kept one by one.
+PATTERN = {
+    "stages.0.blocks": [("stages.0.local", 0), ("stages.0.reduced", 0), ("stages.0.local", 1), ("stages.0.reduced", 1)],
+    "stages.1.blocks": [("stages.1.blocks.0", None), ("stages.1.blocks.1", None)],
+}
+PATTERNED = [
+    *linear("layers.0.{i}.fc", "stages.0.blocks.fc"),
+    *same("layers.0.{i}.reduce", "stages.0.blocks.reduce"),
+    *same("layers.1.{i}.gamma", "stages.1.blocks.scale"),
+    *same("first", "stages.1.blocks.0.first"),
+    *same("shared", "stages.0.blocks.table"),
+]
+PATTERNED_SHAPES = {
+    **{f"stages.0.{kind}.fc.kernel": (2, 3, 4) for kind in ("local", "reduced")},
+    **{f"stages.0.{kind}.fc.bias": (2, 4) for kind in ("local", "reduced")},
+    "stages.0.reduced.reduce": (2, 5),
+    "stages.0.local.table": (2, 6),
+    "stages.1.blocks.0.scale": (4,),
+    "stages.1.blocks.1.scale": (4,),
+    "stages.1.blocks.0.first": (1,),
+}
+
+
+@pytest.fixture
+def patterned():
+    """A source's tensors that fit PATTERNED."""
+    draw = np.random.default_rng(0).standard_normal
+    blocks = {f"layers.0.{i}.fc.{name}": draw(shape) for i in range(4) for name, shape in FC.items()}
+    reduce = {f"layers.0.{i}.reduce": draw(5) for i in (1, 3)}
+    scales = {f"layers.1.{i}.gamma": draw(4) for i in range(2)}
+    return {**blocks, **reduce, **scales, "first": draw(1), "shared": draw((2, 6))}
+
+
+FC = {"weight": (4, 3), "bias": (4,)}
+
+
+def test_blocks_of_several_stacks_and_kinds_find_their_rows(patterned):
+    arrays = convert(patterned, PATTERNED, PATTERNED_SHAPES, PATTERN, np.float64)
+    for i, kind in enumerate(("local", "reduced", "local", "reduced")):
+        np.testing.assert_array_equal(
+            arrays[f"stages.0.{kind}.fc.kernel"][i // 2], patterned[f"layers.0.{i}.fc.weight"].T
+        )
+    np.testing.assert_array_equal(arrays["stages.0.reduced.reduce"][1], patterned["layers.0.3.reduce"])
+    np.testing.assert_array_equal(arrays["stages.1.blocks.1.scale"], patterned["layers.1.1.gamma"])
+    again = unconvert(arrays, PATTERNED, PATTERN)
+    assert again.keys() == patterned.keys()
+    assert all(np.array_equal(again[name], tensor) for name, tensor in patterned.items())
+
+
+def test_a_block_of_another_kind_has_no_such_tensor(patterned):
+    with pytest.raises(InputError, match=r"^unknown tensors: layers.0.2.reduce"):
+        convert(patterned | {"layers.0.2.reduce": np.ones(5)}, PATTERNED, PATTERNED_SHAPES, PATTERN)
+    del patterned["layers.0.1.reduce"], patterned["layers.1.0.gamma"]
+    with pytest.raises(InputError, match=r"^missing tensors: layers.0.1.reduce, layers.1.0.gamma$"):
+        convert(patterned, PATTERNED, PATTERNED_SHAPES, PATTERN)
+
+
+def test_a_rule_of_blocks_needs_a_stack():
+    with pytest.raises(ValueError, match="of no stack"):
+        convert({}, same("{i}.a", "a"), {"a": (1,)}, {})
 
 
 def test_model_and_arrays():
     config = ViTConfig(image_size=(32, 32), width=24, depth=2, heads=3, mlp_width=48, classes=5)
     generator = np.random.default_rng(0)
     arrays = {name: generator.standard_normal(shape, np.float32) for name, shape in shapes(config).items()}
-    again = parameters(build(config, arrays))
+    again = parameters.values(build(config, arrays))
     assert again.keys() == arrays.keys()
     assert all((again[name] == array).all() for name, array in arrays.items())
     renamed = {name.replace("head.b", "hat.b"): array for name, array in arrays.items()}
@@ -224,7 +293,7 @@ def test_headless_models_leave_the_head_out():
     assert {"head.weight", "head.bias"} < source.keys()
     for differs in ({"num_classes": 0}, {"global_pool": ""}):
         settings = {"architecture": "vit_tiny_patch16_224", "pretrained_cfg": PREPROCESS, "model_args": small | differs}
-        headless, arrays = port(source, settings)
+        headless, arrays = port(TIMM, source, settings)
         assert headless.classes == 0 and arrays.keys() == shapes(whole).keys() - {"head.kernel", "head.bias"}
 
 
@@ -232,7 +301,7 @@ def test_headless_models_leave_the_head_out():
 def timm_shapes(config, covered):
     """What the rules expect of timm: {name: shape}, of several spellings the first."""
     ours, done, theirs = unfolded(shapes(config), config, covered), set(), {}
-    for rule in rules(config):
+    for rule in table(config):
         if rule.target in ours and rule.target not in done:
             done.add(rule.target)
             blocks = range(config.depth) if "{i}" in rule.source else [None]

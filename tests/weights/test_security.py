@@ -13,11 +13,12 @@ from safetensors.numpy import save_file
 
 from tests.support.torch_files import program, value, view, write
 from vitjax.errors import InputError
+from vitjax.weights.find.checkpoint import open_tensors
 from vitjax.weights.formats import pickled
-from vitjax.weights.formats.open import open_tensors, read_config
+from vitjax.weights.formats.open import read_config
 from vitjax.weights.formats.tensors import Tensors
-from vitjax.weights.rules import convert as rules
 from vitjax.weights.rules import layouts
+from vitjax.weights.rules.convert import convert
 
 DATA = {"0": np.arange(6, dtype=np.float32).tobytes()}
 
@@ -239,7 +240,7 @@ def test_a_tensor_that_does_not_fit_is_not_read():
         raise MemoryError
 
     with pytest.raises(InputError, match=r"a is \(1099511627776,\) instead of \(2,\)"):
-        rules.convert(Tensors((), {"a": (2**40,)}, read), layouts.same("a", "b"), {"b": (2,)})
+        convert(Tensors((), {"a": (2**40,)}, read), layouts.same("a", "b"), {"b": (2,)}, {})
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes of this kind")

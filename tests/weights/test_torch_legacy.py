@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.torch_files import legacy, program, value, view
 from tests.weights.test_security import GLOBALS, VIEWS, Calls, refusal, trap
-from vitjax.weights.formats.open import open_tensors
+from vitjax.weights.find.checkpoint import open_tensors
 
 __all__ = ["trap"]  # a fixture
 DATA = {"0": (6, np.arange(6, dtype=np.float32).tobytes())}

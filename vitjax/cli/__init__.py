@@ -4,12 +4,11 @@ import argparse
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
 from vitjax.cli import analyze, atlas, convert, inspect, models, serve, visualize
-from vitjax.errors import INTERRUPTED, InputError, Remark
+from vitjax.errors import INTERRUPTED, InputError
 
 EXAMPLES = """
 examples:
@@ -36,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.addHandler(said)
     log.setLevel(logging.INFO)
     log.propagate = False  # another library may have given the root a handler, which would say it again
-    warnings.formatwarning = _warning
     try:
         return args.run(args)
     except InputError as error:
@@ -51,14 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         log.removeHandler(said)
         log.propagate = True
-
-
-_usual = warnings.formatwarning
-
-
-def _warning(message: Warning | str, category: type[Warning], *place) -> str:
-    """A remark in one line; every other warning as Python has it."""
-    return f"vitjax: {message}\n" if issubclass(category, Remark) else _usual(message, category, *place)
 
 
 def parser() -> argparse.ArgumentParser:

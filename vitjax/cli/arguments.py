@@ -94,7 +94,7 @@ def keep_compiled() -> None:
     """
     import jax
 
-    from vitjax.weights.publish.cache import root
+    from vitjax.weights.cache import root
 
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(root() / "compiled"))

@@ -1,1 +1,1 @@
-"""Checkpoints of other libraries in, models out."""
+"""Makes models of the checkpoints of other libraries, and keeps and publishes what it has made."""

@@ -1,4 +1,4 @@
-"""The checkpoints that are known by name, as a table that needs neither the network nor JAX."""
+"""Lists the checkpoints that are known by name, from a table that needs neither the network nor JAX."""
 
 import csv
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class Known:
 
 
 def known(words: Iterable[str] = ()) -> list[Known]:
-    """The checkpoints whose name, family or licence holds every one of some words, in any case of letters."""
+    """Lists those whose name, family or licence holds every one of some words, in any case of letters."""
     words = [word.lower() for word in words]
     with open(TABLE, newline="") as file:
         rows = list(csv.DictReader(file))

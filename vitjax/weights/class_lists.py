@@ -2,14 +2,13 @@
 
 import ast
 import json
-import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vitjax.errors import InputError, printable
+from vitjax.errors import InputError, remark
 from vitjax.files import parse_json, read_bytes
 from vitjax.models.core.class_names import NAMELESS, WNID, ClassNames
 
@@ -20,11 +19,9 @@ _ID = re.compile(rf"({WNID.pattern})\s*[,;:\t ]\s*(.+)")
 _PLACEHOLDER = "LABEL_{}"  # what transformers calls classes that nobody has named
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
-log = logging.getLogger("vitjax")
-
 
 def stated(settings: Mapping[str, Any], classes: int) -> ClassNames:
-    """What a checkpoint's settings call its classes: none where they say nothing, or the model has no head.
+    """Reads what a checkpoint's settings call its classes: none where they say nothing, or the model has no head.
 
     Read are transformers' `id2label`, and timm's `label_names` with its `label_descriptions`, at the top or in
     `pretrained_cfg`, where timm keeps them too, those of another head among them.
@@ -71,7 +68,7 @@ def _agree(settings: Mapping[str, Any]) -> None:
 
 
 def class_names(source: str | os.PathLike[str] | Sequence[str]) -> ClassNames:
-    """What classes are called, in their order, from a list of names or a file.
+    """Reads what classes are called, in their order, off a list of names or a file.
 
     The file may hold a name on each line, `n01440764 tench`, `0,tench`, `0: tench` or `tench,0`, also with a head; a
     JSON or Python list, or an object of numbers and names, such as Keras' `imagenet_class_index.json`; or be a
@@ -97,7 +94,7 @@ def class_names(source: str | os.PathLike[str] | Sequence[str]) -> ClassNames:
 
 
 def fitting(names: ClassNames, classes: int, where: str) -> ClassNames:
-    """The names, if there are as many as the head has classes; InputError if not."""
+    """Gives the names, if there are as many as the head has classes; InputError if not."""
     if len(names) != classes:
         head = f"the head has {classes}" if classes else "this model has no head"
         raise InputError(f"{where} names {len(names)} classes, {head}")
@@ -105,7 +102,7 @@ def fitting(names: ClassNames, classes: int, where: str) -> ClassNames:
 
 
 def decoded(data: bytes, where: str) -> str:
-    """The text of a file: UTF-8, UTF-16 by its mark, else Western European, which is said.
+    """Decodes the text of a file: UTF-8, UTF-16 by its mark, else Western European, which is said.
 
     Raises:
         InputError: it is no text.
@@ -120,7 +117,7 @@ def decoded(data: bytes, where: str) -> str:
             text = data.decode("cp1252")
         except UnicodeDecodeError:
             raise InputError(f"{where} is not readable as text: {error}") from None
-        log.warning("%s is not UTF-8: read as Western European (cp1252)", printable(where))
+        remark(f"{where} is not UTF-8: read as Western European (cp1252)")
     if "\0" in text:
         raise InputError(f"{where} is not readable as text: it holds null bytes")
     return text

@@ -1,7 +1,7 @@
-"""What the user typed in, a model with its weights out."""
+"""Loads a model with its weights, from whatever the user typed."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,18 +16,19 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.models.registry import Config
 from vitjax.ranges import Range
+from vitjax.weights import cache as disk
+from vitjax.weights import parameters
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
-from vitjax.weights.families.table import Family, family_of
+from vitjax.weights.families.family import Family, Settings, arrays_of, config_of
+from vitjax.weights.families.table import family_of
 from vitjax.weights.find.checkpoint import Opened, digest_of, digests_of, fetched, naming, opened
-from vitjax.weights.find.source import PROVENANCE, Source, parse
+from vitjax.weights.find.source import Source, parse
 from vitjax.weights.formats import orbax_folder as folders
-from vitjax.weights.formats.tensors import Tensors
-from vitjax.weights.publish import cache as disk
+from vitjax.weights.formats.names import PROVENANCE
 from vitjax.weights.publish.converted import open_folder
 from vitjax.weights.publish.provenance import Card
-from vitjax.weights.rules import convert as rules
-from vitjax.weights.rules.resize import DISTANCES, POSITIONS, resized
+from vitjax.weights.rules.resize import resized
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _Read = tuple[Config, Card, ClassNames, dict[str, np.ndarray]]  # of a model, its arrays in host memory
@@ -97,7 +98,7 @@ def load(
     placed = {  # each is given up when it has its place: two of everything would not fit everywhere
         name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
     }
-    model = rules.build(config, placed)
+    model = parameters.build(config, placed)
     model.card, model.class_names = card, names
     return model
 
@@ -117,57 +118,42 @@ def _ported(source: Source, held: Opened, sides: tuple[int, int] | None, dtype: 
     tensors, settings = held
     with naming(source):
         family = family_of(settings)
-        config = _config(family, settings, tensors)
+        config = config_of(family, tensors, settings)
         names = stated(settings, config.classes)
         wanted = sized(config, sides)
+        old, new = (parameters.grid_arrays(one) for one in (config, wanted))
         large = cache and tensors.size >= CACHED
         key = disk.Key(digest_of(source, tensors, large), config)
         card = _card(source, tensors.part, key, family, settings)
-        arrays = disk.restore(key, _wanted(config, wanted, dtype)) if large else None
+        kept = {  # from the cache: what will be resampled comes as it was trained
+            name: jax.ShapeDtypeStruct(shape, jnp.float32 if old.get(name) != new.get(name) else dtype)
+            for name, shape in parameters.shapes(config).items()
+        }
+        arrays = disk.restore(key, kept) if large else None
         if arrays is None:
-            arrays = family.port(tensors, settings)[1]
+            arrays = arrays_of(family, tensors, settings, config)
             if large:
                 disk.store(key, arrays, asdict(card))
-    if wanted.image_size != config.image_size:
-        arrays = dict(resized(arrays, config, wanted, family.resampling(settings)))
-    return wanted, card, names, arrays
+    return wanted, card, names, resized(arrays, old, new, family.resampling(settings))
 
 
 def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:
-    """The config at the image size that is asked for, else at that of the pictures that its processor makes.
+    """Gives the config at the image size that is asked for, else at that of the pictures that its processor makes.
 
     A model's own is another where it was trained at one size and is used at another (transformers' DINOv2: 518, 224).
     """
     made = config.preprocess.size
-    image_size = sides or (whole(made, config.patch_size) if made else config.image_size)
+    image_size = sides or (whole(made, getattr(config, "patch_size", (1, 1))) if made else config.image_size)
     preprocess = replace(config.preprocess, size=None if sides else made).of(image_size)
     return replace(config, image_size=image_size, preprocess=preprocess)
 
 
-def _wanted(config: Config, resized: Config, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    """How the weights shall come from the cache: positions that will be resampled as they were trained."""
-    wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}
-    for name in {POSITIONS, DISTANCES} & wanted.keys() if resized.image_size != config.image_size else ():
-        wanted[name] = jax.ShapeDtypeStruct(wanted[name].shape, jnp.float32)
-    return wanted
-
-
-def _config(family: Family, settings: Mapping[str, Any], tensors: Tensors) -> Config:
-    try:
-        return family.config(settings, tensors.shapes)
-    except InputError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise InputError(f"config.json has a value that is not what it should be: {error}") from error
-
-
-def _card(source: Source, part: str, key: disk.Key, family: Family, settings: Mapping[str, Any]) -> Card:
-    licence = settings.get("license") or (settings.get("pretrained_cfg") or {}).get("license")
+def _card(source: Source, part: str, key: disk.Key, family: Family, settings: Settings) -> Card:
     return Card(
         source=f"{source.name}#{part}" if part else source.name,
         revision=source.revision or "",
         sha256=key.sha256,
-        licence=str(licence or ""),
+        licence=family.licence(settings),
         architecture=family.architecture(settings),
         converter=f"{family.name}-{disk.CONVERTER}",
     )

@@ -1,4 +1,4 @@
-"""What the user typed for a model in, its text tower out, ready to embed sentences beside images."""
+"""Loads the text tower of whatever the user typed, ready to embed sentences beside images."""
 
 import os
 from collections.abc import Sequence
@@ -13,10 +13,12 @@ from jaxtyping import Array, Float
 from vitjax.errors import InputError
 from vitjax.models.core.surroundings import standard
 from vitjax.models.text_tower import TextModel
+from vitjax.weights.families.family import port_text
 from vitjax.weights.families.table import family_of
 from vitjax.weights.find.checkpoint import digest_of, fetched, naming, opened
-from vitjax.weights.find.source import PROVENANCE, parse
-from vitjax.weights.rules import convert as rules
+from vitjax.weights.find.source import parse
+from vitjax.weights.formats.names import PROVENANCE
+from vitjax.weights.parameters import build
 from vitjax.weights.tokenizer import SETTINGS, TOKENIZER, Tokenizer
 
 
@@ -38,7 +40,7 @@ class TextEncoder:
         return Tokenizer(self.folder, self.model.config)
 
     def __call__(self, texts: Sequence[str]) -> Float[Array, "text channel"]:
-        """The embedding of each text, as the model leaves it: not normalised.
+        """Embeds each text, as the model leaves it: not normalised.
 
         Raises:
             InputError: see `Tokenizer`.
@@ -67,7 +69,7 @@ def load_text(source: str | os.PathLike[str], *, revision: str | None = None) ->
         family = family_of(settings)
         if family.text is None:
             raise InputError(f"a checkpoint of {family.name} has no text tower")
-        config, arrays = family.text(tensors, settings)
+        config, arrays = port_text(family.text, tensors, settings)
     if found.repo:
         from vitjax.weights.find import hub  # a fifth of a second, for hub models only
 
@@ -75,4 +77,4 @@ def load_text(source: str | os.PathLike[str], *, revision: str | None = None) ->
         for name in (TOKENIZER, SETTINGS):
             with suppress(hub.Absent):
                 hub.download(found.repo, name, found.revision)
-    return TextEncoder(rules.build(config, arrays), found.weights.parent)
+    return TextEncoder(build(config, arrays), found.weights.parent)

@@ -1,11 +1,9 @@
-"""A model in, a checkpoint in the form of timm out, `model.safetensors` and `config.json`, which `load` reads back."""
+"""Writes a model as timm keeps its own, `model.safetensors` and `config.json`, which `load` reads back."""
 
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import ml_dtypes  # noqa: F401, teaches numpy the name bfloat16
@@ -13,22 +11,24 @@ import numpy as np
 from safetensors.numpy import save
 
 from vitjax.errors import InputError, nearest
+from vitjax.files import write_files
 from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.vit import ViT
-from vitjax.weights.families.timm import plain as timm
-from vitjax.weights.families.timm.arguments import CROP_MODES
+from vitjax.weights import parameters
+from vitjax.weights.families.timm.arguments import CROP_MODES, POOLS
+from vitjax.weights.families.timm.models import config as config_from_timm
+from vitjax.weights.families.timm.plain import table
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
-from vitjax.weights.find.source import CONFIG, WEIGHTS
-from vitjax.weights.rules import convert as rules
-from vitjax.weights.rules.layouts import Layout, Rule
-from vitjax.weights.rules.prefix_tokens import unfolded
+from vitjax.weights.formats.names import CONFIG, WEIGHTS
+from vitjax.weights.rules.convert import unconvert
+from vitjax.weights.rules.prefix_tokens import unfold
 
 DTYPES = ("float16", "bfloat16", "float32")
 
 
 def export_timm(model: ViT, folder: str | os.PathLike[str], dtype: str = "float16", licence: str | None = None) -> None:
-    """Writes a model as timm keeps its own on the hub, each file whole or not at all.
+    """Writes a model as timm keeps its own on the hub, both files or none.
 
     Args:
         model: any ViT; sizes that no architecture of timm has go into `model_args`.
@@ -44,38 +44,23 @@ def export_timm(model: ViT, folder: str | os.PathLike[str], dtype: str = "float1
         raise InputError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}; give one of {', '.join(DTYPES)}")
     if licence is None:
         licence = model.card.licence if model.card else ""
-    tensors = to_timm(rules.parameters(model), model.config, dtype)
+    tensors = to_timm(parameters.values(model), model.config, dtype)
     config_json = timm_config(model.config, licence) | _labels(model.class_names)
-    if timm.config_from_timm(config_json, {name: tensor.shape for name, tensor in tensors.items()}) != model.config:
+    if config_from_timm(config_json, {name: tensor.shape for name, tensor in tensors.items()}) != model.config:
         raise InputError(f"timm has no arguments for this model: {model.config}")
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
-            weights, config = Path(partial) / WEIGHTS, Path(partial) / CONFIG
-            weights.write_bytes(save(tensors, metadata={"architecture": config_json["architecture"]}))
-            config.write_text(json.dumps(config_json, indent=2) + "\n")
-            for path in (weights, config):
-                os.replace(path, folder / path.name)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
+    weights = save(tensors, metadata={"architecture": config_json["architecture"]})
+    write_files(folder, {WEIGHTS: weights, CONFIG: (json.dumps(config_json, indent=2) + "\n").encode()})
 
 
 def to_timm(arrays: Mapping[str, np.ndarray], config: ViTConfig, dtype: str) -> dict[str, np.ndarray]:
-    """The model's arrays as timm's tensors, by the very rules that read them.
+    """Gives the model's arrays as timm's tensors, by the very rules that read them.
 
     The class token, distillation token and registers come with positions of zero, as their sums were kept.
 
     Raises:
         InputError: weights beyond the range of `dtype`.
     """
-    shapes = unfolded({name: array.shape for name, array in arrays.items()}, config, config.prefix)
-    kinds = [name for name in ("tokens.class", "tokens.distill", "tokens.registers") if name in shapes]
-    ends = np.cumsum([shapes[name][0] for name in kinds])
-    prefix = dict(zip(kinds, np.split(arrays["prefix"], ends[:-1]), strict=True)) if kinds else {}
-    position = np.concatenate([np.zeros_like(arrays["prefix"]), arrays["position"]])
-    kept = {name: array for name, array in arrays.items() if name in shapes}
-    tensors = unconvert({**kept, **prefix, "tokens.position": position}, timm.rules(config))
+    tensors = unconvert(unfold(arrays, config), table(config), parameters.stacks(config))
     with np.errstate(over="ignore"):
         cast = {name: np.ascontiguousarray(tensor.astype(dtype)) for name, tensor in tensors.items()}
     beyond = [name for name, tensor in cast.items() if not np.isfinite(tensor.astype(np.float32)).all()]
@@ -84,20 +69,8 @@ def to_timm(arrays: Mapping[str, np.ndarray], config: ViTConfig, dtype: str) -> 
     return cast
 
 
-def unconvert(arrays: Mapping[str, np.ndarray], table: Iterable[Rule]) -> dict[str, np.ndarray]:
-    """The inverse of `vitjax.weights.rules.convert`; of several spellings the table's first is written."""
-    tensors, done = {}, set()
-    for rule in table:
-        if rule.target in arrays and rule.target not in done:
-            array = arrays[rule.target]
-            parts = dict(enumerate(array)) if "{i}" in rule.source else {None: array}
-            tensors |= {rule.source.format(i=block): _unread(rule.layout, ours) for block, ours in parts.items()}
-            done.add(rule.target)
-    return tensors
-
-
 def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
-    """The `config.json` of a model: the architecture of timm that is closest, and how the model differs from it."""
+    """Writes the `config.json` of a model: timm's closest architecture, and how the model differs from it."""
     args = _arguments(config)
     differences = {
         name: {key: value for key, value in args.items() if value != row[key]}
@@ -129,15 +102,15 @@ def timm_config(config: ViTConfig, licence: str) -> dict[str, Any]:
 
 
 def _labels(names: ClassNames) -> dict[str, Any]:
-    """What timm's `config.json` says of the classes: ids with descriptions where there are any, else names."""
+    """Gives what timm's `config.json` says of the classes: ids with descriptions where there are any, else names."""
     if not names.ids:
         return {"label_names": list(names)} if names else {}
     return {"label_names": list(names.ids), "label_descriptions": dict(zip(names.ids, names, strict=True))}
 
 
 def _arguments(config: ViTConfig) -> dict[str, Any]:
-    """A config in the words of timm's `VisionTransformer`, the inverse of `config_from_timm`."""
-    pool = {ours: theirs for theirs, ours in timm.POOLS.items()}[config.pool]
+    """Puts a config in the words of timm's `VisionTransformer`, the inverse of `plain_config`."""
+    pool = {ours: theirs for theirs, ours in POOLS.items()}[config.pool]
     after_pool, customary = config.final_norm == "pooled", pool == "avg"
     inner = config.mlp_width * (1 + config.gated)
     ratio = inner / config.width
@@ -173,12 +146,3 @@ def _arguments(config: ViTConfig) -> dict[str, Any]:
 
 def _side(sides: tuple[int, int]) -> int | list[int]:
     return sides[0] if sides[0] == sides[1] else list(sides)
-
-
-def _unread(layout: Layout, ours: np.ndarray) -> np.ndarray:
-    """Puts an array back as the source keeps it: a layout only moves elements, so it is asked where each came from."""
-    shape = layout.shape(ours.shape)
-    order = layout.read(np.arange(ours.size).reshape(shape)).reshape(-1)
-    tensor = np.empty(ours.size, ours.dtype)
-    tensor[order] = ours.reshape(-1)
-    return tensor.reshape(shape)

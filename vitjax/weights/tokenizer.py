@@ -1,4 +1,4 @@
-"""Sentences and a checkpoint's tokenizer.json in, token ids out, by the package `tokenizers`."""
+"""Turns sentences into token ids by a checkpoint's tokenizer.json and the package `tokenizers`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ class Tokenizer:
         self.padding = self._padding(folder / SETTINGS)
 
     def __call__(self, texts: Sequence[str]) -> Int[np.ndarray, "text token"]:
-        """The ids of each text, with the marks of beginning and end that the tokenizer sets.
+        """Gives the ids of each text, with the marks of beginning and end that the tokenizer sets.
 
         Raises:
             InputError: no texts, one that is none or too long, or ids that the model does not have.

@@ -1,4 +1,4 @@
-"""The families of checkpoints: how each says what it holds, and what it calls its tensors."""
+"""The sources of checkpoints: how each says what it holds, and what it calls its tensors."""
 
 from vitjax.moved import within
 

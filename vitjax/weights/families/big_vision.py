@@ -1,4 +1,4 @@
-"""Arrays of big_vision's `.npz` files in, config and the model's arrays out: ViT, the image towers of SigLIP and LiT.
+"""big_vision's `.npz` files: ViT, the image towers of SigLIP and LiT.
 
 As in Google's older files everything stands in the shapes. New are: positions of the patches alone, pooling by their
 mean or by an attention head where there is no class token, and blocks that are scanned, kept as one array each. GELU is
@@ -9,17 +9,16 @@ big_vision's own, which is Flax's default and so the approximation by tanh, as t
 from collections.abc import Mapping
 from functools import lru_cache
 from math import isqrt
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
+from vitjax.weights.families.family import Family, Settings, Shapes
 from vitjax.weights.families.google import dense, norm, preprocess
 from vitjax.weights.formats.tensors import Tensors, shapes_of
-from vitjax.weights.rules.convert import convert, shapes
 from vitjax.weights.rules.layouts import Layout, Rule, Shape, parted, same
-from vitjax.weights.rules.prefix_tokens import fold, unfolded
 from vitjax.weights.rules.resize import Resampling
 
 DEEPEST = 1000  # blocks of a scanned array; no model has more
@@ -30,32 +29,13 @@ _ATTENTION, _MLP = "MultiHeadDotProductAttention_0", "MlpBlock_0"
 _POOL = "MAPHead_0"
 
 
-def knows(names: Mapping[str, Any]) -> bool:
-    """Whether a file is big_vision's: the MLP of a block is its first, not its third layer."""
-    return any(f"{_MLP}/" in name for name in names)
+def settings_of(path: Path, tensors: Tensors) -> Settings | None:
+    """Knows a file by the MLP of a block, which is its first, in Google's older files its third layer."""
+    return {KEY: path.stem} if path.suffix == ".npz" and any(f"{_MLP}/" in name for name in tensors) else None
 
 
-def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tuple[ViTConfig, dict[str, np.ndarray]]:
-    """Turns a checkpoint of big_vision into what `vitjax.weights.rules.convert.build` takes.
-
-    Args:
-        tensors: {big_vision's name: array}.
-        settings: unused; these files come without any.
-
-    Returns:
-        The config and its float32 arrays, for the checkpoint's own image size.
-
-    Raises:
-        InputError: arrays that are missing, unknown or of the wrong shape, by name.
-    """
-    single = _unscanned(tensors)
-    config = config_from_big_vision(settings, shapes_of(tensors))
-    covered = single.shapes["pos_embedding"][1] - config.patches
-    return config, fold(convert(single, rules(config), unfolded(shapes(config), config, covered)), config)
-
-
-def rules(config: ViTConfig) -> list[Rule]:
-    """The rule table, of blocks that stand one by one."""
+def table(config: ViTConfig, settings: Settings, shapes: Shapes) -> list[Rule]:
+    """Lists the rules, for blocks that stand one by one."""
     qkv = ("query", "key", "value")
     return [
         *dense("embedding", "patch", Layout(lambda ours: (*config.patch_size, config.channels, ours[1]))),
@@ -88,14 +68,13 @@ def rules(config: ViTConfig) -> list[Rule]:
     ]
 
 
-def config_from_big_vision(settings: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
+def config(settings: Settings, found: Shapes) -> ViTConfig:
     """Reads the model's config off its arrays' shapes; one with neither class token nor attention head has the mean.
 
     Raises:
         InputError: an array that every ViT of these has is missing or of another rank, or positions do not fill a
             square.
     """
-    found = _unscanned_shapes(tensor_shapes)
 
     def shape(name: str, rank: int) -> Shape:
         if name == "pos_embedding" and name not in found:
@@ -127,18 +106,8 @@ def config_from_big_vision(settings: Mapping[str, Any], tensor_shapes: Mapping[s
     )
 
 
-def resampling(settings: Mapping[str, Any]) -> Resampling:
-    """How timm resamples these files' positions; big_vision's own code interpolates with the corners held fast."""
-    return Resampling("bilinear")
-
-
-def architecture(settings: Mapping[str, Any]) -> str:
-    """The name of the file."""
-    return settings[KEY]
-
-
-def _unscanned_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The shapes of the arrays with those of scanned blocks, whose first axis is the block, one by one."""
+def _unscanned_shapes(shapes: Shapes) -> dict[str, Shape]:
+    """Gives the shapes of the arrays with those of scanned blocks, whose first axis is the block, one by one."""
     found = {}
     for name, shape in shapes.items():
         if not name.startswith(_SCANNED):
@@ -150,10 +119,10 @@ def _unscanned_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     return found
 
 
-def _unscanned(tensors: Mapping[str, np.ndarray]) -> Tensors:
-    """The arrays with each scanned one as several, one for each block."""
+def unscanned(tensors: Mapping[str, np.ndarray], settings: Settings) -> Tensors:
+    """Gives the arrays with each scanned one as several, one for each block."""
     places, found = {}, shapes_of(tensors)
-    unscanned = _unscanned_shapes(found)
+    single = _unscanned_shapes(found)
     for name in (name for name in found if name.startswith(_SCANNED)):
         own = name.removeprefix(_SCANNED)
         places |= {f"{_BLOCK.format(i=i)}/{own}": (name, i) for i in range(found[name][0])}
@@ -163,4 +132,18 @@ def _unscanned(tensors: Mapping[str, np.ndarray]) -> Tensors:
         source, i = places.get(name, (name, None))
         return whole(source) if i is None else whole(source)[i]
 
-    return Tensors((), unscanned, read)
+    return Tensors((), single, read)
+
+
+BIG_VISION = Family(
+    name="big_vision",
+    match=lambda settings: KEY in settings,
+    config=config,
+    table=table,
+    covered=lambda config, settings, shapes: shapes["pos_embedding"][1] - config.patches,
+    tensors=unscanned,
+    resampling=lambda settings: Resampling("bilinear"),  # as timm; big_vision's own code holds the corners fast
+    files=settings_of,
+    marks={"embedding/kernel": ()},
+    architecture=lambda settings: settings[KEY],
+)

@@ -1,4 +1,4 @@
-"""Tensors and `open_clip_config.json` of OpenCLIP in, config and arrays of either tower out.
+"""OpenCLIP's checkpoints, which hold two towers and say in `open_clip_config.json` what these are.
 
 The names are OpenAI's; the config says what theirs leave open: whether QuickGELU, how wide a head, how pictures are
 prepared. An image tower may be one of timm's, behind `visual.trunk.`. Source of the facts: mlfoundations/open_clip,
@@ -15,19 +15,16 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import TextConfig, ViTConfig
 from vitjax.models.core.preprocess import Preprocess
 from vitjax.weights.families import openai
-from vitjax.weights.families.timm import plain as timm
-from vitjax.weights.families.timm.arguments import arguments, is_convnet
+from vitjax.weights.families.family import Family, Settings, Shapes, Tower
+from vitjax.weights.families.timm import models as timm
+from vitjax.weights.families.timm.arguments import arguments
 from vitjax.weights.formats.tensors import Tensors, shapes_of
-from vitjax.weights.rules.convert import convert, shapes
 from vitjax.weights.rules.layouts import KERNEL, Rule, Shape
-from vitjax.weights.rules.prefix_tokens import fold, unfolded
 from vitjax.weights.rules.resize import Resampling
 
 KEY = "model_cfg"  # the setting of OpenCLIP's configs alone
 TRUNK, HEAD, PROJECTION = "visual.trunk.", "visual.head.proj.weight", "projection.weight"
 TEXT = "text."  # before the names of a text tower that is a module of its own
-
-Fields = Mapping[str, Any]
 
 _TOWER = {"layers": 12, "mlp_ratio": 4.0, "ls_init_value": None, "norm_kwargs": None, "act_kwargs": None}
 VISION = _TOWER | {
@@ -48,37 +45,38 @@ POOLS = {"tok": "token", "avg": "mean"}
 RESIZES = {"shortest": "crop", "squash": "squash", "longest": "border"}
 
 
-def port(tensors: Mapping[str, np.ndarray], settings: Fields) -> tuple[ViTConfig, dict[str, np.ndarray]]:
-    """Turns a checkpoint of OpenCLIP into what `vitjax.weights.rules.convert.build` takes for the image tower.
-
-    Args:
-        tensors: {OpenCLIP's name: tensor}.
-        settings: the checkpoint's `open_clip_config.json`.
-
-    Raises:
-        InputError: a ResNet, a setting that cannot be followed, or a tensor that does not fit, by name.
-    """
-    config = config_from_open_clip(settings, shapes_of(tensors))
-    if _fields(settings, "vision_cfg", VISION)["timm_model_name"]:
-        return config, timm.ported(
-            _trunk(tensors), config, _timm_json(settings), [Rule(PROJECTION, "projection.kernel", KERNEL)]
-        )
-    table = openai.image_rules(config)
-    return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered=1)), config)
+def table(config: ViTConfig, settings: Settings, shapes: Shapes) -> list[Rule]:
+    """Lists the rules of the image tower."""
+    if not _of_timm(settings):
+        return openai.table(config)
+    return [*timm.TIMM.table(config, _timm_json(settings), shapes), Rule(PROJECTION, "projection.kernel", KERNEL)]
 
 
-def config_from_open_clip(settings: Fields, tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
+def covered(config: ViTConfig, settings: Settings, shapes: Shapes) -> int | None:
+    """Counts the tokens before the patches that have a position."""
+    return timm.TIMM.covered(config, _timm_json(settings), shapes) if _of_timm(settings) else 1
+
+
+def tensors(tensors: Mapping[str, np.ndarray], settings: Settings) -> Mapping[str, np.ndarray]:
+    """Gives an image tower of timm's by timm's own names; of other checkpoints all tensors as they are."""
+    if not _of_timm(settings):
+        return tensors
+    source = lambda name: HEAD if name == PROJECTION else TRUNK + name
+    return Tensors((), _trunk_shapes(shapes_of(tensors)), lambda name: tensors[source(name)])
+
+
+def config(settings: Settings, shapes: Shapes) -> ViTConfig:
     """Reads the image tower's config off the settings.
 
     Raises:
-        InputError: as `port`.
+        InputError: a ResNet, or a setting that cannot be followed.
     """
     fields = _fields(settings, "vision_cfg", VISION)
     if fields["timm_model_name"]:
-        config, size = timm.config_from_timm(_timm_json(settings), _trunk_shapes(tensor_shapes)), fields["image_size"]
+        found, size = timm.config(_timm_json(settings), shapes), fields["image_size"]
         projection = 0 if fields["timm_proj"] == "none" else settings[KEY]["embed_dim"]
-        prepared = _preprocess(settings, _pair(size)).of(config.image_size)
-        return replace(config, classes=0, projection=projection, preprocess=prepared)
+        prepared = _preprocess(settings, _pair(size)).of(found.image_size)
+        return replace(found, classes=0, projection=projection, preprocess=prepared)
     if isinstance(fields["layers"], list):
         raise InputError("the image tower is a ResNet, and of OpenCLIP's only Vision Transformers are read")
     if fields["pool_type"] not in POOLS:
@@ -100,17 +98,17 @@ def config_from_open_clip(settings: Fields, tensor_shapes: Mapping[str, Shape]) 
     )
 
 
-def port_text(tensors: Mapping[str, np.ndarray], settings: Fields) -> tuple[TextConfig, dict[str, np.ndarray]]:
-    """The same for the text tower.
+def text_config(settings: Settings, shapes: Shapes) -> TextConfig:
+    """Reads the text tower's config off the settings.
 
     Raises:
-        InputError: a tower of another library, or a setting or tensor that does not fit, by name.
+        InputError: a tower of another library, or a setting that cannot be followed.
     """
     fields = _fields(settings, "text_cfg", TEXTUAL)
     pools = {("argmax", False): fields["vocab_size"] - 1, ("last", True): None}
     if (how := (fields["pool_type"], fields["no_causal_mask"])) not in pools:
         raise InputError(f"pool_type={how[0]!r} with no_causal_mask={how[1]} is not supported of a text tower")
-    config = TextConfig(
+    return TextConfig(
         **_stack(fields, settings),
         heads=fields["heads"],
         vocabulary=fields["vocab_size"],
@@ -120,22 +118,24 @@ def port_text(tensors: Mapping[str, np.ndarray], settings: Fields) -> tuple[Text
         projection=settings[KEY]["embed_dim"],
         projection_bias=fields["proj_bias"],
     )
-    prefix = TEXT if any(name.startswith(TEXT) for name in tensors) else ""
-    return config, convert(tensors, openai.text_rules(prefix), shapes(config))
 
 
-def resampling(settings: Fields) -> Resampling:
-    """How OpenCLIP resamples positions."""
-    return Resampling("bicubic")
+def text_table(config: TextConfig, settings: Settings, shapes: Shapes) -> list[Rule]:
+    """Lists the rules of the text tower, which may be a module of its own."""
+    return openai.text_table(TEXT if any(name.startswith(TEXT) for name in shapes) else "")
 
 
-def architecture(settings: Fields) -> str:
-    """The kind of image tower, as its config says it."""
+def architecture(settings: Settings) -> str:
+    """Names the kind of image tower, as its config says it."""
     fields = _fields(settings, "vision_cfg", VISION)
     return fields["timm_model_name"] or f"open_clip_vit_width{fields['width']}_patch{_pair(fields['patch_size'])[0]}"
 
 
-def _fields(settings: Fields, tower: str, defaults: Fields) -> dict[str, Any]:
+def _of_timm(settings: Settings) -> bool:
+    return bool(_fields(settings, "vision_cfg", VISION)["timm_model_name"])
+
+
+def _fields(settings: Settings, tower: str, defaults: Settings) -> dict[str, Any]:
     """A tower's settings, what is not stated filled in as OpenCLIP does."""
     model = settings[KEY]
     if "multimodal_cfg" in model:
@@ -150,7 +150,7 @@ def _fields(settings: Fields, tower: str, defaults: Fields) -> dict[str, Any]:
     return {**defaults, **{key: value for key, value in stated.items() if key in defaults}}
 
 
-def _stack(fields: Fields, settings: Fields) -> dict[str, Any]:
+def _stack(fields: Settings, settings: Settings) -> dict[str, Any]:
     """The config fields of a tower's blocks."""
     return {
         "width": fields["width"],
@@ -162,7 +162,7 @@ def _stack(fields: Fields, settings: Fields) -> dict[str, Any]:
     }
 
 
-def _activation(fields: Fields, settings: Fields) -> str:
+def _activation(fields: Settings, settings: Settings) -> str:
     if settings[KEY].get("quick_gelu"):
         return "quick_gelu"
     approximate = _only(fields["act_kwargs"], "act_kwargs", "approximate", "none")
@@ -171,14 +171,14 @@ def _activation(fields: Fields, settings: Fields) -> str:
     return "gelu_tanh" if approximate == "tanh" else "gelu"
 
 
-def _only(given: Fields | None, where: str, key: str, default: Any) -> Any:
+def _only(given: Settings | None, where: str, key: str, default: Any) -> Any:
     """The one setting that an object of settings may have."""
     if unknown := [name for name in given or {} if name != key]:
         raise InputError(f"{unknown[0]} in {where} is not supported, only {key}")
     return (given or {}).get(key, default)
 
 
-def _preprocess(settings: Fields, size: tuple[int, int]) -> Preprocess:
+def _preprocess(settings: Settings, size: tuple[int, int]) -> Preprocess:
     """How pictures are prepared; what is not stated is OpenAI's."""
     stated = {key: value for key, value in (settings.get("preprocess_cfg") or {}).items() if value is not None}
     known = ("mean", "std", "interpolation", "resize_mode", "size", "mode", "fill_color")
@@ -201,11 +201,11 @@ def _preprocess(settings: Fields, size: tuple[int, int]) -> Preprocess:
     )
 
 
-def _timm_json(settings: Fields) -> dict[str, Any]:
+def _timm_json(settings: Settings) -> dict[str, Any]:
     """The settings of a tower of timm's, as timm would write them, all but how pictures are prepared."""
     fields, name = _fields(settings, "vision_cfg", VISION), "timm_model_name"
     json = {"architecture": fields[name], "num_classes": 0, "pretrained_cfg": {"mean": (0.5,), "std": (0.5,)}}
-    if is_convnet(json):
+    if timm.class_of(json) is timm.CONVNET:
         raise InputError(f"{name}={fields[name]!r} is not supported: it is no Vision Transformer")
     usual, pool, projection = arguments(json)["global_pool"], fields["timm_pool"], fields["timm_proj"]
     # With a projection of its own OpenCLIP changes the pooling of a model that is made already, norms and all.
@@ -215,17 +215,26 @@ def _timm_json(settings: Fields) -> dict[str, Any]:
     return {**json, "global_pool": pool or usual, "pretrained_cfg": stated}
 
 
-def _trunk_shapes(tensor_shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+def _trunk_shapes(shapes: Shapes) -> dict[str, Shape]:
     """The shapes of an image tower of timm's by timm's own names."""
-    renamed = {name: PROJECTION if name == HEAD else name.removeprefix(TRUNK) for name in tensor_shapes}
-    visual = (name for name in tensor_shapes if name.startswith(openai.VISUAL))
-    return {renamed[name]: tensor_shapes[name] for name in visual}
-
-
-def _trunk(tensors: Mapping[str, np.ndarray]) -> Tensors:
-    source = lambda name: HEAD if name == PROJECTION else TRUNK + name
-    return Tensors((), _trunk_shapes(shapes_of(tensors)), lambda name: tensors[source(name)])
+    renamed = {name: PROJECTION if name == HEAD else name.removeprefix(TRUNK) for name in shapes}
+    visual = (name for name in shapes if name.startswith(openai.VISUAL))
+    return {renamed[name]: shapes[name] for name in visual}
 
 
 def _pair(size: int | list[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+OPEN_CLIP = Family(
+    name="open_clip",
+    match=lambda settings: KEY in settings,
+    config=config,
+    table=table,
+    covered=covered,
+    tensors=tensors,
+    resampling=lambda settings: Resampling("bicubic"),
+    marks={**openai.MARKS, timm.MARK: (TRUNK.rstrip("."),)},
+    architecture=architecture,
+    text=Tower(text_config, text_table),
+)

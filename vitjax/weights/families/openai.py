@@ -1,22 +1,19 @@
-"""Tensors of OpenAI's CLIP (`ViT-B-32.pt`, TorchScript) in, config and arrays of either tower out.
+"""The files of OpenAI's CLIP (`ViT-B-32.pt`, TorchScript), which hold two towers.
 
 Everything about the model stands in the tensors' shapes but its heads, which have 64 channels each, its QuickGELU, and
 how pictures were prepared. Source of the facts: openai/CLIP, `clip/model.py` and `clip/clip.py`.
 """
 
-from collections.abc import Mapping
 from math import isqrt
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import Preprocess, TextConfig, ViTConfig
-from vitjax.weights.formats.tensors import Tensors, shapes_of
+from vitjax.weights.families.family import Family, Settings, Shapes, Tower
+from vitjax.weights.formats.tensors import Tensors
 from vitjax.weights.formats.torch_zip import SCRIPT
-from vitjax.weights.rules.convert import convert, shapes
 from vitjax.weights.rules.layouts import FLAT, Rule, Shape, dense, drop, linear, merge, norm, patch_conv, same
-from vitjax.weights.rules.prefix_tokens import fold, unfolded
 from vitjax.weights.rules.resize import Resampling
 
 KEY = "clip"  # the one setting of files that come without a config: their name
@@ -27,27 +24,13 @@ TEXT = ("token_embedding.weight", "positional_embedding", "text_projection", "tr
 NUMBERS = ("logit_scale", "logit_bias", "input_resolution", "context_length", "vocab_size")
 
 
-def is_clip(tensors: Tensors) -> bool:
-    """Whether a file is OpenAI's own. OpenCLIP has the same names for models that may have the exact GELU."""
-    return SCRIPT in tensors.metadata and "visual.conv1.weight" in tensors
+def settings_of(path: Path, tensors: Tensors) -> Settings | None:
+    """Knows OpenAI's own files. OpenCLIP has the same names for models that may have the exact GELU."""
+    return {KEY: path.stem} if SCRIPT in tensors.metadata and "visual.conv1.weight" in tensors else None
 
 
-def port(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tuple[ViTConfig, dict[str, np.ndarray]]:
-    """Turns a checkpoint of OpenAI into what `vitjax.weights.rules.convert.build` takes for the image tower.
-
-    Args:
-        tensors: {OpenAI's name: tensor}.
-        settings: unused; OpenAI's files come without any.
-
-    Raises:
-        InputError: a ResNet, or tensors that are missing, unknown or of the wrong shape, by name.
-    """
-    config = config_from_openai(settings, shapes_of(tensors))
-    return config, fold(convert(tensors, image_rules(config), unfolded(shapes(config), config, covered=1)), config)
-
-
-def image_rules(config: ViTConfig) -> list[Rule]:
-    """The rule table of the image tower."""
+def table(config: ViTConfig) -> list[Rule]:
+    """Lists the rules of the image tower."""
     return [
         *patch_conv(f"{VISUAL}conv1", "patch", config.patch_size),
         Rule(f"{VISUAL}class_embedding", "tokens.class", FLAT),
@@ -60,24 +43,20 @@ def image_rules(config: ViTConfig) -> list[Rule]:
     ]
 
 
-def port_text(
-    tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]
-) -> tuple[TextConfig, dict[str, np.ndarray]]:
-    """The same for the text tower."""
-    tensor_shapes = shapes_of(tensors)
-    vocabulary, width = _shape(tensor_shapes, "token_embedding.weight", 2)
-    config = TextConfig(
-        **_stack(tensor_shapes, "", width),
+def text_config(settings: Settings, shapes: Shapes) -> TextConfig:
+    """Reads the text tower's config off its tensors' shapes; errors as of `config`."""
+    vocabulary, width = _shape(shapes, "token_embedding.weight", 2)
+    return TextConfig(
+        **_stack(shapes, "", width),
         vocabulary=vocabulary,
-        context=_shape(tensor_shapes, "positional_embedding", 2)[0],
+        context=_shape(shapes, "positional_embedding", 2)[0],
         eos=vocabulary - 1,
-        projection=_shape(tensor_shapes, "text_projection", 2)[1],
+        projection=_shape(shapes, "text_projection", 2)[1],
     )
-    return config, convert(tensors, text_rules(), shapes(config))
 
 
-def text_rules(p: str = "") -> list[Rule]:
-    """The rule table of the text tower, whose names begin with `p`."""
+def text_table(p: str = "") -> list[Rule]:
+    """Lists the rules of the text tower, whose names begin with `p`."""
     return [
         *same(f"{p}token_embedding.weight", "token"),
         *same(f"{p}positional_embedding", "position"),
@@ -89,17 +68,17 @@ def text_rules(p: str = "") -> list[Rule]:
     ]
 
 
-def config_from_openai(settings: Mapping[str, Any], tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
+def config(settings: Settings, shapes: Shapes) -> ViTConfig:
     """Reads the image tower's config off its tensors' shapes.
 
     Raises:
         InputError: a tensor that CLIP's Vision Transformers have is missing or of another rank, as in its ResNets.
     """
-    width, projection = _shape(tensor_shapes, f"{VISUAL}proj", 2)
-    patch = _shape(tensor_shapes, f"{VISUAL}conv1.weight", 4)[2:]
-    rows = isqrt(_shape(tensor_shapes, f"{VISUAL}positional_embedding", 2)[0] - 1)
+    width, projection = _shape(shapes, f"{VISUAL}proj", 2)
+    patch = _shape(shapes, f"{VISUAL}conv1.weight", 4)[2:]
+    rows = isqrt(_shape(shapes, f"{VISUAL}positional_embedding", 2)[0] - 1)
     return ViTConfig(
-        **_stack(tensor_shapes, VISUAL, width),
+        **_stack(shapes, VISUAL, width),
         image_size=(rows * patch[0], rows * patch[1]),
         patch_size=patch,
         classes=0,
@@ -111,31 +90,21 @@ def config_from_openai(settings: Mapping[str, Any], tensor_shapes: Mapping[str, 
     )
 
 
-def resampling(settings: Mapping[str, Any]) -> Resampling:
-    """How OpenCLIP and timm resample these files' positions; OpenAI's own code keeps to one size."""
-    return Resampling("bicubic")
-
-
-def architecture(settings: Mapping[str, Any]) -> str:
-    """The name of the file."""
-    return settings[KEY]
-
-
-def _shape(tensor_shapes: Mapping[str, Shape], name: str, rank: int) -> Shape:
-    found = tensor_shapes.get(name, ())
+def _shape(shapes: Shapes, name: str, rank: int) -> Shape:
+    found = shapes.get(name, ())
     if len(found) != rank:
         raise InputError(f"no tensor {name} of {rank} axes: this is not a CLIP of OpenAI's with a Vision Transformer")
     return found
 
 
-def _stack(tensor_shapes: Mapping[str, Shape], p: str, width: int) -> dict[str, Any]:
-    """The fields of a tower's blocks; `p` is what the names of its tensors begin with."""
+def _stack(shapes: Shapes, p: str, width: int) -> dict[str, Any]:
+    """Gives the fields of a tower's blocks; `p` is what the names of its tensors begin with."""
     start = f"{p}transformer.resblocks."
     return {
         "width": width,
-        "depth": len({name.removeprefix(start).split(".")[0] for name in tensor_shapes if name.startswith(start)}),
+        "depth": len({name.removeprefix(start).split(".")[0] for name in shapes if name.startswith(start)}),
         "heads": max(1, width // HEAD),
-        "mlp_width": _shape(tensor_shapes, f"{start}0.mlp.c_fc.weight", 2)[0],
+        "mlp_width": _shape(shapes, f"{start}0.mlp.c_fc.weight", 2)[0],
         "activation": "quick_gelu",
         "norm_eps": 1e-5,
     }
@@ -153,3 +122,19 @@ def _blocks(p: str) -> list[Rule]:
         *linear(f"{block}mlp.c_proj", "blocks.mlp.fc2"),
         *same(f"{block}ls_2.gamma", "blocks.scale2"),
     ]
+
+
+MARKS = {"visual.conv1.weight": ()}
+OPENAI = Family(
+    name="openai",
+    match=lambda settings: KEY in settings,
+    config=config,
+    table=lambda config, settings, shapes: table(config),
+    covered=lambda config, settings, shapes: 1,
+    resampling=lambda settings: Resampling("bicubic"),  # as OpenCLIP and timm; OpenAI's own code keeps to one size
+    files=settings_of,
+    marks=MARKS,
+    architecture=lambda settings: settings[KEY],
+    referee="timm",
+    text=Tower(text_config, lambda config, settings, shapes: text_table()),
+)

@@ -8,25 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vitjax import files
 from vitjax.errors import InputError
-from vitjax.weights.families.table import settings_of_file
-from vitjax.weights.families.transformers.processing import read_processor
-from vitjax.weights.find.source import ADAPTER_NAMES, PROVENANCE, Source, parse
-from vitjax.weights.formats.open import open_file, open_tensors, read_config, read_json
+from vitjax.weights import cache
+from vitjax.weights.families import table
+from vitjax.weights.families.family import Beside
+from vitjax.weights.find.source import Source, parse
+from vitjax.weights.formats.names import ADAPTER_CONFIG, PROVENANCE, WEIGHTS_OF
+from vitjax.weights.formats.open import open_file, read_config, read_json
 from vitjax.weights.formats.tensors import Tensors
-from vitjax.weights.publish import cache as disk
 from vitjax.weights.rules import lora
+from vitjax.weights.rules.parts import bare
 
+ADAPTERS = WEIGHTS_OF[ADAPTER_CONFIG]
 Opened = tuple[Tensors, dict[str, Any]]  # a checkpoint's tensors and settings
 
 
 def opened(source: Source, base: str | os.PathLike[str] | None = None) -> Opened:
-    """The tensors of a checkpoint and its settings; those of a LoRA adapter are its base's with the adapter added.
+    """Opens a checkpoint: its tensors and its settings; those of a LoRA adapter are its base's with the adapter added.
 
     Raises:
         InputError: files that cannot be read, an adapter without its base, or a base without an adapter.
     """
-    if source.weights.name not in ADAPTER_NAMES:
+    if source.weights.name not in ADAPTERS:
         if base is not None:
             raise InputError(f"base={os.fspath(base)!r} has no meaning for {source.name}: only LoRA adapters have one")
         tensors = open_tensors(source.weights, source.part)
@@ -38,7 +42,7 @@ def opened(source: Source, base: str | os.PathLike[str] | None = None) -> Opened
     if base is None and not (isinstance(stated, str) and stated and os.path.exists(os.path.expanduser(stated))):
         raise InputError(f"{source.name} is a LoRA adapter of {stated or 'a model that it does not name'}: give base=")
     under = fetched(parse(stated if base is None else base, part=source.part))
-    if under.weights.name in (PROVENANCE, *ADAPTER_NAMES):
+    if under.weights.name in (PROVENANCE, *ADAPTERS):
         raise InputError(f"{under.name} is no checkpoint that an adapter can be added to")
     tensors, settings = opened(under)
     with naming(source):
@@ -46,18 +50,48 @@ def opened(source: Source, base: str | os.PathLike[str] | None = None) -> Opened
     return replace(both, files=(*both.files, source.config)), settings  # whose settings are a part of the weights
 
 
+def open_tensors(path: Path, part: str | None = None) -> Tensors:
+    """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt`, `.bin` and `.ckpt`, or an index of several.
+
+    The names are those that the tensors have in the model itself, see `vitjax.weights.rules.parts`.
+
+    Args:
+        path: of the file.
+        part: which of several copies of the model in it, e.g. "state_dict_ema"; default the average over steps.
+
+    Raises:
+        InputError: as `vitjax.weights.formats.open.open_file`, or several models of which none is the usual one.
+    """
+    return bare(open_file(path), table.marks(), part)
+
+
 def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
-    """The settings that come with a checkpoint's tensors."""
-    if not source.config and (known := settings_of_file(source.weights, tensors)):
+    """Reads the settings that come with a checkpoint's tensors."""
+    if not source.config and (known := table.settings_of_file(source.weights, tensors)):
         return dict(known)
     settings = read_config(source.config, source.weights, tensors.metadata)
-    if source.config and (processor := read_processor(source.config.parent)):
-        settings["preprocessor"] = processor
+    family = table.known_as(settings)
+    if source.config and family and family.beside and (found := read_beside(source.config.parent, family.beside)):
+        settings[family.beside.key] = found
     return settings
 
 
+def read_beside(folder: Path, beside: Beside) -> dict[str, Any] | None:
+    """Reads settings that stand in a file of their own, from the folder of a checkpoint; None if there are none.
+
+    Raises:
+        InputError: a file that is no JSON object.
+    """
+    for name, part in beside.files.items():
+        if (folder / name).exists():
+            found = files.read_json(folder / name)
+            if isinstance(found := found.get(part) if part else found, dict):
+                return found
+    return None
+
+
 def fetched(source: Source) -> Source:
-    """The source with its files on disk, downloaded if they are the hub's."""
+    """Downloads a source's files if they are the hub's; gives the source with all of them on disk."""
     if not source.repo:
         return source
     from vitjax.weights.find import hub  # a fifth of a second, for hub models only
@@ -66,14 +100,14 @@ def fetched(source: Source) -> Source:
 
 
 def digest_of(source: Source, tensors: Tensors, remember: bool) -> str:
-    """The joint sha256 of a checkpoint's files, and of the part of them that was asked for, if it is not the usual."""
+    """Takes the joint sha256 of a checkpoint's files, and of the part of them that is meant, if not the usual."""
     part = [hashlib.sha256(tensors.part.encode()).hexdigest()] if tensors.part else []
-    return disk.joint_digest(digests_of(source, tensors.files, remember) + part)
+    return cache.joint_digest(digests_of(source, tensors.files, remember) + part)
 
 
 def digests_of(source: Source, files: Sequence[Path], remember: bool) -> list[str]:
-    """The sha256 of each file of a checkpoint, which must be the hub's if they come from there."""
-    digests = [disk.digest(path, remember) for path in files]
+    """Takes the sha256 of each file of a checkpoint, which must be the hub's if they come from there."""
+    digests = [cache.digest(path, remember) for path in files]
     if source.repo:
         from vitjax.weights.find import hub
 

@@ -1,4 +1,4 @@
-"""A repository on the Hugging Face hub in, its files on disk and, of a model, the exact commit out.
+"""Downloads the files of a repository on the Hugging Face hub, of a model those of one exact commit.
 
 All traffic goes through huggingface-hub, so its settings hold: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, HF_TOKEN, proxies.
 """
@@ -15,20 +15,11 @@ import huggingface_hub as hub
 from huggingface_hub import constants, errors
 
 from vitjax.errors import InputError, nearest
-from vitjax.weights.families.timm.architectures import KNOWN
-from vitjax.weights.families.transformers.processing import NESTED, PROCESSOR, SECTION
-from vitjax.weights.find.source import (
-    ADAPTER_CONFIG,
-    ADAPTER_NAMES,
-    CLIP_CONFIG,
-    CLIP_NAMES,
-    CONFIG,
-    NAMES,
-    PROVENANCE,
-    WEIGHTS,
-    Source,
-)
+from vitjax.weights.families import table
+from vitjax.weights.families.family import Beside
+from vitjax.weights.find.source import Source
 from vitjax.weights.formats import orbax_folder as folders
+from vitjax.weights.formats.names import CONFIG, PROVENANCE, WEIGHTS, WEIGHTS_OF
 from vitjax.weights.formats.open import read_json
 from vitjax.weights.formats.sharded import SUFFIX, shards
 
@@ -53,10 +44,6 @@ DOWNLOADS = 8  # at a time, of a converted model's files, as huggingface-hub has
 FINAL = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
 
 
-# The weights that go with each file of settings, whichever of these a repository has first.
-WEIGHTS_OF = {CONFIG: NAMES, PROVENANCE: (), CLIP_CONFIG: CLIP_NAMES, ADAPTER_CONFIG: ADAPTER_NAMES}
-
-
 def fetch(source: Source) -> Source:
     """Downloads a hub model's config and weights, or a converted model, or finds them in the hub's cache.
 
@@ -78,22 +65,25 @@ def fetch(source: Source) -> Source:
         with ThreadPoolExecutor(DOWNLOADS) as pool:
             list(pool.map(lambda file: download(source.repo, file, commit), folders.listed(first)))
         return replace(source, weights=first, revision=commit)
-    if "model_type" in read_json(first):  # transformers keeps how pictures are prepared apart
-        _processor(source.repo, first.parent)
+    family = table.known_as(read_json(first))
+    if family and family.beside:
+        _beside(source.repo, first.parent, family.beside)
     weights = _weights(source.repo, commit, WEIGHTS_OF[first.name])
     return replace(source, config=first, weights=weights, revision=commit)
 
 
-def _processor(repo: str, snapshot: Path) -> None:
-    """A repository's image processor, in one file or the other; without a network the one that is cached will do."""
-    with suppress(InputError if (snapshot / PROCESSOR).exists() else Absent):
-        if SECTION in read_json(Path(download(repo, NESTED, snapshot.name))):
-            return
-    download(repo, PROCESSOR, snapshot.name)
+def _beside(repo: str, snapshot: Path, beside: Beside) -> None:
+    """Downloads settings that stand in one of several files; without a network the last that is cached will do."""
+    *others, last = beside.files
+    for name in others:
+        with suppress(InputError if (snapshot / last).exists() else Absent):
+            if beside.files[name] in read_json(Path(download(repo, name, snapshot.name))):
+                return
+    download(repo, last, snapshot.name)
 
 
 def _weights(repo: str, commit: str, names: Sequence[str]) -> Path:
-    """A repository's weights: the first of these names, and all that an index names."""
+    """Downloads a repository's weights: the first of these names, and all that an index names."""
     path = _first(repo, names, commit)
     for shard in shards(path, read_json(path)) if path.name.endswith(SUFFIX) else ():
         download(repo, shard, commit)
@@ -101,7 +91,7 @@ def _weights(repo: str, commit: str, names: Sequence[str]) -> Path:
 
 
 def _first(repo: str, names: Sequence[str], revision: str) -> Path:
-    """The first of some files that is in the cache, else on the hub."""
+    """Finds the first of some files that is in the cache, else on the hub."""
     cached = []
     with suppress(errors.HFValidationError):  # the download says it
         found = ((name, hub.try_to_load_from_cache(repo, name, revision=revision)) for name in names)
@@ -133,7 +123,7 @@ class Absent(InputError):
 
 
 def download(repo: str, file: str, revision: str, kind: str = "model") -> str:
-    """The path in the hub's cache of one file of a repository, downloaded if it is not there.
+    """Gives the path in the hub's cache of one file of a repository, which is downloaded if it is not there.
 
     Args:
         repo: OWNER/NAME.
@@ -161,12 +151,12 @@ def download(repo: str, file: str, revision: str, kind: str = "model") -> str:
 
 
 def explain(error: Exception, repo: str, file: str, revision: str, kind: str = "model") -> str:
-    """One line on why a download failed, by the first of its causes that says it; arguments as `download`."""
+    """Says in one line why a download failed, by the first of its causes that says it; arguments as `download`."""
     found = ((cause, line) for cause in _causes(error) for known, line in _LINES.items() if isinstance(cause, known))
     # Only the disk's errors arrive with their number; the network's are wrapped.
     cause, line = next(found, (error, _UNWRITTEN if getattr(error, "errno", None) else _UNREACHED))
     status = getattr(getattr(cause, "response", None), "status_code", None)
-    architecture = repo.split("/")[-1].split(".")[0]
+    architecture, known = repo.split("/")[-1].split(".")[0], table.names()
     model = kind == "model"
     return line.format(
         repo=repo,
@@ -177,7 +167,7 @@ def explain(error: Exception, repo: str, file: str, revision: str, kind: str = "
         page=repo if model else f"datasets/{repo}",
         what=repo if model else f"data set {repo}",
         needed=f"; what can be loaded has {CONFIG} and {WEIGHTS}" if model else "",
-        hint="" if not model or architecture in KNOWN else nearest(architecture, KNOWN),
+        hint="" if not model or architecture in known else nearest(architecture, known),
         log_in=_LOG_IN,
         status=status,
         help=_HELP.get(status, "try again later"),

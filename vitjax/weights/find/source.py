@@ -1,4 +1,4 @@
-"""What the user typed for a model, and the files on disk or on the hub that it means."""
+"""Finds out which files on disk or on the hub the user means by what was typed for a model."""
 
 import os
 import re
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from vitjax.errors import InputError, nearest
 from vitjax.weights.families.timm.architectures import KNOWN
+from vitjax.weights.formats.names import (
+    CLIP_CONFIG,
+    CONFIG,
+    FOREIGN,
+    PROVENANCE,
+    READABLE,
+    SETTINGS_OF,
+    WEIGHTS,
+    WEIGHTS_OF,
+)
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
-# Names that weights go by in a folder or repository, the first that is there is taken.
-NAMES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-CLIP_CONFIG = "open_clip_config.json"  # OpenCLIP's own, and the weights that go with it
-CLIP_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
-ADAPTER_CONFIG = "adapter_config.json"  # of a LoRA adapter, see `vitjax.weights.rules.lora`
-ADAPTER_NAMES = ("adapter_model.safetensors", "adapter_model.bin")
-READABLE = (".safetensors", ".npz", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
-PROVENANCE = "provenance.json"  # of a model that `vitjax convert` wrote
 DEMO = Path(__file__).parents[2] / "demo"
 TIMM = "timm"  # the organisation whose names are the hub's even where a folder is called so
-FOREIGN = (".h5", ".keras", ".msgpack", ".pkl", ".onnx", ".eqx", ".lz4", ".gguf")  # of other libraries
 ACCEPTED = '"demo", a hub id OWNER/NAME, a file of weights such as .safetensors, or a folder'
 
 _HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
@@ -105,7 +105,8 @@ def _in_folder(typed: str, folder: Path) -> Source:
     if PROVENANCE in files:
         return Source(typed, folder / PROVENANCE)
     kept = [name for name in files if name.endswith(READABLE)]
-    usual = (*NAMES, *CLIP_NAMES) if CONFIG in files or CLIP_CONFIG not in files else (*CLIP_NAMES, *NAMES)
+    kinds = (CONFIG, CLIP_CONFIG) if CONFIG in files or CLIP_CONFIG not in files else (CLIP_CONFIG, CONFIG)
+    usual = [name for kind in kinds for name in WEIGHTS_OF[kind]]
     found = next((name for name in usual if name in files), kept[0] if len(kept) == 1 else None)
     if found:
         return Source(typed, folder / found, _config_beside(folder / found))
@@ -117,9 +118,8 @@ def _in_folder(typed: str, folder: Path) -> Source:
 
 
 def _config_beside(weights: Path) -> Path | None:
-    """The settings of a file of weights: those of its own kind, else whichever are there."""
-    own = {**dict.fromkeys(CLIP_NAMES, CLIP_CONFIG), **dict.fromkeys(ADAPTER_NAMES, ADAPTER_CONFIG)}
-    names = dict.fromkeys((own.get(weights.name, CONFIG), CONFIG, CLIP_CONFIG))
+    """Finds the settings of a file of weights: those of its own kind, else whichever are there."""
+    names = dict.fromkeys((SETTINGS_OF.get(weights.name, CONFIG), CONFIG, CLIP_CONFIG))
     return next((path for name in names if (path := weights.with_name(name)).exists()), None)
 
 

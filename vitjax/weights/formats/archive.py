@@ -1,4 +1,4 @@
-"""A zip archive in, its members' bytes out, once what it says of their sizes is found possible."""
+"""Opens zip archives and reads their members, once what they say of their sizes is found possible."""
 
 import zipfile
 from pathlib import Path

@@ -9,7 +9,7 @@ BAND = 16  # numbers of a cache line, in float32
 
 
 def empty(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """An array without values, at an address that JAX need not copy it from."""
+    """Makes an array without values, at an address that JAX need not copy it from."""
     dtype = np.dtype(dtype)
     memory = np.empty(math.prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT

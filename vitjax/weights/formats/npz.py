@@ -1,4 +1,4 @@
-"""An archive of numpy arrays (`.npz`) in, its tensors out; pickled objects in it are refused, never loaded.
+"""Opens archives of numpy arrays (`.npz`); pickled objects in them are refused, never loaded.
 
 Every array is held against the CRC-32 that the archive keeps of it, so data that changed on the way is noticed.
 """

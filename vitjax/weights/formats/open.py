@@ -1,4 +1,4 @@
-"""A file of weights of any kind and a config.json in, tensors by name and a dict out; nothing in them is ever executed.
+"""Opens files of weights of any kind, and reads config.json; nothing in them is ever executed.
 
 What a file is, is read off its first bytes, not its name. What is noticed of damage: safetensors keeps no checksums,
 so its structure alone is held against the file; of zip archives (`.npz`, torch's) every byte of data is.
@@ -17,7 +17,6 @@ from vitjax.files import open_regular, parse_json, read_bytes
 from vitjax.weights.formats import npz, sharded, torch_legacy, torch_zip
 from vitjax.weights.formats.archive import open_archive
 from vitjax.weights.formats.tensors import Tensors, no_floats
-from vitjax.weights.rules import parts
 
 # What a file that holds no weights begins with, and what to do about it.
 FOREIGN = {
@@ -33,25 +32,13 @@ ZIP = b"PK"
 KINDS = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}  # numpy has them
 
 
-def open_tensors(path: Path, part: str | None = None) -> Tensors:
+def open_file(path: Path) -> Tensors:
     """Opens a file of weights: safetensors, `.npz`, torch's `.pth`, `.pt`, `.bin` and `.ckpt`, or an index of several.
-
-    The names are those that the tensors have in the model itself, see `vitjax.weights.rules.parts`.
-
-    Args:
-        path: of the file.
-        part: which of several copies of the model in it, e.g. "state_dict_ema"; default the average over steps.
 
     Raises:
         InputError: no such file, no permission, a folder, an empty, damaged or foreign file, a pickle that names
-            anything but tensors, containers and notes, an index whose files do not fit, no tensors at all, or several
-            models of which none is the usual one.
+            anything but tensors, containers and notes, an index whose files do not fit, or no tensors at all.
     """
-    return parts.bare(open_file(path), part)
-
-
-def open_file(path: Path) -> Tensors:
-    """All tensors of a file, by the file's own names; it may raise as `open_tensors`."""
     if path.name.endswith(sharded.SUFFIX):
         return sharded.open_index(path, read_json(path), open_file)
     start = _start(path)

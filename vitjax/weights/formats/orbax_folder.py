@@ -1,4 +1,4 @@
-"""A model's arrays and where they came from in, a folder that holds them as an Orbax checkpoint out, and back.
+"""Keeps a model's arrays, and where they came from, in a folder as an Orbax checkpoint.
 
 `provenance.json` says what they are, of which file, made by what, and the size of each file of the checkpoint;
 `arrays` is the checkpoint, a flat dict of arrays by dotted name. The folder appears under its name only when it is
@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -22,8 +21,8 @@ import numpy as np
 
 from vitjax import __version__, files
 from vitjax.errors import InputError
-from vitjax.weights.find.source import PROVENANCE
 from vitjax.weights.formats import host
+from vitjax.weights.formats.names import PROVENANCE
 
 ARRAYS = "arrays"
 BLOCK = 4096  # bytes: what a file takes on a disk at least, and its directory's entry
@@ -49,9 +48,7 @@ def write(
     Raises:
         Exception: whatever a full or unwritable disk makes Orbax and TensorStore raise.
     """
-    partial = folder.with_name(f".partial-{uuid.uuid4().hex}")
-    try:
-        partial.mkdir(parents=True)
+    with files.whole_folder(folder) as partial:
         _reserve(partial / ARRAYS, [array.nbytes for array in arrays.values()])
         with _checkpointer() as (checkpointer, ocp):  # Orbax does not store empty arrays
             full = {name: array for name, array in arrays.items() if array.size}
@@ -61,11 +58,8 @@ def write(
         for name, text in {**texts, PROVENANCE: json.dumps({**contents, **made}, indent=2)}.items():
             (partial / name).write_text(text)
         same = is_whole(folder, contents) and all((folder / name).read_text() == text for name, text in texts.items())
-        if not same:  # else another process was faster
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if same:  # another process was faster
+            shutil.rmtree(partial)
 
 
 def read(folder: Path, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
@@ -86,14 +80,14 @@ def read(folder: Path, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, 
 
 
 def is_whole(folder: Path, contents: Mapping[str, Any]) -> bool:
-    """Whether a folder is there, of these contents, with every file as long as it was when it was written."""
+    """Says whether a folder is there, of these contents, with every file as long as it was when it was written."""
     provenance = read_json(folder / PROVENANCE)
     same = all(provenance.get(name) == value for name, value in contents.items())
     return same and provenance.get("files") == _sizes(folder / ARRAYS)
 
 
 def listed(provenance: Path) -> list[str]:
-    """The files of the checkpoint that a `provenance.json` lists, as paths beside it.
+    """Lists the files of the checkpoint that a `provenance.json` lists, as paths beside it.
 
     Raises:
         InputError: none, or a path that leads elsewhere.
@@ -108,7 +102,7 @@ def listed(provenance: Path) -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of our own; empty if there is none, or a damaged one."""
+    """Reads a JSON object of our own; empty if there is none, or a damaged one."""
     try:
         return files.read_json(path)
     except InputError:

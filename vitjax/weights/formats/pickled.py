@@ -1,4 +1,4 @@
-"""A pickle's bytes in, plain containers of what the caller admits out; nothing that the pickle names is imported.
+"""Reads a pickle as plain containers of what the caller admits; nothing that the pickle names is imported.
 
 A pickle is a program for a small stack machine. This one knows the instructions that torch's files are made of, asks
 its caller about every name, and keeps to strings and whole numbers as keys. Python's own machine is not used: even

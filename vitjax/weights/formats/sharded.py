@@ -1,4 +1,4 @@
-"""A checkpoint in several files and its index (`*.index.json`) in, all tensors by name out."""
+"""Opens a checkpoint in several files by its index (`*.index.json`)."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def open_index(path: Path, index: Mapping[str, Any], open_one: Callable[[Path], 
 
 
 def shards(path: Path, index: Mapping[str, Any]) -> list[str]:
-    """The names of the files that an index names, each once.
+    """Lists the files that an index names, each once.
 
     Raises:
         InputError: no map of tensors to files, or files that do not lie beside the index.

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint by name: their shapes at once, their data when it is asked for."""
+"""Holds the tensors of a checkpoint by name: their shapes at once, their data when it is asked for."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,22 +60,22 @@ class Tensors(Mapping[str, np.ndarray]):
 
 
 def no_floats(name: str, dtype: object) -> InputError:
-    """The error that says which dtype a tensor has and which are read: of fewer bits each needs a scale of its own."""
+    """Says which dtype a tensor has and which are read, as an error: of fewer bits each needs a scale of its own."""
     return InputError(f"{name} is {dtype}, not {', '.join(map(str, FLOATS[:-1]))} or {FLOATS[-1]}")
 
 
 def shapes_of(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor by name, without reading any that is on disk."""
+    """Gives the shape of each tensor by name, without reading any that is on disk."""
     if isinstance(tensors, Tensors):
         return dict(tensors.shapes)
     return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def is_count(number: object) -> bool:
-    """Whether something that a file states can be how many numbers there are of something."""
+    """Says whether something that a file states can be how many numbers there are of something."""
     return type(number) is int and 0 <= number < BEYOND
 
 
 def is_shape(shape: Sequence[object]) -> bool:
-    """Whether a shape that a file states is one that a tensor can have."""
+    """Says whether a shape that a file states is one that a tensor can have."""
     return len(shape) <= SIDES and all(map(is_count, shape))

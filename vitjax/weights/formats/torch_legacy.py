@@ -1,4 +1,4 @@
-"""A checkpoint of torch before 1.6 in, its tensors out, without torch and without running it.
+"""Opens a checkpoint of torch before 1.6, without torch and without running it.
 
 Such a file is a row of pickles: a magic number, a version, facts of the machine, the checkpoint (see
 `vitjax.weights.formats.torch_pickle`) and the keys of its storages; then each storage in the order of the keys, its

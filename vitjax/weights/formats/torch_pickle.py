@@ -1,4 +1,4 @@
-"""A pickle of torch's in, the tensors that it describes out: each a part of a run of numbers that lies elsewhere.
+"""Reads which tensors a pickle of torch's describes: each a part of a run of numbers that lies elsewhere.
 
 Of the pickle's names only those of tensors and containers are admitted, each for a function here that notes what it is
 given. Classes of TorchScript, as in OpenAI's CLIP, become records of their attributes, and so does what training
@@ -127,7 +127,7 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 def run(pickle: bytes | BinaryIO) -> tuple[Any, list[Storage]]:
-    """What a pickle of torch's describes, tensors as `View`s, and all storages that it names.
+    """Reads what a pickle of torch's describes, tensors as `View`s, and all storages that it names.
 
     Args:
         pickle: its bytes, or a file at the place where it begins; it is left at the place where the pickle ends.
@@ -151,7 +151,7 @@ def run(pickle: bytes | BinaryIO) -> tuple[Any, list[Storage]]:
 def tensors(
     path: Path, views: Mapping[str, View], numbers: Callable[[Storage], np.ndarray], metadata: Mapping[str, str]
 ) -> Tensors:
-    """A file's tensors; `numbers` reads a storage."""
+    """Gives a file's tensors; `numbers` reads a storage."""
     held = lru_cache(maxsize=1)(numbers)  # many tensors may share one storage
 
     def read(name: str) -> np.ndarray:
@@ -165,7 +165,7 @@ def tensors(
 
 
 def views_of(checkpoint: Any) -> dict[str, View]:
-    """The tensors in a checkpoint's nested dicts, or in TorchScript's records, by their dotted names."""
+    """Finds the tensors in a checkpoint's nested dicts, or in TorchScript's records, by their dotted names."""
     found: dict[str, View] = {}
     looked_at = 0
 

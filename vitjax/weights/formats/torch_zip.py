@@ -1,4 +1,4 @@
-"""A checkpoint that torch wrote (`.pth`, `.pt`, `.bin`) in, its tensors out, without torch and without running it.
+"""Opens a checkpoint that torch wrote (`.pth`, `.pt`, `.bin`), without torch and without running it.
 
 Such a file is a zip archive of a pickle and one member of raw bytes for each storage (torch 1.6 and later); see
 `vitjax.weights.formats.torch_pickle`. Storages are held against the archive's CRC-32.
@@ -19,7 +19,7 @@ SCRIPT = "torchscript"  # in the metadata of its tensors
 
 
 def is_torch_zip(archive: zipfile.ZipFile) -> bool:
-    """Whether an archive is torch's."""
+    """Says whether an archive is torch's."""
     return any(name.split("/")[1:] == [PICKLE] for name in archive.namelist())
 
 

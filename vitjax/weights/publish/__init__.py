@@ -1,4 +1,4 @@
-"""Keeps converted models, in a cache, in folders and on the hub, with where they came from."""
+"""Writes converted models into folders and publishes them, with where they came from."""
 
 from vitjax.moved import within
 

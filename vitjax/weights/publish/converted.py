@@ -1,6 +1,6 @@
-"""A model in, a folder or a repository on the hub out that vitjax loads without converting anything.
+"""Writes a model into a folder that vitjax loads without converting anything, and reads such a folder.
 
-It holds Orbax arrays, their provenance and a model card.
+It holds Orbax arrays, their provenance and a README.md for the hub.
 """
 
 import json
@@ -14,21 +14,20 @@ import jax
 import numpy as np
 
 from vitjax.errors import InputError
+from vitjax.files import unwritten
 from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.registry import KINDS, Config
+from vitjax.weights import parameters
+from vitjax.weights.cache import CONVERTER, described
 from vitjax.weights.class_lists import fitting
-from vitjax.weights.find.source import PROVENANCE
 from vitjax.weights.formats import orbax_folder as folders
-from vitjax.weights.publish.cache import CONVERTER
+from vitjax.weights.formats.names import PROVENANCE
 from vitjax.weights.publish.provenance import Card
 from vitjax.weights.publish.readme import README, of_model
-from vitjax.weights.rules import convert as rules
 
 PROOF = "parity.json"  # of a conversion that was held against the library it came from
 NAMES = "class_names"  # in provenance.json, of a model whose classes have names
-
-_CONFIGS = {kind.__name__: kind for kind in KINDS}  # folders without a kind are of before there were several
 
 
 def export(
@@ -52,21 +51,20 @@ def export(
         raise InputError(f"{folder} is there and holds no converted model; choose another name")
     if not card.revision:
         card = replace(card, source=Path(card.source).expanduser().absolute().name)
-    config = json.loads(json.dumps(asdict(model.config)))
-    contents = {"converter": CONVERTER, "sha256": card.sha256, "config": config, "origin": asdict(card)}
+    origin = asdict(card)
+    contents = {"converter": CONVERTER, "sha256": card.sha256, "config": described(model.config), "origin": origin}
     contents["kind"] = type(model.config).__name__
     if model.class_names:
         contents[NAMES] = {"names": list(model.class_names.names), "ids": list(model.class_names.ids)}
-    arrays = rules.parameters(model)
-    parameters = sum(array.size for array in arrays.values())
+    arrays = parameters.values(model)
+    count = sum(array.size for array in arrays.values())
     place = repo or "path/to/this/folder"
-    texts = {README: of_model(model.config, card, parameters, place, PROOF if proof else "")}
+    texts = {README: of_model(model.config, card, count, place, PROOF if proof else "")}
     texts |= {PROOF: json.dumps(proof, indent=2)} if proof else {}
     try:
-        folders.write(folder, contents, asdict(card), arrays, texts)
+        folders.write(folder, contents, origin, arrays, texts)
     except Exception as error:  # a full disk reaches us as whatever TensorStore makes of it
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"cannot write to {folder}: {reason}") from None
+        raise unwritten(folder, error) from None
 
 
 def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames, dict[str, np.ndarray]]:
@@ -81,15 +79,17 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames,
     """
     folder, stated = provenance.parent, folders.read_json(provenance)
     try:
-        if stated["converter"] != CONVERTER or "mode" not in stated["config"]["preprocess"]:  # before it was all read
+        old = "kind" not in stated or "mode" not in stated["config"]["preprocess"]  # it was not all written once
+        if stated["converter"] != CONVERTER or old:
             raise InputError(f"{folder} was converted by another version of vitjax; convert it again")
-        config, card = _rebuilt(_CONFIGS[stated.get("kind", "ViTConfig")], stated["config"]), Card(**stated["origin"])
+        kinds = {kind.__name__: kind for kind in KINDS}
+        config, card = _rebuilt(kinds[stated["kind"]], stated["config"]), Card(**stated["origin"])
         names = ClassNames(**{key: tuple(map(str, value)) for key, value in stated.get(NAMES, {}).items()})
         if names:
             fitting(names, config.classes, f"{folder}: {NAMES}")
         if not folders.is_whole(folder, {}):
             raise InputError(f"{folder} is incomplete: its files are not those that {provenance.name} lists")
-        wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in rules.shapes(config).items()}
+        wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in parameters.shapes(config).items()}
         return config, card, names, folders.read(folder, wanted)
     except InputError:
         raise
@@ -98,7 +98,7 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames,
 
 
 def _rebuilt(kind: type, values: Mapping[str, Any]) -> Any:
-    """A frozen dataclass from its JSON: lists are tuples, objects the dataclass that the field's type names."""
+    """Makes a frozen dataclass of its JSON: lists are tuples, objects the dataclass that the field's type names."""
     hints, given = get_type_hints(kind), {}
     for name, value in values.items():
         if isinstance(value, dict):

@@ -1,12 +1,13 @@
-"""A converted model's folder in, a model on the Hugging Face hub out that `vitjax.load` loads by its name."""
+"""Publishes the folder of a converted model on the Hugging Face hub, where `vitjax.load` finds it by its name."""
 
 import os
 from pathlib import Path
 
 from vitjax.errors import InputError
-from vitjax.weights.find.source import PROVENANCE
+from vitjax.files import read_bytes
+from vitjax.weights.cache import CONVERTER
 from vitjax.weights.formats import orbax_folder as folders
-from vitjax.weights.publish.cache import CONVERTER
+from vitjax.weights.formats.names import PROVENANCE
 from vitjax.weights.publish.readme import README
 from vitjax.weights.publish.upload import Kind, publish
 
@@ -33,4 +34,4 @@ def push(folder: str | os.PathLike[str], repo: str, *, private: bool = False) ->
     folder = Path(folder)
     if not folders.is_whole(folder, {"converter": CONVERTER}):
         raise InputError(f"{folder} is no whole converted model")
-    return publish(folder, repo, MODEL, (folder / README).read_bytes(), private=private)
+    return publish(folder, repo, MODEL, read_bytes(folder / README), private=private)

@@ -1,4 +1,4 @@
-"""A model or what its provenance says in, text of a README.md out that the hub shows: the head in YAML and Markdown.
+"""Writes the README.md of a model as the hub shows it: a head in YAML, and Markdown.
 
 What a checkpoint says of itself is untrusted text: here it is JSON strings in the head and escaped Markdown below.
 """
@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from vitjax.models.convnets.base import ConvNetConfig
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import Config
 from vitjax.weights.publish.provenance import Card
@@ -43,11 +44,12 @@ _VIT = """| patches | {height} x {width} pixels |
 | blocks, heads, width | {depth}, {heads}, {channels} |
 | MLP neurons | {neurons:,} |
 """
+_TAGS = {ViTConfig: "vision-transformer", ConvNetConfig: "convolutional-network"}
 _PROVEN = "\n`{proof}` has the errors of every activation and of the image's gradient against its library."
 
 
 def of_model(config: Config, card: Card, parameters: int, place: str, proof: str = "") -> str:
-    """The card of a converted model.
+    """Writes the README.md of a converted model.
 
     Args:
         config: the model's.
@@ -71,9 +73,7 @@ def of_model(config: Config, card: Card, parameters: int, place: str, proof: str
         mean=config.preprocess.mean,
         std=config.preprocess.std,
     )
-    kind = "convolutional-network"
     if isinstance(config, ViTConfig):
-        kind = "vision-transformer"
         body += _VIT.format(
             height=config.patch_size[0],
             width=config.patch_size[1],
@@ -82,18 +82,19 @@ def of_model(config: Config, card: Card, parameters: int, place: str, proof: str
             channels=config.width,
             neurons=config.depth * config.mlp_width,
         )
-    tags = [kind, "jax", "flax", "interpretability"]
+    kinds = [tag for kind, tag in _TAGS.items() if isinstance(config, kind)]
+    tags = [*kinds, "jax", "flax", "interpretability"]
     return front({"library_name": "vitjax", "tags": tags, **licence_of(card.licence or "unknown")}) + body
 
 
 def front(head: Mapping[str, object]) -> str:
-    """The head of a README.md: what the hub reads."""
+    """Writes the head of a README.md: what the hub reads."""
     lines = [f"{key}: {json.dumps(value, ensure_ascii=True)}" for key, value in head.items()]  # JSON is YAML
     return "---\n" + "\n".join(lines) + "\n---\n\n"
 
 
 def licence_of(name: str | None) -> dict[str, str]:
-    """What the hub wants to know of a licence."""
+    """Gives what the hub wants to know of a licence."""
     if not name:
         return {}
     known = name.strip().lower()
@@ -101,7 +102,7 @@ def licence_of(name: str | None) -> dict[str, str]:
 
 
 def text(value: object) -> str:
-    """Untrusted text on one line of Markdown, none of it markup."""
+    """Puts untrusted text on one line of Markdown, none of it markup."""
     shown = "".join(char if char.isprintable() else " " for char in str("–" if value in (None, "") else value))
     plain = " ".join(shown.split())[:200]
     return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", html.escape(plain, quote=False))

@@ -1,4 +1,4 @@
-"""A folder of files in, a repository on the Hugging Face hub with them out.
+"""Uploads a folder of files to a repository on the Hugging Face hub.
 
 All traffic goes through huggingface-hub, so its settings hold: HF_ENDPOINT, HF_TOKEN, proxies. A push that was
 interrupted goes on when it is begun again: files that are there are not sent twice.
@@ -13,6 +13,7 @@ from huggingface_hub import constants, errors
 from huggingface_hub.utils import validate_repo_id
 
 from vitjax.errors import InputError
+from vitjax.files import read_bytes
 from vitjax.weights.publish.readme import README
 
 _OWN = {".gitattributes", README}  # what a repository may hold before anything was pushed to it
@@ -92,7 +93,7 @@ def publish(
         there = set(api.list_repo_files(repo, repo_type=kind.repo_type, revision=revision))
         if there - _OWN and kind.mark not in there:
             raise InputError(f"{repo} holds {min(there - _OWN)} and no {kind.name}: choose another name")
-        first = {kind.mark: (folder / kind.mark).read_bytes()}  # from then on it is known as ours
+        first = {kind.mark: read_bytes(folder / kind.mark)}  # from then on it is known as ours
         first |= {} if README in there else {README: readme}
         place = {"repo_id": repo, "repo_type": kind.repo_type, "revision": revision}
         if not first.keys() <= there:
@@ -113,7 +114,7 @@ def publish(
 
 
 def _explain(error: Exception, repo: str, revision: str | None, kind: Kind) -> str:
-    """One line on why an upload failed."""
+    """Says in one line why an upload failed."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.RevisionNotFoundError):
         return f"{repo} has no revision {revision!r}"

@@ -1,4 +1,4 @@
-"""How many channels a model's images have, and a mean and std for each."""
+"""Reads how many channels a model's images have, and a mean and std for each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,14 +7,14 @@ from vitjax.models.core.preprocess import IMAGE_MODES
 from vitjax.weights.rules.layouts import Shape
 
 
-def channels_of(tensor_shapes: Mapping[str, Shape], *first: str) -> int:
-    """The input channels of the first convolution, stored [out, in, row, column]: of whichever name it has; else 3."""
-    shapes = (tensor_shapes.get(name, ()) for name in first)
-    return next((shape[1] for shape in shapes if len(shape) == 4), 3)
+def channels_of(shapes: Mapping[str, Shape], first: str) -> int:
+    """Reads the input channels of the first convolution, stored [out, in, row, column]; 3 where there is none."""
+    shape = shapes.get(first, ())
+    return shape[1] if len(shape) == 4 else 3
 
 
 def per_channel(values: Sequence[float], channels: int, where: str) -> tuple[float, ...]:
-    """A mean or std with a number for each channel; the same number of all channels stands for any count of them.
+    """Gives a mean or std with a number for each channel; the same number of all channels stands for any count of them.
 
     Args:
         values: as a checkpoint states them.

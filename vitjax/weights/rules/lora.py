@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.weights.find.source import ADAPTER_CONFIG as CONFIG
+from vitjax.weights.formats.names import ADAPTER_CONFIG as CONFIG
 from vitjax.weights.formats.tensors import Tensors
 
 BASE = "base_model_name_or_path"
@@ -32,7 +32,7 @@ _WHOLE = re.compile(r"(.+?)(?:\.modules_to_save(?:\.default)?|\.base_layer)?\.(w
 
 
 def merged(base: Tensors, adapter: Tensors, config: Mapping[str, Any]) -> Tensors:
-    """The base's tensors with an adapter added.
+    """Adds an adapter to the base's tensors.
 
     Tensors that the adapter has whole, such as a new classifier, stand in for the base's.
 

@@ -5,26 +5,17 @@ stands before that name is not the model's: `module.`, `_orig_mod.`, `state_dict
 several times there are several copies of the model, and `part` says which is meant.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from vitjax.errors import InputError, nearest, remark
 from vitjax.weights.formats.tensors import Tensors
+from vitjax.weights.rules.faults import some
 
 # The tensor by which a model is known, and the words before it that are its own in models with more than a tower.
-MARKS: dict[str, tuple[str, ...]] = {
-    "patch_embed.proj.weight": ("visual.trunk",),  # timm, DINO; the latter where OpenCLIP has a tower of timm's
-    "visual.conv1.weight": (),  # CLIP of OpenAI, OpenCLIP
-    "embeddings.patch_embeddings.projection.weight": ("vit", "deit", "beit", "dinov2", "dinov2_with_registers"),
-    "embeddings.patch_embeddings.weight": ("dinov3_vit",),
-    "embeddings.patch_embedding.weight": ("vision_model",),
-    "embedding/kernel": (),  # Google's npz
-    "layer1.0.conv1.weight": (),  # ResNet
-    "conv_stem.weight": (),  # MobileNetV2 of timm
-    "features.0.0.weight": (),  # and of torchvision
-    "features.conv0.weight": (),  # DenseNet
-}
+Marks = Mapping[str, tuple[str, ...]]
+
 # Of several copies the first that bears one of these words, as timm's loader has it: averages over steps come first.
 PREFERRED = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema_model", "teacher"),
@@ -33,17 +24,17 @@ PREFERRED = (
 WRAPPERS = (*PREFERRED, "_orig_mod", "net", "weights")  # what comes off a file without any model known here
 TRAINING = ("optimizer", "state")  # an optimizer's, which nobody expects in a model
 BARE = "."  # how the copy is called that has no word before its names
-NAMED = 4  # tensors that a remark names before it counts the rest
 
 
-def bare(tensors: Tensors, part: str | None = None) -> Tensors:
-    """The tensors of the model alone, by the names that they have in it.
+def bare(tensors: Tensors, marks: Marks, part: str | None = None) -> Tensors:
+    """Gives the tensors of the model alone, by the names that they have in it.
 
     What else stands beside them, such as the weights of a loss, is left out and named in a remark; so is the choice
     where it was made by `PREFERRED`.
 
     Args:
         tensors: of a file, containers of a training script as words before their names.
+        marks: of all models that are known.
         part: which of several copies, by the words before its names, e.g. "state_dict_ema"; one of them is enough if
             it tells the copies apart.
 
@@ -51,7 +42,7 @@ def bare(tensors: Tensors, part: str | None = None) -> Tensors:
         InputError: several copies and no `part`, or a `part` that is not there.
     """
     file = tensors.files[0]
-    marked = [(name[: -len(mark)], own) for mark, own in MARKS.items() for name in tensors if _ends(name, mark)]
+    marked = [(name[: -len(mark)], own) for mark, own in marks.items() for name in tensors if _ends(name, mark)]
     copies = list(dict.fromkeys(_without(prefix, own) for prefix, own in marked))
     if not copies and part is not None:
         raise InputError(f"part={part!r}: {file} holds no model that is known here, so none of its parts either")
@@ -65,8 +56,7 @@ def bare(tensors: Tensors, part: str | None = None) -> Tensors:
     if part is None and others:
         remark(f"{file}: taking {_called(chosen)}; part= takes another: {_listed(others)}")
     if beside := _beside(tensors, chosen, others):
-        more = f" and {len(beside) - NAMED} more" if len(beside) > NAMED else ""
-        remark(f"{file}: left out, as outside of {_called(chosen)}: {', '.join(beside[:NAMED])}{more}")
+        remark(f"{file}: left out, as outside of {_called(chosen)}: {some(beside)}")
     return replace(_under(tensors, chosen, others), part="" if chosen == usual else _called(chosen))
 
 
@@ -97,21 +87,21 @@ def _preferred(prefixes: list[str]) -> str | None:
     if len(prefixes) == 1:
         return prefixes[0]
     for word in PREFERRED:
-        some = [prefix for prefix in prefixes if word in _words(prefix)]
-        if len(some) == 1:
-            return some[0]
-        prefixes = some or prefixes
+        bearing = [prefix for prefix in prefixes if word in _words(prefix)]
+        if len(bearing) == 1:
+            return bearing[0]
+        prefixes = bearing or prefixes
     return None
 
 
 def _named(part: str, prefixes: list[str], file: Path) -> str:
     wanted = "" if part == BARE else part.replace("/", ".").strip(".")
     exact = [prefix for prefix in prefixes if ".".join(_words(prefix)) == wanted]
-    some = exact or [prefix for prefix in prefixes if f".{wanted}." in f".{'.'.join(_words(prefix))}."]
-    if len(some) != 1:
-        what = "stands for several" if some else f"is not there{nearest(part, map(_called, prefixes))}"
-        raise InputError(f"part={part!r} {what}; {file} has {_listed(some or prefixes)}")
-    return some[0]
+    fitting = exact or [prefix for prefix in prefixes if f".{wanted}." in f".{'.'.join(_words(prefix))}."]
+    if len(fitting) != 1:
+        what = "stands for several" if fitting else f"is not there{nearest(part, map(_called, prefixes))}"
+        raise InputError(f"part={part!r} {what}; {file} has {_listed(fitting or prefixes)}")
+    return fitting[0]
 
 
 def _beside(names: Iterable[str], chosen: str, others: list[str]) -> list[str]:

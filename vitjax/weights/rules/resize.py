@@ -1,19 +1,19 @@
-"""Positions of one patch grid in, those of another grid out, by the convention of their source."""
+"""Resamples what a model has learned of each place of one grid for the places of another, as its source does."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.core.config import ViTConfig
-from vitjax.models.parts.positions import DISTANT, distances
 
 Resample = Callable[[np.ndarray, tuple[int, ...]], jax.Array | np.ndarray]
-POSITIONS, DISTANCES = "position", "blocks.attn.distances"  # the arrays that depend on the grid
+Grid = tuple[int, int]  # (rows, columns)
+GridArrays = Mapping[str, tuple[str, Grid]]  # {array: (what it holds of a grid, a key of `RESAMPLERS`; the grid)}
 
 
 def offset_bicubic(grid: np.ndarray, shape: tuple[int, ...]) -> jax.Array:
@@ -63,27 +63,25 @@ class Resampling:
 
 
 def resized(
-    arrays: Mapping[str, np.ndarray], old: ViTConfig, new: ViTConfig, how: Resampling
-) -> Mapping[str, np.ndarray]:
-    """A model's arrays for another image size: positions and tables of distances are resampled, once.
+    arrays: Mapping[str, np.ndarray], old: GridArrays, new: GridArrays, how: Resampling
+) -> dict[str, np.ndarray]:
+    """Resamples those of a model's arrays that depend on its image size, once.
 
     Args:
-        arrays: {dotted name: array} of a model with the config `old`.
-        old, new: alike but for the image size.
+        arrays: {dotted name: array}.
+        old, new: which of them have something for each place of a grid, at the size that they were trained at and at
+            the one that they are wanted for.
         how: the source's conventions.
     """
-    if POSITIONS not in arrays:  # a convolutional network's
-        return arrays
-    found = {**arrays, POSITIONS: resize_positions(arrays[POSITIONS], old.grid, new.grid, how.positions)}
-    if new.relative_bias:
-        tables = [resize_distances(table, old.grid, new.grid, how.distances) for table in arrays[DISTANCES]]
-        found[DISTANCES] = np.stack(tables)
-    return found
+    changed = {
+        name: RESAMPLERS[kind](arrays[name], grid, new[name][1], getattr(how, kind))
+        for name, (kind, grid) in old.items()
+        if grid != new[name][1]
+    }
+    return {**arrays, **changed}
 
 
-def resize_positions(
-    positions: np.ndarray, old: tuple[int, int], new: tuple[int, int], convention: str = "bicubic"
-) -> np.ndarray:
+def resize_positions(positions: np.ndarray, old: Grid, new: Grid, convention: str = "bicubic") -> np.ndarray:
     """Resamples position embeddings.
 
     Args:
@@ -109,20 +107,27 @@ def resize_positions(
     return np.asarray(changed).reshape(new[0] * new[1], -1).astype(positions.dtype)
 
 
-def resize_distances(
-    table: np.ndarray, old: tuple[int, int], new: tuple[int, int], convention: str = "geometric"
-) -> np.ndarray:
-    """Resamples one block's table of relative positions, [distance, head]; the distances to the token stay.
+def resize_distances(table: np.ndarray, old: Grid, new: Grid, convention: str = "geometric") -> np.ndarray:
+    """Resamples tables of relative positions, [..., distance, head]; the last rows, of tokens off the grid, stay.
 
     Arguments as `resize_positions`, with a key of `DISTANCE_CONVENTIONS`.
     """
-    sides, wanted = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
     if old == new:
         return table
-    grid = table[:-DISTANT].astype(np.float32).reshape(*sides, -1)
+    if table.ndim > 2:
+        return np.stack([resize_distances(one, old, new, convention) for one in table])
+    sides, wanted = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
+    grid = table[: prod(sides)].astype(np.float32).reshape(*sides, -1)
     between = np.asarray(DISTANCE_CONVENTIONS[convention](grid, (*wanted, grid.shape[-1])))
-    changed = np.concatenate([between.reshape(distances(new) - DISTANT, -1), table[-DISTANT:]])
+    changed = np.concatenate([between.reshape(prod(wanted), -1), table[prod(sides) :]])
     return changed.astype(table.dtype)
+
+
+# By what an array holds: a field of `Resampling`, whose convention is the last argument.
+RESAMPLERS: dict[str, Callable[[np.ndarray, Grid, Grid, str], np.ndarray]] = {
+    "positions": resize_positions,  # of each patch, [patch, channel]
+    "distances": resize_distances,  # between two patches, [..., distance, head]
+}
 
 
 def _places(old: int, new: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A checkpoint's `config.json` of timm in, every argument of the model and of its preprocessing out, checked."""
+"""Reads every argument of a model and of its preprocessing off a `config.json` of timm, and checks it."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,8 +9,7 @@ from vitjax.models.core.config import whole
 from vitjax.models.core.preprocess import FILTERS, Preprocess
 from vitjax.models.parts.layers import ACTIVATIONS
 from vitjax.weights.families.timm.architectures import KNOWN
-from vitjax.weights.families.timm.convnet_architectures import CONVNETS
-from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES, EVA_UNSUPPORTED
+from vitjax.weights.families.timm.eva_architectures import EVA_UNSUPPORTED
 from vitjax.weights.families.timm.inert import INERT_CFG, INERT_TOP
 from vitjax.weights.families.timm.plain_architectures import UNSUPPORTED
 from vitjax.weights.rules.channels import per_channel
@@ -131,7 +130,7 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
         if key not in fields and value is not None:
             raise InputError(f"unknown {key} in config.json's pretrained_cfg{nearest(key, fields)}")
     given = _section(config_json, "model_args")
-    row = _row_of(_name(config_json))
+    row = _row_of(name_of(config_json))
     known = [*row, "in_chans", *CHOICES, *INERT]
     for key in given:
         if key not in known:
@@ -156,23 +155,18 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
     return args
 
 
-def is_eva(config_json: Mapping[str, Any]) -> bool:
-    """Whether the architecture is of timm's `Eva` or `Beit`, not of its `VisionTransformer`."""
-    return _name(config_json) in EVA_ARCHITECTURES
-
-
-def is_convnet(config_json: Mapping[str, Any]) -> bool:
-    """Whether the architecture is a convolutional network."""
-    return _name(config_json) in CONVNETS
+def name_of(config_json: Mapping[str, Any]) -> str:
+    """Gives the name of the architecture, without what may stand after its dot."""
+    return str(config_json.get("architecture", "")).split(".")[0]
 
 
 def image_size(args: Mapping[str, Any]) -> tuple[int, int]:
-    """(height, width) without the pixels beyond the last whole patch, which a convolution leaves out."""
+    """Gives (height, width) without the pixels beyond the last whole patch, which a convolution leaves out."""
     return whole(pair(args["img_size"]), pair(args["patch_size"]))
 
 
 def preprocess(args: Mapping[str, Any], channels: int) -> Preprocess:
-    """How pictures are prepared; a crop_pct is of the size that the model is made for, as timm trains and evaluates.
+    """Says how pictures are prepared; a crop_pct is of the size that the model is made for, as in timm.
 
     What a border adds has the colour of the mean; a crop_pct above 1 adds black in the other modes.
 
@@ -193,7 +187,7 @@ def preprocess(args: Mapping[str, Any], channels: int) -> Preprocess:
 
 
 def pair(size: int | list[int]) -> tuple[int, int]:
-    """A size as (height, width)."""
+    """Gives a size as (height, width)."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
@@ -202,10 +196,6 @@ def _section(config_json: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(section, Mapping):
         raise InputError(f"{name} in config.json is {section!r}, not an object of settings")
     return section
-
-
-def _name(config_json: Mapping[str, Any]) -> str:
-    return str(config_json.get("architecture", "")).split(".")[0]
 
 
 def _row_of(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Arguments of timm's `Eva` and `Beit` in, a `ViTConfig` and their rule table out.
+"""timm's `Eva` and `Beit`: their configs by timm's arguments, and their rule table.
 
 Source of the facts: timm 1.0.31, `models/eva.py` and `models/beit.py`.
 """
@@ -58,8 +58,8 @@ def eva_config(args: Mapping[str, Any], channels: int) -> ViTConfig:
     )
 
 
-def eva_rules(config: ViTConfig, args: Mapping[str, Any]) -> list[Rule]:
-    """The rule table; k has no bias in timm but in blocks of the type "rope"."""
+def eva_table(config: ViTConfig, args: Mapping[str, Any]) -> list[Rule]:
+    """Lists the rules; k has no bias in timm but in blocks of the type "rope"."""
     attn, mlp = "blocks.{i}.attn", "blocks.{i}.mlp"
     return [
         *patch_conv("patch_embed.proj", "patch", config.patch_size),
@@ -94,7 +94,7 @@ def eva_rules(config: ViTConfig, args: Mapping[str, Any]) -> list[Rule]:
 
 
 def attention_pool() -> list[Rule]:
-    """The head that pools by attention (timm's `AttentionPoolLatent`)."""
+    """Lists the rules of the head that pools by attention (timm's `AttentionPoolLatent`)."""
     return [
         *same("attn_pool.latent", "pool.latent", leading=2),
         *linear("attn_pool.q", "pool.q"),

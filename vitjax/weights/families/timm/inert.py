@@ -29,5 +29,4 @@ INERT_TOP: dict[str, str] = {
     "num_features": "the width, which follows from the architecture",
     "labels": "label_names as they were called once",
     "pretrained_cfg": "empty, or this would not be the first form",
-    "preprocessor": "a file of transformers beside, which timm does not read",
 }

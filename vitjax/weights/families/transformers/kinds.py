@@ -1,16 +1,17 @@
-"""The kinds of Vision Transformer of Hugging Face transformers: a `model_type` in, its rules and config fields out.
+"""The kinds of Vision Transformer of Hugging Face transformers: rules and config fields by `model_type`.
 
 Source of the facts: transformers 5.23, `models/*/configuration_*.py` and `modeling_*.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import Rotary, ViTConfig
-from vitjax.weights.families.transformers import tables as hf_rules
-from vitjax.weights.rules.layouts import Rule, Shape
+from vitjax.weights.families.family import Settings, Shapes
+from vitjax.weights.families.transformers import tables
+from vitjax.weights.rules.layouts import Rule
 from vitjax.weights.rules.resize import Resampling
 
 ACTIVATIONS = {  # transformers' name: ours
@@ -22,19 +23,18 @@ ACTIVATIONS = {  # transformers' name: ours
     "swish": "silu",
 }
 
-Settings = Mapping[str, Any]
 Fields = dict[str, Any]
 
 
 def activation(settings: Settings) -> str:
-    """The activation function, by our name."""
+    """Gives the activation function, by our name."""
     name = settings["hidden_act"]
     if name not in ACTIVATIONS:
         raise InputError(f"hidden_act={name!r} is not supported, only {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 
-def _by_token(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
+def _by_token(settings: Settings, tensors: Shapes, p: str) -> Fields:
     """ViT, DeiT and ViT-MAE: the class token, with the pooler of a model that has no classifier."""
     distilled = "distillation_classifier.weight" in tensors
     pooler = tensors.get(f"{p}pooler.dense.weight", (0,))[0]
@@ -44,7 +44,7 @@ def _by_token(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Field
     return {"distilled": distilled, "registers": int(extra and not distilled), "pre_logits": pooler}
 
 
-def _beit(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
+def _beit(settings: Settings, tensors: Shapes, p: str) -> Fields:
     each, shared = settings["use_relative_position_bias"], settings["use_shared_relative_position_bias"]
     if each and shared:
         raise InputError("relative positions both shared and of each block are not supported")
@@ -57,7 +57,7 @@ def _beit(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
     }
 
 
-def _dinov2(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
+def _dinov2(settings: Settings, tensors: Shapes, p: str) -> Fields:
     hidden, gated = int(settings["hidden_size"] * settings["mlp_ratio"]), settings["use_swiglu_ffn"]
     return {
         "layer_scale": True,
@@ -69,7 +69,7 @@ def _dinov2(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
     }
 
 
-def _dinov3(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
+def _dinov3(settings: Settings, tensors: Shapes, p: str) -> Fields:
     for name in ("proj_bias", "mlp_bias"):
         if not settings[name]:
             raise InputError(f"{name}=False is not supported")
@@ -78,11 +78,11 @@ def _dinov3(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
         "registers": settings["num_register_tokens"],
         "gated": settings["use_gated_mlp"],
         "rotary": Rotary(temperature=settings["rope_theta"], centred=True, halves=True),
-        "qkv_bias": any(settings[name] for name in hf_rules.BIASES),
+        "qkv_bias": any(settings[name] for name in tables.BIASES),
     }
 
 
-def _clip(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
+def _clip(settings: Settings, tensors: Shapes, p: str) -> Fields:
     classifier = "classifier.weight" in tensors  # it reads the mean of the patches as the blocks leave them
     return {
         "pre_norm": True,
@@ -93,7 +93,7 @@ def _clip(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
     }
 
 
-def _siglip(settings: Settings, tensors: Mapping[str, Shape], p: str) -> Fields:
+def _siglip(settings: Settings, tensors: Shapes, p: str) -> Fields:
     attention = settings["vision_use_head"] and "classifier.weight" not in tensors
     return {"class_token": False, "pool": "attention" if attention else "mean"}
 
@@ -109,7 +109,7 @@ class Kind:
     """
 
     rules: Callable[[ViTConfig, Settings, str], list[Rule]]
-    fields: Callable[[Settings, Mapping[str, Shape], str], Fields]
+    fields: Callable[[Settings, Shapes, str], Fields]
     prefix: str
     defaults: Fields = field(default_factory=dict)
     resampling: Resampling = PLAIN
@@ -134,19 +134,19 @@ _CLIP = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "patch_size": 32}
 _SIGLIP = {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6, "vision_use_head": True}
 
 KINDS: dict[str, Kind] = {
-    "vit": Kind(hf_rules.vit, _by_token, "vit."),
-    "deit": Kind(hf_rules.vit, _by_token, "deit."),
-    "vit_mae": Kind(hf_rules.vit, _by_token, "vit."),
-    "beit": Kind(hf_rules.beit, _beit, "beit.", _BEIT),
-    "dinov2": Kind(hf_rules.dino, _dinov2, "dinov2.", {**_DINOV2, "patch_size": 14}),
+    "vit": Kind(tables.vit, _by_token, "vit."),
+    "deit": Kind(tables.vit, _by_token, "deit."),
+    "vit_mae": Kind(tables.vit, _by_token, "vit."),
+    "beit": Kind(tables.beit, _beit, "beit.", _BEIT),
+    "dinov2": Kind(tables.dino, _dinov2, "dinov2.", {**_DINOV2, "patch_size": 14}),
     "dinov2_with_registers": Kind(
-        hf_rules.dino, _dinov2, "dinov2_with_registers.", {**_DINOV2, "num_register_tokens": 4}, Resampling("bicubic")
+        tables.dino, _dinov2, "dinov2_with_registers.", {**_DINOV2, "num_register_tokens": 4}, Resampling("bicubic")
     ),
-    "dinov3_vit": Kind(hf_rules.dino, _dinov3, "dinov3_vit.", _DINOV3),
-    "clip_vision_model": Kind(hf_rules.clip, _clip, "vision_model.", _CLIP),
-    "siglip_vision_model": Kind(hf_rules.clip, _siglip, "vision_model.", _SIGLIP),
+    "dinov3_vit": Kind(tables.dino, _dinov3, "dinov3_vit.", _DINOV3),
+    "clip_vision_model": Kind(tables.clip, _clip, "vision_model.", _CLIP),
+    "siglip_vision_model": Kind(tables.clip, _siglip, "vision_model.", _SIGLIP),
     "siglip2_vision_model": Kind(
-        hf_rules.clip, _siglip, "vision_model.", {**_SIGLIP, "num_patches": 256}, Resampling("smooth bilinear")
+        tables.clip, _siglip, "vision_model.", {**_SIGLIP, "num_patches": 256}, Resampling("smooth bilinear")
     ),
 }
 TOWERS = {name: f"{name}_vision_model" for name in ("clip", "siglip", "siglip2")}

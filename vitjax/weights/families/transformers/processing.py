@@ -1,4 +1,4 @@
-"""The settings of an image processor of Hugging Face transformers in, a `Preprocess` out, every field read or refused.
+"""Reads the settings of an image processor of Hugging Face transformers as a `Preprocess`; no field goes unread.
 
 Source of the facts: transformers 5.24, `image_processing_{base,backends,utils}.py` and the processors of the kinds of
 model that are known here. A processor whose class is called "...Fast", and since transformers 5 any where torchvision
@@ -9,11 +9,9 @@ two are apart.
 import math
 from collections.abc import Mapping
 from math import isqrt
-from pathlib import Path
 from typing import Any
 
 from vitjax.errors import InputError, nearest
-from vitjax.files import read_json
 from vitjax.models.core.preprocess import FILTERS, Preprocess, share
 from vitjax.weights.families.transformers.processors import FIELDS, INERT, KINDS, PROCESSORS
 from vitjax.weights.rules.channels import per_channel
@@ -27,18 +25,6 @@ Fields = Mapping[str, Any]
 Size = tuple[int, int]  # (height, width)
 
 
-def read_processor(folder: Path) -> dict[str, Any] | None:
-    """The settings of the image processor in a checkpoint's folder; None if there are none.
-
-    Raises:
-        InputError: a file that is no JSON object.
-    """
-    nested, plain = folder / NESTED, folder / PROCESSOR
-    if nested.exists() and isinstance(found := read_json(nested).get(SECTION), dict):
-        return found
-    return read_json(plain) if plain.exists() else None
-
-
 def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: int = 3) -> Preprocess:
     """Reads how pictures are prepared; what the file does not state is the default of its class in transformers.
 
@@ -47,7 +33,7 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: 
     by one. So are those that SigLIP 2's processor for any size would give another grid, all but squares.
 
     Args:
-        processor: as `read_processor` gives it.
+        processor: the settings; None if there are none.
         kind: the model's `model_type`, which says the processor's class where the file does not.
         image_size: (height, width) as the model's config states it.
         channels: of the model's images.

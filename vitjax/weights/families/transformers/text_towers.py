@@ -1,20 +1,16 @@
-"""Tensors and `config.json` of Hugging Face transformers in, config and arrays of the text tower out: CLIP, SigLIP.
+"""The text towers of Hugging Face transformers: CLIP's and SigLIP's.
 
 Source of the facts: transformers 5.23, `models/{clip,siglip,siglip2}/{configuration,modeling}_*.py`.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterable
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import TextConfig
-from vitjax.weights.families.transformers.kinds import Fields, Settings, activation
+from vitjax.weights.families.family import Settings, Shapes
+from vitjax.weights.families.transformers.kinds import Fields, activation
 from vitjax.weights.families.transformers.tables import clip_blocks
-from vitjax.weights.formats.tensors import shapes_of
-from vitjax.weights.rules.convert import convert, shapes
-from vitjax.weights.rules.layouts import Rule, Shape, drop, linear, norm, same
+from vitjax.weights.rules.layouts import Rule, drop, linear, norm, same
 
 PREFIX = "text_model."  # of the tower's tensors, but in files of transformers 5 that hold it alone
 OLD_EOS = 2  # in files before transformers 4.31, which pool the largest token; that is the vocabulary's last
@@ -32,21 +28,7 @@ KINDS: dict[str, Fields] = {"clip_text_model": _CLIP, "siglip_text_model": _SIGL
 TOWERS = {kind.removesuffix("_text_model"): kind for kind in KINDS}
 
 
-def port(tensors: Mapping[str, np.ndarray], config_json: Settings) -> tuple[TextConfig, dict[str, np.ndarray]]:
-    """Turns a checkpoint of transformers into what `vitjax.weights.rules.convert.build` takes for a text tower.
-
-    Args:
-        tensors: {transformers' name: tensor}, of the text tower alone or with the image tower.
-        config_json: the checkpoint's `config.json`.
-
-    Raises:
-        InputError: a kind of model without a text tower, a setting or a tensor that does not fit, by name.
-    """
-    config = config_from_hf(config_json, tensor_shapes := shapes_of(tensors))
-    return config, convert(tensors, rules(_prefix(tensor_shapes)), shapes(config))
-
-
-def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) -> TextConfig:
+def config(config_json: Settings, shapes: Shapes) -> TextConfig:
     """Reads the text tower's config off transformers' settings; the projection is there if its tensor is.
 
     Raises:
@@ -61,7 +43,7 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
         raise InputError(f"{kind!r} has no text tower{nearest(str(kind), known)}; known are {', '.join(known)}")
     settings = KINDS[kind] | {key: value for key, value in config_json.items() if value is not None}
     clip = TOWERS["clip"] == kind
-    projection = "text_projection.weight" if clip else f"{_prefix(tensor_shapes)}head.weight"
+    projection = "text_projection.weight" if clip else f"{_prefix(shapes)}head.weight"
     eos = settings["eos_token_id"] if clip else None
     return TextConfig(
         width=settings["hidden_size"],
@@ -74,13 +56,14 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
         context=settings["max_position_embeddings"],
         causal=clip,
         eos=settings["vocab_size"] - 1 if eos == OLD_EOS else eos,
-        projection=tensor_shapes.get(projection, (0,))[0],
+        projection=shapes.get(projection, (0,))[0],
         projection_bias=not clip,
     )
 
 
-def rules(p: str) -> list[Rule]:
-    """The rule table; `p` is what the names of the tower's tensors begin with."""
+def table(config: TextConfig, config_json: Settings, shapes: Shapes) -> list[Rule]:
+    """Lists the rules."""
+    p = _prefix(shapes)  # what the names of the tower's tensors begin with
     return [
         *same(f"{p}embeddings.token_embedding.weight", "token"),
         *same(f"{p}embeddings.position_embedding.weight", "position"),
@@ -93,5 +76,5 @@ def rules(p: str) -> list[Rule]:
     ]
 
 
-def _prefix(names: Mapping[str, Any]) -> str:
+def _prefix(names: Iterable[str]) -> str:
     return PREFIX if any(name.startswith(PREFIX) for name in names) else ""

@@ -1,43 +1,21 @@
-"""Tensors, `config.json` and `preprocessor_config.json` of Hugging Face transformers in, config and arrays out."""
+"""Checkpoints of Hugging Face transformers: their image towers, by `config.json` and the image processor's file."""
 
 from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
-import numpy as np
-
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig, whole
-from vitjax.weights.families.transformers.kinds import DEFAULTS, KINDS, TOWERS, Fields, Settings, activation
-from vitjax.weights.families.transformers.processing import preprocess
-from vitjax.weights.formats.tensors import shapes_of
-from vitjax.weights.rules.convert import convert, shapes
-from vitjax.weights.rules.layouts import Shape
-from vitjax.weights.rules.prefix_tokens import fold, unfolded
-from vitjax.weights.rules.resize import Resampling
+from vitjax.weights.families.family import Beside, Family, Settings, Shapes, Tower
+from vitjax.weights.families.transformers import text_towers
+from vitjax.weights.families.transformers.kinds import DEFAULTS, KINDS, TOWERS, Fields, activation
+from vitjax.weights.families.transformers.processing import NESTED, PROCESSOR, SECTION, preprocess
+from vitjax.weights.rules.layouts import Rule
+
+BESIDE = Beside("preprocessor", {NESTED: SECTION, PROCESSOR: ""})
 
 
-def port(tensors: Mapping[str, np.ndarray], config_json: Settings) -> tuple[ViTConfig, dict[str, np.ndarray]]:
-    """Turns a checkpoint of transformers into what `vitjax.weights.rules.convert.build` takes.
-
-    Args:
-        tensors: {transformers' name: tensor}, of the image tower alone or with what else the file holds.
-        config_json: the checkpoint's `config.json`, with its `preprocessor_config.json` as "preprocessor".
-
-    Returns:
-        The config and its float32 arrays, for the checkpoint's own image size.
-
-    Raises:
-        InputError: a kind of model, a setting or a tensor that does not fit, by name.
-    """
-    tensor_shapes = shapes_of(tensors)
-    config, settings = config_from_hf(config_json, tensor_shapes), _settings(config_json)
-    covered = 0 if config.rotary else config.prefix if settings["model_type"] == "deit" else int(config.class_token)
-    table = KINDS[settings["model_type"]].rules(config, settings, _prefix(settings, tensor_shapes))
-    return config, fold(convert(tensors, table, unfolded(shapes(config), config, covered)), config)
-
-
-def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) -> ViTConfig:
+def config(config_json: Settings, shapes: Shapes) -> ViTConfig:
     """Reads the model's config off transformers' settings; heads and poolers are there if their tensors are.
 
     Raises:
@@ -49,7 +27,7 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
     if "num_patches" in settings:  # SigLIP 2 for any size states the grid of its positions
         size = tuple(isqrt(settings["num_patches"]) * side for side in patch)
     image_size = whole(size, patch)
-    prepared = preprocess(config_json.get("preprocessor"), settings["model_type"], size, settings["num_channels"])
+    prepared = preprocess(config_json.get(BESIDE.key), settings["model_type"], size, settings["num_channels"])
     fields = {
         "image_size": image_size,
         "patch_size": patch,
@@ -57,23 +35,30 @@ def config_from_hf(config_json: Settings, tensor_shapes: Mapping[str, Shape]) ->
         "depth": settings["num_hidden_layers"],
         "heads": settings["num_attention_heads"],
         "mlp_width": settings["intermediate_size"],
-        "classes": tensor_shapes.get("classifier.weight", tensor_shapes.get("cls_classifier.weight", (0,)))[0],
+        "classes": shapes.get("classifier.weight", shapes.get("cls_classifier.weight", (0,)))[0],
         "activation": activation(settings),
         "norm_eps": settings["layer_norm_eps"],
         "qkv_bias": settings["qkv_bias"],
         "preprocess": prepared.of(image_size),
     }
-    more = KINDS[settings["model_type"]].fields(settings, tensor_shapes, _prefix(settings, tensor_shapes))
+    more = KINDS[settings["model_type"]].fields(settings, shapes, _prefix(settings, shapes))
     return ViTConfig(**fields | more)
 
 
-def resampling(config_json: Settings) -> Resampling:
-    """How transformers resamples this kind of model's positions."""
-    return KINDS[_settings(config_json)["model_type"]].resampling
+def table(config: ViTConfig, config_json: Settings, shapes: Shapes) -> list[Rule]:
+    """Lists the rules of this kind of model."""
+    settings = _settings(config_json)
+    return KINDS[settings["model_type"]].rules(config, settings, _prefix(settings, shapes))
+
+
+def covered(config: ViTConfig, config_json: Settings, shapes: Shapes) -> int:
+    """Counts the tokens before the patches that have a position."""
+    deit = _settings(config_json)["model_type"] == "deit"
+    return 0 if config.rotary else config.prefix if deit else int(config.class_token)
 
 
 def architecture(config_json: Settings) -> str:
-    """The name of the class that wrote the checkpoint, else its kind."""
+    """Names the class that wrote the checkpoint, else its kind."""
     return str((config_json.get("architectures") or [config_json["model_type"]])[0])
 
 
@@ -98,3 +83,22 @@ def _prefix(settings: Settings, tensors: Mapping[str, Any]) -> str:
 
 def _pair(size: int | list[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+TRANSFORMERS = Family(
+    name="transformers",
+    match=lambda config_json: "model_type" in config_json,
+    config=config,
+    table=table,
+    covered=covered,
+    resampling=lambda config_json: KINDS[_settings(config_json)["model_type"]].resampling,
+    beside=BESIDE,
+    marks={
+        "embeddings.patch_embeddings.projection.weight": ("vit", "deit", "beit", "dinov2", "dinov2_with_registers"),
+        "embeddings.patch_embeddings.weight": ("dinov3_vit",),
+        "embeddings.patch_embedding.weight": ("vision_model",),
+    },
+    architecture=architecture,
+    referee="transformers",
+    text=Tower(text_towers.config, text_towers.table),
+)

@@ -1,4 +1,4 @@
-"""A model of timm and images in, its activations under our names and its gradient out."""
+"""Runs a Vision Transformer of timm and gives its activations under our names, and its gradient."""
 
 import importlib
 import importlib.util
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from converters import torch_reference
-from converters.parity import Reference
+from converters.referees import torch_vit
+from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess, ViTConfig
 from vitjax.weights.save import timm_config
 
@@ -43,10 +43,10 @@ def reference(model: Any, images: np.ndarray, preprocess: Preprocess, output: st
     output = output if model.num_classes else "pooled"
     heads = [model.head, *([model.head_dist] if hasattr(model, "head_dist") else [])]
     run = lambda model, pixels: {output: model(pixels)}
-    return torch_reference.reference(model, images, preprocess, model.blocks, model.norm, heads, run)
+    return torch_vit.reference(model, images, preprocess, model.blocks, model.norm, heads, run)
 
 
 def alike(config: ViTConfig, **changes: Any) -> Any:
-    """A model of timm of a config's sizes, its weights not loaded; `changes` are arguments of timm's."""
+    """Makes a model of timm of a config's sizes, without its weights; `changes` are arguments of timm's."""
     described = timm_config(config, licence="")
     return import_timm().create_model(described["architecture"], **described["model_args"] | changes)

@@ -1,13 +1,12 @@
 """Ports one checkpoint of Hugging Face transformers, proves it against transformers, writes it out and publishes it.
 
-    python converters/transformers.py facebook/dinov2-small --images photos/ --out ported/ --push OWNER/NAME
+    python -m converters.port_transformers facebook/dinov2-small --images photos/ --out ported/ --push OWNER/NAME
 
-What must agree how far stands in `converters/port.py`.
+`converters/port.py` says what must agree how far.
 """
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,14 +19,15 @@ SOURCE = "a hub id OWNER/NAME, or a folder with model.safetensors, config.json a
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script and returns its exit code."""
     from converters import port
+    from vitjax.weights.families.transformers.towers import TRANSFORMERS
 
-    return port.main(__doc__, "transformers", SOURCE, referee, arguments)
+    return port.main(__doc__, TRANSFORMERS, SOURCE, referee, arguments)
 
 
 def referee(source: "Source", model: "ViT") -> tuple:
-    """The checkpoint as transformers loads it, by the class that wrote it."""
-    from converters.hf_reference import reference
-    from converters.timm_reference import import_timm
+    """Loads the checkpoint as transformers does, by the class that wrote it."""
+    from converters.referees.timm_vit import import_timm
+    from converters.referees.transformers_vit import reference
 
     import_timm()  # transformers imports torchvision, which needs the same help
     import transformers
@@ -38,6 +38,4 @@ def referee(source: "Source", model: "ViT") -> tuple:
 
 
 if __name__ == "__main__":
-    # A script's own folder comes first in the search path, and there `transformers` would be this file.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
     sys.exit(main())

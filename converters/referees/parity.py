@@ -1,4 +1,4 @@
-"""A model and what its source library computes from the same images in, one relative error per activation out."""
+"""Compares a model with what its source library computes from the same images, activation by activation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def relative_errors(model: Network, reference: Reference) -> dict[str, float]:
 
 
 def output_errors(model: Network, reference: Reference) -> dict[str, float]:
-    """The same of output and gradient alone, from a run that reads nothing else.
+    """Compares output and gradient alone, from a run that reads nothing else.
 
     It takes the faster forms of attention and of the blocks, which the taps inside them would rule out.
     """
@@ -54,7 +54,7 @@ def output_errors(model: Network, reference: Reference) -> dict[str, float]:
 
 
 def rounding(reference: Reference, exact: Reference) -> dict[str, float]:
-    """The source library's own error in float32: the same figures, of `reference` against `exact`, its float64 run."""
+    """Measures the source library's own error: the same figures, of `reference`, float32, against `exact`, float64."""
     errors = {name: _error(reference.taps[name], value) for name, value in exact.taps.items()}
     return errors | {GRADIENT: _error(reference.gradient, exact.gradient)}
 

@@ -1,7 +1,7 @@
-"""Converted weights in, a folder that the next load of the same file reads in place of it.
+"""Keeps converted weights on disk, which the next load of the same file reads in place of it.
 
 One folder (see `vitjax.weights.formats.orbax_folder`) per weights file and config, `SHA256-CONFIG`. A cache that cannot
-be read or written costs a warning, never the model.
+be read or written costs a remark, never the model.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import numpy as np
 
 from vitjax.errors import InputError, remark
 from vitjax.files import write_whole
-from vitjax.models.core.config import ViTConfig
+from vitjax.models.registry import Config
 from vitjax.weights.formats import orbax_folder as folders
 
 CONVERTER = 2  # raise it when the arrays that a conversion gives change: older entries are then made anew
@@ -35,21 +35,26 @@ class Key:
     """What an entry is made of: the weights file by its sha256 and the config it was read with."""
 
     sha256: str
-    config: ViTConfig
+    config: Config
 
     @property
     def folder(self) -> Path:
         """Where the entry stands, or will."""
-        config = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode()).hexdigest()
+        config = hashlib.sha256(json.dumps(described(self.config), sort_keys=True).encode()).hexdigest()
         return root() / f"{self.sha256}-{config[:8]}"
 
     def contents(self) -> dict[str, Any]:
         """What `provenance.json` must say for the entry to be this one."""
-        return {"converter": CONVERTER, "sha256": self.sha256, "config": json.loads(json.dumps(asdict(self.config)))}
+        return {"converter": CONVERTER, "sha256": self.sha256, "config": described(self.config)}
+
+
+def described(config: Config) -> dict[str, Any]:
+    """Writes a config as JSON has it, lists for tuples."""
+    return json.loads(json.dumps(asdict(config)))
 
 
 def root() -> Path:
-    """The cache's folder: VITJAX_CACHE, else `vitjax` in XDG_CACHE_HOME or the platform's folder for caches."""
+    """Finds the cache's folder: VITJAX_CACHE, else `vitjax` in XDG_CACHE_HOME or the platform's folder for caches."""
     if own := os.environ.get("VITJAX_CACHE"):
         return Path(own).expanduser()
     shared = os.environ.get("XDG_CACHE_HOME") or _PLATFORMS.get(sys.platform, "~/.cache")
@@ -57,12 +62,12 @@ def root() -> Path:
 
 
 def joint_digest(digests: Sequence[str]) -> str:
-    """One digest for the files of a checkpoint: that of the only file, or the sha256 of all their digests."""
+    """Gives one digest for the files of a checkpoint: that of the only file, or the sha256 of all their digests."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def digest(path: Path, remember: bool = True) -> str:
-    """The sha256 of a file, 64 hexadecimal digits; with `remember` it is not read again until the file changes."""
+    """Takes the sha256 of a file, 64 hexadecimal digits; with `remember` it is read again only when it changes."""
     memory, stat = root() / "sha256.json", path.stat()
     name, state = str(path.resolve()), [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     known = folders.read_json(memory) if remember else {}
@@ -94,7 +99,7 @@ def restore(key: Key, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, n
 
 
 def store(key: Key, arrays: Mapping[str, np.ndarray], origin: Mapping[str, str]) -> None:
-    """Keeps converted weights for the next load; if that cannot be done, warns.
+    """Keeps converted weights for the next load; if that cannot be done, says so.
 
     Args:
         key: of the entry.

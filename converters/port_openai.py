@@ -1,9 +1,9 @@
 """Ports the image tower of one `.pt` file of OpenAI's CLIP, proves it against timm's own loader, publishes it.
 
-    python converters/openai.py ViT-B-32.pt --images photos/ --out ported/ --push OWNER/NAME
+    python -m converters.port_openai ViT-B-32.pt --images photos/ --out ported/ --push OWNER/NAME
 
 timm is the referee: it renames these files' tensors by itself, and its activations can be read, those of the program in
-the file cannot. What must agree how far stands in `converters/port.py`.
+the file cannot. `converters/port.py` says what must agree how far.
 """
 
 import re
@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,15 +21,16 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script and returns its exit code."""
     from converters import port
+    from vitjax.weights.families.openai import OPENAI
 
-    return port.main(__doc__, "timm", "a file of OpenAI's CLIP with a Vision Transformer, .pt", referee, arguments)
+    return port.main(__doc__, OPENAI, "a file of OpenAI's CLIP with a Vision Transformer, .pt", referee, arguments)
 
 
 def referee(source: "Source", model: "ViT") -> tuple:
-    """The file as timm loads it; its norm, here after pooling, timm has under another name."""
+    """Loads the file as timm does; its norm, here after pooling, timm has under another name."""
     import torch
 
-    from converters.timm_reference import alike, reference
+    from converters.referees.timm_vit import alike, reference
 
     theirs = alike(model.config, num_classes=model.config.projection)
     from timm.models.vision_transformer import checkpoint_filter_fn
@@ -43,6 +43,4 @@ def referee(source: "Source", model: "ViT") -> tuple:
 
 
 if __name__ == "__main__":
-    # A script's own folder comes first in the search path, and there `timm` would be another script.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
     sys.exit(main())

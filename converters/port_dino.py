@@ -1,6 +1,6 @@
 """Ports one `.pth` file of DINO or DINOv2, proves it against timm's own loader, writes it out and publishes it.
 
-    python converters/dino.py dinov2_vits14_pretrain.pth --images photos/ --out ported/ --push OWNER/NAME
+    python -m converters.port_dino dinov2_vits14_pretrain.pth --images photos/ --out ported/ --push OWNER/NAME
 
 timm is the referee: it renames these files' tensors by itself, and its model of them is the one in use. It does not
 know the names of training runs (a teacher's backbone, chunks of blocks). What must agree how far stands in
@@ -9,7 +9,6 @@ know the names of training runs (a teacher's backbone, chunks of blocks). What m
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,15 +19,16 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script and returns its exit code."""
     from converters import port
+    from vitjax.weights.families.dino import DINO
 
-    return port.main(__doc__, "timm", "a file of DINO or DINOv2, .pth", referee, arguments)
+    return port.main(__doc__, DINO, "a file of DINO or DINOv2, .pth", referee, arguments)
 
 
 def referee(source: "Source", model: "ViT") -> tuple:
-    """The file as timm loads it."""
+    """Loads the file as timm does."""
     import torch
 
-    from converters.timm_reference import alike, reference
+    from converters.referees.timm_vit import alike, reference
     from vitjax.errors import InputError
 
     theirs = alike(model.config, no_embed_class=model.config.registers > 0)
@@ -43,6 +43,4 @@ def referee(source: "Source", model: "ViT") -> tuple:
 
 
 if __name__ == "__main__":
-    # A script's own folder comes first in the search path, and there `timm` would be another script.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
     sys.exit(main())

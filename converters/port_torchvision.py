@@ -1,14 +1,13 @@
 """Ports one of torchvision's convolutional networks, proves it against torchvision, writes it out and publishes it.
 
-    python converters/torchvision.py resnet50-0676ba61.pth --images photos/ --out ported/ --push OWNER/NAME
+    python -m converters.port_torchvision resnet50-0676ba61.pth --images photos/ --out ported/ --push OWNER/NAME
 
-The file's name says which of torchvision's models it is of. What must agree how far stands in `converters/port.py`.
+The file's name says which of torchvision's models it is of. `converters/port.py` says what must agree how far.
 """
 
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,16 +20,17 @@ OLD = re.compile(r"(denselayer\d+\.(?:norm|conv))\.")  # names in DenseNet's fil
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script and returns its exit code."""
     from converters import port
+    from vitjax.weights.families.torchvision import TORCHVISION
 
-    return port.main(__doc__, "torchvision", "a file of torchvision, NAME-HASH.pth", referee, arguments)
+    return port.main(__doc__, TORCHVISION, "a file of torchvision, NAME-HASH.pth", referee, arguments)
 
 
 def referee(source: "Source", model: "Network") -> tuple:
-    """The file as torchvision loads it."""
+    """Loads the file as torchvision does."""
     import torch
 
-    from converters.convnet_reference import reference
-    from converters.timm_reference import import_timm
+    from converters.referees.timm_vit import import_timm
+    from converters.referees.torch_convnet import reference
 
     import_timm()  # torchvision needs the same help
     from torchvision.models import get_model
@@ -42,6 +42,4 @@ def referee(source: "Source", model: "Network") -> tuple:
 
 
 if __name__ == "__main__":
-    # A script's own folder comes first in the search path, and there `torchvision` would be this file.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
     sys.exit(main())

@@ -1,11 +1,11 @@
-"""A convolutional network of timm or torchvision and images in, its activations by our names and its gradient out."""
+"""Runs a convolutional network of timm or torchvision and gives its activations by our names, and its gradient."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from converters.parity import Reference
+from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess
 
 Site = tuple[str, int]  # a module's name, and 0 for what it read when it was last called, 1 for what it gave
@@ -38,7 +38,7 @@ def reference(model: Any, images: np.ndarray, preprocess: Preprocess) -> Referen
 
 
 def sites(modules: dict[str, Any]) -> dict[str, Site]:
-    """Where each of our taps is in a network with these modules."""
+    """Finds where each of our taps is in a network with these modules."""
     rows = _resnet if "layer1" in modules else _densenet if "features.denseblock1" in modules else _mobilenet
     return dict(rows(modules))
 

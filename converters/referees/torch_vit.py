@@ -1,4 +1,4 @@
-"""A Vision Transformer of a torch library and images in, its activations under our names and its gradient out."""
+"""Runs a Vision Transformer of a torch library and gives its activations under our names, and its gradient."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from converters.parity import Reference
+from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess
 
 # What libraries call the parts of a block; of several spellings a block has one.

@@ -1,11 +1,11 @@
-"""A model of Hugging Face transformers and images in, its activations under our names and its gradient out."""
+"""Runs a model of Hugging Face transformers and gives its activations under our names, and its gradient."""
 
 from typing import Any
 
 import numpy as np
 
-from converters import torch_reference
-from converters.parity import Reference
+from converters.referees import torch_vit
+from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess
 
 BLOCKS = ("layers", "encoder.layer", "model.layer", "encoder.layers")
@@ -24,7 +24,7 @@ def reference(model: Any, images: np.ndarray, preprocess: Preprocess) -> Referen
     blocks = next(parts[tower + name] for name in BLOCKS if tower + name in parts)
     norm = next(parts[start + name] for start in ("", tower) for name in NORMS if start + name in parts)
     heads = [parts[name] for name in HEADS if name in parts]
-    return torch_reference.reference(model, images, preprocess, blocks, norm, heads, _run)
+    return torch_vit.reference(model, images, preprocess, blocks, norm, heads, _run)
 
 
 def _run(model: Any, pixels: Any) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Ports one `.npz` file of Google's ViTs, proves it against timm's own loader, writes it out and publishes it.
 
-    python converters/google.py B_16.npz --images photos/ --out ported/ --push OWNER/NAME
+    python -m converters.port_google B_16.npz --images photos/ --out ported/ --push OWNER/NAME
 
 timm is the referee, as its conversion of these files is the one in use; with a pre-logits layer, which timm leaves
-out, there is none. What must agree how far stands in `converters/port.py`.
+out, there is none. `converters/port.py` says what must agree how far.
 """
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,13 +18,14 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script and returns its exit code."""
     from converters import port
+    from vitjax.weights.families.google import GOOGLE
 
-    return port.main(__doc__, "timm", "a file of Google's, .npz", referee, arguments)
+    return port.main(__doc__, GOOGLE, "a file of Google's, .npz", referee, arguments)
 
 
 def referee(source: "Source", model: "ViT") -> tuple:
-    """The file as timm loads it."""
-    from converters.timm_reference import alike, reference
+    """Loads the file as timm does."""
+    from converters.referees.timm_vit import alike, reference
     from vitjax.errors import InputError
 
     if model.config.pre_logits:
@@ -36,6 +36,4 @@ def referee(source: "Source", model: "ViT") -> tuple:
 
 
 if __name__ == "__main__":
-    # A script's own folder comes first in the search path, and there `timm` would be another script.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
     sys.exit(main())

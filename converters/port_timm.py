@@ -1,0 +1,38 @@
+"""Ports one checkpoint of timm, proves it against timm at every activation, writes it out and publishes it.
+
+    python -m converters.port_timm timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k --images photos/ --out ported/
+    python -m converters.port_timm ./my_vit --images photos.zip --out ported/ --push OWNER/NAME
+
+`converters/port.py` says what must agree how far.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitjax.models.core.network import Network
+    from vitjax.weights.find.source import Source
+
+SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the script and returns its exit code."""
+    from converters import port
+    from vitjax.weights.families.timm.models import TIMM
+
+    return port.main(__doc__, TIMM, SOURCE, referee, arguments)
+
+
+def referee(source: "Source", model: "Network") -> tuple:
+    """Loads the checkpoint as timm does."""
+    from converters.referees import timm_vit, torch_convnet
+    from vitjax.models.vit import ViT
+
+    theirs = timm_vit.import_timm().create_model(f"local-dir:{source.weights.parent}", pretrained=True)
+    return theirs.eval(), (timm_vit if isinstance(model, ViT) else torch_convnet).reference
+
+
+if __name__ == "__main__":
+    sys.exit(main())

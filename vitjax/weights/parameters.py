@@ -1,0 +1,80 @@
+"""Lists a model's parameters by dotted name, gives their values, and builds a model of such values."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vitjax.models import registry, text_tower
+from vitjax.models.core.config import TextConfig
+from vitjax.models.registry import Config
+from vitjax.weights.rules.faults import hinted, refuse
+from vitjax.weights.rules.layouts import Shape
+from vitjax.weights.rules.places import Stacks
+from vitjax.weights.rules.resize import GridArrays
+
+
+def shapes(config: Config | TextConfig) -> dict[str, Shape]:
+    """Lists the parameters of a model with this config: {dotted name: shape}."""
+    return dict(_shapes(config))
+
+
+def values(model: nnx.Module) -> dict[str, np.ndarray]:
+    """Gives the parameters of a model, {dotted name: array}, as `build` takes them."""
+    return {name: np.asarray(variable[...]) for name, variable in _variables(nnx.state(model)).items()}
+
+
+def build(config: Config | TextConfig, arrays: Mapping[str, np.ndarray]) -> nnx.Module:
+    """Makes a model of the config's kind with these parameters, without initialising any.
+
+    Raises:
+        InputError: names or shapes other than those of `shapes(config)`.
+    """
+    graph, state = nnx.split(_abstract(config))
+    variables = _variables(state)
+    refuse(
+        {
+            "unknown arrays": hinted([name for name in arrays if name not in variables], variables),
+            "missing arrays": [name for name in variables if name not in arrays],
+            "arrays of the wrong shape": [
+                f"{name} is {arrays[name].shape} instead of {variable.shape}"
+                for name, variable in variables.items()
+                if name in arrays and arrays[name].shape != variable.shape
+            ],
+        }
+    )
+    filled = [
+        (path, variable.replace(jnp.asarray(arrays[_dotted(path)]))) for path, variable in nnx.to_flat_state(state)
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def stacks(config: Config | TextConfig) -> Stacks:
+    """Lists where the parameters of the blocks of each stack are, see `vitjax.weights.rules.places`."""
+    return {"blocks": [("blocks", i) for i in range(config.depth)]} if hasattr(config, "depth") else {}
+
+
+def grid_arrays(config: Config) -> GridArrays:
+    """Lists which parameters hold something for each place of a grid, see `vitjax.weights.rules.resize`."""
+    kinds = {"position": "positions", "blocks.attn.distances": "distances"}
+    known = shapes(config)
+    return {name: (kind, config.grid) for name, kind in kinds.items() if name in known}
+
+
+@lru_cache(maxsize=64)  # a convolutional network takes up to a second to trace
+def _shapes(config: Config | TextConfig) -> dict[str, Shape]:
+    return {name: variable.shape for name, variable in _variables(nnx.state(_abstract(config))).items()}
+
+
+def _abstract(config: Config | TextConfig) -> nnx.Module:
+    return text_tower.abstract(config) if isinstance(config, TextConfig) else registry.abstract(config)
+
+
+def _variables(state: nnx.State) -> dict[str, nnx.Variable]:
+    return {_dotted(path): variable for path, variable in nnx.to_flat_state(state)}
+
+
+def _dotted(path: Iterable[str | int]) -> str:
+    return ".".join(map(str, path))

@@ -17,15 +17,16 @@ from tests.atlas.test_sealed import flips
 from tests.conftest import ROOT
 from tests.support import small
 from tests.support.atlas_job import PLAIN, RECIPE, UNITS, job
-from vitjax.atlas.job import cards, care, finish
+from vitjax.atlas.job.attempts import RETRIED
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page.export import export
-from vitjax.atlas.store import manifest
-from vitjax.atlas.store.condensed import condense, spread
-from vitjax.atlas.store.reader import contents
+from vitjax.atlas.page.reader import contents
+from vitjax.atlas.records import finished, manifest, report_cards, retries
+from vitjax.atlas.records.agreement import agree
+from vitjax.atlas.records.condensed import condense, spread
+from vitjax.atlas.records.verify import faults, report
 from vitjax.atlas.store.sealed import SEAL
 from vitjax.atlas.store.store import Store
-from vitjax.atlas.store.verify import faults, report
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import ClassNames
 from vitjax.optimize.recipes import choose
@@ -67,7 +68,7 @@ def pictures(store: Store) -> dict[str, list[str]]:
     """The checksums of all batches' pictures, as they are in the store now."""
     about = manifest.read(store)
     found = {}
-    for series in [*about.series(about.unit_list), *care.begun(store, about)]:
+    for series in [*about.series(about.unit_list), *retries.begun(store, about)]:
         for batch in series.batches:
             images, _ = series.pictures(store, batch)
             found[f"{series.key} {batch.number}"] = hashlib.sha256(images.tobytes()).hexdigest()
@@ -111,10 +112,10 @@ def test_failing_units_are_painted_again_and_the_best_is_chosen(whole):
     again = {unit for unit, rows in tries.items() if len(rows) > 1}
     assert again, "four steps on a random network leave weak pictures"
     for rows in tries.values():
-        best = max(rows, key=cards.merit)
+        best = max(rows, key=report_cards.merit)
         assert [row["chosen"] for row in rows].count(True) == 1 and best["chosen"]
-        assert (len(rows) > 1) == (rows[0]["verdict"] in care.RETRIED)
-        assert all(row["verdict"] in care.RETRIED for row in rows[:-1])
+        assert (len(rows) > 1) == (rows[0]["verdict"] in RETRIED)
+        assert all(row["verdict"] in RETRIED for row in rows[:-1])
         assert [row["made"] for row in rows] == ["seed 0", "another seed, 1", "from its best photograph"][: len(rows)]
 
 
@@ -133,7 +134,7 @@ def test_a_job_killed_while_painting_goes_on_and_gives_the_same(plain, tmp_path,
 def test_a_job_killed_while_grading_goes_on_and_gives_the_same(whole, tmp_path):
     store = Store(str(tmp_path / "killed"))
     assert ended(start(store.address, "--die", "card", "4"))[0] == -signal.SIGKILL
-    assert len(store.keys("cards/")) == 4 and not store.read(finish.KEY)
+    assert len(store.keys("cards/")) == 4 and not store.read(finished.KEY)
     assert work(job(), store) is Status.FINISHED and pictures(store) == pictures(whole)
     for name in ("units", "exemplars", "near"):
         assert store.read(f"tables/{name}.parquet") == whole.read(f"tables/{name}.parquet"), name
@@ -314,7 +315,7 @@ def test_verify_sees_everything(whole, tmp_path, key):
     flip(tmp_path / "copy" / key, 40)
     assert key in [fault.key for fault in faults(store) if fault]
     (tmp_path / "copy" / key).write_text("")
-    store.delete(finish.KEY)
+    store.delete(finished.KEY)
     assert key in [fault.key for fault in faults(store) if fault]
     assert report(store.address, repair=True) == 1 and work(job(), store) is Status.FINISHED
     assert report(store.address) == 0
@@ -326,9 +327,11 @@ def first_series(store: Store):
 
 READ = {
     "batches/seed-0/000000.json": lambda store, key: first_series(store).record(store, first_series(store).batches[0]),
-    "cards/seed-0/000001.json": lambda store, key: cards.of_batch(store, one := first_series(store), one.batches[1]),
-    "series/retry-seed.json": lambda store, key: care.begun_under(store, key, manifest.read(store)),
-    "finished.json": lambda store, key: finish.ended(store),
+    "cards/seed-0/000001.json": lambda store, key: report_cards.of_batch(
+        store, one := first_series(store), one.batches[1]
+    ),
+    "series/retry-seed.json": lambda store, key: retries.begun_under(store, key, manifest.read(store)),
+    "finished.json": lambda store, key: finished.ended(store),
     "tables/layouts.json": lambda store, key: [laid.cells.tolist() for laid in contents(store).layouts],
 }
 
@@ -362,15 +365,15 @@ def test_whatever_stands_in_json_there_is_no_traceback(whole, tmp_path, key):
 def test_a_store_of_an_older_version_is_read(whole, tmp_path, capsys):
     store, text = copy_of(whole, tmp_path / "copy"), lambda value: json.dumps(value, indent=1).encode()
     store.delete(manifest.COPY)
-    for key in [key for key in store.keys("") if key.endswith(".json") and key != finish.KEY]:
+    for key in [key for key in store.keys("") if key.endswith(".json") and key != finished.KEY]:
         value = json.loads(store.read(key))
         if SEAL in value:
             value.pop(SEAL)
             store.write(key, text(value.get("cards", value.get("layouts", value))))
-    end = json.loads(store.read(finish.KEY))
+    end = json.loads(store.read(finished.KEY))
     del end[SEAL]
     end["sha256"] = {key: hashlib.sha256(store.read(key)).hexdigest() for key in end["sha256"]}
-    store.write(finish.KEY, text(end))
+    store.write(finished.KEY, text(end))
     assert report(store.address) == 0 and work(job(), store) is Status.FINISHED
     old, new = contents(store), contents(whole)
     assert old.tables["units"].equals(new.tables["units"]) and old.columns[0].values == new.columns[0].values
@@ -394,7 +397,7 @@ def test_strange_files_in_a_store_do_no_harm(plain, tmp_path):
     for name in (".DS_Store", "batches/seed-0/000001 (copy).json", "series/retry-seed.json.orig", "logs/x.json"):
         (tmp_path / "copy" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "copy" / name).write_text("")
-    store.delete(finish.KEY)
+    store.delete(finished.KEY)
     assert work(job(photographs=False), store) is Status.FINISHED and report(store.address) == 0
 
 
@@ -453,7 +456,7 @@ def test_an_unfinished_atlas_has_no_page(tmp_path):
     store = Store(str(tmp_path / "store"))
     with pytest.raises(InputError, match="holds no atlas"):
         contents(store)
-    manifest.agree(store, job().manifest)
+    agree(store, job().manifest)
     with pytest.raises(InputError, match="is not finished"):
         contents(store)
-    assert json.loads(store.read(manifest.KEY))["seeds"] == [0] and store.read(finish.KEY) is None
+    assert json.loads(store.read(manifest.KEY))["seeds"] == [0] and store.read(finished.KEY) is None

@@ -25,9 +25,9 @@ from vitjax.atlas.page.export import export
 from vitjax.atlas.page.layouts import chart, grid_of, layers
 from vitjax.atlas.page.pool import Pool
 from vitjax.atlas.page.sheets import cells_for, thumbnails
+from vitjax.atlas.records.verify import report
 from vitjax.atlas.store import checksums
 from vitjax.atlas.store.folder import whole
-from vitjax.atlas.store.verify import report
 from vitjax.errors import InputError
 
 BRIGHTNESS = np.array([0.299, 0.587, 0.114])  # what WebP keeps at full resolution; colours are kept at half of it

@@ -1,4 +1,4 @@
-"""A small atlas job that tests start, in their own process or in another one: `python -m tests.support.atlas_job STORE …`."""
+"""A small atlas job that tests start, in their process or in another: `python -m tests.support.atlas_job STORE …`."""
 
 import argparse
 import os
@@ -8,12 +8,13 @@ import sys
 import jax
 
 from tests.support import noise, small
-from vitjax.atlas.job.job import Job, Reporter
-from vitjax.atlas.job.run import AGAIN, stopped_by_signals
+from vitjax.atlas.job.job import Job
+from vitjax.atlas.job.progress import Reporter
+from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.atlas.job.work import Status, work
-from vitjax.atlas.store import manifest, series
+from vitjax.atlas.records import manifest, series
 from vitjax.atlas.store.store import Store
-from vitjax.errors import InputError
+from vitjax.errors import AGAIN, InputError
 from vitjax.optimize.recipes import choose
 from vitjax.units.units import expand
 
@@ -68,15 +69,15 @@ def main() -> int:
         jax.distributed.initialize(args.coordinator, num_processes=shard[1], process_id=shard[0])
         shard = jax.process_index(), jax.process_count()
 
-    def done(_: int) -> None:
-        if args.slow:
+    class Slow(Reporter):
+        def done(self, pictures: int) -> None:
             print("batch", flush=True)
             sys.stdin.readline()
 
-    with stopped_by_signals() as enough:
-        report = Reporter(done=done)
+    with stopped_by_signals() as stop:
+        report = Slow() if args.slow else Reporter()
         try:
-            status = work(job(not args.plain, shard=shard, enough=enough, report=report), Store(args.store))
+            status = work(job(not args.plain, shard=shard), Store(args.store), report, stop)
         except InputError as error:
             print(error)
             return 2

@@ -1,4 +1,4 @@
-"""Exported atlases to a browser on this machine: folders in, a small web server that gives their files and no others.
+"""Serves exported atlases to a browser on this machine: their files and no others.
 
 The page needs no server (it opens from disk, and any static host will do); this one is for looking at an atlas on the
 machine where it was made, and at several side by side. `vitjax.atlas.server.site` says what uvicorn answers here.
@@ -90,7 +90,7 @@ class Server:
 
 
 def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") -> Server:
-    """The server of `serve`, listening but not yet answering; arguments and errors are the same."""
+    """Makes the server of `serve`, listening but not yet answering; arguments and errors are the same."""
     roots = [Path(folder) for folder in folders]
     for root in roots:
         if not is_export(root):
@@ -137,7 +137,7 @@ def _look(folder: Path) -> None:
 
 
 def _name(root: Path) -> str:
-    """What an atlas is called: as its folder, or as the store whose page it is."""
+    """Names an atlas: as its folder, or as the store whose page it is."""
     root = root.resolve()
     return root.parent.name if root.name == "page" and root.parent.name else root.name
 
@@ -164,7 +164,7 @@ class _Engine(uvicorn.Server):
     ready: Callable[[], None]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """The server begins to answer."""
+        """Begins to answer."""
         await super().startup(sockets)
         self.ready()
 
@@ -177,18 +177,18 @@ class _Patient(H11Protocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """A connection begins."""
+        """Begins a connection."""
         super().connection_made(transport)
         self._taken, self._was = 0, None
         self._look()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A connection has ended."""
+        """Ends a connection."""
         self._next.cancel()
         super().connection_lost(error)
 
     def resume_writing(self) -> None:
-        """The other side has taken what was in the buffer."""
+        """Notes that the other side has taken what was in the buffer."""
         self._taken += 1
         super().resume_writing()
 

@@ -3,12 +3,11 @@
 import json
 import math
 import os
-import random
 from dataclasses import asdict
 
 import pytest
 
-from tests.support.atlas_job import job
+from tests.support.atlas_job import flips, job
 from vitjax.atlas.records import manifest
 from vitjax.atlas.records.agreement import agree, compare
 from vitjax.atlas.records.condensed import spread
@@ -29,14 +28,6 @@ def store(tmp_path) -> Store:
     store = Store(str(tmp_path / "store"))
     agree(store, job().manifest)
     return store
-
-
-def flips(data: bytes, count: int, seed: int = 0):
-    """The data with one bit flipped, `count` times elsewhere."""
-    rng = random.Random(seed)
-    for _ in range(count):
-        place, bit = rng.randrange(len(data)), rng.randrange(8)
-        yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
 
 
 def one_line(error: pytest.ExceptionInfo) -> str:

@@ -30,9 +30,7 @@ sys.meta_path.insert(0, Strike())
 sys.argv = ["vitjax", *{list(arguments)!r}]
 runpy.run_module("vitjax", run_name="__main__", alter_sys=True)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", source], cwd=ROOT, capture_output=True, text=True)
     return done.returncode, done.stderr.strip()
 
 

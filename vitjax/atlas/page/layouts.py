@@ -74,7 +74,7 @@ def _gap(band_rows: np.ndarray) -> int:
 
 
 def _band_width(counts: np.ndarray) -> int:
-    """Finds the width at which cells are about largest in a 16:9 view; of those within a tenth of it, the fewest rows."""
+    """Finds the width at which cells are about largest in a 16:9 view; of those as good within a tenth, fewest rows."""
     widths, sizes = [], []
     for most in range(1, 2 * math.isqrt(int(counts.max())) + 2):  # rows of the largest tap; the best are fewer
         columns = -(-int(counts.max()) // most)

@@ -172,8 +172,8 @@ class _Engine(uvicorn.Server):
 class _Patient(H11Protocol):
     """uvicorn's protocol, which of itself would wait for ever on a connection that is slow.
 
-    It is looked at every `PATIENCE` seconds: it must have come to another request, or, if an answer did not fit into
-    the buffer, have taken some of it.
+    It is looked at every `PATIENCE` seconds: it must have come to another request, or, while it is answered, have taken
+    what it was given, or some of it.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -193,8 +193,10 @@ class _Patient(H11Protocol):
         super().resume_writing()
 
     def _look(self) -> None:
-        now = (self.cycle, self._taken)
-        if now == self._was:
+        left = self.transport.get_write_buffer_size()
+        answering = self.cycle is not None and not self.cycle.response_complete
+        now = (self.cycle, self._taken, left)
+        if now == self._was and (left or not answering):  # where nothing is left, it is this side that is slow
             self.transport.abort()
             return
         self._was, self._next = now, self.loop.call_later(PATIENCE, self._look)

@@ -130,6 +130,23 @@ def unwritten(path: str | os.PathLike[str], error: BaseException) -> InputError:
     return InputError(f"cannot write {os.fspath(path)}: {reason[:1].lower()}{reason[1:]}{free}")
 
 
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """Makes a folder that can be written to, unless it is there: before long work whose results shall go into it.
+
+    Raises:
+        InputError: it cannot be made, or nothing can be written into it.
+    """
+    try:
+        (path := Path(path)).mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write to the folder {path}: {reason}") from None
+    return path
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a file so that a kill or a full disk leaves the old one or the new one, never a part; makes its folder.
 

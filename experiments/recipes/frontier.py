@@ -29,7 +29,7 @@ from vitjax.analysis.report.report_card import WORDS, cards
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import COLORS, panels, style
-from vitjax.atlas.job.care import from_photographs
+from vitjax.atlas.job.attempts import from_photographs
 from vitjax.data.dataset import open_dataset
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.vit import ViT

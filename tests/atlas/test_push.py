@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from tests.support.made_up import HOSTILE, made_up
 from tests.weights.test_hub import online
-from vitjax.atlas.page.card import card
+from vitjax.atlas.page.dataset_readme import dataset_readme
 from vitjax.atlas.page.export import export
 from vitjax.atlas.page.push import push
 from vitjax.errors import InputError
@@ -275,7 +275,7 @@ def test_the_card_keeps_names_as_text(tmp_path):
         text = f"{name}\n---\nlicense: wtfpl\n# no"
         hostile = made_up(["logits:1"], title=text, model={"source": text, "licence": text}, data={"source": text})
         export(hostile, tmp_path / "site", overwrite=True)
-        lines = card(tmp_path / "site", REPO).decode().split("\n")
+        lines = dataset_readme(tmp_path / "site", REPO).decode().split("\n")
         end = lines.index("---", 1)
         head = {line.partition(": ")[0]: json.loads(line.partition(": ")[2]) for line in lines[1:end]}
         assert head.keys() == {"pretty_name", "tags", "size_categories", "license", "license_name", "configs"}
@@ -285,4 +285,4 @@ def test_the_card_keeps_names_as_text(tmp_path):
         assert body.count("\n---") == 0 and "\nlicense: wtfpl" not in body
     plain = made_up(["logits:1"], model={"source": "x"}, data=None)
     export(plain, tmp_path / "site", overwrite=True)
-    assert "licence of the model | not recorded" in card(tmp_path / "site", REPO).decode()
+    assert "licence of the model | not recorded" in dataset_readme(tmp_path / "site", REPO).decode()

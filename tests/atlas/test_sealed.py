@@ -3,19 +3,19 @@
 import json
 import math
 import os
-import random
 from dataclasses import asdict
 
 import pytest
 
-from tests.support.atlas_job import job
-from vitjax.atlas.job.claim import Held, claimed
-from vitjax.atlas.job.paint import Log, totals
-from vitjax.atlas.store import manifest
-from vitjax.atlas.store.condensed import spread
+from tests.support.atlas_job import flips, job
+from vitjax.atlas.records import manifest
+from vitjax.atlas.records.agreement import agree, compare
+from vitjax.atlas.records.condensed import spread
+from vitjax.atlas.records.log import Log, totals
+from vitjax.atlas.records.verify import report
+from vitjax.atlas.store.claim import Held, claimed
 from vitjax.atlas.store.sealed import SEAL, seal, unseal
 from vitjax.atlas.store.store import Store
-from vitjax.atlas.store.verify import report
 from vitjax.errors import InputError
 
 FLIPS = 150
@@ -26,16 +26,8 @@ NO_JSON = ["", "{", "{}", "[]", "null", "1", '"a"', "[" * 10**5, '{"a":' * 10**5
 def store(tmp_path) -> Store:
     """A store in which an atlas was begun."""
     store = Store(str(tmp_path / "store"))
-    manifest.agree(store, job().manifest)
+    agree(store, job().manifest)
     return store
-
-
-def flips(data: bytes, count: int, seed: int = 0):
-    """The data with one bit flipped, `count` times elsewhere."""
-    rng = random.Random(seed)
-    for _ in range(count):
-        place, bit = rng.randrange(len(data)), rng.randrange(8)
-        yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
 
 
 def one_line(error: pytest.ExceptionInfo) -> str:
@@ -76,14 +68,14 @@ def test_a_flipped_bit_in_the_manifest_is_mended_from_its_copy(store, capsys):
             assert report(store.address) == 1 and "manifest.json: damaged" in capsys.readouterr().out
         assert report(store.address, repair=True) == 1  # of an atlas that is only begun
         assert store.read(manifest.KEY) == data
-    assert told > FLIPS / 2 and not manifest.compare(store, job().manifest)
+    assert told > FLIPS / 2 and not compare(store, job().manifest)
 
 
 def test_a_manifest_that_is_gone_or_whose_copy_is_damaged(store, capsys):
     data = store.read(manifest.KEY)
     store.delete(manifest.KEY)
     with pytest.raises(InputError, match=r"it is missing; .* mends it from its copy") as error:
-        manifest.compare(store, job().manifest)
+        compare(store, job().manifest)
     one_line(error)
     report(store.address, repair=True)
     assert store.read(manifest.KEY) == data
@@ -92,7 +84,7 @@ def test_a_manifest_that_is_gone_or_whose_copy_is_damaged(store, capsys):
     assert "manifest.copy.json: is not what it is a copy of" in capsys.readouterr().out
     assert store.read(manifest.COPY) == data
     store.delete(manifest.COPY)  # as in stores of older versions
-    manifest.agree(store, job().manifest)
+    agree(store, job().manifest)
     assert store.read(manifest.COPY) == data
 
 
@@ -100,12 +92,12 @@ def test_a_manifest_that_is_gone_or_whose_copy_is_damaged(store, capsys):
 def test_without_manifest_and_copy_the_way_out_is_another_place(store, text, tmp_path):
     for key in (manifest.KEY, manifest.COPY):
         store.write(key, text.encode(errors="surrogateescape"))
-    for reading in (manifest.read, lambda store: manifest.compare(store, job().manifest), lambda s: report(s.address)):
+    for reading in (manifest.read, lambda store: compare(store, job().manifest), lambda s: report(s.address)):
         with pytest.raises(InputError, match=r"manifest.json in .* is damaged: .*choose another --out") as error:
             reading(store)
         one_line(error)
     other = Store(str(tmp_path / "other"))
-    manifest.agree(other, job().manifest)
+    agree(other, job().manifest)
     assert manifest.read(other) == job().manifest
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def site(tmp_path_factory) -> Path:
     return folder
 
 
+LONG = 600  # seconds, which nothing here takes
+
+
 @contextmanager
 def served(*folders: Path):
     """A function (path, **headers) -> response, of a server of these folders; it knows its `port`."""
@@ -45,7 +49,7 @@ def served(*folders: Path):
         answering.start()
 
         def get(path: str, **headers: str) -> http.client.HTTPResponse:
-            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=LONG)
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             response.body = response.read()
@@ -166,7 +170,7 @@ def test_a_page_of_another_name_reads_nothing(get):
 def test_many_connections_at_once_are_all_answered(get, site):
     path, open_ = "/data/units.js", []
     for _ in range(200):
-        one = socket.create_connection(("127.0.0.1", get.port), timeout=20)
+        one = socket.create_connection(("127.0.0.1", get.port), timeout=LONG)
         one.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         open_.append(one)
     answers = [b"".join(iter(lambda one=one: one.recv(1 << 16), b"")) for one in open_]
@@ -179,7 +183,7 @@ def test_many_connections_at_once_are_all_answered(get, site):
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_a_slow_request_is_ended(site, monkeypatch, begun):
     monkeypatch.setattr(serve, "PATIENCE", 0.2)
-    with served(site) as get, socket.create_connection(("127.0.0.1", get.port), timeout=10) as slow:
+    with served(site) as get, socket.create_connection(("127.0.0.1", get.port), timeout=LONG) as slow:
         slow.sendall(begun)
         with pytest.raises(OSError):  # of which kind depends on what was sent last
             while True:
@@ -187,24 +191,61 @@ def test_a_slow_request_is_ended(site, monkeypatch, begun):
                 slow.sendall(b"y" if begun else b"")
                 if not begun and slow.recv(1) == b"":
                     raise ConnectionResetError
+        monkeypatch.setattr(serve, "PATIENCE", LONG)
         assert get("/").status == 200
 
 
-def test_a_slow_reader_is_ended_and_a_steady_one_is_not(tmp_path, monkeypatch):
+@pytest.fixture
+def connections(monkeypatch) -> list:
+    """The connections that were begun; the server looks at them when a test has it `look`."""
+    begin, begun = serve._Patient.connection_made, []
+    monkeypatch.setattr(serve, "PATIENCE", LONG)
+    monkeypatch.setattr(serve._Patient, "connection_made", lambda *args: begun.append(args[0]) or begin(*args))
+    return begun
+
+
+def look(connection) -> None:
+    """Has the server look at a connection, as it does by the clock, and waits until it has."""
+    seen = threading.Event()
+    connection.loop.call_soon_threadsafe(lambda: (connection._look(), seen.set()))
+    seen.wait()
+
+
+def test_a_slow_reader_is_ended_and_a_steady_one_is_not(tmp_path, connections):
     atlas = write_site(tmp_path / "atlas", {"logits": ["0"]})
     (atlas / "large.parquet").write_bytes(bytes(32 << 20))
-    monkeypatch.setattr(serve, "PATIENCE", 0.5)
-    with served(atlas) as get:
-        with socket.create_connection(("127.0.0.1", get.port), timeout=10) as slow:
-            slow.sendall(b"GET /large.parquet HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            time.sleep(1.5)
-            taken = 0
-            with pytest.raises(ConnectionResetError):
-                while more := slow.recv(1 << 20):
-                    taken += len(more)
-                raise ConnectionResetError
-            assert taken < 32 << 20
+    with served(atlas) as get, socket.create_connection(("127.0.0.1", get.port), timeout=LONG) as reader:
+        reader.sendall(b"GET /large.parquet HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        taken = len(reader.recv(1 << 16))
+        (connection,) = connections
+        for _ in range(3):  # a steady one has taken something between two looks
+            while not connection.transport.get_write_buffer_size():  # nobody has to wait for it yet
+                time.sleep(0.01)
+            before = connection._taken
+            while connection._taken == before:
+                taken += len(reader.recv(1 << 16))
+            look(connection)
+        assert not connection.transport.is_closing()
+        while not connection.transport.is_closing():  # it takes nothing any more
+            look(connection)
+        with pytest.raises(ConnectionResetError):
+            while more := reader.recv(1 << 20):
+                taken += len(more)
+            raise ConnectionResetError
+        assert taken < 32 << 20
         assert len(get("/large.parquet").body) == 32 << 20
+
+
+def test_an_answer_may_take_longer_than_a_reader(site, connections, monkeypatch):
+    of_file, asked, go_on = checksums.of_file, threading.Event(), threading.Event()
+    monkeypatch.setattr(checksums, "of_file", lambda path: asked.set() or (go_on.wait() and of_file(path)))
+    with served(site) as get, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, "/units.parquet")
+        asked.wait()  # its checksum is being computed
+        for _ in range(3):
+            look(connections[0])
+        go_on.set()
+        assert answer.result().status == 200
 
 
 def test_several_lie_side_by_side(site, tmp_path):
@@ -244,7 +285,7 @@ def test_it_says_what_is_missing_and_ctrl_c_ends_it_quietly(tmp_path):
     )  # fmt: skip
     assert running.stdout.readline().startswith("http://127.0.0.1:")
     running.send_signal(2)
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate()
     assert running.returncode == 0
     assert said.strip() == f"vitjax: warning: in {atlas} data/units.js: missing"
 

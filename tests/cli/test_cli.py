@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_what_is_finished(checkpoint, tmp_path):
     while running.poll() is None and len(pictures.read_record(out).get("pictures", [])) < 1:
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    output, errors = running.communicate(timeout=120)
+    output, errors = running.communicate()
     finished = pictures.read_record(out)["pictures"]
     assert running.returncode == 130 and 1 <= len(finished) < 10
     assert f"{len(finished)} of 10 pictures are finished" in errors and "Traceback" not in errors

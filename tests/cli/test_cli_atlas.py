@@ -61,7 +61,7 @@ def test_an_atlas_is_made_gone_on_with_and_exported(atlas, tmp_path, capsys):
 
     done = subprocess.run(
         [sys.executable, "-c", FULL, "atlas", "export", "atlas", "--to", "full"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2 and not list(tmp_path.glob("*full*"))
     assert "vitjax: error: cannot write " in done.stderr and "Traceback" not in done.stderr

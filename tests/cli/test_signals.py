@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import small
-from vitjax.atlas.job.run import stopped_by_signals
+from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
 from vitjax.units.units import expand
@@ -30,9 +30,7 @@ sys.meta_path.insert(0, Strike())
 sys.argv = ["vitjax", *{list(arguments)!r}]
 runpy.run_module("vitjax", run_name="__main__", alter_sys=True)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", source], cwd=ROOT, capture_output=True, text=True)
     return done.returncode, done.stderr.strip()
 
 
@@ -58,9 +56,9 @@ def test_a_run_that_works_answers_in_its_own_way(monkeypatch):
     monkeypatch.setattr(os, "_exit", lambda code: pytest.fail(f"left with {code}"))
     before = [signal.signal(number, lambda *_: os._exit(1)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
-        with stopped_by_signals() as enough:
+        with stopped_by_signals() as stop:
             signal.raise_signal(signal.SIGTERM)
-            assert enough.is_set()
+            assert stop.asked.is_set()
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
     finally:

@@ -63,8 +63,6 @@ def test_modules_are_short():
     assert {path: count for path, count in lines.items() if count > 250} == {}
 
 
-
-
 def test_no_name_of_a_module_is_given_twice():
     """The later one would stand in for the earlier, in silence where both are called."""
     twice = {}

@@ -1,36 +1,91 @@
-"""A small atlas job that tests start here or in another process: `python -m tests.support.atlas_job STORE …`."""
+"""A small atlas job that tests start, in their process or in another: `python -m tests.support.atlas_job STORE …`."""
 
 import argparse
+import functools
+import hashlib
 import os
+import random
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 
 from tests.support import noise, small
-from vitjax.atlas.job.job import Job, Reporter
-from vitjax.atlas.job.run import AGAIN, stopped_by_signals
+from vitjax.atlas.job.job import Job
+from vitjax.atlas.job.progress import Reporter
+from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.atlas.job.work import Status, work
-from vitjax.atlas.store import manifest, series
+from vitjax.atlas.records import manifest, retries, series
 from vitjax.atlas.store.store import Store
-from vitjax.errors import InputError
+from vitjax.errors import AGAIN, InputError
+from vitjax.models.vit import ViT
 from vitjax.optimize.recipes import choose
 from vitjax.units.units import expand
 
 RECIPE = choose("default", steps=4, views=2)
 UNITS = "blocks.1-2.mlp.hidden:0-4"
 SLOTS = 2
+HOUR = 3600  # seconds
 PLAIN = "--plain"  # without photographs
+
+
+@functools.cache
+def model() -> ViT:
+    """A random ViT of 4 blocks at 32 pixels, with a class token and 2 registers, which costs no compilation."""
+    return noise.model(small.CONFIG)
 
 
 def job(photographs: bool = True, **changes) -> Job:
     """Ten units of two taps, in batches of two: three batches a tap."""
-    model, recipe = small.model(), changes.pop("recipe", RECIPE)
-    units = expand(changes.pop("units", UNITS), model.taps())
+    recipe = changes.pop("recipe", RECIPE)
+    units = expand(changes.pop("units", UNITS), model().taps())
     data = noise.dataset(12, 4) if photographs else None
     seeds = changes.pop("seeds", (0,))
-    about = manifest.manifest(model, units, recipe, seeds, changes.pop("slots", SLOTS), data, 3)
-    return Job(model, units, about, data, **changes)
+    about = manifest.manifest(model(), units, recipe, seeds, changes.pop("slots", SLOTS), data, 3)
+    return Job(model(), units, about, data, **changes)
+
+
+def pictures(store: Store) -> dict[str, str]:
+    """The checksums of all batches' pictures, as they are in the store now."""
+    about = manifest.read(store)
+    found = {}
+    for one in [*about.series(about.unit_list), *retries.begun(store, about)]:
+        for batch in one.batches:
+            images, _ = one.pictures(store, batch)
+            found[f"{one.key} {batch.number}"] = hashlib.sha256(images.tobytes()).hexdigest()
+    return found
+
+
+def ended(process: subprocess.Popen) -> tuple[int, str]:
+    """The exit code and the last line of a job in a process of its own, however long it takes."""
+    out = process.communicate()[0]
+    return process.returncode, out.strip().rpartition("\n")[2]
+
+
+def copy_of(store: Store, folder: Path) -> Store:
+    """A copy of a store, to be damaged."""
+    for key in store.keys(""):
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(store.read(key))
+    return Store(str(folder))
+
+
+def flip(path: Path, place: int) -> None:
+    """Flips a bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def flips(data: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
+    """The data with one bit flipped, `count` times elsewhere."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        place, bit = rng.randrange(len(data)), rng.randrange(8)
+        yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
 
 
 def die_after(what: str, times: int) -> None:
@@ -65,18 +120,21 @@ def main() -> int:
         die_after(args.die[0], int(args.die[1]))
     shard = tuple(args.shard)
     if args.coordinator:
-        jax.distributed.initialize(args.coordinator, num_processes=shard[1], process_id=shard[0])
+        patient = dict.fromkeys(
+            ("initialization_timeout", "heartbeat_timeout_seconds", "shutdown_timeout_seconds"), 3600
+        )
+        jax.distributed.initialize(args.coordinator, num_processes=shard[1], process_id=shard[0], **patient)
         shard = jax.process_index(), jax.process_count()
 
-    def done(_: int) -> None:
-        if args.slow:
+    class Slow(Reporter):
+        def done(self, pictures: int) -> None:
             print("batch", flush=True)
             sys.stdin.readline()
 
-    with stopped_by_signals() as enough:
-        report = Reporter(done=done)
+    with stopped_by_signals() as stop:
+        report = Slow() if args.slow else Reporter()
         try:
-            status = work(job(not args.plain, shard=shard, enough=enough, report=report), Store(args.store))
+            status = work(job(not args.plain, shard=shard), Store(args.store), report, stop)
         except InputError as error:
             print(error)
             return 2

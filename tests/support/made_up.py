@@ -1,9 +1,13 @@
-"""A made-up atlas for the tests of its export, small and of every kind of thing that an atlas can hold."""
+"""A made-up atlas for the tests of its export, of every kind of thing that one can hold, and what its page receives."""
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from tests.support.pictures import encode, photo
 from vitjax.atlas.page.contents import Column, Contents, Exemplar, Histogram, Neighbour, Picture, Quantile
@@ -78,3 +82,21 @@ def made_up(units: list[str] = UNITS, size: tuple[int, int] = (SIDE, SIDE), **ch
     )
     points = np.random.default_rng(0).standard_normal((count, 2))
     return replace(bare, **{"layouts": [layers(bare.taps), chart("looks", "by looks", points)], **changes})
+
+
+def received(folder: Path, name: str):
+    """What the page receives from a data file, read as strictly as JSON is."""
+    text = (folder / "data" / f"{name}.js").read_bytes().decode("ascii")
+    found = re.fullmatch(r'vitjax\.receive\("([\w./-]+)", (.*)\);\n', text)
+    assert found and found[1] == name
+    return json.loads(found[2], parse_constant=lambda word: pytest.fail(f"{name} says {word}"))
+
+
+def details(folder: Path) -> dict[int, dict]:
+    """{unit number: its details}."""
+    found: dict[int, dict] = {}
+    for tap in received(folder, "atlas")["taps"]:
+        for part in range(-(-tap["count"] // 64)):
+            for place, one in enumerate(received(folder, f"detail/{tap['tap']}/{part:04d}")):
+                found[tap["first"] + part * 64 + place] = one
+    return found

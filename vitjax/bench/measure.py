@@ -1,4 +1,4 @@
-"""A model and a setting in, the loop's speed, compile time and memory at it out."""
+"""Measures the loop's speed, compile time and memory for a model at one setting."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -97,7 +97,7 @@ def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: 
 def _loaded(
     model: Network, aims: loop.Targets, program: loop.Program, device: jax.Device
 ) -> tuple[Callable[[], None], int]:
-    """The compiled loop on a device, as a function that runs it once more, and the bytes that it needs."""
+    """Compiles the loop on a device; gives a function that runs it once more, and the bytes that it needs."""
     model, aims = jax.device_put((model, aims), device)
     slots = loop.start(model, aims, recipe=program.recipe)
     compiled = loop.advance.lower(model, slots, aims, program=program).compile()
@@ -110,6 +110,6 @@ def _loaded(
 
 
 def taps_of(model: Network, blocks: Sequence[int] | None) -> list[str]:
-    """The neurons of the first, the middle and the last block, or of those given; see `neurons`."""
+    """Lists the neurons of the first, the middle and the last block, or of those given; see `neurons`."""
     depth = len(neurons(model))
     return list(neurons(model, blocks or sorted({0, depth // 2, depth - 1})))

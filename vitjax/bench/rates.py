@@ -1,4 +1,4 @@
-"""A device in, what it can do out: the rates of a plain matrix product and of a copy, which bound every loop on it."""
+"""Measures what a device can do: the rates of a plain matrix product and of a copy, which bound every loop on it."""
 
 import platform
 import time
@@ -13,7 +13,7 @@ from vitjax.models.core.surroundings import key
 
 
 def matmul_rate(dtype: str) -> float:
-    """Operations per second of a large square matrix product on the default device, the best of several."""
+    """Measures operations per second of a large square matrix product on the default device, the best of several."""
     side = 1024 if jax.default_backend() == "cpu" else 8192
     a = jax.random.normal(key(0), (side, side), jnp.float32).astype(dtype)
     product = jax.jit(lambda a: a @ a)
@@ -22,7 +22,7 @@ def matmul_rate(dtype: str) -> float:
 
 
 def copy_rate() -> float:
-    """Bytes per second, read and written, of adding one to a large array on the default device."""
+    """Measures bytes per second, read and written, of adding one to a large array on the default device."""
     size = 2**24 if jax.default_backend() == "cpu" else 2**28
     a = jnp.zeros(size, jnp.float32)
     add = jax.jit(lambda a: a + 1)
@@ -31,7 +31,7 @@ def copy_rate() -> float:
 
 
 def fastest(call: Callable[[], object], repeats: int) -> float:
-    """The shortest of several timings of `call`, in seconds."""
+    """Times `call` several times; gives the shortest, in seconds."""
     times = []
     for _ in range(repeats):
         clock = time.perf_counter()
@@ -41,7 +41,7 @@ def fastest(call: Callable[[], object], repeats: int) -> float:
 
 
 def machine() -> dict[str, str | int]:
-    """What a measurement depends on: device, its number, versions."""
+    """Says what a measurement depends on: device, its number, versions."""
     device = jax.devices()[0]
     packages = {name: version(name) for name in ("jax", "flax", "optax")}
     return {

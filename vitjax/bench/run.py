@@ -1,8 +1,9 @@
-"""`vitjax bench`: settings in; a table, JSON, a figure, and what changed since an older run out."""
+"""Runs `vitjax bench`: measures every setting, prints a table, writes it with a figure, compares with an older one."""
 
+import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -11,14 +12,30 @@ import jax
 from vitjax.bench.measure import LIMITS, Row, Setting, measure, taps_of
 from vitjax.bench.rates import copy_rate, machine, matmul_rate
 from vitjax.errors import InputError
+from vitjax.files import read_json, writable_folder, write_whole
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.pictures import caption, make_folder
+from vitjax.optimize.results.pictures import caption
 
 HEAD = (
     f"{'tap':22} {'pictures':>8} {'views':>5} {'dtype':8} {'remat':5} {'attention':9} {'devices':>7} {'compile s':>9} "
 )
 HEAD += f"{'steps/s':>8} {'pictures/h':>10} {'TFLOP/s':>8} {'of product':>10} {'MB':>6}"
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What is compared of a row."""
+
+    setting: Setting
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class _Older:
+    """What is compared of a file that was written before."""
+
+    rows: list[_Measured]
 
 
 def run(
@@ -58,7 +75,7 @@ def run(
         raise InputError(f"{wrong[0]} devices: this machine has {jax.local_device_count()}")
     older = _older(compare) if compare else {}
     if out:
-        make_folder(out.parent)
+        writable_folder(out.parent)
     device, copying, rates, rows = jax.devices()[0], copy_rate(), {}, []
     for dtype in dtypes:
         model = load(dtype)
@@ -81,8 +98,9 @@ def run(
             "settings": about,
             "rows": [asdict(row) for row in rows],
         }
-        out.write_text(json.dumps(record, indent=1) + "\n")
-        _figure(rows).savefig(out.with_suffix(".png"))
+        write_whole(out, (json.dumps(record, indent=1) + "\n").encode())
+        _figure(rows).savefig(figure := io.BytesIO(), format="png")
+        write_whole(out.with_suffix(".png"), figure.getvalue())
         print(f"written to {out} and {out.with_suffix('.png')}")
     return 0
 
@@ -102,16 +120,15 @@ def _key(setting: dict) -> tuple:
 
 
 def _older(path: Path) -> dict[tuple, float]:
-    """Steps per second of an older run, by setting."""
+    """Reads steps per second of an older run, by setting."""
     try:
-        rows = json.loads(path.read_text())["rows"]
-        return {_key(asdict(Setting(**row["setting"]))): row["steps_per_second"] for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {_key(asdict(row.setting)): row.steps_per_second for row in read_json(path, _Older).rows}
+    except InputError as error:
         raise InputError(f"--compare {path}: no measurements of this version's `vitjax bench` ({error})") from None
 
 
 def _figure(rows: Sequence[Row]):
-    """Pictures per hour by tap, a bar a setting."""
+    """Draws pictures per hour by tap, a bar a setting."""
     from vitjax.analysis.study.style import COLORS, panels, style
 
     taps = list(dict.fromkeys(row.setting.tap for row in rows))

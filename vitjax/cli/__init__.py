@@ -1,4 +1,4 @@
-"""The command line: arguments to configuration to a run. Nothing heavy is imported before the arguments are right."""
+"""Turns a command line into a run of what it asks for; imports nothing heavy before the arguments are right."""
 
 import argparse
 import logging
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The argument parser of all commands."""
+    """Makes the argument parser of all commands."""
     whole = argparse.ArgumentParser(
         prog="vitjax",
         description="See what Vision Transformers learn: a picture for every unit, and what natural images say of it.",

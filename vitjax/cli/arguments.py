@@ -1,4 +1,4 @@
-"""What several commands take: their types, the model's arguments, and the model once the arguments are right."""
+"""Declares what several commands take, reads its values, and loads the model once all arguments are right."""
 
 import argparse
 from collections.abc import Sequence
@@ -121,7 +121,7 @@ def path(text: str) -> Path:
 
 
 def free_folder(name: str) -> Path:
-    """The folder called `name` here, or `name-2`, `name-3`, … if there is one."""
+    """Finds a free folder here called `name`, or else `name-2`, `name-3`, …"""
     folder, number = Path(name), 1
     while folder.exists():
         number += 1
@@ -130,7 +130,7 @@ def free_folder(name: str) -> Path:
 
 
 def size(text: str) -> tuple[int, int]:
-    """224 or 196x260, (height, width)."""
+    """Reads (height, width): 224 or 196x260."""
     sides = text.lower().split("x")
     if not all(side.isdigit() and int(side) for side in sides) or len(sides) > 2:
         raise argparse.ArgumentTypeError(f"{text!r} is no image size: write 224 or 196x260 (height x width)")
@@ -138,21 +138,21 @@ def size(text: str) -> tuple[int, int]:
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1."""
+    """Reads a whole number of at least 1."""
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)
 
 
 def seed(text: str) -> int:
-    """32 bits."""
+    """Reads a seed, of 32 bits."""
     if not text.isdigit() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is no seed: a whole number from 0 to {2**32 - 1}")
     return int(text)
 
 
 def seeds(text: str) -> tuple[int, ...]:
-    """0,1,2: different ones."""
+    """Reads seeds, different ones: 0,1,2."""
     found = tuple(map(seed, text.split(",")))
     if len(set(found)) < len(found):
         raise argparse.ArgumentTypeError(f"{text!r} names a seed twice")
@@ -160,21 +160,21 @@ def seeds(text: str) -> tuple[int, ...]:
 
 
 def number(text: str) -> int:
-    """A whole number from 0."""
+    """Reads a whole number from 0."""
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 
 def numbers(text: str) -> list[int]:
-    """0,6,11."""
+    """Reads whole numbers: 0,6,11."""
     if not all(part.isdigit() for part in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers like 0,6,11")
     return [int(part) for part in text.split(",")]
 
 
 def fractions(text: str) -> tuple[float, ...]:
-    """1,0.5,0.25."""
+    """Reads numbers: 1,0.5,0.25."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -182,7 +182,7 @@ def fractions(text: str) -> tuple[float, ...]:
 
 
 def shard(text: str) -> tuple[int, int]:
-    """0/2: the first of two parts."""
+    """Reads which part of how many, counted from 0: 0/2 is the first of two."""
     part, slash, parts = text.partition("/")
     if not slash or not part.isdigit() or not parts.isdigit() or int(part) >= int(parts):
         raise argparse.ArgumentTypeError(f"{text!r} is no part: write 0/2 and 1/2 for the two halves")
@@ -190,7 +190,7 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def changes(pairs: Sequence[str]) -> dict[str, str]:
-    """FIELD=VALUE pairs as a mapping."""
+    """Reads FIELD=VALUE pairs as a mapping."""
     for pair in pairs:
         if "=" not in pair:
             raise InputError(f"--set takes FIELD=VALUE, not {pair!r}; for example --set steps=200")

@@ -1,4 +1,4 @@
-"""`vitjax atlas`: units to pictures, cards and tables in a store, and the page to explore them."""
+"""`vitjax atlas`: paints, grades and compares units in a store, and makes the page to explore them."""
 
 import argparse
 
@@ -78,7 +78,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.repair and not args.verify:
         raise InputError("--repair goes with --verify")
     if args.verify:
-        from vitjax.atlas.store.verify import report
+        from vitjax.atlas.records.verify import report
 
         return report(args.out, repair=args.repair)
     return _paint(args)
@@ -101,25 +101,15 @@ def _paint(args: argparse.Namespace) -> int:
     use_cores()
     keep_compiled()
     model = load(args)
-    from vitjax.atlas.job.run import Request, run
+    from vitjax.atlas.job.job import Job, chosen, this_host
+    from vitjax.atlas.job.run import run
+    from vitjax.atlas.records.manifest import manifest
     from vitjax.data.dataset import Dataset
 
     sample = args.sample or (None if args.units or args.model != "demo" else SAMPLE)
-    return run(
-        Request(
-            model=model,
-            units=args.units,
-            sample=sample,
-            recipe=recipe,
-            seeds=args.seeds,
-            slots=args.slots,
-            remat=args.remat,
-            retry=not args.no_retry,
-            data=images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names),
-            k=args.k,
-            out=args.out,
-            shard=args.shard,
-            beside=args.beside,
-            page=not args.no_page,
-        )
-    )
+    units = chosen(model, args.units, sample)
+    data = images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names)
+    about = manifest(model, units, recipe, args.seeds, args.slots or 0, data, args.k)
+    shard = args.shard or this_host()
+    job = Job(model, units, about, data, shard, retry=not args.no_retry, remat=args.remat)
+    return run(job, args.out, beside=args.beside, page=not args.no_page)

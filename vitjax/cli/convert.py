@@ -1,4 +1,4 @@
-"""`vitjax convert`: any checkpoint in, a folder out that vitjax loads as it is."""
+"""`vitjax convert`: writes any checkpoint as a folder that vitjax loads as it is."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`vitjax atlas export`: a finished atlas to one folder of static files, or to a data set on the hub."""
+"""`vitjax atlas export`: writes a finished atlas as one folder of static files, and uploads it to the hub."""
 
 import argparse
 from pathlib import Path
@@ -45,9 +45,9 @@ def _run(args: argparse.Namespace) -> int:
     out = args.to or free_folder("page")
     from dataclasses import replace
 
-    from vitjax.atlas.job.screen import exporting
+    from vitjax.atlas.job.progress import exporting
     from vitjax.atlas.page.export import export
-    from vitjax.atlas.store.reader import contents
+    from vitjax.atlas.page.reader import contents
     from vitjax.atlas.store.store import Store
 
     beside = [{"name": Path(one).name, "path": one} for one in args.beside]

@@ -1,4 +1,4 @@
-"""`vitjax taps` and `vitjax bench`: what a model holds, and how fast it runs here."""
+"""`vitjax taps` and `vitjax bench`: list what a model holds, and measure how fast it runs here."""
 
 import argparse
 from functools import partial

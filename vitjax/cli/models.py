@@ -1,4 +1,4 @@
-"""`vitjax models`: words in, the checkpoints known by name that fit them out."""
+"""`vitjax models`: lists the checkpoints known by name that fit some words."""
 
 import argparse
 

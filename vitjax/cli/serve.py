@@ -1,4 +1,4 @@
-"""`vitjax serve OUT …`: atlases in, their page in a browser."""
+"""`vitjax serve OUT …`: shows the page of atlases in a browser."""
 
 import argparse
 from pathlib import Path
@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _page(folder: Path) -> Path:
-    """The page of an atlas's store, written if it is not there; any other folder as it is."""
+    """Finds the page of an atlas's store, written if it is not there; gives any other folder back as it is."""
     if not (folder / "manifest.json").is_file():
         if str(folder).startswith(("gs:", "s3:")):
             raise InputError(f"only local folders can be served: vitjax atlas export {folder} --to FOLDER first")

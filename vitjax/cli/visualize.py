@@ -1,4 +1,4 @@
-"""`vitjax visualize`: unit sets in, a folder of pictures out."""
+"""`vitjax visualize`: makes a folder of pictures, one for every unit named."""
 
 import argparse
 from pathlib import Path
@@ -78,7 +78,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _sentences(args: argparse.Namespace, tap: str) -> list:
-    """What `--text` asks for, at the end of the model's image tower."""
+    """Makes the directions that `--text` asks for, at the end of the model's image tower."""
     if not args.text:
         return []
     from vitjax.optimize.sentences import sentence

@@ -1,9 +1,10 @@
 """Images in, for every unit of the chosen taps the images that show what it responds to, in one pass on the device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,8 @@ def exemplars(
     k: int = 9,
     tokens: str = "patches",
     folder: Path | None = None,
+    kept: Callable[[Path], None] = lambda _: None,
+    enough: Event | None = None,
 ) -> Exemplars | None:
     """Finds each unit's best images and measures its ordinary ones.
 
@@ -76,6 +79,8 @@ def exemplars(
         folder: where the state is kept every few minutes, a file for each host. A run that finds its file there goes
             on; the host that completes the last part gets the result of all. A file that an earlier version wrote,
             which did not look at the images' bytes, is begun anew.
+        kept: told of that file after each time it was written.
+        enough: once set, the batch under way is finished, the state is kept, and the pass ends.
 
     Returns:
         The exemplars, or None where `folder` still misses other hosts' parts.
@@ -83,7 +88,7 @@ def exemplars(
     Raises:
         InputError: unknown taps, a state in `folder` that was made with other settings or other images of the same
             names, an image that changes meanwhile, or a model that gives NaN.
-        Stopped: raised by `data.progress` between two batches, after the state is kept.
+        Stopped: `enough` was set before the pass was through.
     """
     taps, shapes = [taps] if isinstance(taps, str) else list(dict.fromkeys(taps)), model.taps()
     for tap in taps:
@@ -94,8 +99,14 @@ def exemplars(
     part = _begun(path, settings, data) or _unbegun(settings, data)
     sums = part.sums.copy()
     seen = replace(data, images=watched(data.images, sums))
+
+    def keep(part: Part) -> None:
+        if path:
+            part.write(path)
+            kept(path)
+
     if not part.complete:
-        part = _run(model, seen, replace(part, sums=sums), shapes, k, tokens, path)
+        part = _run(model, seen, replace(part, sums=sums), shapes, k, tokens, keep, enough or Event())
     parts = [part] if folder is None else _parts(folder, data, part)
     if parts is None:
         return None
@@ -178,7 +189,9 @@ def _parts(folder: Path, data: Dataset, mine: Part) -> list[Part] | None:
 
 
 @standard()
-def _run(model: Network, data: Dataset, part: Part, shapes: Mapping, k: int, tokens: str, path: Path | None) -> Part:
+def _run(
+    model: Network, data: Dataset, part: Part, shapes: Mapping, k: int, tokens: str, keep: Callable, enough: Event
+) -> Part:
     sizes = {tap: int(np.prod(feature_shape(tap, shapes[tap]))) for tap in part.settings["taps"]}
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
@@ -196,30 +209,20 @@ def _run(model: Network, data: Dataset, part: Part, shapes: Mapping, k: int, tok
     def so_far(done: int, complete: bool) -> Part:
         host = jax.tree.map(np.asarray, tallies)
         apart = {tap: [jax.tree.map(lambda x, i=i: x[i], host[tap]) for i in range(mesh.size)] for tap in sizes}
-        return replace(
-            part,
-            tallies={tap: merge(apart[tap]) for tap in sizes},
-            done=done,
-            complete=complete,
-            unreadable=batches.unreadable,
-        )
+        known = {tap: merge(apart[tap]) for tap in sizes}
+        return replace(part, tallies=known, done=done, complete=complete, unreadable=batches.unreadable)
 
     done, pace = part.done, Pace()
-    try:
-        for done, batch in enumerate(batches, part.done + 1):
-            slot = np.where(np.isin(batch.place, sampled), np.searchsorted(sampled, batch.place), len(sampled))
-            arrays = jax.device_put((batch.images, batch.place, slot.astype(np.int32)), split)
-            tallies, counted = _add(model, tallies, *arrays, taps=tuple(sizes), tokens=tokens, mesh=mesh)
-            pace(counted)
-            if path and done % SAVED_EVERY == 0:
-                so_far(done, False).write(path)
-    except Stopped:
-        if path:
-            so_far(done, False).write(path)
-        raise
-    finished = so_far(done, True)
-    if path:
-        finished.write(path)
+    for done, batch in enumerate(batches, part.done + 1):
+        slot = np.where(np.isin(batch.place, sampled), np.searchsorted(sampled, batch.place), len(sampled))
+        arrays = jax.device_put((batch.images, batch.place, slot.astype(np.int32)), split)
+        tallies, counted = _add(model, tallies, *arrays, taps=tuple(sizes), tokens=tokens, mesh=mesh)
+        pace(counted)
+        if enough.is_set() or done % SAVED_EVERY == 0:
+            keep(so_far(done, False))
+        if enough.is_set():
+            raise Stopped
+    keep(finished := so_far(done, True))
     return finished
 
 
@@ -232,9 +235,8 @@ def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: 
         counted, ratios = token_span(tokens, config), stream_ratios(values, taps, config)
         norms = {tap: ratio[:, counted] for tap, ratio in ratios.items()}
         added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in taps}
-        return jax.tree.map(lambda x: x[None], added), (place >= 0).sum()[
-            None
-        ]  # something to wait for: the tallies themselves are donated
+        # The count is something to wait for: the tallies themselves are donated.
+        return jax.tree.map(lambda x: x[None], added), (place >= 0).sum()[None]
 
     split, whole = PartitionSpec(IMAGE), PartitionSpec()
     return jax.shard_map(

@@ -1,4 +1,4 @@
-"""An atlas as a job: what is to be made, who makes it, and when it ends."""
+"""Makes an atlas as a job over a store: looks at photographs, paints, grades, paints again, compares."""
 
 from vitjax.moved import within
 

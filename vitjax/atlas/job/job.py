@@ -1,38 +1,34 @@
-"""An atlas that is to be made: what of, how, this host's part, and who is told how it goes."""
+"""Says what an atlas is to be of and how it is made, and what one run of making it has at hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import Event
 
-from vitjax.atlas.store.manifest import Manifest
+import jax
+
+from vitjax.atlas.job.progress import Reporter
+from vitjax.atlas.job.stop import Stop
+from vitjax.atlas.records.log import Log
+from vitjax.atlas.records.manifest import Manifest, recipe_of
+from vitjax.atlas.store.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
-from vitjax.units.units import Unit
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """Who is told how a job goes: the name of a stage and its size, then what was done of it."""
-
-    begin: Callable[[str, int], None] = lambda stage, total: None
-    done: Callable[[int], None] = lambda more: None
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.visualize import resolve
+from vitjax.units.units import Unit, sample
 
 
 @dataclass(frozen=True)
 class Job:
-    """An atlas to be made.
+    """An atlas to be made, and this host's part of it.
 
     Attributes:
         model: whose units.
-        units: by unit number.
-        manifest: what the store must hold.
+        units: by unit number, see `chosen`.
+        manifest: what the store must hold: all that decides which pictures there will be.
         data: photographs, or None.
         shard: (i, n), this host's part.
         retry: paint units again whose pictures fail.
         remat: recompute activations to save memory.
-        report: is told how it goes.
-        stepped: is told of steps taken, in pictures times steps.
-        enough: once set, the batches under way are finished and the run ends.
     """
 
     model: Network
@@ -42,6 +38,54 @@ class Job:
     shard: tuple[int, int] = (0, 1)
     retry: bool = True
     remat: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the first pictures are made."""
+        return recipe_of(self.manifest.recipe)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a job on one host: what all its stages need.
+
+    Attributes:
+        job: what is made.
+        store: where.
+        log: what this run did.
+        report: is told how it goes.
+        stop: whether it is to end early.
+    """
+
+    job: Job
+    store: Store
+    log: Log
     report: Reporter = field(default_factory=Reporter)
-    stepped: Callable[[int], None] = lambda _: None
-    enough: Event = field(default_factory=Event)
+    stop: Stop = field(default_factory=Stop)
+
+    def begin(self, stage: str, pictures: int = 0) -> None:
+        """Begins a stage that has so many pictures to do: the log times it, the reporter is told."""
+        self.log.stage(stage)
+        self.report.begin(stage, pictures)
+
+
+def chosen(model: Network, sets: Sequence[str] | None, count: int | None) -> list[Unit]:
+    """Lists the units of an atlas in the order of the model's taps, then of the index.
+
+    Args:
+        model: whose.
+        sets: unit sets; all neurons unless said.
+        count: how many of them are drawn at random; all unless said.
+
+    Raises:
+        InputError: there are no such units.
+    """
+    units = resolve(model, sets or f"{model.neurons}:*")
+    units = sample(units, count, 0) if count else units
+    order = {tap: i for i, tap in enumerate(model.taps())}
+    return sorted(units, key=lambda unit: (order[unit.tap], unit.index))
+
+
+def this_host() -> tuple[int, int]:
+    """Gives this host's part under `jax.distributed`, (0, 1) for a host alone."""
+    return jax.process_index(), jax.process_count()

@@ -1,111 +1,74 @@
-"""`vitjax atlas` as it runs: signals, progress on the terminal, the job, and at its end the page."""
+"""Runs `vitjax atlas`: the job with its progress on the terminal, and at its end the page."""
 
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
-import jax
 import numpy as np
 
-from vitjax.atlas.job import finish
 from vitjax.atlas.job.job import Job
-from vitjax.atlas.job.natural import begun_with
-from vitjax.atlas.job.paint import totals
-from vitjax.atlas.job.screen import Screen, exporting
+from vitjax.atlas.job.progress import Screen, exporting
+from vitjax.atlas.job.stop import stopped_by_signals
+from vitjax.atlas.job.tables import class_of
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page import scripts
 from vitjax.atlas.page.contents import Contents
 from vitjax.atlas.page.export import export
-from vitjax.atlas.page.tables import class_of
-from vitjax.atlas.store import manifest
+from vitjax.atlas.page.reader import contents
+from vitjax.atlas.records import agreement, finished, manifest
+from vitjax.atlas.records.log import totals
+from vitjax.atlas.records.photographs import begun_with
 from vitjax.atlas.store.checksums import LARGEST, flaws
 from vitjax.atlas.store.folder import is_export
-from vitjax.atlas.store.reader import contents
-from vitjax.atlas.store.store import Store
+from vitjax.atlas.store.store import Store, Unreachable
 from vitjax.data.dataset import Dataset
 from vitjax.errors import AGAIN, InputError, printable
 from vitjax.files import read_json
-from vitjax.models.core.network import Network
 from vitjax.optimize.memory import fitting_slots
-from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.visualize import SLOTS, resolve
-from vitjax.units.units import Unit, sample
+from vitjax.optimize.visualize import SLOTS
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for: see `vitjax atlas --help`."""
+def run(job: Job, out: str, *, beside: bool = False, page: bool = True) -> int:
+    """Makes an atlas or goes on with it; gives the exit code.
 
-    model: Network
-    units: Sequence[str] | None
-    sample: int | None
-    recipe: Recipe
-    seeds: Sequence[int]
-    slots: int | None
-    remat: bool
-    retry: bool
-    data: Dataset | None
-    k: int
-    out: str
-    shard: tuple[int, int] | None
-    beside: bool
-    page: bool
+    Args:
+        job: what is made; where its manifest leaves the slots open, they are those of the store, or as memory allows.
+        out: the address of the store.
+        beside: where that holds another atlas, begin one beside it: atlas-2, atlas-3, …
+        page: write the page when it is finished.
 
-
-def run(request: Request) -> int:
-    """Makes an atlas or goes on with it; gives the exit code."""
+    Raises:
+        InputError: as `work`, or the store lies among the photographs.
+    """
     clock = time.perf_counter()
-    if request.recipe.variants > 1:
-        raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
-    if (channels := request.model.config.channels) != 3:
-        raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
-    units = resolve(request.model, request.units or f"{request.model.neurons}:*")
-    units = _in_order(request.model, sample(units, request.sample, 0) if request.sample else units)
-    store = Store(request.out)
-    _apart(store, request.data)
-    shard = request.shard or (jax.process_index(), jax.process_count())
-    store, wanted = _beside(request, units, store) if request.beside else (store, _manifest(request, units, store))
-    if request.data and (known := begun_with(store)) and "content" not in known:
+    store = Store(out)
+    _apart(store, job.data)
+    job, store = _placed(job, store, beside)
+    if job.data and (known := begun_with(store)) and "content" not in known:
         what = "was begun by a version that kept no checksum of photographs: that these are the same is taken on trust"
         print(f"vitjax: {store.address} {what}", file=sys.stderr)
-    screen = Screen()
-    data = request.data and replace(request.data, progress=screen.photographs)
-    if data:  # classes are read at the end; a mistake in them is said now
-        class_of(data, request.model, np.arange(len(data.images)))
-    with stopped_by_signals() as enough:
-        job = Job(
-            request.model,
-            units,
-            wanted,
-            data,
-            shard,
-            request.retry,
-            request.remat,
-            screen.reporter(request.recipe.steps),
-            screen.steps,
-            enough,
-        )
+    if job.data:  # classes are read at the end; a mistake in them is said now
+        class_of(job.data, job.model, np.arange(len(job.data.images)))
+    screen = Screen(job.recipe.steps)
+    with stopped_by_signals() as stop:
         try:
-            status = work(job, store)
+            status = work(job, store, screen, stop)
         finally:
             screen.close()
     if status is Status.FINISHED:
         _tell(store, time.perf_counter() - clock)
-        if request.page and enough.is_set():  # asked to stop while it finished
+        if page and stop.asked.is_set():  # while it finished
             status = Status.STOPPED
-        elif request.page:
+        elif page:
             show(store)
     if status is Status.STOPPED:
         print(f"vitjax: stopped; run the same command again to go on with {store.address}", file=sys.stderr)
         return AGAIN
     if status is Status.WAITING:
-        print(f"part {shard[0]} of {shard[1]} is done; the last part to be done finishes {store.address}")
+        part, parts = job.shard
+        print(f"part {part} of {parts} is done; the last part to be done finishes {store.address}")
     return 0
 
 
@@ -131,7 +94,7 @@ def show(store: Store, *, bytes: bool = True) -> Path | None:
 
 
 def _same(page: Path, what: Contents, bytes: bool) -> bool:
-    """Whether a page is there, whole, and shows this atlas as it is now."""
+    """Tells whether a page is there, whole, and shows this atlas as it is now."""
     try:
         shown = is_export(page) and read_json(page / "manifest.json", largest=LARGEST)
     except InputError:
@@ -145,66 +108,43 @@ def _apart(store: Store, data: Dataset | None) -> None:
         raise InputError(f"{store.address} lies within the photographs {data.images.source}: choose another --out")
 
 
-def _in_order(model: Network, units: Sequence[Unit]) -> list[Unit]:
-    """By the order of the model's taps, then of the index."""
-    order = {tap: i for i, tap in enumerate(model.taps())}
-    return sorted(units, key=lambda unit: (order[unit.tap], unit.index))
-
-
-def _manifest(request: Request, units: Sequence[Unit], store: Store) -> manifest.Manifest:
-    k = min(request.k, len(request.data.images)) if request.data else request.k
-    wanted = manifest.manifest(request.model, units, request.recipe, request.seeds, request.slots or 0, request.data, k)
-    if request.slots:
-        return wanted
-    return replace(wanted, slots=_chosen(store) or _slots(request, units))
-
-
-def _chosen(store: Store) -> int | None:
-    """The slots that were chosen when the atlas was begun: they hold."""
-    try:
-        return manifest.read(store).slots
-    except InputError:  # a new store, or `compare` will say what is wrong
-        return None
-
-
-def _slots(request: Request, units: Sequence[Unit]) -> int:
-    """As many as memory allows in the last tap, or fewer where a tap's units then fall into equal batches."""
-    most = fitting_slots(request.model, units[-1].tap, request.recipe, remat=request.remat) or SLOTS["cpu"]
-    largest = max(Counter(unit.tap for unit in units).values())
-    return -(-largest // -(-largest // most))
-
-
-def _beside(request: Request, units: Sequence[Unit], store: Store) -> tuple[Store, manifest.Manifest]:
-    """The store itself if it is free or holds this atlas, else the first such one beside it: atlas-2, atlas-3, …"""
+def _placed(job: Job, store: Store, beside: bool) -> tuple[Job, Store]:
+    """Settles the slots and, with `beside`, finds the first store from this one on that is free or holds this atlas."""
     address, number = store.address.rstrip("/"), 1
     while True:
-        wanted = _manifest(request, units, store)
+        settled = _with_slots(job, store)
         try:
-            manifest.compare(store, wanted)
-            return store, wanted
+            if beside:
+                agreement.compare(store, settled.manifest)
+            return settled, store
+        except Unreachable:  # and so would be those beside it
+            raise
         except InputError:
             number += 1
             store = Store(f"{address}-{number}")
 
 
-@contextmanager
-def stopped_by_signals() -> Iterator[Event]:
-    """An event that SIGTERM sets, as a scheduler sends it before it takes the machine away.
-
-    From here on Ctrl-C is an exception, if it ended the process at once before (`vitjax.__main__`).
-    """
-    enough = Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: enough.set())
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def _with_slots(job: Job, store: Store) -> Job:
+    """Settles the slots of a job: as asked for, as they were chosen when its atlas was begun, or as memory allows."""
+    if job.manifest.slots:
+        return job
     try:
-        yield enough
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        slots = manifest.read(store).slots
+    except InputError:  # a new store, or `compare` will say what is wrong
+        slots = 0
+    return replace(job, manifest=replace(job.manifest, slots=slots or _fitting(job)))
+
+
+def _fitting(job: Job) -> int:
+    """Counts the slots that memory allows in the last tap, or fewer, so that a tap's units fall into equal batches."""
+    most = fitting_slots(job.model, job.units[-1].tap, job.recipe, remat=job.remat) or SLOTS["cpu"]
+    largest = max(Counter(unit.tap for unit in job.units).values())
+    return -(-largest // -(-largest // most))
 
 
 def _tell(store: Store, seconds: float) -> None:
-    about = finish.ended(store)
+    """Prints what a finished atlas holds and what it took."""
+    about = finished.ended(store)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in about.verdicts.items())
     print(f"{about.units} units, {about.pictures} pictures{': ' + verdicts if verdicts else ''}")
     if about.retried or about.repeats:

@@ -1,4 +1,4 @@
-"""A job and a store in, the job done as far as this host can: looks at photographs, paints what is missing, finishes.
+"""Does a job over a store, as far as this host can: looks at photographs, paints what is missing, finishes.
 
 Hosts share the plan and the store and nothing else: each does its part, and the one that completes the last part
 finishes the atlas.
@@ -9,15 +9,18 @@ from enum import Enum
 
 import jax
 
-from vitjax.analysis.photographs.exemplars import Exemplars
-from vitjax.atlas.job import finish
-from vitjax.atlas.job.claim import Held, claimed
-from vitjax.atlas.job.finish import Finish
-from vitjax.atlas.job.job import Job, Reporter
-from vitjax.atlas.job.natural import look, same_photographs
-from vitjax.atlas.job.paint import Log, paint
-from vitjax.atlas.store import manifest
-from vitjax.atlas.store.series import Series
+from vitjax.atlas.job.compare import options
+from vitjax.atlas.job.finish import finish
+from vitjax.atlas.job.job import Job, Run
+from vitjax.atlas.job.look import look
+from vitjax.atlas.job.paint import paint
+from vitjax.atlas.job.progress import Reporter
+from vitjax.atlas.job.stop import Stop
+from vitjax.atlas.records.agreement import agree, compare
+from vitjax.atlas.records.finished import ended
+from vitjax.atlas.records.log import Log
+from vitjax.atlas.records.photographs import same_photographs
+from vitjax.atlas.store.claim import Held, claimed
 from vitjax.atlas.store.store import Store
 from vitjax.errors import Stopped
 from vitjax.optimize.visualize import check
@@ -31,83 +34,56 @@ class Status(Enum):
     STOPPED = "stopped on request"
 
 
-def work(job: Job, store: Store) -> Status:
+def work(job: Job, store: Store, report: Reporter | None = None, stop: Stop | None = None) -> Status:
     """Goes on with the atlas in a store, from wherever it is.
+
+    Args:
+        job: what is made.
+        store: where.
+        report: is told how it goes.
+        stop: asks it to end early, see `vitjax.atlas.job.stop`.
 
     Raises:
         InputError: the store holds another atlas, another process is at work on this part, or it cannot be read or
             written.
     """
+    report, stop = report or Reporter(), stop or Stop()
     for series in job.manifest.series(job.units):  # a mistake is said before a store is begun with it
         check(job.model, series.recipe, series.seed)
     if job.data is not None:
         same_photographs(store, job.data.images)
-    manifest.agree(store, job.manifest)
+        job = replace(job, data=replace(job.data, progress=report.photographs))
+    agree(store, job.manifest)
     with claimed(store, f"{job.shard[0]}-of-{job.shard[1]}"):
-        manifest.compare(store, job.manifest)  # two that began at once have agreed on one
-        if (ended := finish.ended(store)) and ended.options == finish.options(job):
+        compare(store, job.manifest)  # two that began at once have agreed on one
+        if (end := ended(store)) and end.options == options(job):
             return Status.FINISHED
+        run = Run(job, store, Log(job.shard, devices=jax.local_device_count()), report, stop)
         try:
-            return _go_on(job, store)
+            return _go_on(run)
         except Stopped:
+            run.log.write(store)
             return Status.STOPPED
 
 
-def _go_on(job: Job, store: Store) -> Status:
-    log, series = Log(job.shard, devices=jax.local_device_count()), job.manifest.series(job.units)
-    job = replace(job, report=_timed(job.report, log))
-    found = _look(job, store)
+def _go_on(run: Run) -> Status:
+    """Does what is missing, stage by stage."""
+    job, store, series = run.job, run.store, run.job.manifest.series(run.job.units)
+    found = look(run)
     for one in series:
-        job.report.begin(f"painting, seed {one.seed}", _missing(job, store, one))
-        whole = paint(
-            store,
-            one,
-            job.model,
-            shard=job.shard,
-            remat=job.remat,
-            enough=job.enough,
-            stepped=job.stepped,
-            finished=job.report.done,
-            log=log,
-        )
-        if not whole:
-            return Status.STOPPED
+        paint(run, one, f"painting, seed {one.seed}", shard=job.shard)
     if any(len(one.done(store)) < len(one.batches) for one in series):
         return Status.WAITING
     if job.data is not None and found is None:
-        found = _look(job, store)  # the other parts may have come meanwhile
+        found = look(run)  # the other parts may have come meanwhile
         if found is None:
             return Status.WAITING
     if found is not None:
-        job = replace(job, data=replace(job.data, images=found.images))
+        run = replace(run, job=replace(job, data=replace(job.data, images=found.images)))
     try:
         with claimed(store, "end"):
-            done = Finish(job, store, found, log).run()
+            finish(run, found)
+            run.log.write(store)
     except Held:  # by another host that found all parts done
         return Status.WAITING
-    log.write(store)
-    return Status.FINISHED if done else Status.STOPPED
-
-
-def _timed(report: Reporter, log: Log) -> Reporter:
-    """The same reporter, whose stages the log times."""
-
-    def begin(stage: str, total: int) -> None:
-        log.stage(stage)
-        report.begin(stage, total)
-
-    return Reporter(begin, report.done)
-
-
-def _look(job: Job, store: Store) -> Exemplars | None:
-    """What photographs say; None without photographs, or while other hosts' parts are missing."""
-    if job.data is None:
-        return None
-    taps, tokens = list(dict.fromkeys(unit.tap for unit in job.units)), job.manifest.recipe["tokens"]
-    return look(store, job.model, replace(job.data, shard=job.shard), taps, job.manifest.k, tokens, job.enough)
-
-
-def _missing(job: Job, store: Store, series: Series) -> int:
-    """How many of a host's pictures are still to be painted."""
-    there, mine = series.done(store), series.batches[job.shard[0] :: job.shard[1]]
-    return sum(len(batch.goals) for batch in mine if batch.number not in there)
+    return Status.FINISHED

@@ -1,1 +1,1 @@
-"""The page of an atlas: static files that need no server."""
+"""Shows a finished atlas as a page of static files, which needs no server."""

@@ -1,4 +1,4 @@
-"""The columns that an atlas may be sorted and filtered by: what they are called and what they mean."""
+"""Says by which columns an atlas may be sorted and filtered: what they are called and what they mean."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ ABOUT: dict[str, About] = {
 
 
 def columns(units: pa.Table) -> list[Column]:
-    """The columns that the table `units.parquet` has of these."""
+    """Makes those of these columns that the table `units.parquet` has."""
     words = {"verdict": WORDS}
     return [
         Column(name, about.label, about.help, units[name].to_pylist(), about.digits, words.get(name))

@@ -1,4 +1,4 @@
-"""Thumbnails in, in the order of unit numbers, contact sheets out: PNGs for papers, of large taps several each."""
+"""Draws contact sheets of thumbnails in the order of unit numbers: PNGs for papers, several of a large tap."""
 
 import io
 import math
@@ -68,7 +68,7 @@ class ContactSheet:
         return f"contact/{self.tap}{'' if self.number is None else f'.{self.number}'}.png"
 
     def png(self) -> bytes:
-        """The sheet, captions under the pictures, with tap, units and `text` in its text chunks."""
+        """Draws the sheet, captions under the pictures, with tap, units and `text` in its text chunks."""
         columns = math.ceil(math.sqrt(len(self.images)))
         sheet = contact_sheet(self.images, self.indices, columns, self.side)
         text = PngImagePlugin.PngInfo()

@@ -1,4 +1,4 @@
-"""What an atlas shows, whatever it comes from: units with pictures, grades, exemplars, neighbours, and where they lie.
+"""Says what an atlas shows, whatever it comes from: units with pictures, grades, exemplars, neighbours and layouts.
 
 Small things (one number a unit) are held here; large ones (pictures, exemplars, maps) are functions of a *unit number*,
 so that an atlas of any size passes through a small memory. Units are numbered from 0 in the order of `Contents.units`.
@@ -194,7 +194,7 @@ class Contents:
 
 
 def taps_of(units: Sequence[str]) -> list[Tap]:
-    """The taps of units, in order: a run of units of one tap is one."""
+    """Lists the taps of units, in order: a run of units of one tap is one."""
     found: list[Tap] = []
     for number, unit in enumerate(units):
         tap = unit.rpartition(":")[0]

@@ -1,4 +1,4 @@
-"""What an atlas shows in, a folder of static files out: the page, its data, pictures, photographs and contact sheets.
+"""Writes an atlas as a folder of static files: the page, its data, pictures, photographs and contact sheets.
 
 docs/atlas_format.md says what lies where. Pictures pass through in the order of unit numbers, a few at a time; threads
 encode them, as Pillow lets go of Python's lock meanwhile.
@@ -91,7 +91,7 @@ def export(
 
 
 def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:
-    """What there is once: the small data of the page, the tables, the manifest."""
+    """Writes what there is once: the small data of the page, the tables, the manifest."""
     values = {"atlas": scripts.atlas(contents, sheets.describe()), "units": scripts.units(contents)}
     values |= {f"layout-{laid.key}": scripts.layout(laid) for laid in contents.layouts}
     for name, value in values.items():
@@ -106,7 +106,7 @@ def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:
 def _pictures(
     contents: Contents, sheets: Sheets, contact: ContactSheets | None, folder: Folder, pool: Pool, progress: Progress
 ) -> set[int]:
-    """What there is of each unit, and the sheets made of it; gives the photographs that were named."""
+    """Writes what there is of each unit, and the sheets made of it; gives the photographs that were named."""
     index = [unit.rpartition(":")[2] for unit in contents.units]
     encode = lambda name, image, quality: folder.write(name, webp(image, quality))
     draw = lambda sheet: folder.write(sheet.file, sheet.png())
@@ -165,7 +165,7 @@ def _block(
 
 
 def _files(unit: str, count: int) -> list[str]:
-    """The addresses of a unit's pictures: TAP/INDEX.webp, TAP/INDEX.1.webp, …"""
+    """Names the files of a unit's pictures: TAP/INDEX.webp, TAP/INDEX.1.webp, …"""
     tap, _, index = unit.rpartition(":")
     return [f"pictures/{tap}/{index}{f'.{place}' if place else ''}.webp" for place in range(count)]
 
@@ -179,13 +179,13 @@ def _chosen(pictures: Sequence[Picture], unit: str) -> Picture:
 
 def page_files() -> Iterator[tuple[str, bytes]]:
     """Gives the page's own files by their paths in an exported atlas: index.html, and all that it loads under page/."""
-    return _within(resources.files("vitjax.atlas.page") / "static", "page/")
+    return _static(resources.files("vitjax.atlas.page") / "static", "page/")
 
 
-def _within(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+def _static(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            yield from _within(entry, f"{path}{entry.name}/")
+            yield from _static(entry, f"{path}{entry.name}/")
         else:
             yield entry.name if entry.name == "index.html" else path + entry.name, entry.read_bytes()
 

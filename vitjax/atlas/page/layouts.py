@@ -1,4 +1,4 @@
-"""Units in, grids of them out: by layer, or by points in the plane made dense without parting neighbours."""
+"""Lays units out on grids: by layer, or by points in the plane, made dense without parting neighbours."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ ASPECT = 16 / 9  # of a whole grid, width over height, where it can be
 
 
 def layers(taps: Sequence[Tap]) -> Layout:
-    """A band of rows for each tap, an empty row between; or one row a tap, close together, where that is wide enough.
+    """Lays out a band of rows for each tap, an empty row between; or a row a tap, where that is wide enough.
 
     The grid is about 16:9 where bands allow it: it is never wider than the largest tap.
     """
@@ -29,13 +29,13 @@ def layers(taps: Sequence[Tap]) -> Layout:
 
 
 def chart(key: str, label: str, points: Float[np.ndarray, "unit 2"]) -> Layout:
-    """A dense 16:9 grid of units that keeps what lies together in the plane together."""
+    """Lays units out on a dense 16:9 grid that keeps what lies together in the plane together."""
     columns, rows, cells = grid_of(points)
     return Layout(key, label, columns, rows, cells)
 
 
 def grid_of(points: Float[np.ndarray, "unit 2"]) -> tuple[int, int, Int[np.ndarray, " rows*columns"]]:
-    """Columns, rows, and the unit of each cell: -1 for the empty ones, which all end the last row.
+    """Finds columns, rows, and the unit of each cell: -1 for the empty ones, which all end the last row.
 
     Alternating splits, as in a k-d tree: the longer side of the grid is cut in two, the points are sorted along that
     axis, and each half takes as many as it has cells. Units at equal points keep the order of their numbers.
@@ -63,7 +63,7 @@ def grid_of(points: Float[np.ndarray, "unit 2"]) -> tuple[int, int, Int[np.ndarr
 
 
 def _filled(top: int, bottom: int, left: int, right: int, columns: int, count: int) -> int:
-    """How many cells of a rectangle come before the `count`-th of the whole grid, counted row by row."""
+    """Counts the cells of a rectangle that come before the `count`-th of the whole grid, row by row."""
     whole = min(bottom, count // columns) - top  # rows that are full
     rest = min(max(count % columns - left, 0), right - left) if top <= count // columns < bottom else 0
     return max(whole, 0) * (right - left) + rest
@@ -74,7 +74,7 @@ def _gap(band_rows: np.ndarray) -> int:
 
 
 def _band_width(counts: np.ndarray) -> int:
-    """The width at which cells are about largest in a 16:9 view; of widths as good within a tenth, the fewest rows."""
+    """Finds the width at which cells are about largest in a 16:9 view; of those as good within a tenth, fewest rows."""
     widths, sizes = [], []
     for most in range(1, 2 * math.isqrt(int(counts.max())) + 2):  # rows of the largest tap; the best are fewer
         columns = -(-int(counts.max()) // most)

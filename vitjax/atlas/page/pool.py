@@ -1,4 +1,4 @@
-"""Pieces of work in, their results out in order, made by threads that never run far ahead."""
+"""Does pieces of work in threads that never run far ahead, and gives the results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ class Pool:
         self._begun: deque[Future] = deque()
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """The results of `work` on each item, in the order of the items."""
+        """Gives the results of `work` on each item, in the order of the items."""
         begun: deque[Future] = deque()
         for item in items:
             begun.append(self._threads.submit(work, item))

@@ -1,8 +1,8 @@
-"""An exported atlas in, a data set on the Hugging Face hub out, with a card that says what it is and how to open it."""
+"""Uploads an exported atlas to the Hugging Face hub as a data set, with a README that says how to open it."""
 
 from pathlib import Path
 
-from vitjax.atlas.page.card import card
+from vitjax.atlas.page.dataset_readme import dataset_readme
 from vitjax.atlas.store.folder import MARK, is_export
 from vitjax.errors import InputError
 from vitjax.weights.publish.upload import Kind, publish
@@ -31,4 +31,4 @@ def push(folder: str | Path, repo: str, *, revision: str | None = None, private:
     folder = Path(folder).expanduser()
     if not is_export(folder):
         raise InputError(f"{folder} is no exported atlas: {MARK} is missing")
-    return publish(folder, repo, ATLAS, card(folder, repo), revision=revision, private=private)
+    return publish(folder, repo, ATLAS, dataset_readme(folder, repo), revision=revision, private=private)

@@ -1,4 +1,4 @@
-"""Values in, the scripts that the page reads out: one call with one JSON literal each, which no text can break out of.
+"""Writes values as the scripts that the page reads: a call with a JSON literal each, which no text can break out of.
 
 A page opened from disk may not fetch, but it may load scripts; hence `vitjax.receive("NAME", {...});`.
 """
@@ -7,7 +7,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from vitjax.analysis.photographs.likeness import Neighbour
 from vitjax.atlas.page.contents import Contents, Exemplar, Histogram, Layout, Picture, Quantile
 from vitjax.files import parse_json
 
+T = TypeVar("T")
 SCHEMA = 1
 PER_DETAIL = 64  # units of a tap that share one file of details
 
@@ -24,18 +25,18 @@ _AS_IT_IS = {str, int, bool, type(None)}
 
 
 def script(name: str, value: object) -> bytes:
-    """The script that hands `value` to the page under `name`: ASCII, numbers of 6 digits, NaN and ∞ as null."""
+    """Writes the script that hands `value` to the page under `name`: ASCII, numbers of 6 digits, NaN and ∞ as null."""
     call = f"vitjax.receive({_literal(name)}, {_literal(plain(value))});\n"
     return call.encode("ascii")
 
 
-def unscript(data: bytes, where: str) -> dict[str, Any]:
-    """The mapping that a script of ours hands to the page; raises InputError if `where` holds no such script."""
-    return parse_json(data.partition(b", ")[2].removesuffix(b");\n"), where)
+def unscript(data: bytes, where: str, kind: type[T] = dict[str, Any]) -> T:
+    """Reads what a script of ours hands to the page, held against a type; raises InputError for any other script."""
+    return parse_json(data.partition(b", ")[2].removesuffix(b");\n"), where, kind)
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types: no NumPy, no NaN, floats cut to 6 significant digits, other things as text."""
+    """Puts a value into JSON's types: no NumPy, no NaN, floats cut to 6 significant digits, other things as text."""
     kind = type(value)  # the common types first: an atlas has millions of numbers
     if kind is float:
         return float(f"{value:.6g}") if math.isfinite(value) else None
@@ -55,7 +56,7 @@ def _literal(value: object) -> str:
 
 
 def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]:
-    """ "atlas": what this is; `sheets` says how the thumbnails lie."""
+    """Describes the atlas, for data/atlas.js; `sheets` says how the thumbnails lie."""
     return {
         "schema": SCHEMA,
         "title": contents.title,
@@ -84,12 +85,12 @@ def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]
 
 
 def class_names(contents: Contents) -> list[str]:
-    """Every class that some unit has, sorted."""
+    """Lists every class that some unit has, sorted."""
     return sorted({name for names in contents.classes for name in names})
 
 
 def units(contents: Contents) -> dict[str, object]:
-    """ "units": a list a column, in the order of unit numbers."""
+    """Lists the values of each column in the order of unit numbers, for data/units.js."""
     count = len(contents.units)
     places = {name: place for place, name in enumerate(class_names(contents))}
     columns: dict[str, list] = {}
@@ -108,13 +109,13 @@ def units(contents: Contents) -> dict[str, object]:
 
 
 def layout(laid: Layout) -> dict[str, object]:
-    """ "layout-KEY": where units lie."""
+    """Says where units lie, for data/layout-KEY.js."""
     bands = [{"label": band.label, "row": band.row, "rows": band.rows} for band in laid.bands]
     return {"columns": laid.columns, "rows": laid.rows, "cells": laid.cells, "bands": bands}
 
 
 def detail(contents: Contents, number: int, pictures: Sequence[Picture], files: Sequence[str]) -> dict[str, object]:
-    """All that the page of a unit shows; `files` are the addresses of its `pictures`."""
+    """Collects all that the page of a unit shows; `files` are the addresses of its `pictures`."""
     histogram = contents.histogram(number)
     return {
         "unit": contents.units[number],
@@ -141,7 +142,7 @@ def _exemplar(found: Exemplar) -> dict[str, object]:
 
 
 def _bytes(heights: np.ndarray) -> str:
-    """A map's values as base64 of a byte each: 0 for its lowest, 255 for its highest, 0 where there is no number."""
+    """Writes a map as base64, a byte a value: 0 for its lowest, 255 for its highest, 0 where there is no number."""
     heights = np.asarray(heights, np.float64)
     known = np.isfinite(heights)
     low, high = (heights[known].min(), heights[known].max()) if known.any() else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Pictures in, in the order of unit numbers, the tile pyramid out: sheets of ever smaller thumbnails.
+"""Makes the tile pyramid of pictures in the order of unit numbers: sheets of ever smaller thumbnails.
 
 A page that shows 40,000 units cannot load 40,000 files: it loads the few sheets whose thumbnails are as large as it
 shows them. Unit n of cell size c lies on sheet n div (512/c)², there row by row. A sheet leaves the memory when it is
@@ -22,12 +22,12 @@ _METHOD = 2  # of six: half the time of 4, Pillow's own choice, for 4 % more byt
 
 
 def cells_for(size: tuple[int, int]) -> list[int]:
-    """The cell sizes of an atlas whose pictures have this size: none is larger than the picture's longer side."""
+    """Lists the cell sizes of an atlas whose pictures have this size: none is larger than a picture's longer side."""
     return [cell for cell in CELLS if cell <= max(size)] or [CELLS[0]]
 
 
 def thumbnails(image: UInt8[np.ndarray, "height width 3"], cells: Sequence[int]) -> dict[int, Image.Image]:
-    """The picture in each cell size, its longer side filling the cell; what a picture that is not square leaves is
+    """Scales the picture to each cell size, its longer side filling the cell; what one that is not square leaves is
     transparent. The largest by Lanczos, the others halved from it; in the file's own values, as browsers scale."""
     whole = Image.fromarray(np.ascontiguousarray(image))
     side = max(cells)
@@ -45,7 +45,7 @@ def thumbnails(image: UInt8[np.ndarray, "height width 3"], cells: Sequence[int])
 
 
 def webp(image: Image.Image, quality: int = QUALITY) -> bytes:
-    """The image as a lossy WebP."""
+    """Encodes the image as a lossy WebP."""
     buffer = io.BytesIO()
     image.save(buffer, format="webp", quality=quality, method=_METHOD)
     return buffer.getvalue()
@@ -64,7 +64,7 @@ class Sheets:
     _units: int = 0
 
     def describe(self) -> dict[str, object]:
-        """How the thumbnails lie, for "atlas"."""
+        """Says how the thumbnails lie, for data/atlas.js."""
         return {"side": SIDE, "cells": list(self.cells)}
 
     def add(self, pictures: dict[int, Image.Image]) -> Iterator[tuple[str, Image.Image, int]]:
@@ -80,7 +80,7 @@ class Sheets:
         self._units += 1
 
     def finish(self) -> Iterator[tuple[str, Image.Image, int]]:
-        """The sheets that are begun and not full, as `add` gives them."""
+        """Gives the sheets that are begun and not full, as `add` does."""
         for cell in list(self._open):
             yield self._close(cell, (self._units - 1) // (SIDE // cell) ** 2)
 

@@ -1,1 +1,1 @@
-"""The web server that shows exported atlases on this machine."""
+"""Serves exported atlases to a browser on this machine."""

@@ -1,4 +1,4 @@
-"""Exported atlases to a browser on this machine: folders in, a small web server that gives their files and no others.
+"""Serves exported atlases to a browser on this machine: their files and no others.
 
 The page needs no server (it opens from disk, and any static host will do); this one is for looking at an atlas on the
 machine where it was made, and at several side by side. `vitjax.atlas.server.site` says what uvicorn answers here.
@@ -90,7 +90,7 @@ class Server:
 
 
 def server(folders: Sequence[Path | str], port: int, host: str = "127.0.0.1") -> Server:
-    """The server of `serve`, listening but not yet answering; arguments and errors are the same."""
+    """Makes the server of `serve`, listening but not yet answering; arguments and errors are the same."""
     roots = [Path(folder) for folder in folders]
     for root in roots:
         if not is_export(root):
@@ -137,7 +137,7 @@ def _look(folder: Path) -> None:
 
 
 def _name(root: Path) -> str:
-    """What an atlas is called: as its folder, or as the store whose page it is."""
+    """Names an atlas: as its folder, or as the store whose page it is."""
     root = root.resolve()
     return root.parent.name if root.name == "page" and root.parent.name else root.name
 
@@ -164,7 +164,7 @@ class _Engine(uvicorn.Server):
     ready: Callable[[], None]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """The server begins to answer."""
+        """Begins to answer."""
         await super().startup(sockets)
         self.ready()
 
@@ -172,29 +172,31 @@ class _Engine(uvicorn.Server):
 class _Patient(H11Protocol):
     """uvicorn's protocol, which of itself would wait for ever on a connection that is slow.
 
-    It is looked at every `PATIENCE` seconds: it must have come to another request, or, if an answer did not fit into
-    the buffer, have taken some of it.
+    It is looked at every `PATIENCE` seconds: it must have come to another request, or, while it is answered, have taken
+    what it was given, or some of it.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """A connection begins."""
+        """Begins a connection."""
         super().connection_made(transport)
         self._taken, self._was = 0, None
         self._look()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A connection has ended."""
+        """Ends a connection."""
         self._next.cancel()
         super().connection_lost(error)
 
     def resume_writing(self) -> None:
-        """The other side has taken what was in the buffer."""
+        """Notes that the other side has taken what was in the buffer."""
         self._taken += 1
         super().resume_writing()
 
     def _look(self) -> None:
-        now = (self.cycle, self._taken)
-        if now == self._was:
+        left = self.transport.get_write_buffer_size()
+        answering = self.cycle is not None and not self.cycle.response_complete
+        now = (self.cycle, self._taken, left)
+        if now == self._was and (left or not answering):  # where nothing is left, it is this side that is slow
             self.transport.abort()
             return
         self._was, self._next = now, self.loop.call_later(PATIENCE, self._look)

@@ -1,4 +1,4 @@
-"""Exported atlases in, the application that answers for them out: their files and no others, checked on the way.
+"""Answers requests for the files of exported atlases, and for no others, each checked before it is first given.
 
 Starlette's static files keep to the folder, links included, and know ranges and what a browser has already. What is
 theirs here is which files there are, and that each is held against its checksum before it is first given.
@@ -46,7 +46,7 @@ TYPES = {
 
 
 def site(roots: Mapping[str, Path], host: str) -> ASGIApp:
-    """The application.
+    """Makes the application that answers for exported atlases.
 
     Args:
         roots: {name: folder of an exported atlas}; each lies at /NAME/, with a list at /. One alone, named "", is at /.
@@ -68,13 +68,13 @@ def site(roots: Mapping[str, Path], host: str) -> ASGIApp:
 
 
 def names_of(host: str) -> set[str]:
-    """The names by which a server at an address may be called."""
+    """Lists the names by which a server at an address may be called."""
     names = {"localhost", host.lower()}
     return names | {socket.gethostname().lower(), socket.getfqdn().lower()} if not _loopback(host) else names
 
 
 def known(asked: str, names: set[str]) -> bool:
-    """Whether a request's Host header names this server: by a number, which no other site can go by, or by its name.
+    """Tells whether a Host header names this server: by a number, which no other site can go by, or by its name.
 
     Another site's page, whose name was made to lead here (DNS rebinding), would read the atlas otherwise.
     """
@@ -102,7 +102,7 @@ class Files(StaticFiles):
         self._right: dict[str, tuple] = {}  # {file: its state when it matched its checksum}
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """The file of an address; raises HTTPException for one that is damaged."""
+        """Finds the file of an address; raises HTTPException for one that is damaged."""
         full, found = super().lookup_path(path)
         if found is None or not stat.S_ISREG(found.st_mode) or (sums := self._sums()) is None:
             return full, found
@@ -120,14 +120,14 @@ class Files(StaticFiles):
         return full, found
 
     def about(self) -> dict:
-        """What the atlas says it is."""
+        """Reads what the atlas says it is."""
         full, found = self.lookup_path(MARK)
         if found is None:
             raise HTTPException(404)
         return unscript(read_bytes(full), full)
 
     def _sums(self) -> Mapping | None:
-        """The list as it is now: an atlas may be exported anew while it is served."""
+        """Reads the list as it is now: an atlas may be exported anew while it is served."""
         try:
             state = _state(os.stat(self.root / checksums.KEY))
             if self._list[0] != state:
@@ -142,7 +142,7 @@ def _state(found: os.stat_result) -> tuple:
 
 
 def _among(scope: Scope, files: Mapping[str, Files]) -> ASGIApp:
-    """What answers an address where several atlases lie side by side; each is told of those beside it."""
+    """Finds what answers an address where several atlases lie side by side; each is told of those beside it."""
     name, slash, rest = scope["path"].removeprefix("/").partition("/")
     if scope["path"] == "/":
         links = "".join(f'<li><a href="{quote(name)}/">{html.escape(name)}</a></li>' for name in files)

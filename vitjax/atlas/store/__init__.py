@@ -1,4 +1,4 @@
-"""The store of an atlas: its manifest, its arrays, and whether all of it is still as written."""
+"""Keeps bytes, JSON and pictures in a folder or in the cloud, whole, checked, and for one process at a time."""
 
 from vitjax.moved import within
 

@@ -1,4 +1,4 @@
-"""An exported atlas's files in, the list of their sizes and checksums out, and what has gone wrong with them since.
+"""Lists the sizes and checksums of an exported atlas's files, and finds what has gone wrong with them since.
 
 The list lies among them as `checksums.json`. It is sealed, so damage to it is not taken for damage to the files.
 """
@@ -37,17 +37,17 @@ class Flaw:
 
 
 def listed(sums: Sums) -> bytes:
-    """The bytes of the list."""
+    """Writes the list."""
     return seal(asdict(_List(dict(sorted(sums.items())))))
 
 
 def of_bytes(data: bytes) -> tuple[int, str]:
-    """The size and the sha256 of a file with these bytes."""
+    """Measures the size and the sha256 of a file with these bytes."""
     return len(data), hashlib.sha256(data).hexdigest()
 
 
 def of_file(path: str | os.PathLike[str]) -> tuple[int, str]:
-    """The size and the sha256 of a file; raises InputError where it cannot be read."""
+    """Measures the size and the sha256 of a file; raises InputError where it cannot be read."""
     with open_regular(path) as file:
         try:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -57,7 +57,7 @@ def of_file(path: str | os.PathLike[str]) -> tuple[int, str]:
 
 
 def read(folder: Path) -> dict[str, tuple[int, str]]:
-    """The list of a folder.
+    """Reads the list of a folder.
 
     Raises:
         InputError: there is none, as in exports of older versions, or it is damaged.
@@ -86,7 +86,7 @@ def flaws(folder: Path, *, bytes: bool = True) -> Iterator[Flaw | None]:
 
 
 def _wrong(folder: Path, name: str, sum: tuple[int, str], bytes: bool) -> str | None:
-    """What is wrong with a file that is listed, or None."""
+    """Says what is wrong with a file that is listed, or None."""
     if not inside(name):
         return "no name of a file of the page"
     try:
@@ -104,13 +104,13 @@ def _wrong(folder: Path, name: str, sum: tuple[int, str], bytes: bool) -> str | 
 
 
 def inside(name: str) -> bool:
-    """Whether a name stays in the folder it is taken from."""
+    """Tells whether a name stays in the folder it is taken from."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """All files of a folder but hidden ones; a link to a folder counts as a file."""
+    """Lists all files of a folder but hidden ones; a link to a folder counts as a file."""
     for place, folders, files in os.walk(folder):
         below = Path(place).relative_to(folder)
         folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -1,4 +1,4 @@
-"""The path of a folder of files in, that folder out as a whole: it appears, or is replaced, when all is written."""
+"""Writes an exported atlas as a whole: its folder appears, or is replaced, when all files are written."""
 
 import errno
 import shutil
@@ -53,7 +53,7 @@ class Folder:
 
 @contextmanager
 def whole(out: str | Path, overwrite: bool = False) -> Iterator[Folder]:
-    """A folder to write into, beside `out` under a hidden name; it becomes `out` when the body ends without an error.
+    """Gives a folder to write into, beside `out` under a hidden name, which becomes `out` when the body ends well.
 
     A process that is killed leaves `out` as it was and its hidden folder, which the next one for `out` removes. An
     older export is set aside, not removed, before the new one takes its place.
@@ -110,7 +110,7 @@ def check_free(out: Path, overwrite: bool) -> None:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder is an exported atlas, be it a damaged one: by its mark, or by its list of checksums."""
+    """Tells whether a folder is an exported atlas, be it damaged: by its mark, or by its list of checksums."""
     with suppress(OSError), open(folder / MARK, "rb") as file:
         if file.read(len(MARK_BEGINS)) == MARK_BEGINS:
             return True

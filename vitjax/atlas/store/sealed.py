@@ -1,4 +1,4 @@
-"""A mapping in, JSON that carries a checksum of itself out, and back: a flipped bit is a line, never another value.
+"""Writes JSON that carries a checksum of itself, and reads it: a flipped bit is told, and never another value.
 
 The checksum is of what the JSON says, not of how it is laid out. JSON without one, as older versions wrote it, is held
 against its type alone.
@@ -17,13 +17,13 @@ SEAL = "checksum"  # the member that holds it
 
 
 def seal(value: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """The JSON of a mapping, in ASCII, with its checksum as the last member."""
+    """Writes the JSON of a mapping, in ASCII, with its checksum as the last member."""
     said = json.loads(json.dumps(value))  # what a reader will find: text as keys, lists for tuples
     return (json.dumps(said | {SEAL: _digest(said)}, indent=indent) + "\n").encode()
 
 
 def unseal(data: bytes, where: str, kind: type[T] = dict[str, Any]) -> T:
-    """What sealed JSON says, held against a type.
+    """Reads what sealed JSON says, held against a type.
 
     Args:
         data: the JSON.

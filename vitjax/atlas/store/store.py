@@ -1,4 +1,4 @@
-"""An address in, a store out: named bytes and Zarr arrays of pictures in a local folder, on GCS or on S3 alike.
+"""Keeps named bytes and Zarr arrays of pictures in a local folder, on GCS or on S3 alike.
 
 Everything goes through TensorStore, which replaces a file as a whole or not at all.
 """
@@ -34,6 +34,10 @@ _CODES = {
 }
 
 
+class Unreachable(InputError):
+    """A store that cannot be reached, read or written, or whose address is none."""
+
+
 @dataclass(frozen=True)
 class Store:
     """A folder of named bytes.
@@ -50,7 +54,7 @@ class Store:
         return None if "://" in self.address else Path(self.address)
 
     def read(self, key: str) -> bytes | None:
-        """The bytes under a key, None where there is nothing.
+        """Reads the bytes under a key, None where there is nothing.
 
         Raises:
             InputError: it cannot be read, or, in a folder, is no file: a pipe would never answer.
@@ -69,7 +73,7 @@ class Store:
         self._do(f"remove {key} in", lambda: self._values.write(key, None).result())
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with a prefix, sorted; with "" all; hidden ones and those that are no UTF-8 are none."""
+        """Lists the keys that begin with a prefix, sorted, with "" all, but hidden ones and those that are no UTF-8."""
         span = ts.KvStore.KeyRange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)) if prefix else ts.KvStore.KeyRange()
         found = self._do("list", lambda: self._values.list(span).result())
         names = (name.decode(errors="replace") for name in found)
@@ -84,7 +88,7 @@ class Store:
         return bool(self._do(f"write {key} in", put).generation)
 
     def read_json(self, key: str, kind: type[T] = dict[str, Any]) -> T | None:
-        """What a key's JSON says, held against a type and its own checksum; None where there is nothing.
+        """Reads what a key's JSON says, held against a type and its own checksum; None where there is nothing.
 
         Raises:
             InputError: it is no JSON, of another type, or not what was written.
@@ -96,7 +100,7 @@ class Store:
             raise self.damaged(key, str(error)) from None
 
     def damaged(self, key: str, why: str = "") -> InputError:
-        """The error that says so, and what to do; to be raised."""
+        """Makes the error that says so, and what to do; to be raised."""
         return InputError(f"{key} in {self.address} is damaged{f' ({why})' if why else ''}; {MEND}")
 
     def write_json(self, key: str, value: Mapping[str, Any]) -> None:
@@ -104,7 +108,7 @@ class Store:
         self.write(key, seal(value))
 
     def pictures(self, key: str, rows: int, size: tuple[int, int], slots: int) -> "PictureArray":
-        """The array of pictures under a key, made where there is none: `rows` pictures, one file for each `slots`."""
+        """Opens the array of pictures under a key, or makes it: `rows` pictures, a file for each `slots` of them."""
         checked = {"name": "crc32c"}
         codecs = [{"name": "bytes"}, {"name": "zstd", "configuration": {"level": 3}}, checked]
         index = [{"name": "bytes", "configuration": {"endian": "little"}}, checked]
@@ -120,7 +124,7 @@ class Store:
         return self._array(key, {"metadata": metadata}, create=True)
 
     def existing(self, key: str) -> "PictureArray":
-        """The array of pictures that is under a key."""
+        """Opens the array of pictures that is under a key."""
         return self._array(key, {}, create=False)
 
     def _array(self, key: str, more: dict[str, Any], create: bool) -> "PictureArray":
@@ -134,18 +138,18 @@ class Store:
 
     def _spec(self, key: str) -> dict[str, Any]:
         if not self.address or re.match(r"(gs|s3):/?[^/]", self.address):
-            raise InputError(f"{self.address!r}: {_FORMS}")
+            raise Unreachable(f"{self.address!r}: {_FORMS}")
         driver, separator, rest = self.address.partition("://")
         if not separator:
             if legible(path := str(Path(self.address).absolute())) != path:
-                raise InputError(f"{path} is no name in UTF-8, which a store's must be")
+                raise Unreachable(f"{path} is no name in UTF-8, which a store's must be")
             return {"driver": "file", "path": f"{path}/{key}"}
         bucket, _, path = rest.partition("/")
         path = f"{path.strip('/')}/{key}".lstrip("/")
         if driver == "gs":
             return {"driver": "gcs", "bucket": bucket, "path": path}
         if driver != "s3":
-            raise InputError(f"{self.address}: {_FORMS}")
+            raise Unreachable(f"{self.address}: {_FORMS}")
         spec = {"driver": "s3", "bucket": bucket, "path": path}
         names = {"endpoint": "AWS_ENDPOINT_URL", "aws_region": "AWS_REGION"}
         return spec | {field: os.environ[name] for field, name in names.items() if name in os.environ}
@@ -156,11 +160,11 @@ class Store:
         except (ValueError, RuntimeError, OSError) as error:  # TensorStore's errors, by its status codes
             text = " ".join(str(error).split())
             reason = next((said for code, said in _CODES.items() if code in text), text.partition(" [")[0][:300])
-            raise InputError(f"cannot {what} {self.address}: {reason}") from None
+            raise Unreachable(f"cannot {what} {self.address}: {reason}") from None
 
 
 def _mode(path: Path) -> int:
-    """What kind of thing a path is, 0 where there is nothing."""
+    """Says what kind of thing a path is, 0 where there is nothing."""
     try:
         return os.stat(path).st_mode
     except (OSError, ValueError):

@@ -136,7 +136,7 @@ def _natural(text: str) -> list[str | int]:
 
 
 def _levels(folders: Sequence[str]) -> list[dict[str, str]]:
-    """Lists {path: the folder at this level of it} of each level that all paths have, from the top and from the bottom."""
+    """Lists {path: its folder at this level} of each level that all paths have, from the top and from the bottom."""
     parts = {path: path.split("/") for path in folders if path}
     if not parts or len(parts) < len(folders):  # images that lie in no folder
         return []

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from vitjax.errors import InputError
-from vitjax.files import write_whole
+from vitjax.files import writable_folder, write_whole
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.sheets import columns_for, contact_sheet, pillow
 from vitjax.units.units import Direction, Unit
@@ -88,7 +88,7 @@ def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictur
 
 def append(folder: Path, pictures: Pictures) -> None:
     """Adds pictures to a folder: the PNGs first, then `pictures.json` replaced as a whole, so it never lies."""
-    make_folder(folder)
+    writable_folder(folder)
     settings = {
         "model": dict(pictures.model),
         "seed": pictures.seed,
@@ -171,17 +171,6 @@ def file_name(unit: Unit | Direction) -> str:
     """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`; a direction's, of any name, ends with its hash."""
     name = "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit))
     return f"{name}.png" if isinstance(unit, Unit) else f"{name[:LONGEST]}_{unit.hash:08x}.png"
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder that can be written to, or says in one line why not."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write to the folder {folder}: {error.strerror or error}") from None
 
 
 def _short(unit: str) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from vitjax.files import writable_folder
 from vitjax.models.core.network import Network
 from vitjax.optimize.objectives import token_span
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.pictures import append, make_folder, write_sheet
+from vitjax.optimize.results.pictures import append, write_sheet
 from vitjax.optimize.visualize import Progress, paint, resolve, varied
 from vitjax.optimize.workers import Goal
 from vitjax.units.units import sample
@@ -33,7 +34,7 @@ def run_visualize(
     goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
     goals = varied(sample(goals, count, seed) if count else goals, recipe)
-    make_folder(out)
+    writable_folder(out)
     finished, interrupted = 0, False
     with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:
         try:

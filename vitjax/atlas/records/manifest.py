@@ -1,11 +1,10 @@
-"""A job's settings in, its manifest out: what an atlas is of, how it is made, and whether a store holds just that.
+"""Says in a manifest what an atlas is of and how it is made.
 
 It is kept twice, as nothing in a store can be read without it.
 """
 
 import dataclasses
 import platform
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,9 +14,9 @@ import jax
 from msgspec import Meta
 
 from vitjax import __version__
-from vitjax.atlas.store.condensed import condense, spread
-from vitjax.atlas.store.sealed import seal, unseal
-from vitjax.atlas.store.series import Series
+from vitjax.atlas.records.condensed import condense, spread
+from vitjax.atlas.records.series import Series
+from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.data.files.prints import describe
@@ -64,7 +63,7 @@ class Manifest:
         return spread(self.units)
 
     def series(self, units: Sequence[Unit]) -> list[Series]:
-        """The first pictures of the units: a series for each seed."""
+        """Plans the first pictures of the units: a series for each seed."""
         recipe, size = recipe_of(self.recipe), tuple(self.image_size)
         return [Series(f"seed-{seed}", recipe, seed, units, self.slots, size) for seed in self.seeds]
 
@@ -85,7 +84,23 @@ def manifest(
     data: Dataset | None,
     k: int,
 ) -> Manifest:
-    """The manifest of a job."""
+    """Makes the manifest of a job.
+
+    Args:
+        model: that the pictures are of.
+        units: by unit number.
+        recipe, seeds: how pictures are made; one picture for each seed.
+        slots: pictures optimised together on one device; 0 where that is still to be chosen.
+        data: the photographs, or None.
+        k: photographs that stand for a unit, or all where there are fewer.
+
+    Raises:
+        InputError: a recipe or a model of which no atlas can be made.
+    """
+    if recipe.variants > 1:
+        raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
+    if (channels := model.config.channels) != 3:
+        raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
     return Manifest(
         schema=SCHEMA,
         model=asdict(model.card) if model.card else {},
@@ -96,12 +111,12 @@ def manifest(
         slots=slots,
         units=condense(units),
         data=data and describe(data.images),
-        k=k,
+        k=min(k, len(data.images)) if data else k,
     )
 
 
 def recipe_of(fields: Mapping[str, Any]) -> Recipe:
-    """The recipe whose fields a store holds.
+    """Makes the recipe whose fields a store holds.
 
     Raises:
         InputError: there is no such recipe.
@@ -112,39 +127,8 @@ def recipe_of(fields: Mapping[str, Any]) -> Recipe:
     return held(fields, "the recipe", Recipe)
 
 
-def agree(store: Store, wanted: Manifest) -> None:
-    """Begins a store with a manifest, or makes sure that it holds the same.
-
-    Raises:
-        InputError: as `compare`.
-    """
-    if compare(store, wanted) and not store.create(KEY, seal(asdict(wanted) | {"made": made()}, indent=1)):
-        compare(store, wanted)  # another host was faster
-    if store.read(COPY) is None:
-        store.write(COPY, store.read(KEY))
-
-
-def compare(store: Store, wanted: Manifest) -> bool:
-    """Whether a store is free; if not, it holds the atlas that is wanted.
-
-    Raises:
-        InputError: the store holds another atlas, the message says what differs; or something else.
-    """
-    found = _found(store)
-    if found is None:
-        if others := [key for key in store.keys("") if not key.startswith("claims/")]:
-            raise InputError(f"{store.address} is not empty ({others[0]}) and holds no atlas; choose another --out")
-        return True
-    if differences := list(_differences(found, asdict(wanted))):
-        raise InputError(
-            f"{store.address} holds another atlas: {'; '.join(differences)}. Choose another --out, or --beside to begin"
-            " a new one beside it"
-        )
-    return False
-
-
 def read(store: Store) -> Manifest:
-    """The manifest of a store.
+    """Reads the manifest of a store.
 
     Raises:
         InputError: there is no atlas, one of another schema, or a damaged manifest.
@@ -153,7 +137,7 @@ def read(store: Store) -> Manifest:
 
 
 def whole(store: Store) -> Manifest:
-    """The manifest of a store, by its copy where it is damaged; errors as of `read`."""
+    """Reads the manifest of a store, by its copy where it is damaged; errors as of `read`."""
     try:
         return read(store)
     except InputError:
@@ -165,14 +149,14 @@ def whole(store: Store) -> Manifest:
 
 
 def described(store: Store) -> dict[str, Any]:
-    """All that the manifest of a store says: its fields and what it was `made` with; errors as of `read`."""
-    if (found := _found(store)) is None:
+    """Reads all that the manifest of a store says: its fields and what it was `made` with; errors as of `read`."""
+    if (said := stated(store)) is None:
         raise InputError(f"{store.address} holds no atlas: there is no {KEY}")
-    return found
+    return said
 
 
-def _found(store: Store) -> dict[str, Any] | None:
-    """What the manifest says; None where there is nothing, neither it nor its copy."""
+def stated(store: Store) -> dict[str, Any] | None:
+    """Reads what the manifest says; None where there is neither it nor its copy; other errors as of `read`."""
     if (data := store.read(KEY)) is None and store.read(COPY) is None:
         return None
     try:
@@ -196,7 +180,7 @@ def _way_out(store: Store) -> str:
 
 
 def parse(data: bytes | None) -> dict[str, Any]:
-    """What the bytes of a manifest say, as they stand in a store.
+    """Reads what the bytes of a manifest say, as they stand in a store.
 
     Raises:
         InputError: they are missing or damaged, or of another schema.
@@ -214,7 +198,7 @@ def parse(data: bytes | None) -> dict[str, Any]:
 
 
 def made() -> dict[str, str]:
-    """The versions of what makes the pictures, and the device."""
+    """Says the versions of what makes the pictures, and the device."""
     device = jax.local_devices()[0]
     return {
         "vitjax": __version__,
@@ -223,24 +207,3 @@ def made() -> dict[str, str]:
         "device": device.device_kind,
         "platform": device.platform,
     }
-
-
-def _differences(found: Any, wanted: Any, path: str = ""):
-    """What differs, in words: `recipe.steps is 160 there, 200 here`."""
-    if path in ("model.source", "data.source"):  # the same weights and photographs may lie in another place
-        return
-    if path == "data.content" and found is None:  # begun by a version that did not look at the photographs' bytes
-        return
-    if path == "units":
-        tap = next((tap for tap in [*found, *wanted] if found.get(tap) != wanted.get(tap)), None)
-        found, wanted, path = (found.get(tap), wanted.get(tap), f"units of {tap}") if tap else (0, 0, path)
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for name in wanted:
-            yield from _differences(found.get(name), wanted[name], f"{path}.{name}".lstrip("."))
-    elif found != wanted:
-        yield f"{path} is {_short(found)} there, {_short(wanted)} here"
-
-
-def _short(value: Any) -> str:
-    text = re.sub(r"[{}\[\]'\"]", "", str(value)) if isinstance(value, dict | list) else str(value)
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,4 +1,4 @@
-"""Units in, batches over a store out: which pictures there are to be, which are there, and what is known of them."""
+"""Plans the batches of a series of pictures, and keeps the pictures and what is known of them in a store."""
 
 import hashlib
 import re
@@ -55,7 +55,7 @@ class Series:
         return batches_of(sorted(self.units, key=lambda unit: _depth(unit.tap), reverse=True), self.slots)
 
     def array(self, store: Store) -> PictureArray:
-        """The pictures: those of batch n in rows n * slots and following."""
+        """Opens the array of pictures: those of batch n lie in rows n * slots and following."""
         return store.pictures(self.array_key, len(self.batches) * self.slots, self.size, self.slots)
 
     @property
@@ -64,15 +64,15 @@ class Series:
         return f"pictures/{self.key}"
 
     def record_key(self, number: int) -> str:
-        """Where a batch's record is: it is written after the pictures, so what has a record is there."""
+        """Names the key of a batch's record: it is written after the pictures, so what has a record is there."""
         return f"batches/{self.key}/{number:06d}.json"
 
     def card_key(self, number: int) -> str:
-        """Where the report cards of a batch are."""
+        """Names the key of the report cards of a batch."""
         return f"cards/{self.key}/{number:06d}.json"
 
     def done(self, store: Store, kind: str = "batches") -> set[int]:
-        """The numbers of the batches that have a record, or with kind "cards" report cards."""
+        """Lists the numbers of the batches that have a record, or with kind "cards" report cards."""
         prefix = f"{kind}/{self.key}/"
         return {int(match[1]) for key in store.keys(prefix) if (match := _NUMBERED.fullmatch(key[len(prefix) :]))}
 
@@ -95,7 +95,7 @@ class Series:
         store.write_json(self.record_key(painted.batch.number), record)
 
     def record(self, store: Store, batch: Batch) -> Record:
-        """A batch's record.
+        """Reads a batch's record.
 
         Raises:
             InputError: it is missing, damaged, or speaks of other units.
@@ -111,7 +111,7 @@ class Series:
         return record
 
     def pictures(self, store: Store, batch: Batch) -> tuple[UInt8[np.ndarray, "picture h w 3"], Record]:
-        """A batch's pictures and record.
+        """Reads a batch's pictures and record.
 
         Raises:
             InputError: they are damaged, missing, or not those that were written.
@@ -125,14 +125,14 @@ class Series:
         return images, record
 
     def places(self) -> Iterator[tuple[Unit, Batch, int]]:
-        """Each unit with its batch and slot."""
+        """Gives each unit with its batch and slot."""
         for batch in self.batches:
             for slot, unit in enumerate(batch.goals):
                 yield unit, batch, slot
 
 
 def digest(images: UInt8[np.ndarray, "picture h w 3"]) -> str:
-    """The sha256 of pictures' bytes."""
+    """Computes the sha256 of pictures' bytes."""
     return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Units in, sets of them by tap out, as a manifest holds them, and back."""
+"""Writes units as sets by tap, as a manifest holds them, and reads them again."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ MOST = 10**7  # units of an atlas: a damaged range may name any number
 
 
 def condense(units: Sequence[Unit]) -> dict[str, str]:
-    """Units as sets, by tap: `{"blocks.3.mlp.hidden": "0-63,71"}`; units of taps with heads as `2.12;2.13`."""
+    """Writes units as sets, by tap: `{"blocks.3.mlp.hidden": "0-63,71"}`; units of taps with heads as `2.12;2.13`."""
     groups: dict[str, list[tuple[int, ...]]] = {}
     for unit in units:
         groups.setdefault(unit.tap, []).append(unit.index)
@@ -19,7 +19,7 @@ def condense(units: Sequence[Unit]) -> dict[str, str]:
 
 
 def spread(condensed: Mapping[str, str]) -> list[Unit]:
-    """The units that `condense` was given.
+    """Reads the units that `condense` was given.
 
     Raises:
         InputError: what no `condense` has written.

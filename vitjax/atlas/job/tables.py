@@ -1,4 +1,4 @@
-"""Pictures with their report cards and photographs in, the tables of an atlas out: what programs and the page read."""
+"""Makes the tables of an atlas of its pictures, report cards and photographs: what programs and the page read."""
 
 import io
 import logging
@@ -16,8 +16,8 @@ from vitjax.analysis.photographs.exemplar_tables import image_table, unit_table
 from vitjax.analysis.photographs.exemplars import Exemplars
 from vitjax.analysis.photographs.likeness import Nearest
 from vitjax.analysis.units.maps import activation_maps, normalised
-from vitjax.atlas.job.cards import Card, merit
-from vitjax.atlas.store.series import Series
+from vitjax.atlas.records.report_cards import ReportCard, merit
+from vitjax.atlas.records.series import Series
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
@@ -35,13 +35,13 @@ class Made:
 
     series: Series
     made: str
-    cards: Mapping[str, Card]
+    cards: Mapping[str, ReportCard]
 
 
 def picture_table(units: Sequence[Unit], makes: Sequence[Made]) -> pa.Table:
-    """A row per picture, by unit number: number, unit, series, batch, slot, seed, made, chosen, and its grades.
+    """Lists the pictures by unit number: number, unit, series, batch, slot, seed, made, chosen, and their grades.
 
-    Of the pictures of a unit the one that `cards.merit` puts first is chosen; of equal ones the first made.
+    Of the pictures of a unit the one that `report_cards.merit` puts first is chosen; of equal ones the first made.
     """
     number = {unit: i for i, unit in enumerate(units)}
     rows = [
@@ -72,8 +72,8 @@ def picture_table(units: Sequence[Unit], makes: Sequence[Made]) -> pa.Table:
 def unit_rows(
     units: Sequence[Unit], pictures: pa.Table, found: Exemplars | None, classes: Sequence[Sequence[str]]
 ) -> pa.Table:
-    """A row per unit, by unit number: number, unit, tap, index, pictures (how many), classes, the chosen picture's
-    columns, and what photographs say of it (see `exemplar_tables.unit_table`)."""
+    """Lists the units by unit number: number, unit, tap, index, pictures (how many), classes, the chosen picture's
+    columns, and what photographs say of them (see `exemplar_tables.unit_table`)."""
     chosen = pictures.filter(pictures["chosen"]).drop_columns(["chosen"])
     counts = np.bincount(pictures["number"].to_numpy(), minlength=len(units))
     table = pa.table(
@@ -99,13 +99,14 @@ def unit_rows(
 
 
 def exemplar_rows(found: Exemplars, units: Sequence[Unit], data: Dataset, model: Network) -> pa.Table:
-    """`exemplar_tables.image_table` of some units, in their order, with each image's class."""
+    """Lists the best and ordinary photographs of some units, in the units' order, with each photograph's class; other
+    columns as of `exemplar_tables.image_table`."""
     table = only(image_table(found, data.images, data.config), units)
     return table.append_column("class", class_of(data, model, table["photo"].to_numpy()))
 
 
 def class_of(data: Dataset, model: Network, photo: Int[np.ndarray, " row"]) -> pa.Array:
-    """The classes of photographs, as text: their names where the model has any, else "class 17"; null where none are
+    """Names the classes of photographs: their names where the model has any, else "class 17"; null where none are
     known, and then the reason is said in a line.
 
     Raises:
@@ -124,7 +125,7 @@ def class_of(data: Dataset, model: Network, photo: Int[np.ndarray, " row"]) -> p
 
 
 def classes_of(exemplars: pa.Table, units: Sequence[Unit]) -> list[list[str]]:
-    """The classes of each unit's best photographs, most frequent first, of equal ones that of the better photograph."""
+    """Lists the classes of each unit's best photographs, most frequent first, of equal ones that of the better one."""
     best = exemplars.filter(pc.equal(exemplars["kind"].cast(pa.string()), "top"))
     found: dict[str, Counter] = {str(unit): Counter() for unit in units}
     for unit, kind in zip(best["unit"].to_pylist(), best["class"].to_pylist(), strict=True):
@@ -134,7 +135,7 @@ def classes_of(exemplars: pa.Table, units: Sequence[Unit]) -> list[list[str]]:
 
 
 def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:
-    """The photographs that occur, as the model sees them: photo (place in the data), name, image (WebP)."""
+    """Lists the photographs that occur, as the model sees them: photo (place in the data), name, image (WebP)."""
     places = np.unique(exemplars["photo"].to_numpy())
     images = []
     for place in places:
@@ -148,7 +149,7 @@ def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:
 def exemplar_maps(
     model: Network, found: Exemplars, units: Sequence[Unit], data: Dataset
 ) -> UInt8[np.ndarray, "unit k row column"]:
-    """Where each unit is active on its best photographs, each map from 0, its minimum, to 255, its maximum.
+    """Maps where each unit is active on its best photographs, each map from 0, its minimum, to 255, its maximum.
 
     Black where there is no photograph, or no patch.
     """
@@ -176,7 +177,7 @@ def exemplar_maps(
 
 
 def profiles(found: Exemplars, units: Sequence[Unit]) -> Float[np.ndarray, "unit image"]:
-    """What each unit does on the photographs whose scores are all kept, less its mean: its activation profile."""
+    """Gives units' activation profiles: what each does on the photographs whose scores are all kept, less its mean."""
     columns = []
     for unit in units:
         natural = found.taps[unit.tap]
@@ -186,7 +187,7 @@ def profiles(found: Exemplars, units: Sequence[Unit]) -> Float[np.ndarray, "unit
 
 
 def near_table(kinds: Mapping[str, Nearest]) -> pa.Table:
-    """A row per unit and neighbour: number, kind ("looks", "responses"), neighbour, likeness, same_layer."""
+    """Lists the neighbours of each unit: number, kind ("looks", "responses"), neighbour, likeness, same_layer."""
     rows = [
         (number, kind, other.unit, other.likeness, other.same_layer)
         for kind, nearest in kinds.items()
@@ -206,7 +207,7 @@ def near_table(kinds: Mapping[str, Nearest]) -> pa.Table:
 
 
 def only(table: pa.Table, units: Sequence[Unit]) -> pa.Table:
-    """The rows of a table that are of these units, in the units' order."""
+    """Takes the rows of a table that are of these units, in the units' order."""
     number = {str(unit): i for i, unit in enumerate(units)}
     order = np.array([number.get(unit, -1) for unit in table["unit"].to_pylist()], np.int64)
     rows = np.flatnonzero(order >= 0)

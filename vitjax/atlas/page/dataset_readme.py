@@ -1,9 +1,11 @@
-"""An exported atlas in, the README.md of its data set out: the licence, how it was made, how to open it.
+"""Writes the README.md of the data set that an exported atlas becomes: licence, how it was made, how to open it.
 
 What an atlas says of itself is untrusted text: here it is JSON strings in the head and escaped Markdown below.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vitjax.atlas.page.scripts import unscript
 from vitjax.atlas.store.folder import MARK
@@ -11,6 +13,20 @@ from vitjax.files import read_bytes
 from vitjax.weights.publish.readme import front, licence_of, text
 
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
+
+
+@dataclass(frozen=True)
+class _About:
+    """What is told here of what an atlas says it is."""
+
+    title: str
+    count: int
+    model: dict[str, Any]
+    recipe: dict[str, Any]
+    seeds: list[int]
+    image_size: tuple[int, int]
+    data: dict[str, Any] | None
+
 
 _BODY = """# {title}
 
@@ -50,35 +66,37 @@ the terms of their data set.
 """
 
 
-def card(folder: Path, repo: str) -> bytes:
-    """The text of README.md, for the data set `repo` (OWNER/NAME)."""
-    atlas = unscript(read_bytes(folder / MARK), str(folder / MARK))
-    model, data = atlas["model"], atlas["data"]
-    licence = model.get("licence")
-    count = atlas["count"]
+def dataset_readme(folder: Path, repo: str) -> bytes:
+    """Writes the text of README.md of an exported atlas, for the data set `repo` (OWNER/NAME).
+
+    Raises:
+        InputError: the atlas does not say what it is.
+    """
+    atlas = unscript(read_bytes(folder / MARK), str(folder / MARK), _About)
+    licence = atlas.model.get("licence")
     head = {
-        "pretty_name": " ".join(atlas["title"].split()),
+        "pretty_name": " ".join(atlas.title.split()),
         "tags": ["vitjax", "atlas", "feature-visualization", "interpretability", "vision-transformer"],
-        "size_categories": [next((name for most, name in _SIZES if count < most), "n>1M")],
-        **licence_of(licence),
+        "size_categories": [next((name for most, name in _SIZES if atlas.count < most), "n>1M")],
+        **licence_of(licence and str(licence)),
     }
     tables = sorted(path.name for path in folder.glob("*.parquet"))
     head |= (
         {"configs": [{"config_name": n.removesuffix(".parquet"), "data_files": n} for n in tables]} if tables else {}
     )
     body = _BODY.format(
-        title=text(atlas["title"]),
-        count=f"{count:,}",
-        photographs="the photographs it responds to most, " if data else "",
-        source=text(model.get("source")),
-        architecture=text(model.get("architecture")),
-        revision=text(model.get("revision")),
-        sha256=text(model.get("sha256")),
+        title=text(atlas.title),
+        count=f"{atlas.count:,}",
+        photographs="the photographs it responds to most, " if atlas.data else "",
+        source=text(atlas.model.get("source")),
+        architecture=text(atlas.model.get("architecture")),
+        revision=text(atlas.model.get("revision")),
+        sha256=text(atlas.model.get("sha256")),
         licence=text(licence or "not recorded"),
-        recipe=text(atlas["recipe"].get("name")),
-        seeds=text(", ".join(map(str, atlas["seeds"]))),
-        size=" × ".join(map(str, reversed(atlas["image_size"]))),
-        data=text(f"{data.get('images')} of {data.get('source')}" if data else None),
+        recipe=text(atlas.recipe.get("name")),
+        seeds=text(", ".join(map(str, atlas.seeds))),
+        size=" × ".join(map(str, reversed(atlas.image_size))),
+        data=text(f"{atlas.data.get('images')} of {atlas.data.get('source')}" if atlas.data else None),
         repo=repo,
     )
     return (front(head) + body).encode()

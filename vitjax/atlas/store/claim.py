@@ -1,4 +1,4 @@
-"""A store and a part of its work in, the right to do that part out: two processes never do the same one by mistake.
+"""Claims a part of the work on a store: two processes never do the same one by mistake.
 
 In a local folder the right is a lock that ends with the process, however it ends. Elsewhere it is a note with a time,
 renewed while the process works; one that was not renewed for `STALE` seconds may be taken over.
@@ -100,7 +100,7 @@ def _noted(store: Store, part: str) -> Iterator[None]:
 
 
 def _read(store: Store, key: str) -> _Note | None:
-    """A note; one that is damaged is none, as its owner, if there still is one, soon writes it again."""
+    """Reads a note; one that is damaged is none, as its owner, if there still is one, soon writes it again."""
     if (data := store.read(key)) is None:
         return None
     try:

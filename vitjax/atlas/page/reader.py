@@ -1,4 +1,4 @@
-"""A finished atlas's store in, what the export shows out; no model and no photographs are needed any more."""
+"""Reads from a finished atlas's store what its page shows; no model and no photographs are needed any more."""
 
 import hashlib
 import io
@@ -12,10 +12,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from vitjax.atlas.job import care, finish
 from vitjax.atlas.page.columns import ABOUT, columns
 from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
-from vitjax.atlas.store import manifest
+from vitjax.atlas.records import finished, manifest, retries
 from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
@@ -23,7 +22,7 @@ from vitjax.optimize.recipes import RECIPES
 
 
 def contents(store: Store) -> Contents:
-    """What a finished atlas shows.
+    """Reads what a finished atlas shows.
 
     Raises:
         InputError: there is no atlas, it is not finished, or something in it is missing or damaged.
@@ -32,7 +31,7 @@ def contents(store: Store) -> Contents:
 
 
 def _title(model: Mapping[str, Any]) -> str:
-    """What was loaded without its folders, and the architecture where that says more."""
+    """Names what was loaded, without its folders, and the architecture where that says more."""
     source, architecture = (str(model.get(key) or "") for key in ("source", "architecture"))
     name = source.rstrip("/").rpartition("/")[2]
     return f"{name} ({architecture})" if name and architecture not in ("", name) else name or architecture or "a model"
@@ -75,12 +74,12 @@ class _Layouts:
 
 class _Reader:
     def __init__(self, store: Store):
-        self.store, self.manifest, self.ended = store, manifest.read(store), finish.ended(store)
+        self.store, self.manifest, self.ended = store, manifest.read(store), finished.ended(store)
         if self.ended is None:
             raise InputError(f"the atlas in {store.address} is not finished: run `vitjax atlas` on it once more")
 
     def read(self, key: str) -> bytes | None:
-        """A key's bytes, as they were when the atlas was finished; None for what it did not have."""
+        """Reads a key's bytes, as they were when the atlas was finished; None for what it did not have."""
         if key not in self.ended.sha256:
             return None
         data = self.store.read(key)
@@ -148,7 +147,7 @@ class _Reader:
 
     def pictures(self, table: pa.Table):
         rows = _Rows.of(table, table["number"].to_numpy(), len(self.units))
-        series = [*self.manifest.series(self.manifest.unit_list), *care.begun(self.store, self.manifest)]
+        series = [*self.manifest.series(self.manifest.unit_list), *retries.begun(self.store, self.manifest)]
         batches = {(one.key, batch.number): (one, batch) for one in series for batch in one.batches}
 
         @lru_cache(maxsize=32)  # units of a batch are asked for one after another, by a few threads
@@ -176,7 +175,7 @@ class _Reader:
         counts = self.units["photos_histogram"]
 
         def histogram(number: int) -> Histogram:
-            """The bins from the first to the last that have photographs."""
+            """Gives the bins from the first to the last that have photographs."""
             count = counts[number].as_py()
             seen = np.flatnonzero(count)
             first, last = (int(seen[0]), int(seen[-1])) if len(seen) else (0, len(count) - 1)

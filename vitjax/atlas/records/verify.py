@@ -1,4 +1,4 @@
-"""A store in, what is missing or wrong in it out: everything is read again and held against its checksum."""
+"""Finds what is missing or wrong in a store: reads everything again and holds it against its checksum."""
 
 import hashlib
 import os
@@ -10,11 +10,11 @@ from zipfile import BadZipFile
 from tqdm import tqdm
 
 from vitjax.analysis.photographs.natural import part_of
-from vitjax.atlas.job import cards, care, finish
-from vitjax.atlas.job.natural import PREFIX
-from vitjax.atlas.store import checksums, manifest
+from vitjax.atlas.records import finished, manifest, report_cards, retries
+from vitjax.atlas.records.photographs import PREFIX
+from vitjax.atlas.records.series import Series
+from vitjax.atlas.store import checksums
 from vitjax.atlas.store.folder import is_export
-from vitjax.atlas.store.series import Series
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 from vitjax.optimize.workers import Batch
@@ -46,21 +46,21 @@ def faults(store: Store) -> Iterator[Fault | None]:
     """
     sums: Mapping[str, str] = {}
     try:
-        end = finish.ended(store)
-        yield None if end else Fault(finish.KEY, "missing")
+        end = finished.ended(store)
+        yield None if end else Fault(finished.KEY, "missing")
         sums = end.sha256 if end else {}
     except InputError:
-        yield Fault(finish.KEY, "damaged", (finish.KEY,))
+        yield Fault(finished.KEY, "damaged", (finished.KEY,))
     yield (fault := _manifest(store, sums))
     if fault and fault.lost:
         return
     about = manifest.whole(store)
     series = about.series(about.unit_list)
-    for key in care.keys(store):
+    for key in retries.keys(store):
         try:
-            series.append(care.begun_under(store, key, about))
+            series.append(retries.begun_under(store, key, about))
         except InputError:
-            yield Fault(key, "damaged", (key, finish.KEY))
+            yield Fault(key, "damaged", (key, finished.KEY))
     wrong: set[str] = set()  # what need not be said again for its checksum
     for one in series:
         there, graded = one.done(store), one.done(store, "cards")
@@ -79,9 +79,9 @@ def faults(store: Store) -> Iterator[Fault | None]:
             continue
         data = store.read(key)
         if data is None:
-            yield Fault(key, "missing", (finish.KEY,))
+            yield Fault(key, "missing", (finished.KEY,))
         elif hashlib.sha256(data).hexdigest() != sha256:
-            yield Fault(key, "does not match its checksum", (key, finish.KEY))
+            yield Fault(key, "does not match its checksum", (key, finished.KEY))
         else:
             yield None
     if store.folder and os.path.lexists(page := store.folder / "page"):
@@ -112,12 +112,12 @@ def _readable(data: bytes | None) -> bool:
 def _pictures(store: Store, series: Series, batch: Batch, there: bool) -> Fault | None:
     record = series.record_key(batch.number)
     if not there:
-        return Fault(record, "missing", (finish.KEY,))
+        return Fault(record, "missing", (finished.KEY,))
     try:
         series.pictures(store, batch)
     except InputError as error:
         array = () if _opens(store, series) else (f"{series.array_key}/zarr.json",)
-        return Fault(record, str(error).partition(";")[0], (record, *array, finish.KEY))
+        return Fault(record, str(error).partition(";")[0], (record, *array, finished.KEY))
     return None
 
 
@@ -125,7 +125,7 @@ def _part(store: Store, key: str) -> Fault | None:
     try:
         part_of(store.read(key))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return Fault(key, "damaged", (key, finish.KEY))
+        return Fault(key, "damaged", (key, finished.KEY))
     return None
 
 
@@ -140,14 +140,14 @@ def _opens(store: Store, series: Series) -> bool:
 def _card(store: Store, series: Series, batch: Batch) -> Fault | None:
     key = series.card_key(batch.number)
     try:
-        cards.of_batch(store, series, batch)
+        report_cards.of_batch(store, series, batch)
     except InputError:
-        return Fault(key, "damaged", (key, finish.KEY))
+        return Fault(key, "damaged", (key, finished.KEY))
     return None
 
 
 def report(address: str, *, repair: bool = False) -> int:
-    """`vitjax atlas --verify`: prints every fault; gives the exit code, 1 where there is one.
+    """Prints every fault, for `vitjax atlas --verify`; gives the exit code, 1 where there is one.
 
     With `repair`, what is wrong is forgotten, so that the next run of the atlas makes it anew.
 
@@ -184,7 +184,7 @@ def report(address: str, *, repair: bool = False) -> int:
 
 
 def _exported(folder: Path) -> int:
-    """`--verify` of an exported atlas."""
+    """Prints every flaw of an exported atlas; gives the exit code."""
     right, found = 0, []
     with tqdm(desc="verifying", unit="file", dynamic_ncols=True) as bar:
         for flaw in checksums.flaws(folder):

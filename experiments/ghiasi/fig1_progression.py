@@ -63,8 +63,8 @@ def centroid(spectrum: np.ndarray) -> np.ndarray:
 def in_columns(pictures: dict[Unit, np.ndarray]) -> Figure:
     """A column for each block, its pictures below each other with their neurons' numbers."""
     blocks: dict[int, list[Unit]] = {}
-    for unit in sorted(pictures, key=lambda unit: split_tap(unit.tap)[0]):
-        blocks.setdefault(split_tap(unit.tap)[0], []).append(unit)
+    for unit in sorted(pictures, key=lambda unit: split_tap(unit.tap).block):
+        blocks.setdefault(split_tap(unit.tap).block, []).append(unit)
     rows = list(zip_longest(*blocks.values()))
     return gallery(
         [[[None if unit is None else pictures[unit]] for unit in row] for row in rows],
@@ -145,7 +145,7 @@ def main() -> None:
     rows = [
         {
             "unit": str(unit),
-            "block": split_tap(unit.tap)[0],
+            "block": split_tap(unit.tap).block,
             **{key: float(values[i]) for key, values in columns.items()},
         }
         for i, unit in enumerate(pictures)

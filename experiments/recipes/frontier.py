@@ -114,7 +114,7 @@ class Studio:
 
 def neighbour(model: ViT, unit: Unit) -> Unit:
     """The other neuron of the layer that reads the residual stream most alike: cosine of the weights."""
-    kernel = np.asarray(model.block(split_tap(unit.tap)[0]).mlp.fc1.kernel[...])
+    kernel = np.asarray(model.block(split_tap(unit.tap).block).mlp.fc1.kernel[...])
     kernel = kernel / np.linalg.norm(kernel, axis=0)
     alike = kernel[:, unit.index[0]] @ kernel
     alike[unit.index[0]] = -1

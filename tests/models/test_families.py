@@ -7,7 +7,7 @@ import pytest
 import vitjax
 from vitjax import InputError
 from vitjax.models.core.config import Rotary, ViTConfig
-from vitjax.models.parts.layers import ACTIVATIONS
+from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.models.parts.positions import turn, turns
 from vitjax.models.vit import ViT
 from vitjax.weights.rules import convert as rules

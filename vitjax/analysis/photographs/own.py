@@ -49,13 +49,14 @@ def on_own_images(
     Returns:
         {tap: [view, unit, ..., ...]}, with the axes of `own` and then those of `measure`; NaN where there is no image.
     """
+    sites = model.taps()
     distinct = np.unique(np.concatenate([places.ravel() for places in own.values()]))
     distinct = distinct[distinct >= 0]
     known = np.zeros(len(data.images)) if known is None else known
 
     def read(model, images, parameters, known):
         values = model(view(images, parameters), tuple(own))
-        return {tap: measure(at_patches(values[tap], tap, model.config), known) for tap in own}
+        return {tap: measure(at_patches(values[tap], sites[tap], model.config.grid), known) for tap in own}
 
     run = over(model, data.batch, read)
     images = replace(data, images=data.images.take(distinct), shard=(0, 1))

@@ -20,8 +20,8 @@ from vitjax.analysis.study.passes import on_pictures
 from vitjax.errors import InputError
 from vitjax.models.core.config import IMAGE_MODES
 from vitjax.models.core.network import Network
-from vitjax.optimize.objectives import targets
 from vitjax.optimize.results.pictures import RECORD, read_record
+from vitjax.units.select import flat_index
 from vitjax.units.units import Unit, expand
 
 
@@ -70,11 +70,11 @@ def grade(
     own = np.full(count, NONE) if entries.own is None else entries.own
     columns, embeddings = visible(model, entries.images, measure, own, batch)
     columns["slope"] = np.full(count, np.nan) if entries.history is None else grades.slope(entries.history)
-    taps = np.array([unit.tap for unit in entries.units])
+    taps, sites = np.array([unit.tap for unit in entries.units]), model.taps()
     rows: list[dict[str, Value]] = [{}] * count
     for tap in dict.fromkeys(taps.tolist()):
         those = np.flatnonzero(taps == tap)
-        unit = targets([entries.units[i] for i in those], model.taps()[tap])
+        unit = flat_index([entries.units[i] for i in those], sites[tap])
         response = respond(model, tap, entries.images[those], unit, tokens=tokens, batch=batch)
         natural = measure.naturals[tap]
         exemplar, photo, best = measure.row(natural.place), measure.row(own[those]), measure.row(natural.place[unit, 0])

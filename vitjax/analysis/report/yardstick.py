@@ -16,8 +16,8 @@ from vitjax.analysis.report.grades import NONE, log_power
 from vitjax.analysis.study.passes import gather, on_pictures
 from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
-from vitjax.optimize.objectives import at_tokens
 from vitjax.optimize.results.sheets import pillow
+from vitjax.units.select import at_tokens
 from vitjax.units.units import Unit, matching
 
 
@@ -121,7 +121,7 @@ def middle(model: Network) -> str:
 
 def embed(model: Network, images: Array, *, tap: str) -> tuple[jax.Array, jax.Array]:
     """The embeddings of images at a tap, and their thumbnails, as `passes.over` takes it."""
-    return at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1), thumbnail(images)
+    return at_tokens(model(images, tap)[tap], model.taps()[tap], "patches").mean(axis=1), thumbnail(images)
 
 
 def clearness(_: Network, images: Array) -> tuple[jax.Array, jax.Array]:

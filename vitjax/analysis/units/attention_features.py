@@ -96,7 +96,7 @@ def _photographs(model: ViT, data: Dataset) -> np.ndarray:
 
 
 def _row(unit: Unit, activation: float, share: float) -> dict:
-    block, site = split_tap(unit.tap)
+    _, block, site = split_tap(unit.tap)
     kind = next(kind for kind, name in KINDS.items() if name == site)
     return {
         "unit": str(unit),

@@ -208,6 +208,6 @@ def _by_angle(values: dict[str, np.ndarray], angles: Sequence[float]) -> Figure:
 
 def _names(taps: Sequence[str]) -> list[str]:
     """The numbers of the blocks where that says it all, else the taps' names."""
-    blocks = [split_tap(tap)[0] for tap in taps]
-    alone = len({split_tap(tap)[1] for tap in taps}) == 1 and None not in blocks and len({*blocks}) == len(taps)
+    blocks = [split_tap(tap).block for tap in taps]
+    alone = len({split_tap(tap).name for tap in taps}) == 1 and None not in blocks and len({*blocks}) == len(taps)
     return list(map(str, blocks)) if alone else list(map(caption, taps))

@@ -38,11 +38,11 @@ def likeness(values: Float[Array, "image patch channel"]) -> Float[Array, " imag
 
 def likenesses(model: ViT, data: Dataset, taps: Iterable[str]) -> dict[str, Float[np.ndarray, " image"]]:
     """The `likeness` of the patches of every readable image at each tap."""
-    taps = chosen_taps(taps, model)
+    taps, sites = chosen_taps(taps, model), model.taps()
 
     def read(model, images):
         values = model(images, taps)
-        return {tap: likeness(at_patches(values[tap], tap, model.config)) for tap in taps}
+        return {tap: likeness(at_patches(values[tap], sites[tap], model.config.grid)) for tap in taps}
 
     return gather(model, data.batches(), read)[1]
 

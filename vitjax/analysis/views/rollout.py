@@ -15,9 +15,10 @@ from jaxtyping import Array, Float, Int
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
+from vitjax.models.core.site import Site
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.units.select import token_span
 
 RESIDUAL = 0.5  # the weight of a token itself beside what it attends to: (A + 1) / 2
 
@@ -152,6 +153,11 @@ def default_tokens(config: ViTConfig) -> str:
     return "class" if config.class_token else "patches"
 
 
+def stream_site(config: ViTConfig) -> Site:
+    """Where the tokens of the residual stream stand."""
+    return Site((config.tokens, config.width), ("token", "channel"), config.grid, config.prefix, config.class_token)
+
+
 def at_grid(found: Float[Array, "*n query key"], tokens: str, config: ViTConfig) -> Float[Array, "*n row column"]:
     """The attention map of some tokens: their rows, averaged, at the patches.
 
@@ -160,5 +166,5 @@ def at_grid(found: Float[Array, "*n query key"], tokens: str, config: ViTConfig)
         tokens: whose: "class", "patches", "all" or "patch N".
         config: the model's.
     """
-    row = found[..., token_span(tokens, config), :].mean(axis=-2)[..., config.prefix :]
+    row = found[..., token_span(tokens, stream_site(config)), :].mean(axis=-2)[..., config.prefix :]
     return row.reshape(*row.shape[:-1], *config.grid)

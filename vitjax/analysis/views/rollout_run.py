@@ -30,7 +30,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.units.select import token_span
 
 MEASURES = {
     "own": "share of a patch token\nfrom its own patch",
@@ -99,7 +99,7 @@ def run(
     config = model.config
     tokens = tokens or default_tokens(config)
     check_method(method, residual)
-    token_span(tokens, config)
+    token_span(tokens, model.taps()["embed"])
     some = dict.fromkeys(-(-config.depth * i // 4) for i in range(1, 5))
     layers = check_layers(list(some) if layers is None else layers, config)
     options = {"method": method, "residual": residual, "tokens": tokens}

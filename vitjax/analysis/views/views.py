@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from vitjax.analysis.views.filters import assembled, check_units, cut, filters
-from vitjax.analysis.views.rollout import RESIDUAL, attention, check_layers, mixing, rollout
+from vitjax.analysis.views.rollout import RESIDUAL, attention, check_layers, mixing, rollout, stream_site
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.units.select import token_span
 
 SHARPENED = 2.5  # the contrast that fits the paper's figures of object patches and of occlusion
 
@@ -126,7 +126,7 @@ def reach(
         kept = {"own": probs, "mean": probs.mean(axis=2, keepdims=True)}
         probs = kept[heads] if heads in kept else probs[:, :, heads : heads + 1]
         rolled = jnp.concatenate([rolled, rollout(mixing(probs, residual))])
-    rows = [rolled[..., token_span(one, config), config.prefix :].mean(axis=-2) for one in tokens]
+    rows = [rolled[..., token_span(one, stream_site(config)), config.prefix :].mean(axis=-2) for one in tokens]
     return jnp.moveaxis(jnp.stack(rows, axis=2)[jnp.array(layers)], 1, 0)
 
 

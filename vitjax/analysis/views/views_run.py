@@ -18,8 +18,8 @@ from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
 from vitjax.optimize.results.pictures import caption
+from vitjax.units.select import token_span
 from vitjax.units.units import Unit, expand
 
 AFTER = {"resid_pre": 0, "resid_mid": 1, "resid_post": 1}  # blocks gone through, beyond the tap's own number
@@ -32,7 +32,7 @@ def layer_of(unit: Unit) -> int:
     Raises:
         InputError: a unit of another kind, which the paper defines no view for.
     """
-    block, site = split_tap(unit.tap)
+    _, block, site = split_tap(unit.tap)
     if unit.tap == "embed":
         return 0
     if block is None or site not in AFTER:
@@ -135,7 +135,7 @@ def run(
     """
     tokens = tokens or list(dict.fromkeys(("patches", default_tokens(model.config))))
     for one in tokens:
-        token_span(one, model.config)
+        token_span(one, model.taps()["embed"])
     wanted = named_units(model, units, FILTERS)
     heads = check_heads(heads, model.config)
     chosen = data.images.some(count)

@@ -17,8 +17,9 @@ from vitjax.data.files.images import Images
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.registry import Config
+from vitjax.optimize.objectives import Goal
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.workers import Goal, Starts
+from vitjax.optimize.workers import Starts
 from vitjax.units.units import Unit
 
 PREFIX = "series/"

@@ -39,7 +39,7 @@ def work(job: Job, store: Store) -> Status:
             written.
     """
     for series in job.manifest.series(job.units):  # a mistake is said before a store is begun with it
-        check(job.model, series.recipe, series.seed)
+        check(job.model, series.recipe, series.seed, series.units)
     if job.data is not None:
         same_photographs(store, job.data.images)
     manifest.agree(store, job.manifest)

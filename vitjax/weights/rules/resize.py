@@ -13,7 +13,7 @@ from vitjax.models.core.config import ViTConfig
 from vitjax.models.parts.positions import DISTANT, distances
 
 Resample = Callable[[np.ndarray, tuple[int, ...]], jax.Array | np.ndarray]
-POSITIONS, DISTANCES = "position", "blocks.attn.distances"  # the arrays that depend on the grid
+POSITIONS, DISTANCES = "position", "blocks.attn.bias.distances"  # the arrays that depend on the grid
 
 
 def offset_bicubic(grid: np.ndarray, shape: tuple[int, ...]) -> jax.Array:

@@ -20,6 +20,8 @@ from vitjax.analysis.study.frames import framed
 from vitjax.analysis.units import maps
 from vitjax.analysis.views.rollout_run import run as rollout
 from vitjax.errors import InputError
+from vitjax.models.convnets.resnet import ResNetConfig
+from vitjax.models.registry import abstract
 
 CONFIG = replace(small.CONFIG, depth=2)
 HUGE = (3, 12)  # patches
@@ -59,7 +61,8 @@ def test_an_outlier_is_many_times_as_long_as_the_median_patch():
     ],
 )
 def test_the_stream_that_units_read(tap, read):
-    assert stream(tap) == read
+    sites = abstract(ResNetConfig() if tap.startswith("st") else replace(CONFIG, depth=4)).taps()
+    assert stream(tap, sites) == read
 
 
 def test_what_stands_out_by_hand():

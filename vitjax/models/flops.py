@@ -36,7 +36,8 @@ def _product(eqn: JaxprEqn) -> float:
 
 def _convolution(eqn: JaxprEqn) -> float:
     kernel, numbers = eqn.invars[1].aval, eqn.params["dimension_numbers"]
-    return 2 * eqn.outvars[0].aval.size * kernel.size // kernel.shape[numbers.rhs_spec[0]]
+    zeros = math.prod(eqn.params["lhs_dilation"])  # put between the places, by the gradient of a stride
+    return 2 * eqn.outvars[0].aval.size * kernel.size / kernel.shape[numbers.rhs_spec[0]] / zeros
 
 
 def _scan(eqn: JaxprEqn) -> float:

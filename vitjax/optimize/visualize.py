@@ -129,9 +129,9 @@ def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> i
     """Says before anything starts what is wrong with a recipe or seed for these goals; gives the seed."""
     seed = SEED.check("seed", seed)
     sites = model.taps()
+    *_, last = (site for site in sites.values() if site.places)  # stands for taps without places
     for tap in {tap: None for goal in goals for tap in objective_of(goal).taps}:
-        if sites[tap].places:
-            token_span(recipe.tokens, sites[tap])
+        token_span(recipe.tokens, sites[tap] if sites[tap].places else last)
     if recipe.seen < 1 and "tokens" not in model.facts:
         raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")
     return seed

@@ -51,7 +51,7 @@ def plain(tmp_path_factory) -> Store:
 def start(store: Path | str, *arguments: str, devices: int = 1, **options) -> subprocess.Popen:
     """The job in a process of its own."""
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
-    command = [sys.executable, "-W", "error", "-m", "tests.atlas_job", str(store), *arguments]
+    command = [sys.executable, "-W", "error", "-m", "tests.support.atlas_job", str(store), *arguments]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
     )

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_top_level_holds_only_the_rooms():
 
 def test_no_path_of_one_machine():
     machine = re.compile(r"(?<![\w.~}/-])/(?:home|work|root|Users)/\w")
-    files = [path for path in ROOT.iterdir() if path.is_file()]
+    files = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]  # which names a worktree's
     files += [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
     texts = (path for path in files if path.suffix in TEXTS and "__pycache__" not in path.parts)
     assert [name(path) for path in texts if machine.search(path.read_text(errors="ignore"))] == []
@@ -64,8 +65,18 @@ def test_modules_are_short():
 
 def test_analyses_count_classes_as_the_model_at_hand_does():
     """`Dataset.labels` are those of what the data set was opened for: an analysis asks `labels_for(model)`."""
-    rooms = [path for path in MODULES if path.parent.name in ("analysis", "atlas")]
+    rooms = [path for path in MODULES if path.relative_to(ROOT).parts[1] in ("analysis", "atlas")]
     assert [name(path) for path in rooms if re.search(r"data\.labels\b", path.read_text())] == []
+
+
+def test_no_name_of_a_module_is_given_twice():
+    """The later one would stand in for the earlier, in silence where both are called."""
+    twice = {}
+    for path in MODULES:
+        body = ast.parse(path.read_text()).body
+        names = Counter(node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef))
+        twice |= {f"{name(path)}: {given}": count for given, count in names.items() if count > 1}
+    assert twice == {}
 
 
 def test_no_drawer_for_odds_and_ends():

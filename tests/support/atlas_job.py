@@ -1,4 +1,4 @@
-"""A small atlas job that tests start, in their own process or in another one: `python -m tests.atlas_job STORE …`."""
+"""A small atlas job that tests start here or in another process: `python -m tests.support.atlas_job STORE …`."""
 
 import argparse
 import os

@@ -179,13 +179,13 @@ def _chosen(pictures: Sequence[Picture], unit: str) -> Picture:
 
 def page_files() -> Iterator[tuple[str, bytes]]:
     """Gives the page's own files by their paths in an exported atlas: index.html, and all that it loads under page/."""
-    return _files(resources.files("vitjax.atlas.page") / "static", "page/")
+    return _within(resources.files("vitjax.atlas.page") / "static", "page/")
 
 
-def _files(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+def _within(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            yield from _files(entry, f"{path}{entry.name}/")
+            yield from _within(entry, f"{path}{entry.name}/")
         else:
             yield entry.name if entry.name == "index.html" else path + entry.name, entry.read_bytes()
 

@@ -2,8 +2,8 @@
 
 Source of the facts: transformers 5.24, `image_processing_{base,backends,utils}.py` and the processors of the kinds of
 model that are known here. A processor whose class is called "...Fast", and since transformers 5 any where torchvision
-is installed, resizes by torchvision; all others by Pillow, as here. `tests/preprocessing.csv` says how far the two are
-apart.
+is installed, resizes by torchvision; all others by Pillow, as here. `tests/support/preprocessing.csv` says how far the
+two are apart.
 """
 
 import math

@@ -110,7 +110,7 @@ class ViT(Hierarchical, Staged):
     @promoting()
     def embed(self, images: jax.Array) -> jax.Array:
         """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
-        return self.arrange(self.patch(images))
+        return self.arrange(self.patch.tokens(images))
 
     def embed_views(self, base: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
         """See `Network.embed_views`: views that differ in colour alone are cut and multiplied once."""

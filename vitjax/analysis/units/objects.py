@@ -21,7 +21,6 @@ from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.photographs.own import on_own_images
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
-from vitjax.analysis.study.patches import shares
 from vitjax.analysis.study.relative import ratio_of_means
 from vitjax.analysis.study.style import COLORS, panels, style
 from vitjax.data.annotations.boxes import Boxes, mask
@@ -29,6 +28,7 @@ from vitjax.data.annotations.boxes import boxes as boxes_of
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
+from vitjax.units.select import shares
 from vitjax.units.units import neurons
 
 MEASURES = ("outside", "area", "usual", "iou", "chance")

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 
 class PatchEmbedding(nnx.Linear):
-    """Cuts images into patches and maps the pixels of each to a token.
+    """Cuts images into patches and maps the pixels of each, [..., pixel], to a token.
 
     Args:
         size: (height, width) of a patch in pixels.
@@ -22,14 +22,15 @@ class PatchEmbedding(nnx.Linear):
         super().__init__(math.prod(size) * channels, width, use_bias=use_bias, rngs=rngs)
         self.size, self.channels = size, channels
 
-    def __call__(self, images: Float[Array, "batch h w color"]) -> Float[Array, "batch patch channel"]:
+    def tokens(self, images: Float[Array, "batch h w color"]) -> Float[Array, "batch patch channel"]:
+        """Embeds images: cut into patches, row by row, each with its pixels as one axis."""
         pieces = self.cut(images.astype(self.kernel.dtype))
-        return super().__call__(pieces.reshape(*pieces.shape[:2], -1))
+        return self(pieces.reshape(*pieces.shape[:2], -1))
 
-    def cut(self, images: Float[Array, "batch h w color"]) -> Float[Array, "batch patch height width color"]:
+    def cut(self, images: Float[Array, "*batch h w color"]) -> Float[Array, "batch patch height width color"]:
         """Cuts images into patches, row by row."""
         height, width = self.size
-        rows, columns = images.shape[1] // height, images.shape[2] // width
+        rows, columns = images.shape[-3] // height, images.shape[-2] // width
         pieces = images.reshape(-1, rows, height, columns, width, self.channels).swapaxes(2, 3)
         return pieces.reshape(-1, rows * columns, *pieces.shape[3:])
 

@@ -102,7 +102,7 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
         ISOLATED: (isolated_logits, [layer for layer in layers if layer > 0]),
         CLASS_ONLY: (class_only_logits, [layer for layer in layers if layer < config.depth]),
     }
-    conditions = {name: partial(logits, layers=some) for name, (logits, some) in curves.items() if some}
+    conditions = {name: partial(logits, layers=tuple(some)) for name, (logits, some) in curves.items() if some}
     conditions["plain"] = plain
     found = evaluate(model, data.batches(), data.labels_for(model), conditions)
     rows = []

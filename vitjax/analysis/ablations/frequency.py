@@ -8,6 +8,7 @@ Beside ViTs the paper has a ResNet with torchvision's weights of its time (IMAGE
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, product
 from pathlib import PurePath
 
@@ -94,15 +95,12 @@ def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition
 
     One radius after the other is filtered and judged, with one compiled program and the memory of one.
     """
+    return {name: partial(_filtered, name=name, radii=tuple(radii), shape=shape) for name in FILTERS}
 
-    def condition(name: str) -> Condition:
-        def logits(model: Network, images: Array) -> Array:
-            one = lambda radius: plain(model, FILTERS[name](images, radius, shape))
-            return jnp.moveaxis(lax.map(one, jnp.asarray(radii, jnp.float32)), 0, 1)
 
-        return logits
-
-    return {name: condition(name) for name in FILTERS}
+def _filtered(model: Network, images: Array, *, name: str, radii: Sequence[float], shape: str) -> Array:
+    one = lambda radius: plain(model, FILTERS[name](images, radius, shape))
+    return jnp.moveaxis(lax.map(one, jnp.asarray(radii, jnp.float32)), 0, 1)
 
 
 @analysis

@@ -4,6 +4,7 @@ Ghiasi et al. 2022 (arXiv 2212.06727): `experiments/it7` of the published code.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -76,17 +77,25 @@ def conditions(seed: int = 0) -> dict[str, Condition]:
 
     Patches shuffled without positions are not among them: they give what "no positions" gives.
     """
-
-    def mixed(model: ViT, images: Array) -> Array:
-        order = permutations(images, seed, model.config.patches)
-        return plain(model, shuffled(images, order, model.config.patch_size))
-
     return {
         "plain": plain,
-        "no positions": lambda model, images: plain(without_positions(model), images),
-        "random positions": lambda model, images: plain(random_positions(model, seed), images),
-        "patches shuffled": mixed,
+        "no positions": _unplaced,
+        "random positions": partial(_misplaced, seed=seed),
+        "patches shuffled": partial(_mixed, seed=seed),
     }
+
+
+def _unplaced(model: ViT, images: Array) -> Array:
+    return plain(without_positions(model), images)
+
+
+def _misplaced(model: ViT, images: Array, *, seed: int) -> Array:
+    return plain(random_positions(model, seed), images)
+
+
+def _mixed(model: ViT, images: Array, *, seed: int) -> Array:
+    order = permutations(images, seed, model.config.patches)
+    return plain(model, shuffled(images, order, model.config.patch_size))
 
 
 @analysis

@@ -149,15 +149,16 @@ def agreement(
         unit: of each picture.
         own: the row of `photo` that each picture is, or `NONE`.
     """
-    picture, photo = _unit_length(picture), _unit_length(photo)
+    # in float64, in which no rounding, which differs with the number of pictures, decides a rank
+    picture, photo = (_unit_length(np.asarray(some, np.float64)) for some in (picture, photo))
     there = exemplar != NONE
-    sums = (photo[exemplar] * there[..., None]).sum(axis=1)
-    ranks = np.empty(len(picture), int)
-    for i, (embedding, place) in enumerate(zip(picture, own, strict=True)):
-        is_own = ((exemplar == place) & there).any(axis=1)
-        score = _unit_length(sums - is_own[:, None] * photo[place]) @ embedding
-        ranks[i] = 1 + (score > score[unit[i]]).sum()
-    return ranks
+    sums = sum(photo[exemplar[:, i]] * there[:, i, None] for i in range(exemplar.shape[1]))
+    score = picture @ _unit_length(sums).T
+    holder, held = np.nonzero(there)
+    for place in np.setdiff1d(own, NONE):
+        those, without = np.flatnonzero(own == place), np.unique(holder[exemplar[holder, held] == place])
+        score[np.ix_(those, without)] = picture[those] @ _unit_length(sums[without] - photo[place]).T
+    return 1 + (score > np.take_along_axis(score, unit[:, None], axis=1)).sum(axis=1)
 
 
 def stability(

@@ -157,9 +157,13 @@ def _measured(
         raise InputError("the first angle or step must be 0: the others are compared with it")
     own = own_places(found or exemplars(model, data, chosen, k=1))
     own = {tap: own[tap] for tap in chosen}
-    values = on_own_images(model, data, own, lambda values, _: values.mean(axis=1), view, parameters)
+    values = on_own_images(model, data, own, _mean, view, parameters)
     distinct = np.unique(np.concatenate(list(own.values())))
     return values, settings(model, data, taps=chosen, best_images=int((distinct >= 0).sum()))
+
+
+def _mean(values: Float[Array, "image patch unit"]) -> Float[Array, "image unit"]:
+    return values.mean(axis=1)
 
 
 def _summary(rows: Sequence[dict], what: str) -> str:

@@ -6,7 +6,6 @@ snow around a wolf, not on the wolf. Boxes of the objects let all units be asked
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -85,13 +84,16 @@ def overlaps(
     best = exemplars(model, some, taps, k=k)
     places = {tap: best.taps[tap].place for tap in taps}
     covered = coverage(some, found, np.unique(np.concatenate([place.ravel() for place in places.values()])))
-    measure = partial(agreement, typical=np.nanmean(covered, axis=0))
-    measured = on_own_images(model, some, places, measure, known=covered)
+    typical = np.nanmean(covered, axis=0)
+    known = lambda places: (covered[places], np.broadcast_to(typical, (len(places), len(typical))))
+    measured = on_own_images(model, some, places, agreement, known=known)
     return {tap: Overlap(place, *np.moveaxis(measured[tap][0], -1, 0)) for tap, place in places.items()}
 
 
 def agreement(
-    values: Float[Array, "image patch unit"], covered: Float[Array, "image patch"], typical: Float[Array, " patch"]
+    values: Float[Array, "image patch unit"],
+    covered: Float[Array, "image patch"],
+    typical: Float[Array, "*image patch"],
 ) -> Float[Array, "image unit 5"]:
     """What `Overlap` says of each unit on each image: outside, area, usual, iou, chance.
 
@@ -108,7 +110,7 @@ def agreement(
     numbers = (
         (map * (1 - covered[..., None])).sum(axis=1) / map.sum(axis=1),
         active * (1 - covered.mean(axis=1)[:, None]),
-        (map * (1 - typical[:, None])).sum(axis=1) / map.sum(axis=1),
+        (map * (1 - typical[..., None])).sum(axis=1) / map.sum(axis=1),
         active * both / (count + objects - both),
         active * by_chance / (count + objects - by_chance),
     )

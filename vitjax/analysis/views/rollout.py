@@ -48,12 +48,12 @@ def rollout(steps: Float[Array, "layer *n query key"]) -> Float[Array, "layer *n
 
     J_l[i, k] is the share of token k of the embedding in token i after block l; rows that sum to 1 go on doing so.
     """
+    return lax.scan(_step, jnp.broadcast_to(jnp.eye(steps.shape[-1]), steps.shape[1:]), steps)[1]
 
-    def step(before, now):
-        after = jnp.matmul(now, before, precision="highest")
-        return after, after
 
-    return lax.scan(step, jnp.broadcast_to(jnp.eye(steps.shape[-1]), steps.shape[1:]), steps)[1]
+def _step(before: Array, now: Array) -> tuple[Array, Array]:
+    after = jnp.matmul(now, before, precision="highest")
+    return after, after
 
 
 def gradient_weighted(

@@ -152,7 +152,7 @@ def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
             f"{folder} holds pictures of {source} (weights {theirs[:12] or 'unknown'}), not of {mine}"
             f" (weights {ours[:12] or 'unknown'}): load the model that made them"
         )
-    images, want = [], tuple(model.config.image_size)
+    images, want, taps = [], tuple(model.config.image_size), model.taps()
     for row in record["pictures"]:
         path = folder / row["file"]
         try:
@@ -165,6 +165,6 @@ def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
             raise InputError(
                 f"{path} is {size[0]}x{size[1]}, the model takes {want[0]}x{want[1]}: load it at that size"
             )
-    units = [expand(row["unit"], model.taps())[0] for row in record["pictures"]]
+    units = [expand(row["unit"], taps)[0] for row in record["pictures"]]
     history = np.array([row["history"]["activation"] for row in record["pictures"]])
     return Entries(np.stack(images), units, history), record

@@ -165,10 +165,13 @@ def run(
     """
     if wrong := [view for view in views if view not in VIEWS]:
         raise InputError(f"unknown view {wrong[0]!r}{nearest(wrong[0], VIEWS)}: one of {', '.join(VIEWS)}")
-    drawn = sample(expand(f"{model.neurons}:*", model.taps()), SAMPLE, seed)
-    wanted = drawn if units is None else expand(units, model.taps(), model.class_names)
+    taps = model.taps()
+    if units is None:
+        wanted = sample(expand(f"{model.neurons}:*", taps), SAMPLE, seed)
+    else:
+        wanted = expand(units, taps, model.class_names)
     for unit in wanted:
-        check_patches(unit.tap, model.taps()[unit.tap])
+        check_patches(unit.tap, taps[unit.tap])
     found = found or exemplars(model, data, dict.fromkeys(unit.tap for unit in wanted), k=k)
     best = np.stack([found.taps[unit.tap].place[_number(unit, found)][:k] for unit in wanted])
     distinct = np.unique(best[best >= 0])

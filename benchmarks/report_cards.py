@@ -18,9 +18,9 @@ from PIL import Image
 
 import vitjax
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import Entries
+from vitjax.analysis.report.grading import Finished
 from vitjax.analysis.report.held_out import CHANGES
-from vitjax.analysis.report.report_card import cards
+from vitjax.analysis.report.report_card import report_cards
 from vitjax.analysis.report.yardstick import middle, yardstick
 from vitjax.analysis.study.passes import on_pictures
 from vitjax.data.dataset import open_dataset
@@ -69,12 +69,12 @@ def main() -> None:
     measure = yardstick(model, data, exemplars(model, data, tap))
     units = expand(f"{tap}:*", model.taps())
     units = [units[i % len(units)] for i in range(args.pictures)]
-    entries = Entries(np.stack([np.asarray(image) for image in made_up(args.pictures, size, 1)]), units)
+    entries = Finished(np.stack([np.asarray(image) for image in made_up(args.pictures, size, 1)]), units)
     run = lambda tap: seconds(
         lambda: on_pictures(model, forward, entries.images, batch=args.batch, tap=tap), args.rounds
     )
     passes = FORMS * run(tap) + run(middle(model))
-    graded = seconds(lambda: cards(model, entries, measure, batch=args.batch), args.rounds)
+    graded = seconds(lambda: report_cards(model, entries, measure, batch=args.batch), args.rounds)
     found = {
         "model": args.model if args.model == "demo" else Path(args.model).name,
         "device": jax.devices()[0].device_kind,

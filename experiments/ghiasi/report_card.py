@@ -31,8 +31,8 @@ import vitjax
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report import grades
 from vitjax.analysis.report.grades import NONE
-from vitjax.analysis.report.grading import Entries, read_entries
-from vitjax.analysis.report.report_card import RULE, WORDS, cards
+from vitjax.analysis.report.grading import Finished, read_finished
+from vitjax.analysis.report.report_card import RULE, WORDS, report_cards
 from vitjax.analysis.report.report_figures import strips
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
@@ -63,7 +63,7 @@ def main() -> None:
     model = vitjax.load(args.model)
     data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
     folders = dict(text.split("=", 1) for text in args.pictures)
-    read = {name: read_entries(Path(folder), model) for name, folder in folders.items()}
+    read = {name: read_finished(Path(folder), model) for name, folder in folders.items()}
     kinds = {name: entries for name, (entries, _) in read.items()}
     made = {name: {"seed": record["seed"], "recipe": record["recipe"]} for name, (_, record) in read.items()}
     tokens = next(iter(made.values()))["recipe"]["tokens"]
@@ -73,17 +73,17 @@ def main() -> None:
 
     first = next(iter(kinds.values()))
     best = np.array([measure.best(unit) for unit in first.units])
-    kinds["best photograph"] = Entries(pixels(data.images, best, model.config), first.units, own=best)
-    kinds["another unit's"] = Entries(np.roll(first.images, len(first.images) // 2, axis=0), first.units)
+    kinds["best photograph"] = Finished(pixels(data.images, best, model.config), first.units, own=best)
+    kinds["another unit's"] = Finished(np.roll(first.images, len(first.images) // 2, axis=0), first.units)
     noise = np.random.default_rng(0).integers(0, 256, first.images.shape, dtype=np.uint8)
-    kinds["uniform noise"] = Entries(noise, first.units)
+    kinds["uniform noise"] = Finished(noise, first.units)
 
-    everything = Entries(  # at once: each tap is compiled once
+    everything = Finished(  # at once: each tap is compiled once
         np.concatenate([entries.images for entries in kinds.values()]),
         [unit for entries in kinds.values() for unit in entries.units],
         own=np.concatenate([np.full(len(e.units), NONE) if e.own is None else e.own for e in kinds.values()]),
     )
-    rows = iter(cards(model, everything, measure, tokens=tokens, batch=args.batch))
+    rows = iter(report_cards(model, everything, measure, tokens=tokens, batch=args.batch))
     graded = {kind: list(islice(rows, len(entries.units))) for kind, entries in kinds.items()}
     for kind in folders:
         for card, value in zip(graded[kind], grades.slope(kinds[kind].history), strict=True):

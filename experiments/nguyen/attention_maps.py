@@ -18,10 +18,10 @@ import numpy as np
 from picture import BILINEAR, squashed
 
 import vitjax
-from vitjax.analysis.norms.outliers import outliers_by_layer
+from vitjax.analysis.photographs.outliers import outliers_by_layer
 from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.views.attention_maps import effective_patches, in_rows
 from vitjax.analysis.views.rollout import at_grid, default_tokens, relevance
-from vitjax.analysis.views.rollout_run import effective_patches, in_rows
 
 METHODS = {
     "rollout": {"method": "rollout"},

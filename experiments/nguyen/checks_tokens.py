@@ -25,10 +25,10 @@ from PIL import Image
 from sklearn.manifold import TSNE
 
 import vitjax
-from vitjax.analysis.clusters.embeddings import neighbours, tsne
+from vitjax.analysis.clusters.maps_of_tokens import neighbours, tsne
 from vitjax.analysis.clusters.measures import MIN_SAMPLES
-from vitjax.analysis.clusters.tokens import run, scenes
-from vitjax.analysis.perturbed.embeddings_alike import layers
+from vitjax.analysis.clusters.token_clusters import run, scenes
+from vitjax.analysis.perturbed.alike import layers
 from vitjax.analysis.perturbed.shuffle import shuffle
 from vitjax.data.annotations.masks import masks, patch_labels
 from vitjax.data.dataset import open_dataset

@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import vitjax
-from vitjax.analysis.clusters.tokens import run
-from vitjax.analysis.clusters.tokens_figures import draw
+from vitjax.analysis.clusters.token_clusters import run
+from vitjax.analysis.clusters.token_figures import draw
 from vitjax.data.annotations.masks import IGNORED
 from vitjax.data.dataset import open_dataset
 

@@ -21,8 +21,8 @@ from vitjax.analysis.perturbed.occlusion import tile_pixels
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.views.filters import evenness, filters
+from vitjax.analysis.views.view_figures import view_pictures
 from vitjax.analysis.views.views import SHARPENED
-from vitjax.analysis.views.views_run import view_pictures
 from vitjax.units.units import Unit
 
 GRID = 14

@@ -21,11 +21,11 @@ from picture import squashed
 import vitjax
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.views.attention_maps import even_attention
 from vitjax.analysis.views.filters import evenness, filters
 from vitjax.analysis.views.rollout import relevance
-from vitjax.analysis.views.rollout_run import even_attention
+from vitjax.analysis.views.view_figures import view_pictures
 from vitjax.analysis.views.views import SHARPENED
-from vitjax.analysis.views.views_run import view_pictures
 from vitjax.units.units import Unit
 
 

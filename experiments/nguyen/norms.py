@@ -11,7 +11,7 @@ from pathlib import Path
 
 import vitjax
 from vitjax.analysis.norms.norms import run
-from vitjax.analysis.norms.outliers import OUTLIER
+from vitjax.analysis.photographs.outliers import OUTLIER
 from vitjax.data.dataset import open_dataset
 
 

@@ -22,8 +22,8 @@ from dog_and_cat import COLLAGE, DOG_AND_CAT, painted
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.clusters.embeddings import LAYOUTS, example
-from vitjax.analysis.perturbed.embeddings_alike import layers
+from vitjax.analysis.clusters.maps_of_tokens import LAYOUTS, example
+from vitjax.analysis.perturbed.alike import layers
 from vitjax.analysis.perturbed.shuffle import orders, shuffle
 from vitjax.data.annotations.masks import patch_labels
 

@@ -24,8 +24,8 @@ from PIL import Image
 
 import vitjax
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import read_entries
-from vitjax.analysis.report.report_card import WORDS, cards
+from vitjax.analysis.report.grading import read_finished
+from vitjax.analysis.report.report_card import WORDS, report_cards
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import COLORS, panels, style
@@ -196,10 +196,10 @@ def main() -> None:
     for name in chosen:
         if CANDIDATES[name].size:
             continue  # its pictures are but a beginning
-        entries, _ = read_entries(studio.folder(name), model)
+        entries, _ = read_finished(studio.folder(name), model)
         places = {unit: i for i, unit in enumerate(entries.units)}
         entries = entries.take(places[unit] for unit in units)
-        graded = list(cards(model, entries, measure, batch=args.batch))
+        graded = list(report_cards(model, entries, measure, batch=args.batch))
         first = first or graded
         rows.append(row(name, CANDIDATES[name].family, studio.cost(name, entries.units), graded, first))
         print({key: value for key, value in rows[-1].items() if key in ("recipe", "teraflop", "ratio", "good")})

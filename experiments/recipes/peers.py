@@ -36,8 +36,8 @@ from PIL import Image
 
 import vitjax
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import read_entries
-from vitjax.analysis.report.report_card import cards
+from vitjax.analysis.report.grading import read_finished
+from vitjax.analysis.report.report_card import report_cards
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
@@ -115,9 +115,9 @@ def paint(model: ViT, folder: Path, units: dict[str, list[Unit]], seed: int, out
 
 def graded(model: ViT, folder: Path, units: list[Unit], measure: Yardstick, batch: int) -> Graded:
     """A folder's pictures of the units, with their report cards."""
-    entries, _ = read_entries(folder, model)
+    entries, _ = read_finished(folder, model)
     entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units)
-    found = cards(model, entries, measure, batch=batch)
+    found = report_cards(model, entries, measure, batch=batch)
     return {str(unit): pair for unit, *pair in zip(entries.units, entries.images, found, strict=True)}
 
 

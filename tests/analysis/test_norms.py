@@ -12,13 +12,13 @@ from tests.support import noise, small
 from vitjax.analysis.norms.norms import run
 from vitjax.analysis.norms.norms_cost import OTHERS, OUTLIERS, as_many_others, replacing
 from vitjax.analysis.norms.norms_tokens import attention_to, likeness, ranks, standing
-from vitjax.analysis.norms.outliers import norm_ratios, outliers, stream
 from vitjax.analysis.perturbed.occlusion import unseen
 from vitjax.analysis.photographs.exemplar_tables import image_table, tap_row
 from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.photographs.outliers import norm_ratios, outliers, stream
 from vitjax.analysis.study.frames import framed
 from vitjax.analysis.units import maps
-from vitjax.analysis.views.rollout_run import run as rollout
+from vitjax.analysis.views.attention_maps import run as rollout
 from vitjax.errors import InputError
 from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.models.registry import abstract

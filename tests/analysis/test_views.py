@@ -15,8 +15,8 @@ import vitjax
 from tests.support import noise, small
 from vitjax.analysis.views.filters import assembled, constants, cut, evenness, filters, local_views
 from vitjax.analysis.views.rollout import attention, mixing, rollout
+from vitjax.analysis.views.view_figures import layer_of, run
 from vitjax.analysis.views.views import SHARPENED, propagated, shown, views
-from vitjax.analysis.views.views_run import layer_of, run
 from vitjax.errors import InputError
 from vitjax.models.core.config import Preprocess
 from vitjax.units.units import Unit

@@ -20,9 +20,9 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.accuracy import Condition, Outcome, evaluate, plain
+from vitjax.analysis.ablations.relative import relative
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
-from vitjax.analysis.study.relative import relative
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels

@@ -15,9 +15,9 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.accuracy import Outcome, evaluate, plain
+from vitjax.analysis.ablations.relative import relative
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
-from vitjax.analysis.study.relative import relative
 from vitjax.analysis.study.style import bare, panels, style
 from vitjax.data.annotations.boxes import Boxes, mask
 from vitjax.data.annotations.boxes import boxes as boxes_of

@@ -14,8 +14,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Int
 
 from vitjax.analysis.ablations.positions import permutations
-from vitjax.analysis.norms.outliers import after_blocks, outliers
 from vitjax.analysis.perturbed.occlusion import unseen
+from vitjax.analysis.photographs.outliers import after_blocks, outliers
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.means import estimate
 from vitjax.analysis.study.passes import gather

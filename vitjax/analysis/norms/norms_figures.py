@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.clusters.embeddings_figures import LINES
 from vitjax.analysis.norms.norms_cost import OTHERS, OUTLIERS
+from vitjax.analysis.perturbed.alike_figures import LINES
 from vitjax.analysis.study.frames import framed
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.study.style import COLORS, bare, panels, style

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vitjax.analysis.norms.outliers import after_blocks, norm_ratios
+from vitjax.analysis.photographs.outliers import after_blocks, norm_ratios
 from vitjax.analysis.views.filters import cut
 from vitjax.models.vit import ViT
 

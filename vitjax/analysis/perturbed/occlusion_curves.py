@@ -19,7 +19,7 @@ from jax import lax
 from jaxtyping import Array
 
 from vitjax.analysis.ablations.positions import permutations
-from vitjax.analysis.perturbed.embeddings_alike import (
+from vitjax.analysis.perturbed.alike import (
     CLASS,
     MEAN,
     Measured,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vitjax.analysis.clusters.embeddings_figures import draw_layers
-from vitjax.analysis.perturbed.embeddings_alike import GIVEN
+from vitjax.analysis.perturbed.alike import GIVEN
+from vitjax.analysis.perturbed.alike_figures import draw_layers
 from vitjax.analysis.perturbed.occlusion import SETS
 from vitjax.analysis.study.style import panels, style
 

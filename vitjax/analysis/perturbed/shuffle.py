@@ -14,8 +14,7 @@ from jaxtyping import Array, Int, Shaped
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.positions import permutations, shuffled
-from vitjax.analysis.clusters.embeddings_figures import LINES, draw_layers
-from vitjax.analysis.perturbed.embeddings_alike import (
+from vitjax.analysis.perturbed.alike import (
     CLASS,
     GIVEN,
     MEAN,
@@ -26,6 +25,7 @@ from vitjax.analysis.perturbed.embeddings_alike import (
     table,
     weights,
 )
+from vitjax.analysis.perturbed.alike_figures import LINES, draw_layers
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import panels, style

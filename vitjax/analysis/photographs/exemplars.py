@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vitjax.analysis.norms.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.natural import Natural, Part, merged, read_part, same
+from vitjax.analysis.photographs.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.tally import Tally, add, empty, merge
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.passes import IMAGE, Pace, mesh_for

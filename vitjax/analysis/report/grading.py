@@ -26,7 +26,7 @@ from vitjax.units.units import Unit, expand
 
 
 @dataclass(frozen=True)
-class Entries:
+class Finished:
     """Pictures to be graded.
 
     Attributes:
@@ -41,15 +41,15 @@ class Entries:
     history: Float[np.ndarray, "picture step"] | None = None
     own: Int[np.ndarray, " picture"] | None = None
 
-    def take(self, rows: Iterable[int]) -> "Entries":
+    def take(self, rows: Iterable[int]) -> "Finished":
         """Some of the pictures, in this order."""
         rows = list(rows)
         pick = lambda array: None if array is None else array[rows]
-        return Entries(self.images[rows], [self.units[i] for i in rows], pick(self.history), pick(self.own))
+        return Finished(self.images[rows], [self.units[i] for i in rows], pick(self.history), pick(self.own))
 
 
 def grade(
-    model: Network, entries: Entries, measure: Yardstick, *, tokens: str = "patches", batch: int = 32
+    model: Network, entries: Finished, measure: Yardstick, *, tokens: str = "patches", batch: int = 32
 ) -> list[dict[str, Value]]:
     """Grades pictures, each by itself, as `grades` has the formulas.
 
@@ -135,7 +135,7 @@ def _value(value: Value) -> Value:
     return None if value != value else value  # NaN alone differs from itself
 
 
-def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
+def read_finished(folder: Path, model: Network) -> tuple[Finished, dict]:
     """Reads the pictures that `vitjax visualize` left in a folder, and its record.
 
     Raises:
@@ -167,4 +167,4 @@ def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
             )
     units = [expand(row["unit"], taps)[0] for row in record["pictures"]]
     history = np.array([row["history"]["activation"] for row in record["pictures"]])
-    return Entries(np.stack(images), units, history), record
+    return Finished(np.stack(images), units, history), record

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from vitjax.analysis.report.grading import read_entries
+from vitjax.analysis.report.grading import read_finished
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
@@ -38,7 +38,7 @@ def painted(
     """
     known = {}
     if folder is not None:
-        entries, _ = read_entries(folder, model)
+        entries, _ = read_finished(folder, model)
         known = dict(zip(entries.units, entries.images, strict=True))
     sets = f"{model.neurons}:*" if units is None and folder is None else units
     wanted = list(known) if sets is None else expand(sets, model.taps(), model.class_names)

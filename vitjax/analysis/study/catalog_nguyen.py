@@ -11,7 +11,7 @@ _CONTROL = Option("--control", "flag", "measure a model with random weights too"
 
 NGUYEN: dict[str, Analysis] = {
     "views": Analysis(
-        "views.views_run",
+        "views.view_figures",
         "what units of the residual stream are said to see of an image",
         "The filters of the patch embedding laid over the patches of images, and carried to later blocks by the rollout"
         " of attention: the views of Nguyen et al. 2022, for any token and unit of the residual stream.",
@@ -25,7 +25,7 @@ NGUYEN: dict[str, Analysis] = {
         ),
     ),
     "view-cards": Analysis(
-        "views.views_cards",
+        "views.view_beside_picture",
         "a unit's view beside its optimised picture and its best images",
         "A figure for each channel of the residual stream: at several depths the optimised picture of the unit, its"
         " best images, its view of them, and where on them it is active. Without --pictures, units are painted first.",
@@ -44,14 +44,14 @@ NGUYEN: dict[str, Analysis] = {
         ),
     ),
     "view-worth": Analysis(
-        "views.views_worth",
+        "views.view_worth",
         "how far units do what their views say",
         "The correlation, over the patches of an image, of every unit of the residual stream with the sum of its view,"
         " after every block; beside it that with the local view alone, as if no token had looked elsewhere.",
         (Option("--residual", "fraction", "weight of a token itself in what a block does to it", 0.5),),
     ),
     "rollout": Analysis(
-        "views.rollout_run",
+        "views.attention_maps",
         "where the information in a token comes from",
         "Attention maps by rollout, by each block's attention alone or weighted by the gradient of the model's choice"
         " (figures of Nguyen et al. 2022; Abnar and Zuidema 2020; Chefer et al. 2021), and over all images how far"
@@ -97,7 +97,7 @@ NGUYEN: dict[str, Analysis] = {
         convnets=True,
     ),
     "tokens": Analysis(
-        "clusters.tokens",
+        "clusters.token_clusters",
         "whether patches of the same object have similar embeddings",
         "Purity, silhouette, cosines and labels of DBSCAN's clusters of patches at every layer, as Nguyen et al. 2022"
         " measure them, with k-means and a linear probe beside them, on images with masks of their objects; and a map"

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vitjax.analysis.norms.outliers import OUTLIER, stream, stream_ratios, streams_of
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
+from vitjax.analysis.photographs.outliers import OUTLIER, stream, stream_ratios, streams_of
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery

@@ -20,7 +20,7 @@ from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.photographs.own import on_own_images
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
-from vitjax.analysis.study.relative import ratio_of_means
+from vitjax.analysis.study.means import ratio_of_means
 from vitjax.analysis.study.style import COLORS, panels, style
 from vitjax.data.annotations.boxes import Boxes, mask
 from vitjax.data.annotations.boxes import boxes as boxes_of

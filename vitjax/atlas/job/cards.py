@@ -7,8 +7,8 @@ from threading import Event
 import numpy as np
 
 from vitjax.analysis.report import grades
-from vitjax.analysis.report.grading import Entries
-from vitjax.analysis.report.report_card import COPY, GOOD, RULE, Rule, cards
+from vitjax.analysis.report.grading import Finished
+from vitjax.analysis.report.report_card import COPY, GOOD, RULE, Rule, report_cards
 from vitjax.analysis.report.yardstick import Yardstick
 from vitjax.atlas.store.series import Series
 from vitjax.atlas.store.store import Store
@@ -44,10 +44,10 @@ class Judge:
     measure: Yardstick | None
     rule: Rule = RULE
 
-    def __call__(self, entries: Entries, activation: Sequence[float]) -> list[Card]:
+    def __call__(self, entries: Finished, activation: Sequence[float]) -> list[Card]:
         """A card for each picture; `activation` is the unit's on it."""
         if self.measure is not None:
-            return cards(self.model, entries, self.measure, tokens=self.tokens, rule=self.rule)
+            return report_cards(self.model, entries, self.measure, tokens=self.tokens, rule=self.rule)
         columns = {
             "clipped": grades.clipped(entries.images),
             "colour": grades.colour(entries.images),
@@ -85,7 +85,7 @@ def grade(
         images = np.concatenate([images for images, _ in found])
         join = lambda name, found=found: [value for _, record in found for value in getattr(record, name)]
         units = [unit for batch in several for unit in batch.goals]
-        rows = judge(Entries(images, units, np.array(join("history"))), join("activation"))
+        rows = judge(Finished(images, units, np.array(join("history"))), join("activation"))
         for batch in several:
             mine, rows = rows[: len(batch.goals)], rows[len(batch.goals) :]
             store.write_json(series.card_key(batch.number), {"cards": mine})

@@ -16,8 +16,8 @@ from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.units.maps import activation_maps, overlay
 from vitjax.analysis.views.filters import filters
+from vitjax.analysis.views.view_figures import named_units, view_pictures
 from vitjax.analysis.views.views import shown
-from vitjax.analysis.views.views_run import named_units, view_pictures
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.models.vit import ViT

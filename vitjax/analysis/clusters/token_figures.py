@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.clusters.embeddings_figures import LINES
 from vitjax.analysis.clusters.measures import MEASURES
+from vitjax.analysis.perturbed.alike_figures import LINES
 from vitjax.analysis.study.style import COLORS, panels, style
 
 _PANELS = MEASURES | {"probe": "linear probe (accuracy)"}

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
-from vitjax.analysis.clusters.embeddings import check, example
+from vitjax.analysis.clusters.maps_of_tokens import check, example
+from vitjax.analysis.clusters.token_figures import draw
 from vitjax.analysis.clusters.token_rows import EMBEDDINGS, differences, image_rows, means
-from vitjax.analysis.clusters.tokens_figures import draw
-from vitjax.analysis.norms.outliers import OUTLIER
-from vitjax.analysis.perturbed.embeddings_alike import GIVEN, layers, weights
+from vitjax.analysis.perturbed.alike import GIVEN, layers, weights
 from vitjax.analysis.perturbed.shuffle import orders, shuffle, tile
+from vitjax.analysis.photographs.outliers import OUTLIER
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.passes import over

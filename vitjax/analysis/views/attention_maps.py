@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.norms.outliers import outliers_by_layer
+from vitjax.analysis.photographs.outliers import outliers_by_layer
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.frames import framed

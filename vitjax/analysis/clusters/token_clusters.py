@@ -152,7 +152,7 @@ def run(
     control: bool = False,
     layout: str = "tsne",
     seed: int = 0,
-    claims: str = CLAIMS[0],
+    claims: str = "larger",
 ) -> Findings:
     """How the patches of an image cluster by object, layer after layer.
 

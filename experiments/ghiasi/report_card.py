@@ -8,7 +8,7 @@ published code leaves some units grey. Here every kind is made for the same unit
     another unit's      the first folder's pictures, each given to a unit half the folder away
     uniform noise       every byte drawn at random
 
-    python experiments/ghiasi/report_card.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip \
+    python -m experiments.ghiasi.report_card --model vit_tiny_patch16_224 --data imagenet-samples/images.zip \
         --pictures default=pictures/default ghiasi=pictures/ghiasi
 
 Here `cheap` is `ghiasi` with 2 views, 128 steps and the neuron before its activation function, and `noisy` has 2
@@ -20,14 +20,13 @@ with more good pictures come first. The grades of every picture are in the secon
 `timm/vit_base_patch16_384.orig_in21k_ft_in1k`, the photographs ImageNet's.
 """
 
-import argparse
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-import vitjax
+from experiments import script
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report import grades
 from vitjax.analysis.report.grades import NONE
@@ -36,7 +35,6 @@ from vitjax.analysis.report.report_card import RULE, WORDS, report_cards
 from vitjax.analysis.report.report_figures import strips
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
-from vitjax.data.dataset import open_dataset
 from vitjax.data.pipeline import pixels
 
 MEDIANS = "ratio rise percentile rank margin spectral_distance detail clipped colour agreement slope".split()
@@ -52,16 +50,11 @@ def row(kind: str, graded: list[dict]) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__, None)
+    script.add_data(parser, batch=25)
     parser.add_argument("--pictures", nargs="+", required=True, metavar="NAME=FOLDER")
-    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
-    parser.add_argument("--batch", type=int, default=25)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    model, data = script.opened(args)
     folders = dict(text.split("=", 1) for text in args.pictures)
     read = {name: read_finished(Path(folder), model) for name, folder in folders.items()}
     kinds = {name: entries for name, (entries, _) in read.items()}
@@ -97,7 +90,7 @@ def main() -> None:
         Findings("report-card-kinds", rows, about, {"": figure}),
         Findings("report-card-pictures", pictures, about),
     ):
-        print(*findings.save(args.out), sep="\n")
+        script.keep(args, findings)
     print(Findings("report-card-kinds", rows, about).csv())
 
 

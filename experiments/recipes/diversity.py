@@ -1,6 +1,6 @@
 """Several pictures of a unit: do they differ, and is each still a good one?
 
-    python experiments/recipes/diversity.py --model FOLDER --images images.zip --out FOLDER [--count 6] [--variants 4]
+    python -m experiments.recipes.diversity --model FOLDER --images images.zip --out FOLDER [--count 6] [--variants 4]
 
 Neurons drawn evenly over all blocks (as in frontier.py) get `--variants` pictures each by the recipe
 `--recipe`, once with nothing between them but their seeds, once held apart (`Recipe.diversity`). A row of the table is
@@ -14,9 +14,9 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from painting import painted
 
 import vitjax
+from experiments.recipes.painting import painted
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grading import read_finished
 from vitjax.analysis.report.report_card import WORDS, report_cards

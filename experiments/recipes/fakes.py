@@ -1,6 +1,6 @@
 """Can the verdict be fooled? Pictures forged to fool it, each with the verdict that it deserves, before and after.
 
-    python experiments/recipes/fakes.py --model FOLDER --images images.zip --pictures FOLDER --label NAME [--limit 250]
+    python -m experiments.recipes.fakes --model FOLDER --images images.zip --pictures FOLDER --label NAME [--limit 250]
 
 `--pictures` are good pictures that `vitjax visualize` made; forgeries.py has what is made of them, of their units' best
 photographs and of nothing. Every second photograph is the yardstick; on the others, which it never saw, is counted what
@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from forgeries import FAKES, Originals
 
 import vitjax
+from experiments.recipes.forgeries import FAKES, Originals
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grades import NONE
 from vitjax.analysis.report.grading import Finished, read_finished, visible

@@ -1,7 +1,7 @@
 """Recipes at several costs, graded: what does a picture's quality cost, and which recipe gives most for it?
 
-    python experiments/recipes/frontier.py --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
-    python experiments/recipes/frontier.py … --fresh --count 24 --only fast default ghiasi
+    python -m experiments.recipes.frontier --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
+    python -m experiments.recipes.frontier … --fresh --count 24 --only fast default ghiasi
 
 Every candidate of candidates.py is painted for the same MLP neurons, drawn evenly over all blocks (fewer are a part of
 more), and graded by the report card against the photographs. Its cost is counted: operations of the loop's matrix
@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from candidates import CANDIDATES, NEIGHBOURS
-from painting import painted
 from PIL import Image
 
 import vitjax
+from experiments.recipes.candidates import CANDIDATES, NEIGHBOURS
+from experiments.recipes.painting import painted
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grading import read_finished
 from vitjax.analysis.report.report_card import WORDS, report_cards

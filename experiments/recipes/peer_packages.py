@@ -15,7 +15,6 @@ middle, at the scale of the crops.
 
 import contextlib
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ import jax
 import numpy as np
 import torch
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
 from converters.timm_reference import import_timm
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.vocabulary import split_tap

@@ -1,6 +1,6 @@
 """The default recipes of Lucent and Horama beside vitjax's, on the same units, by their own packages, in one run.
 
-    python experiments/recipes/peers.py --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--only NAME]
+    python -m experiments.recipes.peers --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--only NAME]
 
 FOLDER holds a ViT of timm's (`model.safetensors`, `config.json`). Besides torch, torchvision and timm it needs
 
@@ -29,12 +29,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from frontier import row
 from matplotlib.figure import Figure
-from peer_packages import ENDINGS, INSTALL, PEERS, Neuron
 from PIL import Image
 
 import vitjax
+from experiments.recipes.frontier import row
+from experiments.recipes.peer_packages import ENDINGS, INSTALL, PEERS, Neuron
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grading import read_finished
 from vitjax.analysis.report.report_card import report_cards

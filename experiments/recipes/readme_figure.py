@@ -1,6 +1,6 @@
 """Draws the README's figure from a folder of pictures: a column for each block, three neurons in each.
 
-python experiments/recipes/readme_figure.py FOLDER docs/vit_tiny_default.webp
+python -m experiments.recipes.readme_figure FOLDER docs/vit_tiny_default.webp
 """
 
 import argparse

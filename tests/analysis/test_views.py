@@ -225,8 +225,8 @@ def test_mistakes_are_named(call, words):
 
 
 def test_the_checks_against_the_paper_say_what_they_lack():
-    script = Path(__file__).resolve().parents[2] / "experiments" / "nguyen" / "checks.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "experiments.nguyen.checks"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) > 10
     assert all(line.startswith("skipped") and "needs --" in line for line in lines)

@@ -1,4 +1,4 @@
-"""A unit in, the pictures that Lucent and Horama make of it out: their default recipes, by their own packages.
+"""Paints a unit by Lucent and by Horama: their default recipes, by their own packages.
 
 All is the packages' default, but for this, most of it to their advantage:
 

@@ -1,4 +1,4 @@
-"""`vitjax analyze NAME`: a model and images in, a table, a record and figures out."""
+"""`vitjax analyze NAME`: runs an analysis of a model on images and writes a table, a record and figures."""
 
 import argparse
 import sys

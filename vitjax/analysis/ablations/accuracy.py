@@ -1,4 +1,4 @@
-"""A model under several conditions in, its accuracy under each out: all of them in one pass over the images."""
+"""Measures a model's accuracy under several conditions, all of them in one pass over the images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

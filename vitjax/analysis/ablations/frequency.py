@@ -1,4 +1,4 @@
-"""Images in, the same with low or high spatial frequencies removed, their spectra, and what a model makes of them out.
+"""Removes low or high spatial frequencies from images, measures spectra, and the accuracy on what is left.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 14: top-1 accuracy after low-pass filtering. The paper does not say which
 filter; this one is ideal, with a sharp edge. The Nyquist frequency, half a cycle per pixel, is the unit of radii.
@@ -74,7 +74,7 @@ FILTERS = {"low-pass": low_pass, "high-pass": high_pass}
 
 
 def radial_spectrum(images: Float[Array, "image h w 3"]) -> Float[Array, "image radius"]:
-    """The power of every image at each whole number of cycles, whatever its direction.
+    """Measures the power of every image at each whole number of cycles, whatever its direction.
 
     `|F / (h w)|²`, F the discrete Fourier transform of a channel, is averaged over the three channels and over all
     frequencies whose distance from the centre rounds to r cycles per shorter side, r = 1 … min(h, w) // 2. Over all
@@ -105,7 +105,7 @@ def _filtered(model: Network, images: Array, *, name: str, radii: Sequence[float
 
 @analysis
 def run(model: Network, data: Dataset, *, radii: Sequence[float] = RADII, shape: str = "disk") -> Findings:
-    """Accuracy on images without their high or without their low frequencies, in one pass over the data.
+    """Measures accuracy on images without their high or without their low frequencies, in one pass over the data.
 
     The images are filtered as the model gets them, after resizing and cropping.
 

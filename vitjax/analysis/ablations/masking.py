@@ -1,4 +1,4 @@
-"""Images with boxes around their objects in, how much a model knows from the objects alone and from the rest out.
+"""Measures the accuracy on the objects of images alone, and on all the rest of the images.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), table 2: what lies outside the boxes is made black, or what lies inside, before
 the image is resized; the accuracy that is left is given as a share of that on the whole images, "normalised". Beside
@@ -59,7 +59,7 @@ def changes(boxes: Mapping[str, Boxes]) -> dict[str, Change | None]:
 
 @analysis
 def run(model: Network, data: Dataset, *, boxes: Path | None = None, all_objects: bool = False) -> Findings:
-    """The accuracy on whole images, on their objects alone, and on all but their objects.
+    """Measures accuracy on whole images, on their objects alone, and on all but their objects.
 
     Only images with boxes take part, the same in all three; the others are counted and named in the settings.
 

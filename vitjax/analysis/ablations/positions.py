@@ -1,4 +1,4 @@
-"""A model and images in, what it relies on positions for out: accuracy without them, with random ones, and shuffled.
+"""Measures accuracy without position embeddings, with random ones, and with the patches of images shuffled.
 
 Ghiasi et al. 2022 (arXiv 2212.06727): `experiments/it7` of the published code.
 """
@@ -24,7 +24,7 @@ STD = 0.02  # of the random positions, as in the published code
 
 
 def without_positions(model: ViT) -> ViT:
-    """A copy of the model that adds no position embedding to its patches.
+    """Copies the model without the position embeddings of its patches.
 
     The class token keeps its own: a model holds the sum of the two, from which no patch can learn where it is. (The
     published code takes away that one too.) Without positions the order of the patches makes no difference.
@@ -100,7 +100,7 @@ def _mixed(model: ViT, images: Array, *, seed: int) -> Array:
 
 @analysis
 def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
-    """Accuracy of the model as it is, without positions, with random ones, and with the image's patches shuffled.
+    """Measures accuracy as the model is, without positions, with random ones, and with the image's patches shuffled.
 
     Args:
         model: with a head.

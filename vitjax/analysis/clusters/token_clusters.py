@@ -1,4 +1,4 @@
-"""A model, images and masks of their objects in, how well patch embeddings cluster by object at every layer out.
+"""The analysis `tokens`: measures how well patch embeddings cluster by object, at every layer.
 
 The quantitative part of Nguyen et al. 2022 (arXiv 2210.07646), published code: VOC 2009, every image with two or more
 large objects, its tokens after each block, with the image as it is and with its tiles shuffled.
@@ -74,7 +74,7 @@ def large(objects: Objects, background: bool = False) -> Objects:
 def scenes(
     data: Dataset, found: Masks, *, fit: str = "squash", background: bool = False
 ) -> tuple[list[Scene], dict[str, int]]:
-    """The images with two or more large objects, and how many there are of which kind of image.
+    """Reads the images with two or more large objects, and counts how many there are of which kind.
 
     Args:
         data: the images.
@@ -154,7 +154,7 @@ def run(
     seed: int = 0,
     claims: str = "larger",
 ) -> Findings:
-    """How the patches of an image cluster by object, layer after layer.
+    """Measures how the patches of an image cluster by object, layer after layer.
 
     An image takes part where two or more objects cover more than 2 % of it each and none has fewer than three patches;
     a patch shows the object that covers 0.4 of it or more.

@@ -1,4 +1,4 @@
-"""The table of the tokens analysis in, its figure out: measures of clusters by layer."""
+"""Draws the measures of clusters by layer, from the table of the analysis `tokens`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle

@@ -1,4 +1,4 @@
-"""Tokens of images and the object each shows in, what clusters are worth out: image by image, on average, and compared.
+"""Tables of how well tokens cluster by object: a row for each image, means over images, and paired differences.
 
 The published measures take embeddings as they are. In ViTs a few patch tokens have many times the norm of the others
 (see `vitjax.analysis.photographs.outliers`), and the radius of the clusters, a mean of distances, is then theirs:
@@ -113,7 +113,7 @@ def means(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
 
 
 def differences(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
-    """What sets rows of `means` apart, image by image: every measure less that of the same images under one change.
+    """Compares rows of `means` image by image: every measure less that of the same images under one change.
 
     Returns:
         A row for each of `KEYS` and each of them that can be put back to what it was first: `against` says to what,

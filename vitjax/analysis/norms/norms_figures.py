@@ -1,4 +1,4 @@
-"""What is known of tokens of huge norm in, figures out: by layer, over the grid, what they cost, and on images."""
+"""Draws tokens of huge norm: by layer, over the grid, what they cost, and on images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,7 @@ _CURVES = {
 
 
 def draw(rows: Sequence[Mapping], where: Float[np.ndarray, "row column"], cost: Sequence[Mapping]) -> Figure:
-    """Curves by layer (dotted: random weights; bars: standard errors), places on the grid, and the cost in top-1.
+    """Draws curves by layer (dotted: random weights; bars: standard errors), places on the grid, and the cost in top-1.
 
     Args:
         rows: of `norms.run`.

@@ -1,4 +1,4 @@
-"""Images in, which patch tokens stand out by their norm after every block, what they show and who attends to them."""
+"""Measures patch tokens of huge norm after every block: which they are, what they show and who attends to them."""
 
 from typing import NamedTuple
 
@@ -72,9 +72,9 @@ def attention_to(
 
 
 def likeness(model: ViT, pieces: Float[Array, "image patch h w 3"]) -> Float[Array, "image patch"]:
-    """How like its neighbours a patch is: the mean cosine with those beside, above and below (Darcet et al. 2023, 2.1).
+    """Measures how like its neighbours a patch is, by the mean cosine with those beside, above and below.
 
-    The cosines are those of the patch embedding, without positions.
+    The cosines are those of the patch embedding, without positions (Darcet et al. 2023, section 2.1).
     """
     rows, columns = model.config.grid
     embedded = model.patch(pieces.reshape(*pieces.shape[:2], -1)).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""Images and changed copies of them in, what a model still recognises and how alike its embeddings stay out.
+"""Compares changed copies of images with the images: accuracy, and the likeness of embeddings at every layer.
 
 Nothing here asks for more of a model than `model(images, reads)`, its config and its taps, so that a convolutional
 network, whose taps have a map in place of tokens, can stand beside a transformer.

@@ -1,4 +1,4 @@
-"""Tables of cosines by layer in, a figure out: how alike the embeddings of an image and of its changed copies are."""
+"""Draws how alike the embeddings of an image and of its changed copies are, layer by layer."""
 
 from collections.abc import Callable, Mapping, Sequence
 

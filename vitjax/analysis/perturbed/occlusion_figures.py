@@ -1,4 +1,4 @@
-"""The tables of the occlusion analysis in, its figures out: accuracy by share hidden, and embeddings by layer."""
+"""Draws accuracy by the share of the image that is hidden, and the likeness of embeddings by layer."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Images in, for every unit of the chosen taps the images that show what it responds to, in one pass on the device."""
+"""Finds the images that every unit of some taps responds to most, in one pass over the data."""
 
 import math
 from collections.abc import Mapping, Sequence

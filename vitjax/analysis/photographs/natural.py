@@ -1,4 +1,4 @@
-"""A finished tally in, what is known of a tap's units from natural images out, and how it is kept on disk."""
+"""What is known of a tap's units from natural images, read from a finished tally, and how it is kept on disk."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Patch tokens whose norm is far beyond that of the others, in an image's residual stream: which they are.
+"""Finds the patch tokens of huge norm: those far beyond the median norm of their image's residual stream.
 
 Darcet et al. 2023 (arXiv 2309.16588) find them in large, long-trained ViTs, on patches of little content, and take
 their place by registers. They draw the line by hand, in a histogram of norms with two humps (150 for DINOv2-g); here it

@@ -1,4 +1,4 @@
-"""Every unit's best image in, a measurement of the unit on that image out: each distinct image is run once per view."""
+"""Measures every unit on its own best image; each distinct image is run once per view."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Finished pictures and a yardstick in, a row of grades for each out."""
+"""Grades finished pictures against a yardstick: a row of grades for each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pictures in, what units do on them out: as they stand, and under changes that no recipe trains for.
+"""Measures units on their pictures, as these stand and under changes that no recipe trains for.
 
 Recipes roll pictures, shift their colours and add noise (`vitjax.optimize.augment`). A picture that holds only under
 what it was trained with is fitted to pixels; one that also survives these changes shows something.

@@ -1,4 +1,4 @@
-"""Units in, the pictures painted for them out: found in a folder that `vitjax visualize` made, or made now."""
+"""Gives the pictures of units, from a folder that `vitjax visualize` made, or painted now."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def painted(
     recipe: str | Recipe = "default",
     seed: int = 0,
 ) -> dict[Unit, UInt8[np.ndarray, "h w 3"]]:
-    """The pictures of units, in the order of the units.
+    """Gives the pictures of units, in the order of the units.
 
     Args:
         model: that they are painted for.

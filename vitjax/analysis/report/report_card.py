@@ -1,4 +1,4 @@
-"""Pictures in, a report card for each out: what it does, whether it is clear, and in one word whether it is good.
+"""Makes report cards of pictures: what each does, whether it is clear, and in one word whether it is good.
 
 Grades and their formulas are in `grades`, what photographs say in `yardstick`, the held-out changes in `held_out`.
 """

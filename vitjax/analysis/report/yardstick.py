@@ -1,4 +1,4 @@
-"""Photographs in, what pictures are held against out: each unit's natural scores, the spectrum, the embeddings."""
+"""Measures on photographs what pictures are held against: each unit's natural scores, spectra and embeddings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -73,7 +73,7 @@ class Yardstick:
 def yardstick(
     model: Network, data: Dataset, found: Exemplars, *, embedding: Network | None = None, tap: str | None = None
 ) -> Yardstick:
-    """Measures what `found`, the exemplars of the pictures' taps, does not say: two passes over part of the images.
+    """Measures what exemplars do not say of photographs, spectra and embeddings, in two passes over part of the images.
 
     Args:
         model: which made the pictures.

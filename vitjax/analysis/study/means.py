@@ -1,4 +1,4 @@
-"""Values of images in, their mean and its standard error out."""
+"""Means over images and ratios of means, with their standard errors."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What each unit of a tap does at each patch of the image, and how unevenly.
+"""Reads from a tap's value what each unit does at each patch, and measures how unevenly.
 
 Values that stand on another grid than the patches of the model's config, such as the maps of a convolutional network,
 are averaged over these, so that they lie beside those of a Vision Transformer.

@@ -1,4 +1,4 @@
-"""A model in, pictures of its queries, keys and values beside its feed-forward neurons out, and how fine they are.
+"""The analysis `features`: paints queries, keys and values beside feed-forward neurons, and measures fine detail.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 3: pictures of the first three are full of high frequencies
 and look alike in early and deep blocks, whatever the learning rate; so they look at the wide feed-forward layers only.

@@ -1,4 +1,4 @@
-"""Units and their best images in, how much of a unit's activation stays when the image is turned or moved out.
+"""Measures how much of a unit's activation stays when its best image is turned or moved.
 
 From the published code of Ghiasi et al. 2022, `experiments/it13`; the paper's text does not show it. Their angles carry
 a random part of up to one degree each, which is left out here: angle 0 is the image itself.
@@ -63,7 +63,7 @@ def run_rotation(
     angles: Sequence[float] = ANGLES,
     found: Exemplars | None = None,
 ) -> Findings:
-    """What is left of each unit's activation on its best image, on average over the image turned by `angles`.
+    """Measures what turning its best image by `angles` leaves of each unit's activation, on average.
 
     Args:
         model: any.
@@ -94,7 +94,7 @@ def run_shift(
     steps: Sequence[int] = STEPS,
     found: Exemplars | None = None,
 ) -> Findings:
-    """What is left of each unit's activation on its best image, on average over circular shifts of the image.
+    """Measures what circular shifts of its best image leave of each unit's activation, on average.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""Units and images in, where on each image a unit is active out: maps on the patch grid, and pictures of them.
+"""Maps where on images units are active, on the patch grid, and draws the maps over the images.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figures 2, 4 and 7 to 9; in their code `it9/get_mask.py`, `it16/mask35.py`.
 """
@@ -142,7 +142,7 @@ def run(
     pictures: Mapping[str, UInt8[np.ndarray, "h w 3"]] | None = None,
     found: Exemplars | None = None,
 ) -> Findings:
-    """Where units are active on their best images.
+    """Maps where units are active on their best images.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""Units, images and boxes in, whether units are active on the objects or on what surrounds them out.
+"""Measures whether units are active on the objects of images or on what surrounds them.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 7a: a unit of layer 6 of ViT-B/16 is active on the grass and
 snow around a wolf, not on the wolf. Boxes of the objects let all units be asked.
@@ -95,7 +95,7 @@ def agreement(
     covered: Float[Array, "image patch"],
     typical: Float[Array, "*image patch"],
 ) -> Float[Array, "image unit 5"]:
-    """What `Overlap` says of each unit on each image: outside, area, usual, iou, chance.
+    """Measures what `Overlap` says of each unit on each image: outside, area, usual, iou, chance.
 
     Args:
         values: of the units; what is below 0 counts as 0.
@@ -145,7 +145,7 @@ def run(
     boxes: Path | None = None,
     all_objects: bool = False,
 ) -> Findings:
-    """How well maps of units agree with the objects' boxes, block after block.
+    """Measures how well maps of units agree with the objects' boxes, block after block.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""A model and images in, how much of where things are is left in each block out: on maps of units, and among patches.
+"""Measures how unevenly units light up their best images, and how alike the patches of an image are, by block.
 
 Ghiasi et al. 2022 (arXiv 2212.06727) show maps on which units are active where their feature is; in the last block they
 are on all patches alike, as if it pooled them. This measures both, on each unit's best image and between patches.
@@ -53,7 +53,7 @@ def _evenness(values: Float[Array, "image patch unit"]) -> Float[Array, "image u
 
 @analysis
 def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found: Exemplars | None = None) -> Findings:
-    """How evenly units light up their best images, and how alike an image's patches are, block after block.
+    """Measures how unevenly units light up their best images, and how alike an image's patches are, block after block.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""A model and images in, where the information in its tokens comes from out: maps, and curves over the blocks."""
+"""The analysis `rollout`: attention maps of images, and over the blocks how far tokens have looked."""
 
 from collections.abc import Mapping, Sequence
 
@@ -46,7 +46,7 @@ def own_share(found: Float[Array, "*n query key"], config: ViTConfig) -> Float[A
 
 
 def reach(found: Float[Array, "*n query key"], config: ViTConfig) -> Float[Array, "*n"]:
-    """The weight of another patch in a patch token, in proportion to that of its own: median over others, and patches.
+    """Measures the weight of other patches in a patch token, over that of its own: median over others, and patches.
 
     Near 0 a token sees its own patch alone, near 1 it sees all patches alike.
     """
@@ -77,7 +77,7 @@ def run(
     layers: Sequence[int] | None = None,
     count: int = 4,
 ) -> Findings:
-    """Attention maps of images after some blocks, and over all images how far tokens have looked.
+    """Draws attention maps of images after some blocks, and measures over all images how far tokens have looked.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""Attention in, where the information in each token comes from out: rollout, and what is told apart by gradients.
+"""Traces the information in each token back to the patches: by rollout of attention, or weighted by gradients.
 
 Nguyen et al. 2022 (arXiv 2210.07646) use the rollout of Abnar and Zuidema 2020 (arXiv 2005.00928), for attention maps
 and to carry views to higher layers.
@@ -33,7 +33,7 @@ def attention(
 
 
 def mixing(attention: Float[Array, "*n query key"], residual: float = RESIDUAL) -> Float[Array, "*n query key"]:
-    """How a block mixes tokens, if nothing else is looked at: attention, and `residual` of the token itself.
+    """Gives how a block mixes tokens, as far as attention says it: attention, and `residual` of the token itself.
 
     Raises:
         InputError: a residual outside [0, 1).
@@ -59,9 +59,10 @@ def _step(before: Array, now: Array) -> tuple[Array, Array]:
 def gradient_weighted(
     model: ViT, images: Float[Array, "image h w 3"], classes: Int[Array, " image"] | None = None
 ) -> Float[Array, "layer image query key"]:
-    """Attention that speaks for a class: the positive part of its product with the logit's gradient, mean over heads.
+    """Weights attention by what speaks for a class: the positive part of its product with the logit's gradient.
 
-    Chefer et al. 2021 (arXiv 2103.15679), their rule for self-attention: with the token itself added, it is rolled out.
+    The mean over heads. Chefer et al. 2021 (arXiv 2103.15679), their rule for self-attention: with the token itself
+    added, it is rolled out.
 
     Args:
         model: with a head.
@@ -115,7 +116,7 @@ def _relevance(model: ViT, images: Array, *, method: str, residual: float) -> Ar
 def relevance(
     model: ViT, images: Float[Array, "image h w 3"], method: str = "rollout", residual: float | None = None
 ) -> Float[Array, "layer image query key"]:
-    """What each token after each block (query) has of each token of the embedding (key); heads are averaged.
+    """Computes what each token after each block (query) has of each token of the embedding (key); heads are averaged.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""A model and images in, what each unit of the residual stream is said to see of an image out: its views.
+"""Computes the views of units of the residual stream: what each is said to see of an image.
 
 Nguyen et al. 2022 (arXiv 2210.07646): the view of a unit of the patch embedding at a patch is filter times patch; later
 blocks are taken to mix the views of tokens as their attention mixes tokens. What they do to values, the MLPs and the
@@ -36,7 +36,7 @@ def views(
     residual: float = RESIDUAL,
     normalise: bool | None = None,
 ) -> Float[Array, "image layer tokens unit h w 3"]:
-    """The views of units after some layers at some tokens, in one compiled call; `shown` makes pictures of them.
+    """Computes the views of units after some layers at some tokens, in one compiled call, for `shown` to show.
 
     In closed form: at patch k the view of unit j at token i is J[i, k] f_j * x^k, where J is the attention's rollout;
     before the first block J is the identity. Tokens before the patches have no view there.
@@ -114,7 +114,7 @@ def reach(
     heads: str | int,
     residual: float,
 ) -> Float[Array, "image layer tokens head patch"]:
-    """How much of each patch is in each token's view: rows of the rollout; one head where they are averaged.
+    """Computes how much of each patch is in each token's view: rows of the rollout; one head where they are averaged.
 
     Arguments as of `views`.
     """

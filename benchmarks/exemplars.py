@@ -60,7 +60,7 @@ def main() -> None:
         "jax": jax.__version__,
         "images": len(data.images),
         "batch": args.batch,
-        "units": sum(model.taps()[tap][-1] for tap in taps),
+        "units": sum(model.taps()[tap].shape[-1] for tap in taps),
         "first_pass_s": compiled,
         "rounds": rounds,
         "ratio": statistics.median(ratios),

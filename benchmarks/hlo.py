@@ -15,6 +15,7 @@ import jax
 
 import vitjax
 from vitjax.optimize import loop
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import GHIASI
 from vitjax.units.units import expand
 
@@ -69,8 +70,8 @@ def main() -> None:
     model = vitjax.load(args.model, dtype=args.dtype)
     for block in args.blocks:
         tap = f"blocks.{block}.mlp.hidden"
-        aims = loop.aims(expand(f"{tap}:0-3", model.taps()), model.taps()[tap], 0)
-        program = loop.Program(GHIASI, tap, chunk=GHIASI.steps)
+        aims = loop.aims(expand(f"{tap}:0-3", model.taps()), model.taps(), 0)
+        program = loop.Program(GHIASI, UnitActivation(tap), chunk=GHIASI.steps)
         slots = jax.eval_shape(lambda aims=aims: loop.start(model, aims, recipe=GHIASI))
         text = loop.advance.lower(model, slots, aims, program=program).compile().as_text()
         print(tap)

@@ -32,6 +32,7 @@ from vitjax.bench.rates import machine
 from vitjax.cli.arguments import use_cores
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import GHIASI
 from vitjax.units.units import expand
 
@@ -137,11 +138,11 @@ def ours(model: ViT, block: int, pictures: int, steps: int) -> Run:
     """The loop of vitjax, `pictures` shared out over the local devices."""
     tap, devices = f"blocks.{block}.mlp.hidden", jax.local_devices()
     each = -(-pictures // len(devices))
-    program = loop.Program(GHIASI, tap, chunk=steps)
+    program = loop.Program(GHIASI, UnitActivation(tap), chunk=steps)
     places = []
     for number, device in enumerate(devices):
         units = expand(f"{tap}:{UNIT + number * each}-{UNIT + number * each + each - 1}", model.taps())
-        aims = jax.device_put(loop.aims(units, model.taps()[tap], seed=0), device)
+        aims = jax.device_put(loop.aims(units, model.taps(), seed=0), device)
         here = jax.device_put(model, device)
         places.append({"model": here, "aims": aims, "slots": loop.start(here, aims, recipe=GHIASI)})
 

@@ -1,6 +1,6 @@
 """Top-1, top-5 and loss of a model on images with known classes.
 
-    python experiments/accuracy.py --model FOLDER --images images.zip [--labels classes.csv]
+    python -m experiments.accuracy --model FOLDER --images images.zip [--labels classes.csv]
 
 The classes come with the data (a table's label column, Tiny ImageNet's annotations, a folder for each class, or numbers
 and WordNet ids before the file names, `0388_n02510455_panda.jpg`), or from a list with `--labels`. For ViT-Ti/16

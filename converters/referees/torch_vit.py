@@ -10,6 +10,7 @@ from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess
 
 # What libraries call the parts of a block; of several spellings a block has one.
+POOLS = ("attn_pool", "vision_model.head", "head")  # modules of a model that pool by attention
 NORM2 = ("norm2", "layernorm_after", "layer_norm2")
 PROJ = ("attn.proj", "attention.o_proj", "self_attn.out_proj")
 FC1 = ("mlp.fc1", "mlp.fc1_g", "mlp.gate_proj", "mlp.fc1_x", "mlp.up_proj")  # one, or gate and then up
@@ -62,6 +63,9 @@ def reference(
     last = values[f"blocks.{len(blocks) - 1}.resid_post"]
     values["embed"] = values["blocks.0.resid_pre"]
     values["norm"] = kept[norm][1] if norm in kept and kept[norm][1].shape == last.shape else last
+    if pools := _pools(model, kept):
+        heads_of = attention[-1][:3] if len(attention) > len(blocks) else _projected(pools, kept, values["norm"])
+        values |= {f"pool.{site}": value for site, value in _pool(pools, kept, *heads_of).items()}
     if heads:
         read = [kept[head][0] for head in heads]
         values["pooled"] = torch.stack(read, dim=1) if len(read) > 1 else read[0]
@@ -92,7 +96,6 @@ def _block(block: Any, kept: Mapping[Any, tuple], q: Any, k: Any, v: Any, bias: 
 
     parts = dict(block.named_modules())
     pick = lambda names: [kept[parts[name]] for name in names if parts.get(name) in kept]
-    scores = q @ k.mT * q.shape[-1] ** -0.5 + (0 if bias is None else bias)
     branches = {"attn.out": pick(PROJ)[0][1], "mlp.out": pick(FC2)[0][1]}
     for site, out in branches.items():
         scaled = pick(SCALED[site])
@@ -101,11 +104,7 @@ def _block(block: Any, kept: Mapping[Any, tuple], q: Any, k: Any, v: Any, bias: 
     z = pick(PROJ)[0][0]
     return {
         "resid_pre": kept[block][0],
-        "attn.q": q.transpose(1, 2),
-        "attn.k": k.transpose(1, 2),
-        "attn.v": v.transpose(1, 2),
-        "attn.scores": scores,
-        "attn.probs": scores.softmax(dim=-1),
+        **_products(q, k, v, bias),
         "attn.z": z.unflatten(-1, (q.shape[1], -1)),
         "resid_mid": pick(NORM2)[0][0],
         "mlp.pre": torch.cat([output for _, output in pick(FC1)], dim=-1),
@@ -113,3 +112,41 @@ def _block(block: Any, kept: Mapping[Any, tuple], q: Any, k: Any, v: Any, bias: 
         "resid_post": kept[block][1],
         **branches,
     }
+
+
+def _products(q: Any, k: Any, v: Any, bias: Any) -> dict[str, Any]:
+    """An attention's activations up to its probabilities, from q, k, v [batch, head, token, channel]."""
+    scores = q @ k.mT * q.shape[-1] ** -0.5 + (0 if bias is None else bias)
+    heads = {f"attn.{name}": value.transpose(1, 2) for name, value in (("q", q), ("k", k), ("v", v))}
+    return {**heads, "attn.scores": scores, "attn.probs": scores.softmax(dim=-1)}
+
+
+def _pools(model: Any, kept: Mapping[Any, tuple]) -> dict[str, Any]:
+    """The modules of a pooling by attention, by their names in it; none if the model pools otherwise."""
+    parts = dict(model.named_modules())
+    found = (dict(parts[name].named_modules()) for name in POOLS if parts.get(name) in kept)
+    return next((inside for inside in found if "mlp.fc1" in inside), {})
+
+
+def _projected(pools: Mapping[str, Any], kept: Mapping[Any, tuple], tokens: Any) -> list[Any]:
+    """q, k, v of torch's `MultiheadAttention`, which runs no module for them, [batch, head, token, channel]."""
+    import torch
+
+    attention = pools["attention"]
+    parts = zip(attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True)
+    read = (kept[attention][0], tokens, tokens)
+    found = [torch.nn.functional.linear(x, *part) for x, part in zip(read, parts, strict=True)]
+    return [x.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for x in found]
+
+
+def _pool(pools: Mapping[str, Any], kept: Mapping[Any, tuple], q: Any, k: Any, v: Any) -> dict[str, Any]:
+    """The activations of a pooling by attention, whose one query has no axis of its own."""
+    found = _products(q, k, v, None)
+    found["attn.z"] = (found["attn.probs"] @ v).transpose(1, 2)
+    before = kept[pools["norm" if "norm" in pools else "layernorm"]][0]
+    found |= {"attn.out": before, "resid_mid": before}
+    (_, pre), (hidden, out) = (kept[pools[f"mlp.{name}"]] for name in ("fc1", "fc2"))
+    found |= {"mlp.pre": pre, "mlp.hidden": hidden, "mlp.out": out}
+    query = {"attn.k": None, "attn.v": None, "attn.scores": 2, "attn.probs": 2}
+    axes = {tap: query.get(tap, 1) for tap in found}
+    return {tap: value if axes[tap] is None else value.squeeze(axes[tap]) for tap, value in found.items()}

@@ -1,6 +1,6 @@
 """Packs a finished training into `vitjax/demo` and keeps its curves: the model users get without downloading anything.
 
-python experiments/demo/pack.py --run runs/demo --data FOLDER
+python -m experiments.demo.pack --run runs/demo --data FOLDER
 """
 
 import argparse
@@ -11,10 +11,9 @@ from pathlib import Path
 import jax
 import matplotlib.pyplot as plt
 import orbax.checkpoint as ocp
-import tiny_imagenet
-import train
 
 import vitjax
+from experiments.demo import tiny_imagenet, train
 from vitjax.weights.save import export_timm
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,6 +1,6 @@
 """Trains the embedded model `demo` from scratch on Tiny ImageNet; `pack.py` then puts it into `vitjax/demo`.
 
-    python experiments/demo/train.py --data FOLDER [--teacher MODEL] [--epochs 9] [--out runs/demo]
+    python -m experiments.demo.train --data FOLDER [--teacher MODEL] [--epochs 9] [--out runs/demo]
 
 FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`, `classes.tsv`). A run that was stopped goes on where
 its last Orbax checkpoint stands. With a teacher (any model `vitjax.load` takes), a second head that is thrown away
@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
-import tiny_imagenet
 from flax import nnx
 from jax import lax
 
+from experiments.demo import tiny_imagenet
 from vitjax.models.core.config import Preprocess, ViTConfig
 from vitjax.models.registry import random
 from vitjax.models.vit import ViT

@@ -5,22 +5,21 @@ to the last. Here every column is a block and the neurons are drawn at random. T
 what one sees: its spectral centroid (where its detail is, in cycles per image), the share of its energy beyond half the
 Nyquist frequency, and how sure the model is of the class that it sees in it.
 
-    python experiments/ghiasi/fig1_progression.py --model vit_tiny_patch16_224 --pictures pictures/
-    python experiments/ghiasi/fig1_progression.py --count 24
+    python -m experiments.ghiasi.fig1_progression --model vit_tiny_patch16_224 --pictures pictures/
+    python -m experiments.ghiasi.fig1_progression --count 24
 
 `--pictures` is a folder that `vitjax visualize` made; without it the pictures are painted first. A second table has the
 mean of each block with its standard error, and whether a measure rises or falls with depth: Spearman's rank correlation
 over all pictures, first for all blocks, then without the first two. It is made again of measured pictures by
 
-    python experiments/ghiasi/fig1_progression.py --measured experiments/ghiasi/results/fig1.csv
+    python -m experiments.ghiasi.fig1_progression --measured experiments/ghiasi/results/fig1.csv
 
 On the paper's model:
 
-    python experiments/ghiasi/fig1_progression.py --model timm/vit_base_patch32_384.augreg_in21k_ft_in1k \
+    python -m experiments.ghiasi.fig1_progression --model timm/vit_base_patch32_384.augreg_in21k_ft_in1k \
         --recipe ghiasi --count 60
 """
 
-import argparse
 import csv
 from dataclasses import asdict
 from itertools import zip_longest
@@ -32,6 +31,7 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 import vitjax
+from experiments import script
 from vitjax.analysis.ablations.frequency import radial_spectrum
 from vitjax.analysis.report.painted import painted
 from vitjax.analysis.study.findings import Findings
@@ -63,8 +63,8 @@ def centroid(spectrum: np.ndarray) -> np.ndarray:
 def in_columns(pictures: dict[Unit, np.ndarray]) -> Figure:
     """A column for each block, its pictures below each other with their neurons' numbers."""
     blocks: dict[int, list[Unit]] = {}
-    for unit in sorted(pictures, key=lambda unit: split_tap(unit.tap)[0]):
-        blocks.setdefault(split_tap(unit.tap)[0], []).append(unit)
+    for unit in sorted(pictures, key=lambda unit: split_tap(unit.tap).block):
+        blocks.setdefault(split_tap(unit.tap).block, []).append(unit)
     rows = list(zip_longest(*blocks.values()))
     return gallery(
         [[[None if unit is None else pictures[unit]] for unit in row] for row in rows],
@@ -126,14 +126,12 @@ def measured_before(path: Path) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo", help="with a head")
+    parser = script.parser(__doc__, __file__, about="with a head")
     parser.add_argument("--units", nargs="+", help="unit sets (default: all of --pictures, else drawn neurons)")
     parser.add_argument("--pictures", type=Path, help="folder that `vitjax visualize` made")
     parser.add_argument("--count", type=int, help="draw so many of the units, evenly over their blocks")
     parser.add_argument("--measured", type=Path, help="table of an earlier run: only its blocks are summarised again")
     parser.add_argument("--recipe", default="default")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     if args.measured:
         return summarised(measured_before(args.measured), args.out)
@@ -145,14 +143,14 @@ def main() -> None:
     rows = [
         {
             "unit": str(unit),
-            "block": split_tap(unit.tap)[0],
+            "block": split_tap(unit.tap).block,
             **{key: float(values[i]) for key, values in columns.items()},
         }
         for i, unit in enumerate(pictures)
     ]
     rows.sort(key=lambda row: row["block"])
     settings = {"model": asdict(model.card), "pictures": len(pictures), "recipe": str(args.pictures or args.recipe)}
-    print(*Findings("fig1", rows, settings, {"": in_columns(pictures)}).save(args.out), sep="\n")
+    script.keep(args, Findings("fig1", rows, settings, {"": in_columns(pictures)}))
     summarised(rows, args.out)
 
 

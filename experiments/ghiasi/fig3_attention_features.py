@@ -5,37 +5,30 @@ no interpretable features and does not tell early blocks from deep ones: high fr
 rate from .01 to 1 and every weight of the total variation; the 3072 neurons behind them are fine. Here all kinds have
 the same recipe and the share of a picture's energy beyond half the Nyquist frequency is measured.
 
-    python experiments/ghiasi/fig3_attention_features.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
+    python -m experiments.ghiasi.fig3_attention_features --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
 
 On the paper's model, with its recipe:
 
-    python experiments/ghiasi/fig3_attention_features.py --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
+    python -m experiments.ghiasi.fig3_attention_features --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
         --data imagenet/val --recipe ghiasi --blocks 0 3 6 9 11 --count 4
 """
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
-import vitjax
+from experiments import script
 from vitjax.analysis.units.attention_features import run
-from vitjax.data.dataset import open_dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser)
     parser.add_argument("--blocks", nargs="+", type=int, help="default: the first, the middle and the last")
     parser.add_argument("--count", type=int, default=2, help="units of each kind and block")
     parser.add_argument("--recipe", default="default")
-    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit)
+    model, data = script.opened(args)
     findings = replace(run(model, data, blocks=args.blocks, count=args.count, recipe=args.recipe), name="fig3")
-    print(*findings.save(args.out), findings.summary, sep="\n")
+    script.keep(args, findings)
 
 
 if __name__ == "__main__":

@@ -5,44 +5,36 @@ the last on all patches alike, so that the block works like a learned pooling. H
 two measurements: the unevenness of every neuron's map on its best photograph (standard deviation over mean of the
 patches), and the mean cosine between the patches of a photograph. The paper gives numbers for neither.
 
-    python experiments/ghiasi/fig4_activation_maps.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
+    python -m experiments.ghiasi.fig4_activation_maps --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
 
 On the paper's model:
 
-    python experiments/ghiasi/fig4_activation_maps.py --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
+    python -m experiments.ghiasi.fig4_activation_maps --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
         --data imagenet/val --batch 128
 """
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
-import vitjax
+from experiments import script
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.units import maps, spread
-from vitjax.data.dataset import open_dataset
 from vitjax.units.units import expand, sample
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser)
     parser.add_argument("--count", type=int, default=3, help="neurons shown of each block")
     parser.add_argument("--k", type=int, default=1, help="photographs of each neuron")
-    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    model, data = script.opened(args)
     units = expand("blocks.*.mlp.hidden:*", model.taps())
     found = exemplars(model, data, list(dict.fromkeys(unit.tap for unit in units)), k=args.k)
     units = sample(units, args.count * model.config.depth, seed=0)
     shown = maps.run(model, data, units=units, k=args.k, views=maps.VIEWS, found=found)
     measured = spread.run(model, data, found=found)
     for findings in (replace(shown, name="fig4"), replace(measured, name="fig4-spread")):
-        print(*findings.save(args.out), findings.summary, sep="\n")
+        script.keep(args, findings)
 
 
 if __name__ == "__main__":

@@ -10,37 +10,29 @@ the logs of the published code:
 So the last block tells every patch nearly all that the class token knows. Here, one line per head and then one for
 each patch, and the map of figure 5:
 
-    python experiments/ghiasi/fig5_patch_heads.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
-    python experiments/ghiasi/fig5_patch_heads.py --data tiny-imagenet-200/val.zip
+    python -m experiments.ghiasi.fig5_patch_heads --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
+    python -m experiments.ghiasi.fig5_patch_heads --data tiny-imagenet-200/val.zip
 
 On the paper's model and data:
 
-    python experiments/ghiasi/fig5_patch_heads.py --data imagenet/val --batch 256 \
+    python -m experiments.ghiasi.fig5_patch_heads --data imagenet/val --batch 256 \
         --model timm/vit_base_patch16_384.orig_in21k_ft_in1k
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import vitjax
+from experiments import script
 from vitjax.analysis.ablations.patch_heads import run
-from vitjax.data.dataset import open_dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="folder, zip, .parquet or hf://datasets/OWNER/NAME")
-    parser.add_argument("--labels", type=Path, help="classes: .csv, .tsv, .txt or .json of image and class")
-    parser.add_argument("--limit", type=int, help="take so many of the images, evenly spaced")
-    parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser, batch=50, classes=True)
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch, listed=args.labels)
+    model, data = script.opened(args)
     findings = replace(run(model, data), name=f"fig5-{Path(args.model).name}")
-    print(*findings.save(args.out), findings.summary, sep="\n")
+    script.keep(args, findings)
 
 
 if __name__ == "__main__":

@@ -5,47 +5,40 @@ Here the neurons of a middle block are ordered by how much more of their activat
 outside the objects' boxes than of the photograph is; the first are shown. The second table says for every block how
 well maps agree with the boxes: intersection over union with the patches above half the peak, and the same by chance.
 
-    python experiments/ghiasi/fig7_background.py --model vit_tiny_patch16_224 --data tiny-imagenet-200/val.zip \
+    python -m experiments.ghiasi.fig7_background --model vit_tiny_patch16_224 --data tiny-imagenet-200/val.zip \
         --limit 2000
 
 On the paper's model, with ImageNet's XML files of boxes as a folder or zip:
 
-    python experiments/ghiasi/fig7_background.py --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
+    python -m experiments.ghiasi.fig7_background --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
         --data imagenet/val --boxes Annotation/ --block 6 --batch 128
 
 The paper asks no convolutional network. `--model timm/resnet50.tv_in1k` does; its neurons are the channels that blocks
 give, and blocks count through all stages.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import vitjax
+from experiments import script
 from vitjax.analysis.units import background, objects
-from vitjax.data.dataset import open_dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser)
     parser.add_argument("--boxes", type=Path, help="list of boxes (default: Tiny ImageNet's lists among the images)")
     parser.add_argument("--all-objects", action="store_true", help="objects of other classes count, too")
     parser.add_argument("--block", type=int, help="whose neurons are shown (default: the middle one)")
     parser.add_argument("--count", type=int, default=6, help="neurons shown")
     parser.add_argument("--k", type=int, default=3, help="photographs of each neuron")
-    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    model, data = script.opened(args)
     where = {"boxes": args.boxes, "all_objects": args.all_objects, "k": args.k}
     shown = background.run(model, data, block=args.block, count=args.count, **where)
     measured = objects.run(model, data, **where)
     for findings in (replace(shown, name="fig7"), replace(measured, name="fig7-objects")):
-        print(*findings.save(args.out), findings.summary, sep="\n")
+        script.keep(args, findings)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ published code leaves some units grey. Here every kind is made for the same unit
     another unit's      the first folder's pictures, each given to a unit half the folder away
     uniform noise       every byte drawn at random
 
-    python experiments/ghiasi/report_card.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip \
+    python -m experiments.ghiasi.report_card --model vit_tiny_patch16_224 --data imagenet-samples/images.zip \
         --pictures default=pictures/default ghiasi=pictures/ghiasi
 
 Here `cheap` is `ghiasi` with 2 views, 128 steps and the neuron before its activation function, and `noisy` has 2
@@ -20,23 +20,21 @@ with more good pictures come first. The grades of every picture are in the secon
 `timm/vit_base_patch16_384.orig_in21k_ft_in1k`, the photographs ImageNet's.
 """
 
-import argparse
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-import vitjax
+from experiments import script
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report import grades
 from vitjax.analysis.report.grades import NONE
-from vitjax.analysis.report.grading import Entries, read_entries
-from vitjax.analysis.report.report_card import RULE, WORDS, cards
+from vitjax.analysis.report.grading import Finished, read_finished
+from vitjax.analysis.report.report_card import RULE, WORDS, report_cards
 from vitjax.analysis.report.report_figures import strips
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
-from vitjax.data.dataset import open_dataset
 from vitjax.data.pipeline import pixels
 
 MEDIANS = "ratio rise percentile rank margin spectral_distance detail clipped colour agreement slope".split()
@@ -52,18 +50,13 @@ def row(kind: str, graded: list[dict]) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True, help="photographs: folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__, None)
+    script.add_data(parser, batch=25)
     parser.add_argument("--pictures", nargs="+", required=True, metavar="NAME=FOLDER")
-    parser.add_argument("--limit", type=int, help="take so many of the photographs, evenly spaced")
-    parser.add_argument("--batch", type=int, default=25)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    model, data = script.opened(args)
     folders = dict(text.split("=", 1) for text in args.pictures)
-    read = {name: read_entries(Path(folder), model) for name, folder in folders.items()}
+    read = {name: read_finished(Path(folder), model) for name, folder in folders.items()}
     kinds = {name: entries for name, (entries, _) in read.items()}
     made = {name: {"seed": record["seed"], "recipe": record["recipe"]} for name, (_, record) in read.items()}
     tokens = next(iter(made.values()))["recipe"]["tokens"]
@@ -73,17 +66,17 @@ def main() -> None:
 
     first = next(iter(kinds.values()))
     best = np.array([measure.best(unit) for unit in first.units])
-    kinds["best photograph"] = Entries(pixels(data.images, best, model.config), first.units, own=best)
-    kinds["another unit's"] = Entries(np.roll(first.images, len(first.images) // 2, axis=0), first.units)
+    kinds["best photograph"] = Finished(pixels(data.images, best, model.config), first.units, own=best)
+    kinds["another unit's"] = Finished(np.roll(first.images, len(first.images) // 2, axis=0), first.units)
     noise = np.random.default_rng(0).integers(0, 256, first.images.shape, dtype=np.uint8)
-    kinds["uniform noise"] = Entries(noise, first.units)
+    kinds["uniform noise"] = Finished(noise, first.units)
 
-    everything = Entries(  # at once: each tap is compiled once
+    everything = Finished(  # at once: each tap is compiled once
         np.concatenate([entries.images for entries in kinds.values()]),
         [unit for entries in kinds.values() for unit in entries.units],
         own=np.concatenate([np.full(len(e.units), NONE) if e.own is None else e.own for e in kinds.values()]),
     )
-    rows = iter(cards(model, everything, measure, tokens=tokens, batch=args.batch))
+    rows = iter(report_cards(model, everything, measure, tokens=tokens, batch=args.batch))
     graded = {kind: list(islice(rows, len(entries.units))) for kind, entries in kinds.items()}
     for kind in folders:
         for card, value in zip(graded[kind], grades.slope(kinds[kind].history), strict=True):
@@ -97,7 +90,7 @@ def main() -> None:
         Findings("report-card-kinds", rows, about, {"": figure}),
         Findings("report-card-pictures", pictures, about),
     ):
-        print(*findings.save(args.out), sep="\n")
+        script.keep(args, findings)
     print(Findings("report-card-kinds", rows, about).csv())
 
 

@@ -11,38 +11,30 @@ isolating has no complete run for L = 3, 7 and 8:
 
 The other two lines of the table, patch average and patch maximum, are in fig5_patch_heads.py. Here:
 
-    python experiments/ghiasi/table1_class_token.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
-    python experiments/ghiasi/table1_class_token.py --data tiny-imagenet-200/val.zip --limit 2000
+    python -m experiments.ghiasi.table1_class_token --model vit_tiny_patch16_224 --data imagenet-samples/images.zip
+    python -m experiments.ghiasi.table1_class_token --data tiny-imagenet-200/val.zip --limit 2000
 
 On the paper's model and data:
 
-    python experiments/ghiasi/table1_class_token.py --data imagenet/val --batch 256 \
+    python -m experiments.ghiasi.table1_class_token --data imagenet/val --batch 256 \
         --model timm/vit_base_patch16_384.orig_in21k_ft_in1k
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import vitjax
+from experiments import script
 from vitjax.analysis.ablations.class_token import run
-from vitjax.data.dataset import open_dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser, batch=50, classes=True)
     parser.add_argument("--layers", nargs="+", type=int, metavar="L", help="numbers of blocks (default: all)")
-    parser.add_argument("--labels", type=Path, help="classes: .csv, .tsv, .txt or .json of image and class")
-    parser.add_argument("--limit", type=int, help="take so many of the images, evenly spaced")
-    parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch, listed=args.labels)
+    model, data = script.opened(args)
     findings = replace(run(model, data, layers=args.layers), name=f"table1-{Path(args.model).name}")
-    print(*findings.save(args.out), findings.summary, findings.csv(), sep="\n")
+    script.keep(args, findings, rows=True)
 
 
 if __name__ == "__main__":

@@ -12,42 +12,34 @@ that have some, and divides the top-5 accuracy that is left by that on whole ima
 so ViTs get more from either side than convolutional networks. Here, on the embedded model and Tiny ImageNet's
 validation set, whose list of boxes stands among its images:
 
-    python experiments/ghiasi/table2_masking.py --data tiny-imagenet-200/val.zip
+    python -m experiments.ghiasi.table2_masking --data tiny-imagenet-200/val.zip
 
 On the paper's models and data, with ImageNet's XML files of boxes as a folder or zip (images are prepared as each
 checkpoint says, the paper resizes to 384 pixels):
 
-    python experiments/ghiasi/table2_masking.py --data imagenet/train --boxes Annotation/ --batch 256 --model \
+    python -m experiments.ghiasi.table2_masking --data imagenet/train --boxes Annotation/ --batch 256 --model \
         timm/vit_base_patch16_384.orig_in21k_ft_in1k timm/vit_large_patch32_384.orig_in21k_ft_in1k \
         resnet50-0676ba61.pth resnet152-394f9c45.pth mobilenet_v2-b0353104.pth densenet121-a639ec97.pth
 
 the last four being torchvision's files (IMAGENET1K_V1, from download.pytorch.org/models).
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import vitjax
+from experiments import script
 from vitjax.analysis.ablations.masking import compare, run
-from vitjax.data.dataset import open_dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", nargs="+", default=["demo"], help="one or several, drawn side by side")
-    parser.add_argument("--data", required=True, help="folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__, ["demo"], about="one or several, drawn side by side", nargs="+")
+    script.add_data(parser, batch=50, classes=True)
     parser.add_argument("--boxes", type=Path, help="list of boxes (default: Tiny ImageNet's lists among the images)")
     parser.add_argument("--all-objects", action="store_true", help="objects of other classes are foreground, too")
-    parser.add_argument("--labels", type=Path, help="classes: .csv, .tsv, .txt or .json of image and class")
-    parser.add_argument("--limit", type=int, help="take so many of the images, evenly spaced")
-    parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     found = {}
     for source in args.model:
-        model, label = vitjax.load(source), Path(source).name
-        data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch, listed=args.labels)
+        (model, data), label = script.opened(args, source), Path(source).name
         findings = run(model, data, boxes=args.boxes, all_objects=args.all_objects)
         found[label] = replace(findings, name=f"table2-{label}")
         print(*found[label].save(args.out), sep="\n")

@@ -5,23 +5,23 @@ here: the same without the residual part, the attention of the last block alone,
 the model's choice (Chefer et al. 2021), which alone of the four depends on what the model says. Frames are around the
 patches whose token has a huge norm after the last block (`vitjax analyze norms`): attention goes there for no content.
 
-    python experiments/nguyen/attention_maps.py --model vit_tiny_patch16_224 --images dogcat_600x411.png
-    python experiments/nguyen/attention_maps.py --model ViT-B_16-224.npz --images dogcat_600x411.png
+    python -m experiments.nguyen.attention_maps --model vit_tiny_patch16_224 --images dogcat_600x411.png
+    python -m experiments.nguyen.attention_maps --model ViT-B_16-224.npz --images dogcat_600x411.png
 
 How far patch tokens have looked after each block, over a data set, is `vitjax analyze rollout`.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-from picture import BILINEAR, squashed
 
 import vitjax
-from vitjax.analysis.norms.outliers import outliers_by_layer
+from experiments import script
+from experiments.nguyen.picture import BILINEAR, squashed
+from vitjax.analysis.photographs.outliers import outliers_by_layer
 from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.views.attention_maps import effective_patches, in_rows
 from vitjax.analysis.views.rollout import at_grid, default_tokens, relevance
-from vitjax.analysis.views.rollout_run import effective_patches, in_rows
 
 METHODS = {
     "rollout": {"method": "rollout"},
@@ -32,10 +32,8 @@ METHODS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo", help="with a head")
+    parser = script.parser(__doc__, __file__, about="with a head")
     parser.add_argument("--images", nargs="+", required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model = vitjax.load(args.model)
     images = np.stack([squashed(path, model.config, BILINEAR) for path in args.images])

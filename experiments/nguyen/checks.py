@@ -1,6 +1,6 @@
 """Do the paper's own weights and images give what Nguyen et al. 2022 published?
 
-    python experiments/nguyen/checks.py --model ViT-B_16-224.npz --assets nguyen/ --photos inputs/ --panels panels/
+    python -m experiments.nguyen.checks --model ViT-B_16-224.npz --assets nguyen/ --photos inputs/ --panels panels/
 
 Runs every check that what is given suffices for, and says what it skipped and why; exit code 1 if one fails. The
 weights are those of ImageNet-21k, tuned on ImageNet, as Google published them (imagenet21k+imagenet2012), with exact
@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from drops import DOG, DROPS, dropped
-from higher_layers import others
-from picture import BICUBIC, BILINEAR, squashed
 from PIL import Image
 
 import vitjax
+from experiments.nguyen.drops import DOG, DROPS, dropped
+from experiments.nguyen.higher_layers import others
+from experiments.nguyen.picture import BICUBIC, BILINEAR, squashed
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.views.filters import constants, filters, local_views
 from vitjax.analysis.views.rollout import relevance

@@ -4,7 +4,7 @@ Each function of `CHECKS` asks by keyword for what it needs: `model`, the paper'
 224 pixels); `pictures`, the folder with the dog and the cat (dogcat_600x411.png, dogcat_224.png, shuffle4_run1.png,
 shuffle4_run2.png); `voc`, the root of VOC 2009. It gives one line of what it found, or raises AssertionError with it.
 
-    python experiments/nguyen/checks_tokens.py --pictures nguyen/ --voc VOC2009/ \
+    python -m experiments.nguyen.checks_tokens --pictures nguyen/ --voc VOC2009/ \
         --model timm/vit_base_patch16_224.orig_in21k_ft_in1k
 """
 
@@ -19,16 +19,16 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from clusters import paper
-from dog_and_cat import DOG_AND_CAT, painted
 from PIL import Image
 from sklearn.manifold import TSNE
 
 import vitjax
-from vitjax.analysis.clusters.embeddings import neighbours, tsne
+from experiments.nguyen.clusters import paper
+from experiments.nguyen.dog_and_cat import DOG_AND_CAT, painted
+from vitjax.analysis.clusters.maps_of_tokens import neighbours, tsne
 from vitjax.analysis.clusters.measures import MIN_SAMPLES
-from vitjax.analysis.clusters.tokens import run, scenes
-from vitjax.analysis.perturbed.embeddings_alike import layers
+from vitjax.analysis.clusters.token_clusters import run, scenes
+from vitjax.analysis.perturbed.alike import layers
 from vitjax.analysis.perturbed.shuffle import shuffle
 from vitjax.data.annotations.masks import masks, patch_labels
 from vitjax.data.dataset import open_dataset

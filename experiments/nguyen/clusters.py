@@ -4,26 +4,24 @@ Masks of several large objects; tokens of each layer; DBSCAN with a radius that 
 and with 2x2 and 8x8 tiles shuffled; the paper has no control, here a model with random weights is drawn dotted. The
 paper's curves, read off the notebook's plots for ViT-B/16 on 361 images of VOC 2009, stand in `clusters_paper.json`.
 
-    python experiments/nguyen/clusters.py --model vit_tiny_patch16_224 --data camvid --masks camvid --ignored 11
-    python experiments/nguyen/clusters.py --data tiny-imagenet-200/val.zip --limit 300 --background --grids 1 2 8 \
+    python -m experiments.nguyen.clusters --model vit_tiny_patch16_224 --data camvid --masks camvid --ignored 11
+    python -m experiments.nguyen.clusters --data tiny-imagenet-200/val.zip --limit 300 --background --grids 1 2 8 \
         --name clusters-boxes
 
 On the paper's model and data:
 
-    python experiments/nguyen/clusters.py --model timm/vit_base_patch16_224.orig_in21k_ft_in1k \
+    python -m experiments.nguyen.clusters --model timm/vit_base_patch16_224.orig_in21k_ft_in1k \
         --data VOC2009/JPEGImages --masks VOC2009 --paper
 """
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
 
-import vitjax
-from vitjax.analysis.clusters.tokens import run
-from vitjax.analysis.clusters.tokens_figures import draw
+from experiments import script
+from vitjax.analysis.clusters.token_clusters import run
+from vitjax.analysis.clusters.token_figures import draw
 from vitjax.data.annotations.masks import IGNORED
-from vitjax.data.dataset import open_dataset
 
 PAPER = Path(__file__).parent / "clusters_paper.json"
 
@@ -35,30 +33,24 @@ def paper() -> dict[tuple[str, int], list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="folder or zip of images")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser)
     parser.add_argument("--masks", type=Path, help="VOC's root, COCO's JSON, PNG class maps")
     parser.add_argument("--boxes", type=Path, help="instead of masks (default: Tiny ImageNet's lists among the images)")
     parser.add_argument("--ignored", nargs="+", type=int, default=IGNORED, help="ids of class maps that are no objects")
     parser.add_argument("--background", action="store_true", help="what no object covers is an object, too")
     parser.add_argument("--grids", nargs="+", type=int, default=[1, 2, 8], help="shuffles, 1 is the image as it is")
     parser.add_argument("--paper", action="store_true", help="draw the paper's curves as points")
-    parser.add_argument("--limit", type=int, help="take so many of the images, evenly spaced")
-    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="clusters", help="of the results' files")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
-    model = vitjax.load(args.model)
-    data = open_dataset(args.data, model.config, limit=args.limit, batch=args.batch)
+    model, data = script.opened(args)
     options = {name: getattr(args, name) for name in ("masks", "boxes", "ignored", "background", "grids", "seed")}
     findings = run(model, data, control=True, layout="none", **options)
     published = paper() if args.paper else None
     figures = {"": draw(findings.rows, reference=published), "grids": draw(findings.rows, "grid", published)}
-    compared = replace(findings, rows=findings.tables["tokens-differences"].to_pylist())
-    print(*replace(findings, name=args.name, figures=figures, tables={}).save(args.out), findings.summary, sep="\n")
-    (args.out / f"{args.name}-differences.csv").write_text(compared.csv())
+    script.keep(args, replace(findings, name=args.name, figures=figures, tables={}))
+    script.keep_rows(args, f"{args.name}-differences", findings.tables["tokens-differences"].to_pylist())
 
 
 if __name__ == "__main__":

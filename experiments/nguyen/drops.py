@@ -5,24 +5,22 @@ filter at patch 62 before the first block and after blocks 3, 8 and 11. Tiles ar
 to the model, as in the published code, so they do not quite meet the patches; black is a strong input, -1, and the view
 of a black patch is the filter, negated. The paper: "a dropped patch's view is recovered from others".
 
-    python experiments/nguyen/drops.py --model vit_tiny_patch16_224 --image dogcat_600x411.png
-    python experiments/nguyen/drops.py --model ViT-B_16-224.npz --image dogcat_600x411.png --filter 3
+    python -m experiments.nguyen.drops --model vit_tiny_patch16_224 --image dogcat_600x411.png
+    python -m experiments.nguyen.drops --model ViT-B_16-224.npz --image dogcat_600x411.png --filter 3
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from picture import squashed
 from PIL import Image
 
 import vitjax
+from experiments import script
+from experiments.nguyen.picture import squashed
 from vitjax.analysis.perturbed.occlusion import tile_pixels
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.views.filters import evenness, filters
+from vitjax.analysis.views.view_figures import view_pictures
 from vitjax.analysis.views.views import SHARPENED
-from vitjax.analysis.views.views_run import view_pictures
 from vitjax.units.units import Unit
 
 GRID = 14
@@ -42,13 +40,11 @@ def dropped(image: np.ndarray, tiles: list[int]) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a Vision Transformer with a grid of 14 x 14 patches")
+    parser = script.parser(__doc__, __file__, None, about="a Vision Transformer with a grid of 14 x 14 patches")
     parser.add_argument("--image", required=True, help="the dog and the cat")
     parser.add_argument("--filter", type=int, help="default: the most even one")
     parser.add_argument("--patch", type=int, default=62)
     parser.add_argument("--blocks", nargs="+", type=int, default=[3, 8, 11])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model = vitjax.load(args.model)
     number = int(np.argmax(evenness(filters(model)))) if args.filter is None else args.filter
@@ -68,7 +64,7 @@ def main() -> None:
         for u, unit in enumerate(units)
     ]
     settings = {"model": str(args.model), "image": args.image, "filter": number, "patch": args.patch}
-    print(*Findings("drops", rows, settings, {"": figure}).save(args.out), sep="\n")
+    script.keep(args, Findings("drops", rows, settings, {"": figure}))
 
 
 if __name__ == "__main__":

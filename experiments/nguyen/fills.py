@@ -3,10 +3,9 @@
 `occlusion_curves.py` for accuracy alone, on many images: it takes them in parts of every N-th image, keeps each that is
 done, goes on from there, and may be stopped at any time; the tables are those of the parts that are there.
 
-    python experiments/nguyen/fills.py --model vit_tiny_patch16_224 --data imagenet-samples/images.zip --parts parts/
+    python -m experiments.nguyen.fills --model vit_tiny_patch16_224 --data imagenet-samples/images.zip --parts parts/
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import vitjax
+from experiments import script
 from vitjax.analysis.perturbed.occlusion_curves import run
 from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy
 from vitjax.analysis.perturbed.occlusion_tables import accuracy_rows
@@ -25,13 +25,10 @@ FILLS, RATIOS = ["black", "mean", "noise", "remove"], [0.25, 0.5, 0.75, 0.9]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--data", required=True, help="folder, zip, .parquet or hf://datasets/OWNER/NAME")
+    parser = script.parser(__doc__, __file__)
+    script.add_data(parser, batch=25)
     parser.add_argument("--parts", type=Path, required=True, help="folder for what is done, of this model and data")
     parser.add_argument("--count", type=int, default=10, help="parts that the images are taken in")
-    parser.add_argument("--batch", type=int, default=25)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model = vitjax.load(args.model)
     data, options = open_dataset(args.data, model.config, batch=args.batch), {"fills": FILLS, "ratios": RATIOS}

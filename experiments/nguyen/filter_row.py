@@ -3,20 +3,18 @@
 The paper shows the first filters of ViT-B/16 and the last, and what each makes of the top left patch. A tile goes from
 black, 0 and below, to its highest value.
 
-    python experiments/nguyen/filter_row.py --model vit_tiny_patch16_224 --image dogcat_600x411.png
+    python -m experiments.nguyen.filter_row --model vit_tiny_patch16_224 --image dogcat_600x411.png
 
 On the paper's model, whose filters it counts from 1:
 
-    python experiments/nguyen/filter_row.py --model ViT-B_16-224.npz --image dogcat_600x411.png --filters 0 1 2 767
+    python -m experiments.nguyen.filter_row --model ViT-B_16-224.npz --image dogcat_600x411.png --filters 0 1 2 767
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from picture import squashed
 
 import vitjax
+from experiments import script
+from experiments.nguyen.picture import squashed
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.views.filters import evenness, filters, local_views
@@ -24,12 +22,10 @@ from vitjax.analysis.views.views import shown
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
+    parser = script.parser(__doc__, __file__)
     parser.add_argument("--image", required=True)
     parser.add_argument("--filters", nargs="+", type=int, help="default: the first eight")
     parser.add_argument("--patch", type=int, default=0, help="row by row")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model = vitjax.load(args.model)
     chosen = args.filters or list(range(8))
@@ -47,7 +43,7 @@ def main() -> None:
         titles=[str(number) for number in chosen],
     )
     settings = {"model": str(args.model), "image": args.image, "patch": args.patch}
-    print(*Findings("filter-row", rows, settings, {"": figure}).save(args.out), sep="\n")
+    script.keep(args, Findings("filter-row", rows, settings, {"": figure}))
 
 
 if __name__ == "__main__":

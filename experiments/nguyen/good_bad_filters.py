@@ -5,31 +5,27 @@ out), and those of 714 (bad) and 732 (good) on dogs and cats. Who judges is the 
 of their evenness, the share of a filter's energy that is its mean colour, which says how much of the image a filter
 leaves visible whatever the image: the most even ones and, for contrast, the least even.
 
-    python experiments/nguyen/good_bad_filters.py --model vit_tiny_patch16_224 --images dogcat_600x411.png
-    python experiments/nguyen/good_bad_filters.py --model ViT-B_16-224.npz --images img1.jpg img18.jpeg img5.jpg \
+    python -m experiments.nguyen.good_bad_filters --model vit_tiny_patch16_224 --images dogcat_600x411.png
+    python -m experiments.nguyen.good_bad_filters --model ViT-B_16-224.npz --images img1.jpg img18.jpeg img5.jpg \
         --filters 714 732
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from picture import squashed
 
 import vitjax
+from experiments import script
+from experiments.nguyen.picture import squashed
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.views.filters import evenness, filters
-from vitjax.analysis.views.views_run import view_pictures
+from vitjax.analysis.views.view_figures import view_pictures
 from vitjax.units.units import Unit
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
+    parser = script.parser(__doc__, __file__)
     parser.add_argument("--images", nargs="+", required=True)
     parser.add_argument("--filters", nargs="+", type=int, help="default: the six most even and the two least even")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model = vitjax.load(args.model)
     even = np.asarray(evenness(filters(model)))
@@ -44,7 +40,7 @@ def main() -> None:
     )
     rows = [{"filter": number, "evenness": float(even[number])} for number in order]
     settings = {"model": str(args.model), "images": args.images, "filters": chosen}
-    print(*Findings("good-bad-filters", rows, settings, {"": figure}).save(args.out), sep="\n")
+    script.keep(args, Findings("good-bad-filters", rows, settings, {"": figure}))
 
 
 if __name__ == "__main__":

@@ -8,36 +8,32 @@ The paper's reading: early views are local, late ones see everything. The table 
 median weight of another patch in a view, relative to the token's own patch; and what it would be with even attention,
 where nothing but the number of blocks is at work.
 
-    python experiments/nguyen/higher_layers.py --model vit_tiny_patch16_224 --image dogcat_600x411.png
-    python experiments/nguyen/higher_layers.py --model ViT-B_16-224.npz --image dogcat_600x411.png --filter 3
+    python -m experiments.nguyen.higher_layers --model vit_tiny_patch16_224 --image dogcat_600x411.png
+    python -m experiments.nguyen.higher_layers --model ViT-B_16-224.npz --image dogcat_600x411.png --filter 3
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from picture import squashed
 
 import vitjax
+from experiments import script
+from experiments.nguyen.picture import squashed
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.views.attention_maps import even_attention
 from vitjax.analysis.views.filters import evenness, filters
 from vitjax.analysis.views.rollout import relevance
-from vitjax.analysis.views.rollout_run import even_attention
+from vitjax.analysis.views.view_figures import view_pictures
 from vitjax.analysis.views.views import SHARPENED
-from vitjax.analysis.views.views_run import view_pictures
 from vitjax.units.units import Unit
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
+    parser = script.parser(__doc__, __file__)
     parser.add_argument("--image", required=True)
     parser.add_argument("--filter", type=int, help="default: the most even one")
     parser.add_argument("--background", nargs="+", type=int, default=[0], help="patches, row by row")
     parser.add_argument("--object", nargs="+", type=int, default=[78, 62], help="patches, row by row")
     parser.add_argument("--blocks", nargs="+", type=int, default=[4, 8, 11])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model = vitjax.load(args.model)
     number = int(np.argmax(evenness(filters(model)))) if args.filter is None else args.filter
@@ -67,7 +63,7 @@ def main() -> None:
         for block in range(model.config.depth)
     ]
     settings = {"model": str(args.model), "image": args.image, "filter": number}
-    print(*Findings("higher-layers", rows, settings, {"": figure}).save(args.out), sep="\n")
+    script.keep(args, Findings("higher-layers", rows, settings, {"": figure}))
 
 
 def others(row: np.ndarray, own: int) -> float:

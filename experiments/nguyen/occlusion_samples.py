@@ -3,16 +3,16 @@
 As `OcclusionCreate.ipynb` makes them: on the original picture, whose 600x411 pixels give tiles of 42x29 and leave a
 strip of 12 pixels at the right and of 5 at the bottom uncovered. With the dog and the cat of the published code:
 
-    python experiments/nguyen/occlusion_samples.py dogcat_600x411.png --out occluded/
+    python -m experiments.nguyen.occlusion_samples dogcat_600x411.png --out occluded/
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from dog_and_cat import GRID, SALIENT_CAT, SALIENT_DOG
 from PIL import Image
 
+from experiments.nguyen.dog_and_cat import GRID, SALIENT_CAT, SALIENT_DOG
 from vitjax.analysis.perturbed.occlusion import occluded
 
 RATIO = 0.2  # of random tiles; of the others the published pictures hide all

@@ -1,4 +1,4 @@
-"""An image file in, pixels as Nguyen et al. 2022 feed them to their model out."""
+"""Reads an image file as Nguyen et al. 2022 feed it to their model."""
 
 from pathlib import Path
 

@@ -4,26 +4,26 @@ t-SNE of all tokens after the first, a middle and the last block (the paper: 1, 
 object that they show. Two pictures of the paper are known with their patches: the dog and the cat, and a collage that
 is made from four pictures of `EliSchwartz/imagenet-sample-images`.
 
-    python experiments/nguyen/tsne.py --model vit_tiny_patch16_224 --picture dogcat_600x411.png --no-picture
-    python experiments/nguyen/tsne.py --model vit_tiny_patch16_224 --picture dogcat_600x411.png --grid 4 --no-picture
-    python experiments/nguyen/tsne.py --model vit_tiny_patch16_224 --objects collage \
+    python -m experiments.nguyen.tsne --model vit_tiny_patch16_224 --picture dogcat_600x411.png --no-picture
+    python -m experiments.nguyen.tsne --model vit_tiny_patch16_224 --picture dogcat_600x411.png --grid 4 --no-picture
+    python -m experiments.nguyen.tsne --model vit_tiny_patch16_224 --objects collage \
         --picture n02277742_ringlet.JPEG n01582220_magpie.JPEG n02403003_ox.JPEG n02749479_assault_rifle.JPEG
 
 On the paper's model: `--model timm/vit_base_patch16_224.orig_in21k_ft_in1k`.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from dog_and_cat import COLLAGE, DOG_AND_CAT, painted
 from PIL import Image
 
 import vitjax
-from vitjax.analysis.clusters.embeddings import LAYOUTS, example
-from vitjax.analysis.perturbed.embeddings_alike import layers
+from experiments import script
+from experiments.nguyen.dog_and_cat import COLLAGE, DOG_AND_CAT, painted
+from vitjax.analysis.clusters.maps_of_tokens import LAYOUTS, example
+from vitjax.analysis.perturbed.alike import layers
 from vitjax.analysis.perturbed.shuffle import orders, shuffle
 from vitjax.data.annotations.masks import patch_labels
 
@@ -40,15 +40,13 @@ def collage(pictures: list[Image.Image], size: int) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
+    parser = script.parser(__doc__, __file__)
     parser.add_argument("--picture", nargs="+", type=Path, required=True, help="one, or four for the collage")
     parser.add_argument("--objects", choices=OBJECTS, default="dog-and-cat")
     parser.add_argument("--grid", type=int, default=1, help="tiles along each side that are shuffled")
     parser.add_argument("--layout", choices=LAYOUTS, default="tsne")
     parser.add_argument("--no-picture", action="store_true", help="draw the maps alone")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     model, objects = vitjax.load(args.model), OBJECTS[args.objects]
     size = model.config.image_size[0]

@@ -1,6 +1,6 @@
 """Several pictures of a unit: do they differ, and is each still a good one?
 
-    python experiments/recipes/diversity.py --model FOLDER --images images.zip --out FOLDER [--count 6] [--variants 4]
+    python -m experiments.recipes.diversity --model FOLDER --images images.zip --out FOLDER [--count 6] [--variants 4]
 
 Neurons drawn evenly over all blocks (as in frontier.py) get `--variants` pictures each by the recipe
 `--recipe`, once with nothing between them but their seeds, once held apart (`Recipe.diversity`). A row of the table is
@@ -14,12 +14,12 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from painting import painted
 
 import vitjax
+from experiments.recipes.painting import painted
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import read_entries
-from vitjax.analysis.report.report_card import WORDS, cards
+from vitjax.analysis.report.grading import read_finished
+from vitjax.analysis.report.report_card import WORDS, report_cards
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
@@ -59,8 +59,8 @@ def main() -> None:
         folder = args.out / f"diversity-{diversity}"
         painted(model, f"diversity {diversity}", recipe, varied(units, recipe), folder, args.variants)
         print(write_sheet(folder))
-        entries, _ = read_entries(folder, model)
-        graded = list(cards(model, entries, measure, batch=args.variants))
+        entries, _ = read_finished(folder, model)
+        graded = list(report_cards(model, entries, measure, batch=args.variants))
         ratios = np.array([card["ratio"] for card in graded])
         embeddings = measure.embed(entries.images, args.variants)
         row = {

@@ -1,6 +1,6 @@
 """Would it pay to stop a picture once it hardly improves, and to give its slot to the next unit?
 
-    python experiments/recipes/early_stopping.py FOLDER [FOLDER ...]
+    python -m experiments.recipes.early_stopping FOLDER [FOLDER ...]
 
 FOLDER holds pictures with their histories, as `vitjax visualize` or frontier.py leaves them. Stopping is given every
 advantage: it knows the future, so a picture stops at the first step from which on its activation, averaged over three

@@ -1,6 +1,6 @@
 """Can the verdict be fooled? Pictures forged to fool it, each with the verdict that it deserves, before and after.
 
-    python experiments/recipes/fakes.py --model FOLDER --images images.zip --pictures FOLDER --label NAME [--limit 250]
+    python -m experiments.recipes.fakes --model FOLDER --images images.zip --pictures FOLDER --label NAME [--limit 250]
 
 `--pictures` are good pictures that `vitjax visualize` made; forgeries.py has what is made of them, of their units' best
 photographs and of nothing. Every second photograph is the yardstick; on the others, which it never saw, is counted what
@@ -16,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from forgeries import FAKES, Originals
 
 import vitjax
+from experiments.recipes.forgeries import FAKES, Originals
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grades import NONE
-from vitjax.analysis.report.grading import Entries, read_entries, visible
-from vitjax.analysis.report.report_card import cards, verdict
+from vitjax.analysis.report.grading import Finished, read_finished, visible
+from vitjax.analysis.report.report_card import report_cards, verdict
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
@@ -77,7 +77,7 @@ def main() -> None:
     whole = open_dataset(args.images, model.config, limit=args.limit, batch=args.batch)
     number = np.arange(len(whole.images.names))
     data = replace(whole, images=whole.images.take(number[::2]))
-    folder, _ = read_entries(args.pictures, model)
+    folder, _ = read_finished(args.pictures, model)
     entries = folder.take(i for i, unit in enumerate(folder.units) if not args.units or str(unit) in args.units)
     found = exemplars(model, data, [unit.tap for unit in entries.units])
     measure = yardstick(model, data, found)
@@ -87,8 +87,8 @@ def main() -> None:
     made = {name: fake.make(originals, np.random.default_rng(0)) for name, fake in FAKES.items()}
     made = {"good pictures": entries.images, **made}
     deserves = {"good pictures": {"good"}, **{name: fake.deserves for name, fake in FAKES.items()}}
-    everything = Entries(np.concatenate(list(made.values())), list(entries.units) * len(made))
-    graded = cards(model, everything, measure, batch=args.batch)
+    everything = Finished(np.concatenate(list(made.values())), list(entries.units) * len(made))
+    graded = report_cards(model, everything, measure, batch=args.batch)
     count = len(entries.units)
     by_kind = {name: graded[i * count : (i + 1) * count] for i, name in enumerate(made)}
     rows = [row(name, deserves[name], by_kind[name]) for name in made]

@@ -17,8 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vitjax.analysis.ablations.frequency import distance
 from vitjax.analysis.report.held_out import warp
 from vitjax.models.core.network import Network
-from vitjax.models.core.vocabulary import before_activation
-from vitjax.optimize.objectives import at_tokens, targets
+from vitjax.units.select import at_tokens, flat_index
 from vitjax.units.units import Unit
 
 Pictures = UInt8[np.ndarray, "picture h w 3"]
@@ -56,10 +55,11 @@ def optimised(originals: Originals, _, bound: float, band: tuple[float, float]) 
     taps = np.array([unit.tap for unit in originals.units])
     for tap in dict.fromkeys(taps.tolist()):
         rows = np.flatnonzero(taps == tap)
-        places = targets([originals.units[row] for row in rows], model.taps()[tap])
+        places = flat_index([originals.units[row] for row in rows], model.taps()[tap])
         free = 0.1 * jax.random.normal(jax.random.key(1), (len(rows), *made.shape[1:]))
         inside = _band(*made.shape[1:3], *band)
-        made[rows] = _bytes(255 * np.asarray(_optimise(model, free, places, bound, inside, before_activation(tap))))
+        early = model.taps()[tap].before or tap
+        made[rows] = _bytes(255 * np.asarray(_optimise(model, free, places, bound, inside, early)))
     return made
 
 
@@ -74,7 +74,7 @@ def _optimise(model: Network, free: Array, places: Array, bound: float, inside: 
     def loss(free: Array, shift: Array) -> Array:
         rolled = jnp.roll(picture(free), shift, (1, 2))
         views = jnp.concatenate([warp(rolled, angle) for angle in (-5, 5)])
-        score = at_tokens(model(views, tap)[tap], tap, "patches", model.config).mean(axis=1).reshape(len(views), -1)
+        score = at_tokens(model(views, tap)[tap], model.taps()[tap], "patches").mean(axis=1).reshape(len(views), -1)
         return -jnp.take_along_axis(score, jnp.tile(places, 2)[:, None], axis=1).sum()
 
     def step(carry, key):

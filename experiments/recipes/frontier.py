@@ -1,7 +1,7 @@
 """Recipes at several costs, graded: what does a picture's quality cost, and which recipe gives most for it?
 
-    python experiments/recipes/frontier.py --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
-    python experiments/recipes/frontier.py … --fresh --count 24 --only fast default ghiasi
+    python -m experiments.recipes.frontier --model FOLDER --images images.zip --out FOLDER [--count 16] [--only NAME]
+    python -m experiments.recipes.frontier … --fresh --count 24 --only fast default ghiasi
 
 Every candidate of candidates.py is painted for the same MLP neurons, drawn evenly over all blocks (fewer are a part of
 more), and graded by the report card against the photographs. Its cost is counted: operations of the loop's matrix
@@ -18,14 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from candidates import CANDIDATES, NEIGHBOURS
-from painting import painted
 from PIL import Image
 
 import vitjax
+from experiments.recipes.candidates import CANDIDATES, NEIGHBOURS
+from experiments.recipes.painting import painted
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import read_entries
-from vitjax.analysis.report.report_card import WORDS, cards
+from vitjax.analysis.report.grading import read_finished
+from vitjax.analysis.report.report_card import WORDS, report_cards
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import COLORS, panels, style
@@ -114,7 +114,7 @@ class Studio:
 
 def neighbour(model: ViT, unit: Unit) -> Unit:
     """The other neuron of the layer that reads the residual stream most alike: cosine of the weights."""
-    kernel = np.asarray(model.block(split_tap(unit.tap)[0]).mlp.fc1.kernel[...])
+    kernel = np.asarray(model.block(split_tap(unit.tap).block).mlp.fc1.kernel[...])
     kernel = kernel / np.linalg.norm(kernel, axis=0)
     alike = kernel[:, unit.index[0]] @ kernel
     alike[unit.index[0]] = -1
@@ -196,10 +196,10 @@ def main() -> None:
     for name in chosen:
         if CANDIDATES[name].size:
             continue  # its pictures are but a beginning
-        entries, _ = read_entries(studio.folder(name), model)
+        entries, _ = read_finished(studio.folder(name), model)
         places = {unit: i for i, unit in enumerate(entries.units)}
         entries = entries.take(places[unit] for unit in units)
-        graded = list(cards(model, entries, measure, batch=args.batch))
+        graded = list(report_cards(model, entries, measure, batch=args.batch))
         first = first or graded
         rows.append(row(name, CANDIDATES[name].family, studio.cost(name, entries.units), graded, first))
         print({key: value for key, value in rows[-1].items() if key in ("recipe", "teraflop", "ratio", "good")})

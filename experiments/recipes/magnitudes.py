@@ -1,6 +1,6 @@
 """The amplitudes that natural images give to every frequency of a decorrelated colour: what the recipe "maco" keeps.
 
-    python experiments/recipes/magnitudes.py --model FOLDER --images images.zip
+    python -m experiments.recipes.magnitudes --model FOLDER --images images.zip
 
 Photographs as the model sees them are written down as "fourier" writes an image down: logits of the pixels, in
 decorrelated colours. For each colour the mean amplitude of the coefficients at a frequency f (cycles per pixel,

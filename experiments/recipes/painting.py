@@ -1,4 +1,4 @@
-"""Units and a recipe in, a folder with their pictures out: a run that was stopped goes on."""
+"""Paints units by a recipe into a folder; a run that was stopped goes on."""
 
 import contextlib
 from collections.abc import Sequence

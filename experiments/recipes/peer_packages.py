@@ -1,4 +1,4 @@
-"""A unit in, the pictures that Lucent and Horama make of it out: their default recipes, by their own packages.
+"""Paints a unit by Lucent and by Horama: their default recipes, by their own packages.
 
 All is the packages' default, but for this, most of it to their advantage:
 
@@ -15,20 +15,22 @@ middle, at the scale of the crops.
 
 import contextlib
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import torch
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
 from converters.referees.timm_vit import import_timm
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.models.flops import forward_flops, gradient_flops
+from vitjax.models.flops import operations
+from vitjax.models.registry import abstract
+from vitjax.optimize.cost import COUNTED
 from vitjax.optimize.parametrize import magnitudes
 from vitjax.units.units import Unit
 
@@ -48,7 +50,7 @@ class Neuron:
         described = json.loads((folder / "config.json").read_text())
         weights = {"checkpoint_path": folder / "model.safetensors"} | described.get("model_args", {})
         self.net = import_timm().create_model(described["architecture"], **weights)
-        self.block, (self.index,), self.prefix = split_tap(unit.tap)[0], unit.index, config.prefix
+        self.block, (self.index,), self.prefix = split_tap(unit.tap).block, unit.index, config.prefix
         self.net.blocks = self.net.blocks[: self.block + 1]
         self.net.eval().requires_grad_(False)
         self.net.blocks[-1].mlp.act.register_forward_hook(lambda _, __, hidden: setattr(self, "hidden", hidden))
@@ -91,8 +93,11 @@ class Peer:
 
     def flops(self, config: ViTConfig, tap: str) -> float:
         """Operations of one picture: to the end of the tap's block, and from the tap back to the pixels."""
-        forward = forward_flops(config, tap.replace("mlp.hidden", "resid_post"))
-        return self.steps * self.views * sum([*forward.values(), *gradient_flops(config, tap).values()])
+        image = jax.ShapeDtypeStruct((1, *config.image_size, config.channels), "float32")
+        model, read = abstract(config), lambda images, model, tap: model(images, tap, execution=COUNTED)[tap].sum()
+        forward = lambda tap: operations(partial(read, tap=tap), image, model)
+        both = operations(jax.grad(partial(read, tap=tap)), image, model)
+        return self.steps * self.views * (forward(tap.replace("mlp.hidden", "resid_post")) + both - forward(tap))
 
     def paint(self, neuron: Neuron, seed: int) -> dict[str, np.ndarray]:
         """The picture, and what else of it is kept: {name's ending: [h, w, 3] in [0, 1]}, as in `ENDINGS`."""

@@ -1,6 +1,6 @@
 """The default recipes of Lucent and Horama beside vitjax's, on the same units, by their own packages, in one run.
 
-    python experiments/recipes/peers.py --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--only NAME]
+    python -m experiments.recipes.peers --model FOLDER --images images.zip --out FOLDER [--count 12 12 2] [--only NAME]
 
 FOLDER holds a ViT of timm's (`model.safetensors`, `config.json`). Besides torch, torchvision and timm it needs
 
@@ -29,15 +29,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from frontier import row
 from matplotlib.figure import Figure
-from peer_packages import ENDINGS, INSTALL, PEERS, Neuron
 from PIL import Image
 
 import vitjax
+from experiments.recipes.frontier import row
+from experiments.recipes.peer_packages import ENDINGS, INSTALL, PEERS, Neuron
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import read_entries
-from vitjax.analysis.report.report_card import cards
+from vitjax.analysis.report.grading import read_finished
+from vitjax.analysis.report.report_card import report_cards
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
@@ -115,9 +115,9 @@ def paint(model: ViT, folder: Path, units: dict[str, list[Unit]], seed: int, out
 
 def graded(model: ViT, folder: Path, units: list[Unit], measure: Yardstick, batch: int) -> Graded:
     """A folder's pictures of the units, with their report cards."""
-    entries, _ = read_entries(folder, model)
+    entries, _ = read_finished(folder, model)
     entries = entries.take(i for i, unit in enumerate(entries.units) if unit in units)
-    found = cards(model, entries, measure, batch=batch)
+    found = report_cards(model, entries, measure, batch=batch)
     return {str(unit): pair for unit, *pair in zip(entries.units, entries.images, found, strict=True)}
 
 

@@ -1,6 +1,6 @@
 """Draws the README's figure from a folder of pictures: a column for each block, three neurons in each.
 
-python experiments/recipes/readme_figure.py FOLDER docs/vit_tiny_default.webp
+python -m experiments.recipes.readme_figure FOLDER docs/vit_tiny_default.webp
 """
 
 import argparse
@@ -24,14 +24,14 @@ def main() -> None:
     args = parser.parse_args()
     columns: dict[int, list[dict]] = {}
     for row in read_record(args.folder)["pictures"]:
-        columns.setdefault(split_tap(row["unit"].partition(":")[0])[0], []).append(row)
+        columns.setdefault(split_tap(row["unit"].partition(":")[0]).block, []).append(row)
     chosen = [columns[block][args.skip + i] for i in range(ROWS) for block in sorted(columns)]
     images, captions = [], []
     for row in chosen:
         with Image.open(args.folder / row["file"]) as image:
             images.append(np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)))
         tap, _, index = row["unit"].partition(":")
-        captions.append(f"block {split_tap(tap)[0]}: {index}   {row['activation']:.2g}")
+        captions.append(f"block {split_tap(tap).block}: {index}   {row['activation']:.2g}")
     contact_sheet(images, captions, len(columns)).save(args.out, quality=85)
 
 

@@ -32,11 +32,23 @@ def test_every_analysis_takes_the_options_it_is_offered_with(name):
     for option in analysis.options:
         assert option.kind in {*KINDS, "words", "flag"}
         assert option.name in keywords, f"{function} takes no {option.name}"
-        default = keywords[option.name].default
-        if option.default is not None:
-            assert option.default == default
-        assert option.required == (default is inspect.Parameter.empty)
+        assert option.required == (keywords[option.name].default is inspect.Parameter.empty)
     assert ("folder" in keywords) == analysis.resumable
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_defaults_are_read_from_the_function_and_said_in_the_help(name, capsys):
+    analysis = ANALYSES[name]
+    function = getattr(import_module(f"vitjax.analysis.{analysis.module}"), analysis.function)
+    keywords, found = inspect.signature(function).parameters, analysis.defaults()
+    assert all(keywords[key].default == value for key, value in found.items())
+    with pytest.raises(SystemExit):
+        main(["analyze", name, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for option in analysis.options:
+        default = keywords[option.name].default
+        if isinstance(default, str | int | float) and default and option.kind != "flag":
+            assert found[option.name] == default and f"(default: {default})" in said
 
 
 def test_results_are_written_and_not_overwritten(photos, tmp_path, capsys):

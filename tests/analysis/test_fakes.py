@@ -14,8 +14,8 @@ from sklearn.datasets import load_sample_images
 import vitjax
 from experiments.recipes.forgeries import CLEAR, FAKES, STRANGER, Originals, white
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.report.grading import Entries
-from vitjax.analysis.report.report_card import cards
+from vitjax.analysis.report.grading import Finished
+from vitjax.analysis.report.report_card import report_cards
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images
@@ -64,7 +64,7 @@ def verdicts() -> dict[str, list[str]]:
     made = {name: fake.make(originals(), np.random.default_rng(0)) for name, fake in FAKES.items()}
     made |= {"good": originals().pictures, "heavy noise": white(originals().pictures, np.random.default_rng(1), 64)}
     units = list(originals().units)
-    graded = cards(model(), Entries(np.concatenate(list(made.values())), units * len(made)), measure())
+    graded = report_cards(model(), Finished(np.concatenate(list(made.values())), units * len(made)), measure())
     words = [card["verdict"] for card in graded]
     return {name: words[i * len(units) : (i + 1) * len(units)] for i, name in enumerate(made)}
 

@@ -81,13 +81,13 @@ def test_every_unit_is_measured_on_its_own_image():
     found = exemplars(model, data, ["blocks.1.mlp.hidden", "blocks.2.attn.v"], k=1)
     own = own_places(found)
     own["blocks.1.mlp.hidden"][7] = -1
-    scores = on_own_images(model, data, own, lambda values, _: values.mean(axis=1))
+    scores = on_own_images(model, data, own, lambda values: values.mean(axis=1))
     for tap, places in own.items():
         best = found.taps[tap].score[:, 0].copy()
         best[places < 0] = np.nan
         np.testing.assert_allclose(scores[tap], best[None], rtol=1e-4, atol=1e-6)
     views = on_own_images(
-        model, noise.dataset(11, batch=7), own, lambda v, _: v.mean(axis=1), lambda x, by: x * by[:, None, None, None],
+        model, noise.dataset(11, batch=7), own, lambda v: v.mean(axis=1), lambda x, by: x * by[:, None, None, None],
         np.array([1.0, 0.5], np.float32),
     )  # fmt: skip
     np.testing.assert_allclose(views["blocks.2.attn.v"][0], scores["blocks.2.attn.v"][0], rtol=1e-4, atol=1e-6)

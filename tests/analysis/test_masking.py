@@ -11,8 +11,8 @@ from tests.support import small
 from tests.support.pictures import encode, photo, unpack
 from vitjax.analysis.ablations.accuracy import Outcome
 from vitjax.analysis.ablations.masking import Keep, changes, compare, run
+from vitjax.analysis.ablations.relative import relative
 from vitjax.analysis.study.findings import Findings
-from vitjax.analysis.study.relative import relative
 from vitjax.data.annotations.boxes import Boxes, mask
 from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.prepare import prepare

@@ -12,14 +12,16 @@ from tests.support import noise, small
 from vitjax.analysis.norms.norms import run
 from vitjax.analysis.norms.norms_cost import OTHERS, OUTLIERS, as_many_others, replacing
 from vitjax.analysis.norms.norms_tokens import attention_to, likeness, ranks, standing
-from vitjax.analysis.norms.outliers import norm_ratios, outliers, stream
 from vitjax.analysis.perturbed.occlusion import unseen
 from vitjax.analysis.photographs.exemplar_tables import image_table, tap_row
 from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.photographs.outliers import norm_ratios, outliers, stream
 from vitjax.analysis.study.frames import framed
 from vitjax.analysis.units import maps
-from vitjax.analysis.views.rollout_run import run as rollout
+from vitjax.analysis.views.attention_maps import run as rollout
 from vitjax.errors import InputError
+from vitjax.models.convnets.resnet import ResNetConfig
+from vitjax.models.registry import abstract
 
 CONFIG = replace(small.CONFIG, depth=2)
 HUGE = (3, 12)  # patches
@@ -59,7 +61,8 @@ def test_an_outlier_is_many_times_as_long_as_the_median_patch():
     ],
 )
 def test_the_stream_that_units_read(tap, read):
-    assert stream(tap) == read
+    sites = abstract(ResNetConfig() if tap.startswith("st") else replace(CONFIG, depth=4)).taps()
+    assert stream(tap, sites) == read
 
 
 def test_what_stands_out_by_hand():

@@ -15,8 +15,8 @@ from tests.support import noise, small
 from vitjax.analysis.ablations.frequency import radial_spectrum
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
 from vitjax.analysis.report.grades import NONE
-from vitjax.analysis.report.grading import Entries
-from vitjax.analysis.report.report_card import RULE, WORDS, Rule, cards, run, verdict
+from vitjax.analysis.report.grading import Finished
+from vitjax.analysis.report.report_card import RULE, WORDS, Rule, report_cards, run, verdict
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import RECIPES
@@ -58,7 +58,7 @@ def judged() -> dict[str, list[dict]]:
         "even": (np.full_like(IMAGES, 128), np.full(4, NONE)),
     }
     images, own = (np.concatenate(parts) for parts in zip(*kinds.values(), strict=True))
-    rows = cards(MODEL, Entries(images, UNITS * 4, own=own), measure())
+    rows = report_cards(MODEL, Finished(images, UNITS * 4, own=own), measure())
     return {kind: rows[4 * i : 4 * i + 4] for i, kind in enumerate(kinds)}
 
 
@@ -184,8 +184,8 @@ def test_another_model_may_embed_the_pictures():
 
 
 def test_cards_do_not_depend_on_batch_and_order():
-    entries, order = Entries(IMAGES, UNITS), [2, 0, 3, 1]
-    parts = cards(MODEL, entries.take(order), measure(), batch=3)
+    entries, order = Finished(IMAGES, UNITS), [2, 0, 3, 1]
+    parts = report_cards(MODEL, entries.take(order), measure(), batch=3)
     for card, same in zip(parts, (judged()["pictures"][i] for i in order), strict=True):
         assert card.keys() == same.keys()
         for name, value in card.items():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.support import noise, small
+from vitjax.analysis.views.attention_maps import effective_patches, even_attention, own_share, reach, run
 from vitjax.analysis.views.rollout import at_grid, attention, gradient_weighted, mixing, relevance, rollout
-from vitjax.analysis.views.rollout_run import effective_patches, even_attention, own_share, reach, run
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.support import noise, small
 from vitjax.analysis.ablations.positions import without_positions
-from vitjax.analysis.perturbed.embeddings_alike import layers
+from vitjax.analysis.perturbed.alike import layers
 from vitjax.analysis.perturbed.shuffle import orders, run, shuffle
 from vitjax.errors import InputError
 

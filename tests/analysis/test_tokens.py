@@ -10,11 +10,11 @@ from PIL import Image
 from tests.support import noise, small
 from tests.support.pictures import encode, photo, unpack
 from vitjax.analysis.ablations.positions import without_positions
-from vitjax.analysis.clusters import embeddings
-from vitjax.analysis.clusters.embeddings import neighbours, tsne
+from vitjax.analysis.clusters import maps_of_tokens
+from vitjax.analysis.clusters.maps_of_tokens import neighbours, tsne
 from vitjax.analysis.clusters.measures import clustered, kmeans_purity, measures, probe, radius
+from vitjax.analysis.clusters.token_clusters import AREA, large, run
 from vitjax.analysis.clusters.token_rows import EMBEDDINGS, differences, image_rows, means
-from vitjax.analysis.clusters.tokens import AREA, large, run
 from vitjax.data.annotations.masks import Objects
 from vitjax.data.dataset import open_dataset
 from vitjax.errors import InputError
@@ -208,9 +208,9 @@ def test_mistakes_get_one_line(data, tmp_path):
 
 
 def test_umap_is_asked_for_before_the_work(monkeypatch):
-    monkeypatch.setattr(embeddings, "find_spec", lambda name: None)
+    monkeypatch.setattr(maps_of_tokens, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'vitjax\[umap\]'"):
-        embeddings.check("umap")
+        maps_of_tokens.check("umap")
 
 
 def test_maps_keep_far_groups_apart():

@@ -15,8 +15,8 @@ import vitjax
 from tests.support import noise, small
 from vitjax.analysis.views.filters import assembled, constants, cut, evenness, filters, local_views
 from vitjax.analysis.views.rollout import attention, mixing, rollout
+from vitjax.analysis.views.view_figures import layer_of, run
 from vitjax.analysis.views.views import SHARPENED, propagated, shown, views
-from vitjax.analysis.views.views_run import layer_of, run
 from vitjax.errors import InputError
 from vitjax.models.core.config import Preprocess
 from vitjax.units.units import Unit
@@ -225,8 +225,8 @@ def test_mistakes_are_named(call, words):
 
 
 def test_the_checks_against_the_paper_say_what_they_lack():
-    script = Path(__file__).resolve().parents[2] / "experiments" / "nguyen" / "checks.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "experiments.nguyen.checks"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) > 10
     assert all(line.startswith("skipped") and "needs --" in line for line in lines)

@@ -7,8 +7,8 @@ import pytest
 import vitjax
 from vitjax import InputError
 from vitjax.models.core.config import Rotary, ViTConfig
-from vitjax.models.parts.layers import ACTIVATIONS
-from vitjax.models.parts.positions import turn, turns
+from vitjax.models.parts.mlp import ACTIVATIONS
+from vitjax.models.parts.positions import RotaryTurns
 from vitjax.models.vit import ViT
 from vitjax.weights import parameters
 
@@ -67,10 +67,10 @@ def test_the_fused_attention_is_the_one_that_is_read():
 def test_rotation_knows_only_distance():
     """Moving both patches down by a row leaves the product of q and k as it was."""
     config = ViTConfig(**TINY | FAMILIES["EVA-02"])
-    by = turns(config)
+    turn = RotaryTurns(config.rotary, config.grid, config.head_width, config.prefix)
     q, k = np.random.default_rng(0).standard_normal((2, 1, 1, 1, config.head_width)).astype(np.float32)
     everywhere = (1, config.tokens, 1, config.head_width)
-    q, k = (turn(jnp.broadcast_to(part, everywhere), by, halves=False)[0, 1:, 0] for part in (q, k))
+    q, k = (turn(jnp.broadcast_to(part, everywhere))[0, 1:, 0] for part in (q, k))
     scores = np.asarray(q @ k.T)
     np.testing.assert_allclose(scores[:-4, :-4], scores[4:, 4:], rtol=1e-4, atol=1e-5)
 

@@ -10,14 +10,12 @@ import pytest
 
 from tests.support import small
 from vitjax.errors import InputError
-from vitjax.models.convnets.densenet import DenseNetConfig
-from vitjax.models.convnets.mobilenet import MobileNetV2Config
-from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.models.core.config import Rotary, ViTConfig
-from vitjax.models.core.execution import Execution
+from vitjax.models.core.execution import Execution, platform
+from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.taps import Taps
-from vitjax.models.core.vocabulary import AXES, axes, split_tap
-from vitjax.models.flops import forward_flops, gradient_flops
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.models.flops import operations
 from vitjax.models.registry import abstract
 
 IMAGES = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
@@ -28,22 +26,65 @@ def close(a, b):
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
-def test_the_taps_of_the_vocabulary_are_those_of_the_forward_pass():
-    taps = abstract(replace(small.CONFIG, projection=8)).taps()
-    others = [abstract(kind(image_size=(32, 32))).taps() for kind in (ResNetConfig, MobileNetV2Config, DenseNetConfig)]
-    assert {split_tap(tap)[1] for some in (taps, *others) for tap in some} == set(AXES)
-    assert all(len(shape) == len(axes(tap)) for some in others for tap, shape in some.items())
+BLOCK = {
+    "resid_pre": "token channel", "attn.q": "token head channel", "attn.k": "token head channel",
+    "attn.v": "token head channel", "attn.scores": "head query key", "attn.probs": "head query key",
+    "attn.z": "token head channel", "attn.out": "token channel", "resid_mid": "token channel",
+    "mlp.pre": "token channel", "mlp.hidden": "token channel", "mlp.out": "token channel",
+    "resid_post": "token channel",
+}  # fmt: skip
+POOL = {
+    "attn.q": "head channel", "attn.k": "token head channel", "attn.v": "token head channel",
+    "attn.scores": "head key", "attn.probs": "head key", "attn.z": "head channel", "attn.out": "channel",
+    "resid_mid": "channel", "mlp.pre": "channel", "mlp.hidden": "channel", "mlp.out": "channel",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pool", ["token", "attention"])
+def test_every_activation_has_a_tap_and_every_tap_a_site(pool):
+    sites = abstract(replace(small.CONFIG, projection=8, pool=pool)).taps()
+    pooling = {f"pool.{name}": axes for name, axes in POOL.items()} if pool == "attention" else {}
+    assert {tap: " ".join(site.axes) for tap, site in sites.items()} == {
+        "embed": "token channel",
+        **{f"blocks.{i}.{name}": axes for i in range(4) for name, axes in BLOCK.items()},
+        **{"norm": "token channel", "pooled": "channel", "embedding": "channel", "logits": "class"},
+        **pooling,
+    }
     sizes = {"token": 19, "query": 19, "key": 19, "class": 10}
-    for tap, shape in taps.items():
-        assert len(shape) == len(axes(tap))
-        assert all(sizes.get(axis, size) == size for axis, size in zip(axes(tap), shape, strict=True))
+    for tap, site in sites.items():
+        inside = sizes if not tap.startswith("pool.") else {"token": 16, "key": 16}
+        assert all(inside.get(axis, size) == size for axis, size in zip(site.axes, site.shape, strict=True))
+        stands = (None, 0, False)
+        if {"token", "key"} & {*site.axes}:
+            stands = ((4, 4), 0, False) if tap.startswith("pool.") else ((4, 4), 3, True)
+        assert (site.grid, site.prefix, site.class_token) == stands
+    assert {tap: site.before for tap, site in sites.items() if site.before} == {
+        tap: tap.replace("hidden", "pre") for tap in sites if tap.endswith("mlp.hidden")
+    }
+
+
+def test_sites_are_traced_once_for_each_config(monkeypatch):
+    known = abstract(replace(small.CONFIG, width=24)).taps()
+    monkeypatch.setattr("vitjax.models.core.network.listed", None)
+    assert abstract(replace(small.CONFIG, width=24)).taps() == known
+
+
+def test_blocks_read_alike_are_compiled_once():
+    reads = [f"blocks.{i}.{name}" for i in range(4) for name in ("attn.probs", "mlp.hidden")]
+    run = jax.jit(lambda model, images: model(images, reads))
+    text = run.lower(small.model(), IMAGES).as_text()
+    assert text.count("stablehlo.while") == 1
+    found = run(small.model(), IMAGES)
+    assert list(found) == reads
+    for tap in reads:
+        close(found[tap], small.model()(IMAGES, tap)[tap])
 
 
 def test_reading_changes_nothing_and_every_tap_can_be_read():
     model = small.model()
     plain = model(IMAGES)["logits"]
     everything = model(IMAGES, reads=list(model.taps()))
-    assert {tap: value.shape[1:] for tap, value in everything.items()} == model.taps()
+    assert all(everything[tap].shape[1:] == site.shape for tap, site in model.taps().items())
     close(everything["logits"], plain)
     for tap in ("blocks.2.mlp.hidden", "blocks.0.attn.z", "norm", "embed"):
         close(model(IMAGES, tap)[tap], everything[tap])
@@ -57,7 +98,7 @@ def test_the_residual_stream_adds_up():
     np.testing.assert_allclose(values["resid_mid"] + values["mlp.out"], values["resid_post"], atol=1e-6)
 
 
-@pytest.mark.parametrize("site", sorted({split_tap(tap)[1] for tap in small.model().taps()}))
+@pytest.mark.parametrize("site", ["embed", *BLOCK, "norm", "pooled", "logits"])
 def test_an_edit_at_every_tap_reaches_the_logits(site):
     model = small.model()
     tap = site if site in model.taps() else f"blocks.1.{site}"
@@ -78,7 +119,7 @@ def test_the_gradient_at_a_tap_is_the_gradient_of_an_added_delta():
     model = small.model()
     tap = "blocks.1.mlp.hidden"
     logit = lambda delta: model(IMAGES, "logits", {tap: lambda value: value + delta})["logits"][:, 3].sum()
-    gradient = jax.grad(logit)(jnp.zeros((2, *model.taps()[tap])))
+    gradient = jax.grad(logit)(jnp.zeros((2, *model.taps()[tap].shape)))
     step = jnp.zeros_like(gradient).at[0, 4, 7].set(1e-2)
     np.testing.assert_allclose((logit(step) - logit(-step)) / 2e-2, gradient[0, 4, 7], rtol=1e-2, atol=1e-5)
 
@@ -87,16 +128,37 @@ def test_the_gradient_at_a_tap_is_the_gradient_of_an_added_delta():
     ("reads", "edits", "runs"),
     [
         ([], [], []),
-        (["embed"], [], []),
-        (["blocks.0.attn.q"], [], [(0, 1, True)]),
-        (["blocks.3.mlp.pre"], [], [(0, 3, False), (3, 4, True)]),
-        (["logits"], [], [(0, 8, False)]),
-        (["blocks.7.mlp.hidden"], ["blocks.3.attn.z"], [(0, 3, False), (3, 4, True), (4, 7, False), (7, 8, True)]),
-        (["pooled"], ["blocks.0.resid_pre"], [(0, 1, True), (1, 8, False)]),
+        (["blocks.0.attn.q"], [], [(0, 1, None)]),
+        (["blocks.3.mlp.pre"], [], [(0, 3, [""]), (3, 4, None)]),
+        (["logits"], [], [(0, 8, [""])]),
+        (["blocks.7.mlp.hidden"], ["blocks.3.attn.z"], [(0, 3, [""]), (3, 4, None), (4, 7, [""]), (7, 8, None)]),
+        (["pooled"], ["blocks.0.resid_pre"], [(0, 1, None), (1, 8, [""])]),
+        (["blocks.2.resid_post", "blocks.3.resid_post"], [], [(0, 2, [""]), (2, 4, ["resid_post"])]),
+        (["blocks.2.attn.q", "blocks.3.attn.k"], [], [(0, 2, [""]), (2, 3, None), (3, 4, None)]),
     ],
 )
-def test_blocks_run_only_as_far_as_they_are_read(reads, edits, runs):
-    assert Taps(reads, dict.fromkeys(edits, lambda value: value)).runs(8) == runs
+@pytest.mark.parametrize("prefix", ["", "stages.1."])
+def test_blocks_run_only_as_far_as_they_are_read(prefix, reads, edits, runs):
+    taps = Taps([prefix + tap for tap in reads], {prefix + tap: lambda value: value for tap in edits})
+    taps = taps.scope("stages.1") if prefix else taps
+    plan = Stack(None, Segment(("blocks",), 8)).plan(taps)
+    assert [(run.start, run.stop, run.reads and [" ".join(one) for one in run.reads]) for run in plan] == runs
+
+
+def test_the_blocks_of_a_pattern_are_scanned_together_and_unrolled_where_it_is_cut():
+    stack = Stack(None, Segment(("local", "reduced"), 3), Segment(("plain",), 2))
+    assert stack.rows[:4] == [("local", 0), ("reduced", 0), ("local", 1), ("reduced", 1)]
+    assert stack.rows[6:] == [("plain", 0), ("plain", 1)]
+    plan = lambda *reads: [(run.start, run.stop, run.reads is None) for run in stack.plan(Taps(reads))]
+    assert plan("logits") == [(0, 6, False), (6, 8, False)]
+    assert plan("blocks.4.resid_post") == [(0, 4, False), (4, 5, True)]
+    assert plan("blocks.1.q", "blocks.3.q", "blocks.5.q", "blocks.7.q") == [(0, 6, False), (6, 7, False), (7, 8, True)]
+
+
+def test_a_stack_of_unlike_blocks_is_unrolled():
+    stack = Stack(None, Segment(("blocks",), 3, stacked=False))
+    assert stack.rows == [("blocks.0", None), ("blocks.1", None), ("blocks.2", None)]
+    assert [(run.start, run.stop, run.reads) for run in stack.plan(Taps(["logits"]))] == [(0, 3, None)]
 
 
 def test_tokens_may_be_dropped_after_the_embedding():
@@ -107,8 +169,10 @@ def test_tokens_may_be_dropped_after_the_embedding():
 
 def test_rematerialised_gradients_are_the_same():
     model = small.model()
-    grad = lambda remat: jax.grad(lambda x: model(x, "blocks.3.mlp.pre", remat=remat)["blocks.3.mlp.pre"].sum())(IMAGES)
-    np.testing.assert_allclose(grad(True), grad(False), rtol=1e-4, atol=1e-5)
+    read = lambda x, execution: model(x, "blocks.3.mlp.pre", execution=execution)["blocks.3.mlp.pre"].sum()
+    plain = jax.grad(read)(IMAGES, Execution())
+    for execution in (Execution(remat=True), Execution(recompute=False)):
+        np.testing.assert_allclose(jax.grad(read)(IMAGES, execution), plain, rtol=1e-4, atol=1e-5)
 
 
 TAP = "blocks.1.attn.z"
@@ -179,9 +243,12 @@ def test_an_attention_kernel_computes_what_the_products_do(config):
 
 def test_which_attention_kernel_is_taken(monkeypatch):
     half, full = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
-    assert Execution().kernel(half) is None and Execution(attention="xla").kernel(full) is not None
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert Execution().kernel(half).keywords == {"implementation": "cudnn"} and Execution().kernel(full) is None
+    here = Execution().on(platform(small.model()))
+    assert here.kernel(half) is None and Execution(attention="xla").on("tpu").kernel(full) is not None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # the weights lie elsewhere
+    assert Execution().on(platform(small.model())) == here
+    there = Execution().on(platform(abstract(small.CONFIG)))
+    assert there.kernel(half).keywords == {"implementation": "cudnn"} and there.kernel(full) is None
     with pytest.raises(InputError, match="one of auto, products, xla, cudnn"):
         Execution(attention="flash")
 
@@ -227,12 +294,16 @@ def test_mistakes_are_named(call, words):
 
 
 @pytest.mark.parametrize("tap", ["blocks.2.mlp.hidden", "blocks.1.attn.z", "embedding", "logits"])
-def test_flops_by_formula_agree_with_xla_on_unrolled_blocks(tap):
+def test_the_operations_counted_are_xla_s_on_unrolled_blocks(tap):
     config = ViTConfig(width=768, heads=12, mlp_width=3072, depth=3, projection=9000)
-    unroll = [f"blocks.{i}.resid_pre" for i in range(3) if i <= (split_tap(tap)[0] or 2)]
-    forward = lambda model, x: model(x, [tap, *unroll])[tap].sum()
+    depth = 3 if (block := split_tap(tap).block) is None else block + 1
+    unroll = [f"blocks.{i}.{name}" for i, name in enumerate(("resid_pre", "resid_mid", "attn.out")[:depth])]
     image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
-    cost = lambda f: jax.jit(f).lower(abstract(config), image).cost_analysis()["flops"]
-    assert cost(forward) == pytest.approx(sum(forward_flops(config, tap).values()), rel=0.03)
-    both = sum(forward_flops(config, tap).values()) + sum(gradient_flops(config, tap).values())
-    assert cost(jax.grad(forward, argnums=1)) == pytest.approx(both, rel=0.03)
+
+    def forward(model, x, reads=(tap, *unroll)):
+        return model(x, reads, execution=Execution(recompute=False))[tap].sum()
+
+    for function in (forward, jax.grad(forward, argnums=1)):
+        counted = operations(partial(function, reads=(tap,)), abstract(config), image)
+        xla = jax.jit(function).lower(abstract(config), image).cost_analysis()["flops"]
+        assert counted == operations(function, abstract(config), image) == pytest.approx(xla, rel=0.03)

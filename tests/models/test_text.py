@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,11 @@ from PIL import Image
 
 import vitjax
 from converters.referees.parity import COMPILER, TOLERANCE
-from tests.support import small
 from tests.weights.test_parity_hf import PROCESSOR, transformers  # noqa: F401, a fixture
 from vitjax.cli import main
 from vitjax.errors import InputError
-from vitjax.optimize.objectives import Angle, activation
+from vitjax.models.core.site import Site
+from vitjax.optimize.objectives import CosineWithDirection
 from vitjax.optimize.sentences import SCALE
 from vitjax.weights.tokenizer import Tokenizer
 
@@ -121,7 +122,7 @@ def test_every_activation(transformers, tmp_path, variant):  # noqa: F811
     run = jax.jit(lambda model, ids: model(ids, list(model.taps())), compiler_options=COMPILER)
     with jax.default_matmul_precision("highest"):
         values = run(ours, jnp.asarray(ids))
-    assert {tap: value.shape[1:] for tap, value in values.items()} == ours.taps()
+    assert all(values[tap].shape[1:] == site.shape for tap, site in ours.taps().items())
     expected = theirs(model, ids)
     assert {tap for tap in values if not tap.endswith("scores")} - expected.keys() <= {"pooled"}
     for tap, value in expected.items():
@@ -161,7 +162,9 @@ def test_a_picture_for_a_sentence_is_one_that_transformers_finds_similar(clip, t
 
 def test_the_cosine_of_a_value_does_not_grow_with_it():
     values, vector = np.random.default_rng(0).standard_normal((2, 3, 8)).astype(np.float32)
-    of = lambda values: activation(values, "embedding", Angle(vector[0]), "patches", small.CONFIG)
+    sites = {"embedding": Site((8,), ("channel",))}
+    cosine_with = partial(CosineWithDirection("embedding").activation, sites=sites, tokens="patches")
+    of = lambda values: cosine_with({"embedding": values}, vector[0])
     cosine = values @ vector[0] / np.linalg.norm(values, axis=1)
     np.testing.assert_allclose(of(values), cosine, rtol=1e-5)
     np.testing.assert_allclose(of(7 * values), cosine, rtol=1e-5)

@@ -8,9 +8,10 @@ import pytest
 
 from tests.support import small
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.parts.layers import ACTIVATIONS
+from vitjax.models.core.site import Site
+from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.optimize import augment, loop
-from vitjax.optimize.objectives import total_variation
+from vitjax.optimize.objectives import UnitActivation, total_variation
 from vitjax.optimize.parametrize import parametrization
 from vitjax.optimize.recipes import GHIASI, choose
 
@@ -53,6 +54,9 @@ def test_3_gradient_at_a_constant_image_is_zero():
     assert np.all(np.asarray(jax.grad(lambda image: total_variation(image).mean())(jnp.full((1, 8, 8, 3), 0.3))) == 0)
 
 
+TAP = "blocks.0.resid_post"
+
+
 class Seen:
     """Stands in for a model whose one token is the image itself."""
 
@@ -63,17 +67,23 @@ class Seen:
 
     embed = normalise
 
+    def taps(self):
+        return {TAP: Site((1, 1), ("token", "channel"), (1, 1))}
+
+    def last_layer(self, tap):
+        return None
+
 
 @jax.tree_util.register_static
 class Constant(Seen):
     """View k of every picture has activation k + 1."""
 
-    def from_embedding(self, images, read, execution):
-        return {read: jnp.arange(1.0, len(images) + 1)[:, None, None]}
+    def from_embedding(self, images, reads, execution):
+        return {TAP: jnp.arange(1.0, len(images) + 1)[:, None, None]}
 
 
 def test_4_the_factor_of_an_eighth():
-    program = loop.program(choose("ghiasi", total_variation=0, jitter_per_view=True), "blocks.0.resid_post")
+    program = loop.program(choose("ghiasi", total_variation=0, jitter_per_view=True), UnitActivation(TAP))
     aim = loop.Targets(jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.uint32), jnp.uint32(0))
     loss, _ = loop.loss_of(Constant(), jnp.ones((1, 16, 16, 3)), aim, loop.slot_keys(aim)[1], jnp.int32(0), program)
     np.testing.assert_allclose(loss, -0.5625, rtol=1e-6)
@@ -144,10 +154,10 @@ def test_8_schedule():
 class Waves(Seen):
     """Activation mean_cij gelu(4 y w), w = cos(.3 i + .2 j + c), on views y."""
 
-    def from_embedding(self, images, read, execution):
+    def from_embedding(self, images, reads, execution):
         i, j, c = np.ogrid[:16, :16, :3]
         waves = jnp.asarray(np.cos(0.3 * i + 0.2 * j + c), jnp.float32)
-        return {read: jax.nn.gelu(4 * images * waves, approximate=False).mean((1, 2, 3))[:, None, None]}
+        return {TAP: jax.nn.gelu(4 * images * waves, approximate=False).mean((1, 2, 3))[:, None, None]}
 
 
 def fixed_views(key, image, step, recipe):
@@ -178,7 +188,7 @@ GOLDEN = {  # update: loss and total variation at it; mean, std and one pixel af
 def test_9_golden_trajectory(setting, monkeypatch):
     monkeypatch.setattr(loop, "views", fixed_views)
     recipe = choose("ghiasi", learning_rate=setting[0], total_variation=setting[1])
-    program, model = loop.program(recipe, "blocks.0.resid_post", chunk=1), Waves()
+    program, model = loop.program(recipe, UnitActivation(TAP), chunk=1), Waves()
     aim = loop.Targets(jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.uint32), jnp.uint32(0))
     slots = loop.start(model, aim, recipe=program.recipe)._replace(params=jnp.asarray(picture(16), jnp.float32))
     for update in range(1, 402):
@@ -200,7 +210,7 @@ def test_9_golden_trajectory(setting, monkeypatch):
 
 def test_8_the_last_of_401_updates_changes_nothing():
     recipe, tap = choose("ghiasi", views=1), "blocks.0.mlp.hidden"
-    aim, program = small.aims(f"{tap}:5"), loop.program(recipe, tap, chunk=200)
+    aim, program = small.aims(f"{tap}:5"), loop.program(recipe, UnitActivation(tap), chunk=200)
     assert (program.calls, program.chunk) == (3, 134)
     slots = loop.start(small.model(), aim, recipe=program.recipe)
     rows = []
@@ -209,7 +219,7 @@ def test_8_the_last_of_401_updates_changes_nothing():
         rows.append(np.asarray(history.loss))
     assert int(slots.step) == 401
     assert np.isfinite(np.concatenate(rows)[:401]).all() and np.isnan(np.concatenate(rows)[401:]).all()
-    one = loop.program(recipe, tap, chunk=1)
+    one = loop.program(recipe, UnitActivation(tap), chunk=1)
     slots = slots._replace(step=jnp.int32(400), optimizer=_rewound(slots.optimizer))
     before = np.asarray(slots.params)
     after, _ = loop.advance(small.model(), slots, aim, program=one)
@@ -249,7 +259,8 @@ def test_11_the_hooked_value():
 
 def one_clean_step() -> loop.Program:
     """One step on a single view without augmentation."""
-    return loop.program(choose("ghiasi", steps=1, views=1, color="none", noise=0, jitter=0), "blocks.2.mlp.hidden")
+    recipe = choose("ghiasi", steps=1, views=1, color="none", noise=0, jitter=0)
+    return loop.program(recipe, UnitActivation("blocks.2.mlp.hidden"))
 
 
 def test_12_the_truncated_forward_is_the_full_one():

@@ -1,6 +1,7 @@
 """The loop and its surroundings: slots that do not know each other, one compile per tap, devices, objectives."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +12,10 @@ from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import abstract, random
-from vitjax.optimize import embedding, loop, memory
+from vitjax.optimize import loop, memory, seen
 from vitjax.optimize.augment import views
-from vitjax.optimize.columns import cheapest
 from vitjax.optimize.cost import step_flops
-from vitjax.optimize.objectives import activation
+from vitjax.optimize.objectives import AlongDirection, UnitActivation
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.visualize import resolve, visualize
@@ -65,13 +65,17 @@ def test_the_reported_activation_is_that_of_the_bytes():
     np.testing.assert_allclose(pictures.activation, wanted, rtol=1e-4, atol=1e-5)
 
 
+TAP = "blocks.0.mlp.hidden"
+
+
 @pytest.mark.parametrize(
     ("tokens", "span"),
     [("patches", slice(3, 19)), ("class", slice(0, 1)), ("all", slice(0, 19)), ("patch 5", slice(8, 9))],
 )
 def test_which_tokens_count(tokens, span):
     values = jax.random.normal(jax.random.key(1), (2, 19, 96))
-    seen = activation(values, "blocks.0.mlp.hidden", jnp.int32(9), tokens, small.CONFIG)
+    one = partial(UnitActivation(TAP).activation, sites=small.model().taps(), tokens=tokens)
+    seen = one({TAP: values}, jnp.int32(9))
     np.testing.assert_allclose(seen, values[:, span, 9].mean(axis=1), rtol=1e-6)
 
 
@@ -83,16 +87,16 @@ SITES = ("attn.q", "attn.k", "attn.v", "mlp.pre", "mlp.hidden")
 def test_a_column_is_the_unit_of_the_whole_layer(site, tokens, gated):
     model = random(replace(small.CONFIG, gated=True, qkv_bias=False)) if gated else small.model()
     tap, images = f"blocks.2.{site}", jax.random.uniform(jax.random.key(2), (3, 32, 32, 3))
-    for target in (jnp.int32(21), jax.random.normal(jax.random.key(3), (int(np.prod(model.taps()[tap][1:])),))):
-        units = target.ndim == 0
-        source, score = cheapest(model, tap, tokens, units=units)
-        assert (source == tap) == (site == "mlp.hidden" and not units)
+    vector = jax.random.normal(jax.random.key(3), (int(np.prod(model.taps()[tap].units)),))
+    for objective, numbers in ((UnitActivation(tap), jnp.int32(21)), (AlongDirection(tap), vector)):
+        taps, score = objective.shortest(model, tokens)
+        assert (taps == (tap,)) == (site == "mlp.hidden" and numbers.ndim == 1)
 
-        def whole(images, target=target):
-            return activation(model(images, tap)[tap], tap, target, tokens, model.config).sum()
+        def whole(images, objective=objective, numbers=numbers):
+            return objective.activation(model(images, tap), numbers, sites=model.taps(), tokens=tokens).sum()
 
-        def column(images, source=source, score=score, target=target):
-            return score(model(images, source)[source], target=target).sum()
+        def column(images, taps=taps, score=score, numbers=numbers):
+            return score(model(images, taps), numbers).sum()
 
         for one, other in zip(jax.value_and_grad(column)(images), jax.value_and_grad(whole)(images), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
@@ -108,7 +112,7 @@ def test_views_are_embedded_together_as_each_alone(name):
         images = jax.vmap(lambda seen: seen.images)(seen_of(keys, pictures))
         return model.embed(model.normalise(images.reshape(-1, 32, 32, 3)))
 
-    one, one_back = jax.vjp(lambda pictures: embedding.embed(model, seen_of(keys, pictures)), pictures)
+    one, one_back = jax.vjp(lambda pictures: seen.embed(model, seen_of(keys, pictures)), pictures)
     other, other_back = jax.vjp(alone, pictures)
     for found, wanted in ((one, other), (one_back(other)[0], other_back(other)[0])):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
@@ -119,8 +123,8 @@ def test_views_are_embedded_together_as_each_alone(name):
 def test_the_operations_of_a_step_are_those_that_xla_counts(name, changes):
     config = ViTConfig(width=768, heads=12, mlp_width=3072, depth=2, image_size=(112, 112))
     recipe, tap, model = choose(name, views=4, **changes), "blocks.0.mlp.hidden", abstract(config)
-    aims = loop.aims([Unit(tap, (3,))], (50, 3072), 0)
-    program = loop.program(recipe, tap)
+    aims = loop.aims([Unit(tap, (3,))], model.taps(), 0)
+    program = loop.program(recipe, UnitActivation(tap))
     params = jax.eval_shape(lambda model: loop.start(model, aims, recipe=recipe), model).params
     step = jax.jit(jax.grad(loop.loss_of, argnums=1, has_aux=True), static_argnames="program")
     counted = step.lower(model, params, aims, loop.slot_keys(aims)[1], jnp.int32(0), program=program).cost_analysis()
@@ -144,14 +148,13 @@ def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
     config = small.model().config
     rows, columns = config.grid
     tokens = jnp.broadcast_to(jnp.arange(config.tokens)[None, :, None], (64, config.tokens, 1))
-    seen = embedding.some(jax.random.split(jax.random.key(0), 1), tokens, recipe, config)[..., 0]
-    assert (seen[:, : config.prefix] == jnp.arange(config.prefix)).all()
-    places = np.asarray(seen[:, config.prefix :] - config.prefix).reshape(64, *shape)
+    shown = seen.some(small.model(), jax.random.split(jax.random.key(0), 1), tokens, recipe)[..., 0]
+    assert (shown[:, : config.prefix] == jnp.arange(config.prefix)).all()
+    places = np.asarray(shown[:, config.prefix :] - config.prefix).reshape(64, *shape)
     corners = places[:, 0, 0]
     offsets = columns * np.arange(shape[0])[:, None] + np.arange(shape[1])
     np.testing.assert_array_equal(places, corners[:, None, None] + offsets)
     assert set(corners) == {i * columns + j for i in range(rows - shape[0] + 1) for j in range(columns - shape[1] + 1)}
-    assert embedding.count_seen(recipe, config) == shape[0] * shape[1]
 
 
 PARTS = [
@@ -179,10 +182,10 @@ def test_a_direction_along_an_axis_is_the_unit():
 
 
 def test_a_neuron_before_its_activation_function_is_the_same_neuron():
-    program = loop.program(choose("default"), "blocks.2.mlp.hidden")
-    assert program.read == "blocks.2.mlp.pre"
-    assert loop.program(choose("ghiasi"), "blocks.2.mlp.hidden").read == "blocks.2.mlp.hidden"
-    assert loop.program(choose("default"), "blocks.2.attn.z").read == "blocks.2.attn.z"
+    read = lambda name, tap: loop.program(choose(name), UnitActivation(tap)).optimised(small.model()).tap
+    assert read("default", "blocks.2.mlp.hidden") == "blocks.2.mlp.pre"
+    assert read("ghiasi", "blocks.2.mlp.hidden") == "blocks.2.mlp.hidden"
+    assert read("default", "blocks.2.attn.z") == "blocks.2.attn.z"
 
 
 @pytest.mark.parametrize("name", ["pixels", "fourier", "pyramid", "maco"])
@@ -221,7 +224,7 @@ def test_a_given_image_is_where_the_loop_starts(parametrization):
     assert np.abs(shown.image(shown.params(black_and_white)) - black_and_white).max() < 0.03
     aims = small.aims("blocks.2.mlp.hidden:0")
     starts = np.full((1, 32, 32, 3), 0.5, np.float32)
-    program = loop.program(choose(SHORT, parametrization=parametrization), "blocks.2.mlp.hidden")
+    program = loop.program(choose(SHORT, parametrization=parametrization), UnitActivation("blocks.2.mlp.hidden"))
     slots = loop.start(small.model(), aims, jnp.asarray(starts), recipe=program.recipe)
     images, _ = loop.finish(small.model(), slots, aims, program=program)
     assert (np.asarray(images) == 128).all()
@@ -273,7 +276,7 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
 @pytest.mark.parametrize("parametrization", ["pixels", "fourier", "pyramid"])
 def test_the_loop_lowers_for_every_platform(parametrization):
     recipe = choose(SHORT, parametrization=parametrization)
-    program, aims = loop.program(recipe, "blocks.2.mlp.hidden"), small.aims("blocks.2.mlp.hidden:0-3")
+    program, aims = loop.program(recipe, UnitActivation("blocks.2.mlp.hidden")), small.aims("blocks.2.mlp.hidden:0-3")
     slots = jax.eval_shape(lambda: loop.start(small.model(), aims, recipe=program.recipe))
     flat, tree = jax.tree.flatten((small.model(), slots, aims))
     step = jax.jit(lambda *flat: jax.tree.leaves(loop.advance(*jax.tree.unflatten(tree, flat), program=program)))

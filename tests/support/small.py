@@ -9,6 +9,7 @@ from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import random
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
 from vitjax.units.units import expand
 from vitjax.weights.parameters import build, shapes
@@ -27,13 +28,13 @@ def model() -> ViT:
 def aims(units: str, seed: int = 0) -> loop.Targets:
     """The loop's targets for units of one tap of `model()`."""
     goals = expand(units, model().taps())
-    return loop.aims(goals, model().taps()[goals[0].tap], seed)
+    return loop.aims(goals, model().taps(), seed)
 
 
 def optimised(units: str, recipe: Recipe, seed: int = 0, chunk: int = 100) -> tuple[loop.Slots, np.ndarray]:
     """The final slots and images (uint8) of `units` on `model()`."""
     aim = aims(units, seed)
-    program = loop.program(recipe, units.partition(":")[0], chunk)
+    program = loop.program(recipe, UnitActivation(units.partition(":")[0]), chunk)
     slots = loop.start(model(), aim, recipe=program.recipe)
     for _ in range(program.calls):
         slots, _ = loop.advance(model(), slots, aim, program=program)

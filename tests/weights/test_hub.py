@@ -170,7 +170,7 @@ def test_a_convolutional_network(timm, server):
     (server.folder / "config.json").write_text(json.dumps(config | {"pretrained_cfg": about}))
     loaded = vitjax.load("timm/resnet50.a1_in1k")
     assert (loaded.card.source, loaded.card.revision) == ("timm/resnet50.a1_in1k", COMMITS["main"])
-    assert loaded.card.licence == "apache-2.0" and loaded.taps()["logits"] == (3,)
+    assert loaded.card.licence == "apache-2.0" and loaded.taps()["logits"].shape == (3,)
     with pytest.raises(InputError, match=r"unknown model 'resnet50.a1_in1k' \(did you mean timm/resnet50.a1_in1k\?"):
         vitjax.load("resnet50.a1_in1k")
 

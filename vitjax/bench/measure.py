@@ -14,6 +14,7 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.cost import step_flops
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import RANGES, Recipe
 from vitjax.optimize.workers import SLOTS
 from vitjax.ranges import COUNT
@@ -66,12 +67,13 @@ def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: 
         steps: of each call that is timed.
         rate: operations per second of a matrix product on one device, in the setting's dtype.
     """
-    program = loop.Program(recipe, setting.tap, chunk=steps, execution=Execution(setting.remat, setting.attention))
+    execution = Execution(setting.remat, setting.attention)
+    program = loop.Program(recipe, UnitActivation(setting.tap), chunk=steps, execution=execution)
     devices = jax.local_devices()[: setting.devices]
     taps = model.taps()
     units = expand(f"{setting.tap}:*", taps)[: setting.batch]
     units += [units[-1]] * (setting.batch - len(units))
-    aims = loop.aims(units, taps[setting.tap], seed=0)
+    aims = loop.aims(units, taps, seed=0)
     clock = time.perf_counter()
     calls, memory = zip(*(_loaded(model, aims, program, device) for device in devices), strict=True)
     compiling = (time.perf_counter() - clock) / len(devices)

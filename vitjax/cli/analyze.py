@@ -1,4 +1,4 @@
-"""`vitjax analyze NAME`: a model and images in, a table, a record and figures out."""
+"""`vitjax analyze NAME`: runs an analysis of a model on images and writes a table, a record and figures."""
 
 import argparse
 import sys
@@ -34,6 +34,23 @@ without any they are counted in their alphabetical order, which is said.
 """
 
 
+class _Command(argparse.ArgumentParser):
+    """The command of an analysis, which looks the defaults up when it is asked for help."""
+
+    def format_help(self) -> str:
+        """The help, with the defaults of the analysis' options."""
+        analysis = ANALYSES[self.get_default("analysis")]
+        known, dests = analysis.defaults(), {option.name for option in analysis.options}
+        for action in self._actions:
+            default = known.get(action.dest) if action.dest in dests else None
+            if default and isinstance(default, str | float | int):
+                action.help = f"{action.help.partition(_DEFAULT)[0]}{_DEFAULT}{default})"
+        return super().format_help()
+
+
+_DEFAULT = " (default: "
+
+
 def add(commands) -> None:
     """Adds the command and one below it for each analysis."""
     command = commands.add_parser(
@@ -41,7 +58,7 @@ def add(commands) -> None:
         help="measure units and models on images",
         description="Measures what units respond to, how good pictures are and what a model relies on.",
     )
-    names = command.add_subparsers(metavar="NAME", required=True)
+    names = command.add_subparsers(metavar="NAME", required=True, parser_class=_Command)
     for name, analysis in ANALYSES.items():
         one = names.add_parser(
             name,
@@ -72,16 +89,13 @@ def _options(command: argparse.ArgumentParser, analysis: Analysis) -> None:
         command.add_argument("--shard", type=shard, metavar="I/N", help="take the I-th of N parts, e.g. 0/2 and 1/2")
     group = command.add_argument_group("analysis") if analysis.options else command
     for option in analysis.options:
-        note = f" (default: {option.default})" if option.default else ""
         if option.kind == "words":
             how = {"nargs": "+"}
         elif option.kind == "flag":
-            how = {"action": "store_true"}
+            how = {"action": "store_const", "const": True}
         else:
             how = {"type": KINDS[option.kind], "metavar": option.kind.upper()}
-        group.add_argument(
-            option.flag, default=option.default, required=option.required, help=option.help + note, **how
-        )
+        group.add_argument(option.flag, required=option.required, help=option.help, **how)
 
 
 def _run(args: argparse.Namespace) -> int:

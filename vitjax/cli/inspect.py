@@ -14,10 +14,9 @@ def add_taps(commands) -> None:
 
 
 def _run_taps(args: argparse.Namespace) -> int:
-    from vitjax.models.core.vocabulary import axes
 
-    for tap, shape in load(args).taps().items():
-        print(f"{tap:28}", " x ".join(f"{size} {axis}" for size, axis in zip(shape, axes(tap), strict=True)))
+    for tap, site in load(args).taps().items():
+        print(f"{tap:28}", " x ".join(f"{size} {axis}" for size, axis in zip(site.shape, site.axes, strict=True)))
     return 0
 
 

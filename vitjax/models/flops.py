@@ -1,73 +1,62 @@
-"""Floating-point operations of a forward pass up to a tap and of its gradient at the image, by formula.
+"""Counts the floating-point operations of a computation: the products of matrices and the convolutions in its trace.
 
-Multiply-adds count twice; of a ViT only matrix products count, which leaves out a few per cent. XLA's own count sees
-the body of a scan once, so it agrees only on unrolled blocks: a test holds the two together there. Convolutional
-networks have no scan, and XLA's count is taken as it is.
+Multiply-adds count twice; all else, a few per cent in these models, does not count. The body of a scan counts as often
+as it runs, which XLA's own count leaves out.
 """
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import jax
-import jax.numpy as jnp
-
-from vitjax.models.convnets.base import ConvNetConfig
-from vitjax.models.core.config import ViTConfig
-from vitjax.models.core.vocabulary import split_tap
-from vitjax.models.registry import abstract
-
-# How many of a block's six products (qkv, scores, z, proj, fc1, fc2) stand before each of its taps.
-_UP_TO = {
-    "resid_pre": 0,
-    "attn.q": 1,
-    "attn.k": 1,
-    "attn.v": 1,
-    "attn.scores": 2,
-    "attn.probs": 2,
-    "attn.z": 3,
-    "attn.out": 4,
-    "resid_mid": 4,
-    "mlp.pre": 5,
-    "mlp.hidden": 5,
-    "mlp.out": 6,
-    "resid_post": 6,
-}
+from jax.extend.core import Jaxpr, JaxprEqn
+from jax.interpreters.partial_eval import dce_jaxpr
 
 
-def forward_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> dict[str, float]:
-    """Operations for one image from pixels to `tap`, by product; on `tokens` of its tokens, where some are left out."""
-    tokens, width = tokens or config.tokens, config.width
-    block = {
-        "qkv": 2 * tokens * width * 3 * width,
-        "scores": 2 * tokens * tokens * width,
-        "z": 2 * tokens * tokens * width,
-        "proj": 2 * tokens * width * width,
-        "fc1": 2 * tokens * width * config.mlp_width * (1 + config.gated),
-        "fc2": 2 * tokens * config.mlp_width * width,
-    }
-    index, site = split_tap(tap)
-    if index is None:
-        index, last = (0, 0) if site == "embed" else (config.depth, 0)
-    else:
-        last = _UP_TO[site]
-    costs = {name: cost * (index + (place < last)) for place, (name, cost) in enumerate(block.items())}
-    height, across = config.patch_size
-    costs["patch"] = 2 * config.patches * height * across * 3 * width
-    if site == "embedding":
-        costs["projection"] = 2 * config.pooled_width * config.projection
-    if site == "logits":
-        costs["head"] = 2 * config.pooled_width * config.classes * (1 + config.distilled)
-    return costs
+def operations(function: Callable[..., Any], *args: Any) -> float:
+    """Counts the operations of `function(*args)`, which is traced and not run; what no result needs does not count.
 
-
-def gradient_flops(config: ViTConfig, tap: str, tokens: int | None = None) -> dict[str, float]:
-    """Operations for one image from the gradient at `tap` back to the pixels, by product; the weights get none.
-
-    A product with weights costs as much backward as forward; attention's two products have two gradients each.
+    Args:
+        function: any that JAX can trace.
+        args: arrays, or their shapes.
     """
-    pieces = forward_flops(config, tap, tokens)
-    return {name: cost * (2 if name in ("scores", "z") else 1) for name, cost in pieces.items()}
+    jaxpr = jax.make_jaxpr(function)(*args).jaxpr
+    return count(dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
 
 
-def convnet_flops(config: ConvNetConfig, tap: str) -> float:
-    """Operations for one image from pixels to `tap` and back: all that XLA counts, though not those of the weights."""
-    image = jax.ShapeDtypeStruct((1, *config.image_size, config.channels), jnp.float32)
-    total = lambda images, model: model(images, tap)[tap].sum()
-    return jax.jit(jax.value_and_grad(total)).lower(image, abstract(config)).cost_analysis()["flops"]
+def count(jaxpr: Jaxpr) -> float:
+    """Counts the operations of a trace."""
+    return sum(_COUNTS.get(eqn.primitive.name, _within)(eqn) for eqn in jaxpr.eqns)
+
+
+def _product(eqn: JaxprEqn) -> float:
+    (contracted, _), _ = eqn.params["dimension_numbers"]
+    return 2 * eqn.outvars[0].aval.size * math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
+
+
+def _convolution(eqn: JaxprEqn) -> float:
+    kernel, numbers = eqn.invars[1].aval, eqn.params["dimension_numbers"]
+    zeros = math.prod(eqn.params["lhs_dilation"])  # put between the places, by the gradient of a stride
+    return 2 * eqn.outvars[0].aval.size * kernel.size / kernel.shape[numbers.rhs_spec[0]] / zeros
+
+
+def _scan(eqn: JaxprEqn) -> float:
+    return eqn.params["length"] * count(eqn.params["jaxpr"].jaxpr)
+
+
+def _branches(eqn: JaxprEqn) -> float:
+    return max(count(branch.jaxpr) for branch in eqn.params["branches"])
+
+
+def _within(eqn: JaxprEqn) -> float:
+    """The operations of the traces that an equation runs once."""
+    inner = (getattr(value, "jaxpr", value) for value in eqn.params.values())
+    return sum(count(jaxpr) for jaxpr in inner if isinstance(jaxpr, Jaxpr))
+
+
+_COUNTS: dict[str, Callable[[JaxprEqn], float]] = {
+    "dot_general": _product,
+    "conv_general_dilated": _convolution,
+    "scan": _scan,
+    "cond": _branches,
+}

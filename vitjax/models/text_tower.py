@@ -12,9 +12,15 @@ from jaxtyping import Array, Int
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import TextConfig
+from vitjax.models.core.execution import PLAIN, platform
+from vitjax.models.core.site import Site
+from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.surroundings import key, promoting, standard
-from vitjax.models.core.taps import Edit, Taps, asked, listed, through
-from vitjax.models.parts.layers import layer_norm, nth, stack
+from vitjax.models.core.taps import Edit, Taps, asked, listed
+from vitjax.models.parts.attention import Attention
+from vitjax.models.parts.block import TOKENS, Block, stacked
+from vitjax.models.parts.norm import norm
+from vitjax.models.parts.positions import Causal
 
 
 class TextModel(nnx.Module):
@@ -27,8 +33,8 @@ class TextModel(nnx.Module):
         normal = jax.nn.initializers.normal(0.02)
         self.token = nnx.Param(normal(rngs.params(), (config.vocabulary, config.width)))
         self.position = nnx.Param(normal(rngs.params(), (config.context, config.width)))
-        self.blocks = stack(config, rngs)
-        self.norm = layer_norm(config, rngs)
+        self.blocks = stacked(lambda rngs: _block(config, rngs), config.depth, rngs)
+        self.norm = norm(config, rngs)
         if config.projection:
             self.projection = nnx.Linear(config.width, config.projection, use_bias=config.projection_bias, rngs=rngs)
         self.config = config
@@ -67,8 +73,8 @@ class TextModel(nnx.Module):
         return "embedding" if self.config.projection else "pooled"
 
     @promoting()
-    def taps(self) -> dict[str, tuple[int, ...]]:
-        """Lists every tap with its shape for a text of full length, in the order of the forward pass."""
+    def taps(self) -> dict[str, Site]:
+        """Lists every tap with its shape and axes for a text of full length, in the order of the forward pass."""
         ids = jax.ShapeDtypeStruct((1, self.config.context), jnp.int32)
         return listed(TextModel._run, self, ids)
 
@@ -88,16 +94,26 @@ class TextModel(nnx.Module):
                 raise InputError(f"token {wrong[0]} is not among this model's {self.config.vocabulary} (from 0)")
         return ids
 
+    @property
+    def rows(self) -> dict[str, list[tuple[str, int | None]]]:
+        """Where the parameters of its blocks are; see `vitjax.models.core.network.Network`."""
+        return {"blocks": self.stack().rows}
+
+    def stack(self) -> Stack:
+        """All blocks."""
+        return Stack(self, Segment(("blocks",), self.config.depth))
+
     def _run(self, ids: jax.Array, taps: Taps) -> None:
-        x = taps("embed", self.token[...][ids] + self.position[: ids.shape[1]])
-        x = through(lambda i, x, taps: nth(self.blocks, i)(x, taps), x, taps, self.config.depth)
-        if taps.past(self.config.depth):
-            if x.shape[1] != ids.shape[1]:
-                raise InputError("tokens cannot be dropped from a text: one of them is read by its position")
-            x = taps("norm", self.norm(x))
-            x = taps("pooled", self._pool(x, ids))
-            if self.config.projection:
-                taps("embedding", self.projection(x))
+        x = taps("embed", self.token[...][ids] + self.position[: ids.shape[1]], TOKENS)
+        x = self.stack()(x, taps, PLAIN.on(platform(self)))
+        if taps.done:
+            return
+        if x.shape[1] != ids.shape[1]:
+            raise InputError("tokens cannot be dropped from a text: one of them is read by its position")
+        x = taps("norm", self.norm(x), TOKENS)
+        x = taps("pooled", self._pool(x, ids), "channel")
+        if self.config.projection:
+            taps("embedding", self.projection(x), "channel")
 
     def _pool(self, x: jax.Array, ids: jax.Array) -> jax.Array:
         if self.config.eos is None:
@@ -114,3 +130,7 @@ def abstract(config: TextConfig) -> TextModel:
 
 def _random(config: TextConfig, seed: int) -> TextModel:
     return TextModel(config, nnx.Rngs(key(seed)))
+
+
+def _block(config: TextConfig, rngs: nnx.Rngs) -> Block:
+    return Block(config, rngs, attn=lambda rngs: Attention(config, rngs, Causal() if config.causal else None))

@@ -1,44 +1,56 @@
-"""The plain Vision Transformer (ViT, DeiT, CLIP, SigLIP, DINO, MAE, BEiT, EVA-02): images in, taps out."""
+"""The plain Vision Transformer: ViT, DeiT, CLIP, SigLIP, DINO, MAE, BEiT, EVA-02."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.core.execution import Execution
-from vitjax.models.core.network import Network
+from vitjax.models.core.network import FACTS, LastLayer
+from vitjax.models.core.site import Places
+from vitjax.models.core.stack import Segment, Stack
+from vitjax.models.core.stages import Hierarchical, Staged
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.core.taps import Taps, through
-from vitjax.models.parts.layers import AttentionPool, Block, layer_norm, nth, stack
-from vitjax.models.parts.positions import turns
+from vitjax.models.core.taps import Taps
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.models.parts.attention import Attention
+from vitjax.models.parts.block import TOKENS, Block, stacked
+from vitjax.models.parts.mlp import ACTIVATIONS
+from vitjax.models.parts.norm import norm
+from vitjax.models.parts.patches import PatchEmbedding
+from vitjax.models.parts.pool import AttentionPool
+from vitjax.models.parts.positions import RelativeBias, RotaryTurns
 
-# What the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it down takes.
-KEPT = ("attn.q", "attn.k", "attn.v", "resid_mid", "mlp.pre")
+# The taps of a block whose layer is known, with the tap that its tokens are read from.
+LAST_LAYERS = {
+    "attn.q": "resid_pre",
+    "attn.k": "resid_pre",
+    "attn.v": "resid_pre",
+    "mlp.pre": "resid_mid",
+    "mlp.hidden": "resid_mid",
+}
 
 
-class ViT(Network):
+class ViT(Hierarchical, Staged):
     """A Vision Transformer whose every activation can be read and edited by name.
 
-    `blocks` is one `Block` whose parameters carry a leading depth axis. Architecture: Dosovitskiy et al. 2021
-    (arXiv 2010.11929).
+    It is one stage, whose names stand alone: `blocks` is one `Block` whose parameters carry a leading depth axis.
+    Architecture: Dosovitskiy et al. 2021 (arXiv 2010.11929).
     """
 
     neurons, layers = "blocks.*.mlp.hidden", "blocks.*.resid_post"
 
     def __init__(self, config: ViTConfig, rngs: nnx.Rngs):
-        height, width = config.patch_size
         normal = jax.nn.initializers.normal(0.02)
-        self.patch = nnx.Linear(height * width * config.channels, config.width, use_bias=config.patch_bias, rngs=rngs)
+        self.patch = PatchEmbedding(config.patch_size, config.channels, config.width, rngs, config.patch_bias)
         self.prefix = nnx.Param(normal(rngs.params(), (config.prefix, config.width)))
         self.position = nnx.Param(normal(rngs.params(), (config.patches, config.width)))
         if config.pre_norm:
-            self.pre_norm = layer_norm(config, rngs)
-        self.blocks = stack(config, rngs)
+            self.pre_norm = norm(config, rngs, grid=config.grid)
+        self.blocks = stacked(lambda rngs: _block(config, rngs), config.depth, rngs)
         if config.final_norm != "none":
-            self.norm = layer_norm(config, rngs)
+            self.norm = norm(config, rngs, grid=config.grid)
         if config.pool == "attention":
             self.pool = AttentionPool(config, rngs)
         if config.pre_logits:
@@ -56,16 +68,40 @@ class ViT(Network):
         """The last tap: "logits", "embedding" for CLIP's projection, or "pooled" for a model with neither."""
         return "logits" if self.config.classes else "embedding" if self.config.projection else "pooled"
 
+    @property
+    def facts(self) -> frozenset[str]:
+        """See `vitjax.models.core.network.FACTS`."""
+        return FACTS if self.config.class_token else FACTS - {"class token"}
+
+    @property
+    def grid_arrays(self) -> dict[str, tuple[str, tuple[int, int]]]:
+        """See `Network.grid_arrays`."""
+        held = {"position": "positions"}
+        if self.config.relative_bias:
+            held["blocks.attn.bias.distances"] = "distances"
+        return {name: (what, self.config.grid) for name, what in held.items()}
+
+    @property
+    def staged(self) -> Sequence[tuple[str, Staged]]:
+        """The model itself."""
+        return [("", self)]
+
+    @property
+    def places(self) -> Places:
+        """The patches, after the prefix tokens."""
+        return Places(self.config.grid, self.config.prefix, self.config.class_token)
+
+    def stack(self) -> Stack:
+        """All blocks."""
+        return Stack(self, Segment(("blocks",), self.config.depth))
+
     def block(self, i: int | jax.Array) -> Block:
         """The i-th block alone."""
-        return nth(self.blocks, i)
+        return self.stack().block(i)
 
     def cut(self, images: jax.Array) -> jax.Array:
         """Cuts images into patches, row by row: [batch, patch, height, width, color]."""
-        rows, columns = self.config.grid
-        height, width = self.config.patch_size
-        pieces = images.reshape(-1, rows, height, columns, width, self.config.channels).swapaxes(2, 3)
-        return pieces.reshape(-1, rows * columns, *pieces.shape[3:])
+        return self.patch.cut(images)
 
     def arrange(self, patches: jax.Array) -> jax.Array:
         """Adds positions to embedded patches and puts the prefix tokens before them: [batch, token, channel]."""
@@ -76,36 +112,67 @@ class ViT(Network):
     @promoting()
     def embed(self, images: jax.Array) -> jax.Array:
         """Cuts normalised images into patches and gives tokens with positions: [batch, token, channel]."""
-        pieces = self.cut(images.astype(self.position.dtype))
-        return self.arrange(self.patch(pieces.reshape(*pieces.shape[:2], -1)))
+        return self.arrange(self.patch.tokens(images))
 
-    def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
-        x = taps("embed", self.pre_norm(x) if self.config.pre_norm else x)
-        x = through(partial(self._block, execution=execution), x, taps, self.config.depth)
-        if taps.past(self.config.depth):
-            x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x)
-            x = taps("pooled", self._pool(x))
-            if self.config.projection:
-                taps("embedding", self.projection(x))
-            if self.config.classes:
-                taps("logits", self._head(x))
+    def embed_views(self, base: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
+        """See `Network.embed_views`: views that differ in colour alone are cut and multiplied once."""
+        mean, std = (jnp.asarray(value) for value in (self.config.preprocess.mean, self.config.preprocess.std))
+        patches = self.patch.views(base, gain / std, (shift - mean) / std)
+        return self.arrange(patches.astype(self.patch.kernel.dtype))
 
-    def _block(self, i: int | jax.Array, x: jax.Array, taps: Taps, execution: Execution) -> jax.Array:
-        block, by = self.block(i), turns(self.config)
-        if taps.prefix:
-            return block(x, taps, by, execution)
-        kept = jax.checkpoint_policies.save_only_these_names(*(() if execution.remat else KEPT))
-        run = lambda block, x: block(x, Taps(), by, execution)
-        return jax.checkpoint(run, policy=kept, prevent_cse=False)(block, x)
+    def keep(self, embedded: jax.Array, places: jax.Array) -> jax.Array:
+        """See `Network.keep`: the prefix tokens, and the patch tokens at `places`."""
+        prefix, places = self.config.prefix, self.config.prefix + places[..., None]
+        return jnp.concatenate([embedded[:, :prefix], jnp.take_along_axis(embedded, places, axis=1)], axis=1)
 
-    def _pool(self, x: jax.Array) -> jax.Array:
+    def last_layer(self, tap: str) -> LastLayer | None:
+        """See `Network.last_layer`: q, k and v where nothing is done to them, and the MLP's first layer."""
+        _, number, name = split_tap(tap)
+        config, before = self.config, "norm1" if name.startswith("attn.") else "norm2"
+        if name not in LAST_LAYERS or (name in ("attn.q", "attn.k") and (config.qk_norm or config.rotary)):
+            return None
+        if name == "mlp.hidden" and config.mlp_norm:
+            return None
+        block = self.block(number)
+        layer = block.mlp.fc1 if name.startswith("mlp.") else block.attn.qkv
+        kernel = layer.kernel[...]
+        bias = jnp.zeros(kernel.shape[1:]) if layer.bias is None else layer.bias[...]
+        if name.startswith("attn."):
+            part = "qkv".index(name[-1])
+            kernel, bias = kernel[:, part], bias[part]
+        parts = 2 if name == "mlp.hidden" and config.gated else 1
+        return LastLayer(
+            source=f"blocks.{number}.{LAST_LAYERS[name]}",
+            norm=getattr(block, before),
+            kernel=kernel.reshape(len(kernel), parts, -1),
+            bias=bias.reshape(parts, -1),
+            activation=ACTIVATIONS[config.activation] if name == "mlp.hidden" else None,
+        )
+
+    def begin(self, x: jax.Array, taps: Taps) -> jax.Array:
+        """The tokens as the first block reads them."""
+        return taps.at(self.places)("embed", self.pre_norm(x) if self.config.pre_norm else x, TOKENS)
+
+    def end(self, x: jax.Array, taps: Taps) -> None:
+        """Norm, pooling, projection and head."""
+        taps = taps.at(self.places)
+        x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x, TOKENS)
+        x = taps("pooled", self._pool(x, taps), "output channel" if self.config.distilled else "channel")
+        if self.config.projection:
+            taps("embedding", self.projection(x), "channel")
+        if self.config.classes:
+            taps("logits", self._head(x), "class")
+
+    def _pool(self, x: jax.Array, taps: Taps) -> jax.Array:
         if self.config.distilled:
             return x[:, :2]
-        patches = x if self.config.pool_prefix else x[:, self.config.prefix :]
+        whole = self.config.pool_prefix
+        patches = x if whole else x[:, self.config.prefix :]
+        among = taps.scope("pool").at(self.places if whole else Places(self.config.grid))
         pools: dict[str, Callable[[], jax.Array]] = {
             "token": lambda: x[:, 0],
             "mean": lambda: patches.mean(axis=1),
-            "attention": lambda: self.pool(patches),
+            "attention": lambda: self.pool(patches, among),
             "token+mean": lambda: jnp.concatenate([x[:, 0], patches.mean(axis=1)], axis=-1),
         }
         pooled = pools[self.config.pool]()
@@ -116,3 +183,9 @@ class ViT(Network):
         if self.config.distilled:  # DeiT averages the two classifiers at inference
             return (self.head(pooled[:, 0]) + self.head_distilled(pooled[:, 1])) / 2
         return self.head(pooled)
+
+
+def _block(config: ViTConfig, rngs: nnx.Rngs) -> Block:
+    bias = lambda: RelativeBias(config.grid, config.heads, config.prefix) if config.relative_bias else None
+    turns = config.rotary and RotaryTurns(config.rotary, config.grid, config.head_width, config.prefix)
+    return Block(config, rngs, attn=lambda rngs: Attention(config, rngs, bias(), turns), grid=config.grid)

@@ -1,23 +1,32 @@
-"""A recipe and a tap in, the operations of the loop's products out: what is computed, not what could be."""
+"""Counts the operations of the loop, for any model and recipe: what is computed, not what could be."""
 
-from vitjax.models.core.config import ViTConfig
-from vitjax.models.core.vocabulary import before_activation
-from vitjax.models.flops import convnet_flops, forward_flops, gradient_flops
-from vitjax.models.registry import Config
-from vitjax.optimize.columns import source_of
-from vitjax.optimize.embedding import count_seen
+from functools import lru_cache, partial
+
+import jax
+import jax.numpy as jnp
+
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.surroundings import standard
+from vitjax.models.flops import operations
+from vitjax.models.registry import Config, abstract
+from vitjax.optimize import loop
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
 
+COUNTED = Execution(attention="products", recompute=False)  # what is computed again does not count
 
+
+@lru_cache(maxsize=256)
+@standard()
 def step_flops(config: Config, tap: str, recipe: Recipe) -> float:
-    """Operations of one step of one picture for a unit of `tap`; operations that remat does again do not count."""
-    read = before_activation(tap) if recipe.before_activation else tap
-    if not isinstance(config, ViTConfig):
-        return recipe.views * convnet_flops(config, read)
-    source, tokens = source_of(config, read, units=True), config.prefix + count_seen(recipe, config)
-    pieces = [pieces(config, source, tokens) for pieces in (forward_flops, gradient_flops)]
-    patch = sum(piece.pop("patch") for piece in pieces)
-    return recipe.views * sum(sum(piece.values()) for piece in pieces) + patch * (1 if recipe.shared else recipe.views)
+    """Operations of one step of one picture for a unit of `tap`; see `vitjax.models.flops` for what counts."""
+    model, program = abstract(config), loop.Program(recipe, UnitActivation(tap), chunk=1, execution=COUNTED)
+    slots = jnp.zeros(recipe.variants, jnp.uint32)
+    aims = loop.Targets(slots.astype(jnp.int32), slots, jnp.uint32(0))
+    params = jax.eval_shape(partial(loop.start, recipe=recipe), model, aims).params
+    step = jax.grad(partial(loop.loss_of, program=program), argnums=1, has_aux=True)
+    keys = jax.eval_shape(loop.slot_keys, aims)[1]
+    return operations(step, model, params, aims, keys, jnp.int32(0)) / recipe.variants
 
 
 def picture_flops(config: Config, tap: str, recipe: Recipe) -> float:

@@ -8,7 +8,7 @@ compile serves every unit of a tap.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,23 +21,20 @@ from optax.contrib import MuonDimensionNumbers, muon
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key
-from vitjax.models.core.vocabulary import before_activation
 from vitjax.optimize.augment import views
-from vitjax.optimize.columns import cheapest
-from vitjax.optimize.embedding import embed, some
-from vitjax.optimize.objectives import Angle, activation, likeness, total_variation
-from vitjax.optimize.objectives import targets as places
+from vitjax.optimize.objectives import Goal, Objective, Sites, likeness, objective_of, total_variation
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.seen import embed, some
 from vitjax.units.units import Direction, Unit
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled: the recipe, the tap, how many steps a call takes, how the model runs. All else is data."""
+    """What is compiled: recipe, objective, how many steps a call takes, how the model runs. All else is data."""
 
     recipe: Recipe
-    tap: str
+    objective: Objective
     chunk: int
     execution: Execution = PLAIN
 
@@ -46,16 +43,15 @@ class Program:
         """How many calls of `advance` finish the pictures."""
         return -(-self.recipe.steps // self.chunk)
 
-    @property
-    def read(self) -> str:
-        """The tap whose value is optimised: the one before the activation function, if the recipe says so."""
-        return before_activation(self.tap) if self.recipe.before_activation else self.tap
+    def optimised(self, model: Network) -> Objective:
+        """What is optimised: the objective, or that before the activation function, if the recipe says so."""
+        return self.objective.earlier(model.taps()) if self.recipe.before_activation else self.objective
 
 
-def program(recipe: Recipe, tap: str, chunk: int = 100, execution: Execution = PLAIN) -> Program:
+def program(recipe: Recipe, objective: Objective, chunk: int = 100, execution: Execution = PLAIN) -> Program:
     """A program whose calls all take the same number of steps, `chunk` at most, so that one compile is enough."""
     calls = -(-recipe.steps // chunk)
-    return Program(recipe, tap, -(-recipe.steps // calls), execution)
+    return Program(recipe, objective, -(-recipe.steps // calls), execution)
 
 
 class Slots(NamedTuple):
@@ -67,20 +63,21 @@ class Slots(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What each slot is for: a unit's flat index or a direction, and its random seeds.
+    """What each slot is for: the numbers of its goal, and its random seeds.
 
-    `unit` is the slot's own 32 bits (`Unit.hash`), `seed` the run's seed.
+    `target` is what the objective makes of the goals (`Objective.numbers`), `unit` the slot's own 32 bits
+    (`Unit.hash`), `seed` the run's seed.
     """
 
-    target: Int[Array, " slot"] | Float[Array, "slot feature"] | Angle
+    target: Any
     unit: UInt32[Array, " slot"]
     seed: UInt32[Array, ""]
 
 
-def aims(goals: Sequence[Unit | Direction], shape: tuple[int, ...], seed: int) -> Targets:
-    """The targets of slots for goals of one tap, whose shape per image is `shape`."""
+def aims(goals: Sequence[Unit | Direction | Goal], sites: Sites, seed: int) -> Targets:
+    """The targets of slots for goals of one objective on a model whose taps have these sites."""
     return Targets(
-        jax.tree.map(jnp.asarray, places(goals, shape)),
+        jax.tree.map(jnp.asarray, objective_of(goals[0]).numbers(goals, sites)),
         jnp.asarray(np.array([goal.hash for goal in goals], np.uint32)),
         jnp.uint32(seed),
     )
@@ -158,17 +155,15 @@ def loss_of(
     recipe, shown = program.recipe, _parametrization(model, program.recipe)
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
     seen = jax.vmap(lambda key, params: views(key, shown.image(params), step, recipe))(keys, params)
-    angles = isinstance(targets.target, Angle)
-    units = not angles and jnp.issubdtype(targets.target.dtype, jnp.integer)
-    tap, score = cheapest(model, program.read, recipe.tokens, units=units, angles=angles)
-    embedded = some(keys, embed(model, seen), recipe, model.config)
-    values = model.from_embedding(embedded, tap, execution=program.execution)[tap]
-    values = values.reshape(-1, recipe.views, *values.shape[1:])
-    reached = jax.vmap(lambda value, target: score(value, target=target).mean())(values, targets.target)
+    taps, score = program.optimised(model).shortest(model, recipe.tokens)
+    embedded = some(model, keys, embed(model, seen), recipe)
+    values = model.from_embedding(embedded, taps, execution=program.execution)
+    values = {tap: values[tap].reshape(-1, recipe.views, *values[tap].shape[1:]) for tap in taps}
+    reached = jax.vmap(lambda values, target: score(values, target).mean())(values, targets.target)
     variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)
     loss = recipe.total_variation * variation - recipe.scale * reached
     if recipe.variants > 1:
-        loss = loss + recipe.diversity * likeness(values, recipe.variants)
+        loss = loss + recipe.diversity * likeness(values[taps[0]], recipe.variants)
     return loss.sum(), History(loss, reached, variation)
 
 
@@ -188,6 +183,8 @@ def finish(model: Network, slots: Slots, targets: Targets, *, program: Program) 
     """
     images = jax.vmap(_parametrization(model, program.recipe).image)(slots.params)
     rounded = jnp.round(255 * images).astype(jnp.uint8)
-    values = model(rounded / 255.0, program.tap)[program.tap]
-    score = partial(activation, tap=program.tap, tokens=program.recipe.tokens, config=model.config)
-    return rounded, jax.vmap(lambda value, target: score(value[None], target=target)[0])(values, targets.target)
+    objective, sites = program.objective, model.taps()
+    values = model(rounded / 255.0, objective.taps)
+    one = lambda values, target: objective.activation(values, target, sites=sites, tokens=program.recipe.tokens)[0]
+    reached = jax.vmap(one)({tap: values[tap][:, None] for tap in objective.taps}, targets.target)
+    return rounded, reached

@@ -8,8 +8,9 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
-from vitjax.units.units import Unit, feature_shape
+from vitjax.units.units import Unit
 
 PROBES = (2, 4)  # slots that are compiled to see how memory grows
 SHARE = 0.85  # of the free memory that is used
@@ -41,9 +42,9 @@ def slots_within(free: float, fixed: float, each: float) -> int:
 
 
 def _bytes(model: Network, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
-    index = tuple(0 for _ in feature_shape(tap, model.taps()[tap]))
-    program = loop.Program(recipe, tap, chunk=1, execution=Execution(remat=remat))
-    aims = loop.aims([Unit(tap, index)] * slots, model.taps()[tap], 0)
+    index = tuple(0 for _ in model.taps()[tap].units)
+    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=Execution(remat=remat))
+    aims = loop.aims([Unit(tap, index)] * slots, model.taps(), 0)
     state = jax.eval_shape(lambda: loop.start(model, aims, recipe=recipe))
     analysis = loop.advance.lower(model, state, aims, program=program).compile().memory_analysis()
     held = sum(np.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(state))

@@ -1,8 +1,15 @@
-"""What a picture is optimised for: the activation of a unit or along a direction, and the total variation it pays."""
+"""What a picture is optimised for: an activation, as a function of taps, and the total variation that it pays.
+
+The activations are an open set. An `Objective` says what is computed and is compiled; the numbers of a goal, such as
+which unit it is, are data, so that one program serves all goals of an objective. A goal is anything with a name, a
+`variant`, 32 bits `hash` and an `objective`; units and directions have theirs here.
+"""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,39 +17,169 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
-from vitjax.models.core.config import ViTConfig
-from vitjax.models.core.vocabulary import PLACES, axes
-from vitjax.models.registry import Config
-from vitjax.optimize.recipes import PATCH
-from vitjax.units.units import Cosine, Direction, Unit, feature_shape
+from vitjax.models.core.network import LastLayer, Network
+from vitjax.models.core.site import Site
+from vitjax.units.select import at_tokens, flat_index, token_span
+from vitjax.units.units import Cosine, Direction, Unit
 
 TINY = 1e-24  # added to the square of a length that is divided by
 
-
-class Angle(NamedTuple):
-    """The vectors of `Cosine`s."""
-
-    vector: Float[Array, "*slot feature"]
+Values = Mapping[str, Array]  # of taps, [image, *axes] each
+Sites = Mapping[str, Site]
+Score = Callable[[Values, Any], Float[Array, " image"]]
 
 
-def targets(goals: Sequence[Unit | Direction], shape: tuple[int, ...]) -> np.ndarray | Angle:
-    """What the slots of one tap aim at, as the loop takes it; `shape` is the tap's, per image.
+class Goal(Protocol):
+    """What one picture is made for; its text is its name."""
 
-    Returns:
-        int32 [slot], each unit's place in the flattened index space, or for directions float32 [slot, feature],
-        within an `Angle` if they are `Cosine`s.
+    variant: int
+
+    @property
+    def hash(self) -> int:
+        """32 bits of its name: its random numbers depend on nothing else but the seed."""
+
+    @property
+    def objective(self) -> "Objective":
+        """What is computed for it."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An activation that pictures are optimised for, without the numbers that tell one goal's from another's.
+
+    A kind of objective says with `numbers` and `activation` what it is; the other methods have defaults that are right
+    for all. It is hashable and equal to others that compute the same.
+
+    Attributes:
+        tap: that it reads, the first one of several.
     """
-    sizes = feature_shape(goals[0].tap, shape)
-    if isinstance(goals[0], Unit):
-        return np.array([np.ravel_multi_index(goal.index, sizes) for goal in goals], np.int32)
-    for goal in goals:
-        check_vector(goal)
-        if np.size(goal.vector) != math.prod(sizes):
-            raise InputError(
-                f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {math.prod(sizes)}"
-            )
-    vectors = np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
-    return Angle(vectors) if isinstance(goals[0], Cosine) else vectors
+
+    tap: str
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The taps that it reads."""
+        return (self.tap,)
+
+    def numbers(self, goals: Sequence[Any], sites: Sites) -> Any:
+        """The numbers of goals, a pytree of arrays with a leading axis of goals.
+
+        Raises:
+            InputError: a goal that does not fit the sites of the taps.
+        """
+        raise NotImplementedError
+
+    def activation(self, values: Values, numbers: Any, *, sites: Sites, tokens: str) -> Float[Array, " image"]:
+        """The activation of one goal on each image.
+
+        Args:
+            values: of its taps.
+            numbers: the goal's.
+            sites: of all taps.
+            tokens: that count, as in `Recipe.tokens`.
+        """
+        raise NotImplementedError
+
+    def earlier(self, sites: Sites) -> "Objective":
+        """The same before the activation function, where there is one."""
+        before = sites[self.tap].before
+        return self if before is None else replace(self, tap=before)
+
+    def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
+        """The cheapest way to it: the taps to read, and a function of their values and one goal's numbers."""
+        return self.taps, partial(self.activation, sites=model.taps(), tokens=tokens)
+
+
+@dataclass(frozen=True)
+class UnitActivation(Objective):
+    """The activation of a unit, averaged over tokens; its number is its place in the flattened index space."""
+
+    def numbers(self, goals: Sequence[Unit], sites: Sites) -> np.ndarray:
+        """int32 [goal]."""
+        return flat_index(goals, sites[self.tap])
+
+    def activation(self, values: Values, numbers: Any, *, sites: Sites, tokens: str) -> Float[Array, " image"]:
+        """See `Objective.activation`."""
+        return at_tokens(values[self.tap], sites[self.tap], tokens)[..., numbers].mean(axis=1)
+
+    def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
+        """By one column of the tap's last layer, for a layer gives all units where the loop wants one."""
+        layer = model.last_layer(self.tap)
+        if layer is None:
+            return super().shortest(model, tokens)
+        column = lambda unit: (layer.kernel[..., unit], layer.bias[..., unit])
+        return _by_columns(layer, column, model, tokens)
+
+
+@dataclass(frozen=True)
+class AlongDirection(Objective):
+    """The activation along a direction in the index space of a tap, averaged over tokens."""
+
+    def numbers(self, goals: Sequence[Direction], sites: Sites) -> np.ndarray:
+        """float32 [goal, feature]."""
+        size = math.prod(sites[self.tap].units)
+        for goal in goals:
+            check_vector(goal)
+            if np.size(goal.vector) != size:
+                raise InputError(f"{goal}: the direction has {np.size(goal.vector)} numbers, {goal.tap} has {size}")
+        return np.stack([np.reshape(goal.vector, -1) for goal in goals]).astype(np.float32)
+
+    def activation(self, values: Values, numbers: Any, *, sites: Sites, tokens: str) -> Float[Array, " image"]:
+        """See `Objective.activation`."""
+        return (at_tokens(values[self.tap], sites[self.tap], tokens) @ numbers).mean(axis=1)
+
+    def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
+        """By one combination of columns of the tap's last layer, where that is linear."""
+        layer = model.last_layer(self.tap)
+        if layer is None or layer.activation is not None:
+            return super().shortest(model, tokens)
+        column = lambda vector: (layer.kernel @ vector, layer.bias @ vector)
+        return _by_columns(layer, column, model, tokens)
+
+
+@dataclass(frozen=True)
+class CosineWithDirection(AlongDirection):
+    """The length of a direction times its cosine with a tap's value, averaged over tokens."""
+
+    def activation(self, values: Values, numbers: Any, *, sites: Sites, tokens: str) -> Float[Array, " image"]:
+        """See `Objective.activation`."""
+        found = at_tokens(values[self.tap], sites[self.tap], tokens)
+        return (found @ numbers * jax.lax.rsqrt(jnp.sum(found * found, axis=-1) + TINY)).mean(axis=1)
+
+    def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
+        """No shorter than the whole value, whose length it needs."""
+        return Objective.shortest(self, model, tokens)
+
+
+# The objectives of goals that are named by units and vectors alone.
+_OBJECTIVES: dict[type, type[Objective]] = {
+    Unit: UnitActivation,
+    Direction: AlongDirection,
+    Cosine: CosineWithDirection,
+}
+
+
+def objective_of(goal: Unit | Direction | Goal) -> Objective:
+    """What is computed for a goal."""
+    return _OBJECTIVES[type(goal)](goal.tap) if type(goal) in _OBJECTIVES else goal.objective
+
+
+def _by_columns(
+    layer: LastLayer, column: Callable[[Array], tuple[Array, Array]], model: Network, tokens: str
+) -> tuple[tuple[str, ...], Score]:
+    """Reads the normalised tokens before a layer, and does with one of its columns what the layer does with all."""
+    span = token_span(tokens, model.taps()[layer.source])
+
+    def score(values: Values, numbers: Array) -> Float[Array, " image"]:
+        columns, offset = column(numbers)
+        x = layer.norm(values[layer.source][:, span])
+        along = jnp.einsum("itc,cp->pit", x, columns.astype(x.dtype), preferred_element_type=jnp.float32)
+        along, *up = along + offset[:, None, None]
+        if layer.activation is not None:
+            along = math.prod(up, start=layer.activation(along))
+        return along.mean(axis=1)
+
+    return (layer.source,), score
 
 
 def check_vector(goal: Direction) -> None:
@@ -54,59 +191,6 @@ def check_vector(goal: Direction) -> None:
         raise InputError(
             f"{goal}: the direction has {'only zeros' if not vector.any() else 'numbers that are not finite'}"
         )
-
-
-def activation(values: Array, tap: str, target: Array | Angle, tokens: str, config: Config) -> Float[Array, " image"]:
-    """The activation of one target on each image, averaged over tokens.
-
-    Args:
-        values: the tap's value, [image, *axes].
-        tap: its name, which says where the token axis is.
-        target: an integer, the unit's place in the flattened index space, or a direction in that space [feature],
-            bare or as an `Angle`.
-        tokens: "patches", "class", "all" or "patch N", as in `Recipe.tokens`.
-        config: the model's, which says how many tokens stand before the patches.
-    """
-    values = at_tokens(values, tap, tokens, config)
-    if isinstance(target, Angle):
-        along = values @ target.vector * jax.lax.rsqrt(jnp.sum(values * values, axis=-1) + TINY)
-    else:
-        along = values[..., target] if jnp.issubdtype(target.dtype, jnp.integer) else values @ target
-    return along.mean(axis=1)
-
-
-def at_tokens(values: Array, tap: str, tokens: str, config: Config) -> Float[Array, "image token unit"]:
-    """A tap's value at the tokens that count, its other axes as one of units; a tap without tokens has one.
-
-    The tokens of a map are its places, row by row.
-
-    Arguments as of `activation`.
-    """
-    where = PLACES & set(axes(tap))
-    if not where:
-        return values.reshape(len(values), 1, -1).astype(jnp.float32)
-    places = math.prod(values.shape[1 : 1 + len(where)])
-    return values.reshape(len(values), places, -1)[:, token_span(tokens, config)].astype(jnp.float32)
-
-
-def token_span(tokens: str, config: Config) -> slice:
-    """The tokens that count, as a slice of the token axis."""
-    if tokens == "class":
-        if not config.class_token:
-            raise InputError("tokens='class': this model has no class token; use tokens='patches'")
-        return slice(0, 1)
-    if tokens == "all":
-        return slice(None)
-    if tokens == "patches":
-        return slice(config.prefix, None)
-    if not isinstance(tokens, str) or not (number := PATCH.fullmatch(tokens)):
-        raise InputError(f"unknown tokens {tokens!r}: write patches, class, all or 'patch N'")
-    if not isinstance(config, ViTConfig):
-        raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
-    patch = int(number[1])
-    if patch >= config.patches:
-        raise InputError(f"tokens='patch {patch}' is out of range, this model has {config.patches} patches")
-    return slice(config.prefix + patch, config.prefix + patch + 1)
 
 
 def likeness(values: Float[Array, "slot view *places channel"], variants: int) -> Float[Array, " slot"]:

@@ -1,11 +1,11 @@
 """A recipe is everything that turns a unit into a picture, except the model and the seed: one frozen dataclass."""
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.core.vocabulary import PATCH
 from vitjax.ranges import Range
 
 
@@ -101,7 +101,6 @@ CHOICES = {
     "noise_shape": ("channel", "pixel"),
 }
 TOKENS = ("patches", "class", "all")
-PATCH = re.compile(r"patch ([0-9]{1,9})")
 
 # What every number of a recipe may be. Beyond these lies nonsense, or what float32 makes of it: infinite amplitudes
 # (decay, color_strength), a mean that is divided by 1 - b = 0 (b1, b2), 0 / 0 (eps).

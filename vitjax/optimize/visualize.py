@@ -9,13 +9,13 @@ import jax
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import targets, token_span
+from vitjax.optimize.objectives import Goal, objective_of
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.results.pictures import Pictures, join
-from vitjax.optimize.workers import Goal, Starts, Task, batches_of, run
+from vitjax.optimize.workers import Starts, Task, batches_of, run
 from vitjax.ranges import COUNT, SEED
-from vitjax.units.units import Direction, Unit, check_tap, expand
+from vitjax.units.select import token_span
+from vitjax.units.units import Unit, check_tap, expand
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
 SLOTS = {"cpu": 4, "gpu": 32, "tpu": 32}
@@ -67,15 +67,17 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
         what = repr(model) if model is None or isinstance(model, str) else f"something of type {type(model).__name__}"
         raise InputError(f"{what} is no model: load one, e.g. vitjax.load('demo')")
     taps = model.taps()
-    given = [units] if isinstance(units, str | Unit | Direction) or not isinstance(units, Iterable) else list(units)
+    given = [units] if isinstance(units, str) or not isinstance(units, Iterable) else list(units)
     goals: list[Goal] = []
     for one in given:
-        if isinstance(one, Direction):
-            check_tap(one.tap, taps)
-            targets([one], taps[one.tap])  # a mistake in its vector is said before anything starts
-            goals.append(one)
-        else:
+        if isinstance(one, str | Unit) or not hasattr(one, "hash"):
             goals += expand(one, taps, model.class_names)
+            continue
+        objective = objective_of(one)
+        for tap in objective.taps:
+            check_tap(tap, taps)
+        objective.numbers([one], taps)  # a mistake in them is said before anything starts
+        goals.append(one)
     if not goals:
         raise InputError("no units given; name some, e.g. blocks.5.mlp.hidden:0-15")
     return list({str(goal): goal for goal in goals}.values())
@@ -97,9 +99,8 @@ def paint(
     `starts` gives the images that goals begin with, in place of noise. `progress` is called after every chunk of steps
     and every batch.
     """
-    seed = check(model, recipe, seed)
-    goals = varied(goals, recipe)
-    largest = max(Counter(goal.tap for goal in goals).values())
+    goals, seed = varied(goals, recipe), check(model, recipe, seed, goals)
+    largest = max(Counter(map(objective_of, goals)).values())
     slots = min(SLOTS[jax.default_backend()], largest) if batch is None else COUNT.check("batch", batch)
     batches = batches_of(goals, -(-slots // recipe.variants) * recipe.variants)
     steps = done = 0
@@ -124,10 +125,13 @@ def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
     return list({str(goal): goal for goal in found}.values())
 
 
-def check(model: Network, recipe: Recipe, seed: int) -> int:
-    """Says what is wrong with a recipe or seed for this model before anything starts; gives the seed."""
+def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> int:
+    """Says before anything starts what is wrong with a recipe or seed for these goals; gives the seed."""
     seed = SEED.check("seed", seed)
-    token_span(recipe.tokens, model.config)
-    if recipe.seen < 1 and not isinstance(model, ViT):
+    sites = model.taps()
+    *_, last = (site for site in sites.values() if site.places)  # stands for taps without places
+    for tap in {tap: None for goal in goals for tap in objective_of(goal).taps}:
+        token_span(recipe.tokens, sites[tap] if sites[tap].places else last)
+    if recipe.seen < 1 and "tokens" not in model.facts:
         raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")
     return seed

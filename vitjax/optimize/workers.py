@@ -21,20 +21,19 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
+from vitjax.optimize.objectives import Goal, Objective, objective_of
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import Pictures, join
 from vitjax.ranges import Range
-from vitjax.units.units import Direction, Unit
 
 SLOTS = Range(1, 2**16, whole=True)  # of a batch
 
-Goal = Unit | Direction
 Starts = Callable[[Sequence[Goal]], UInt8[np.ndarray, "slot h w 3"]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Goals of one tap that are optimised together, in `slots` slots; those left over repeat the last goal."""
+    """Goals of one objective that are optimised together, in `slots` slots; those left over repeat the last goal."""
 
     number: int
     goals: tuple[Goal, ...]
@@ -43,7 +42,7 @@ class Batch:
     @property
     def tap(self) -> str:
         """The tap of all goals."""
-        return self.goals[0].tap
+        return objective_of(self.goals[0]).tap
 
 
 @dataclass(frozen=True)
@@ -78,15 +77,15 @@ class Task:
 
 
 def batches_of(goals: Sequence[Goal], slots: int) -> list[Batch]:
-    """Groups goals by tap, in the order in which taps first occur, and cuts each group into batches of `slots`.
+    """Groups goals by objective, in the order in which these first occur, and cuts each group into `slots` and fewer.
 
     Raises:
         InputError: a number of slots outside of `SLOTS`.
     """
     SLOTS.check("batch", slots)
-    groups: dict[tuple[str, type], list[Goal]] = {}
+    groups: dict[Objective, list[Goal]] = {}
     for goal in goals:
-        groups.setdefault((goal.tap, type(goal)), []).append(goal)
+        groups.setdefault(objective_of(goal), []).append(goal)
     cut = [tuple(group[i : i + slots]) for group in groups.values() for i in range(0, len(group), slots)]
     return [Batch(number, part, slots) for number, part in enumerate(cut)]
 
@@ -210,8 +209,9 @@ class _Worker:
         """The pictures of at most `slots` goals, and the seconds spent in compiled steps."""
         task, count = self.task, len(goals)
         padded = [*goals, *[goals[-1]] * (slots - count)]
-        program = loop.program(task.recipe, goals[0].tap, task.chunk, Execution(remat=task.remat))
-        aims = jax.device_put(loop.aims(padded, self.taps[program.tap], task.seed), self.device)
+        execution = Execution(remat=task.remat).on(self.device.platform)
+        program = loop.program(task.recipe, objective_of(goals[0]), task.chunk, execution)
+        aims = jax.device_put(loop.aims(padded, self.taps, task.seed), self.device)
         images = None
         if task.starts:
             images = jax.device_put(jnp.asarray(task.starts(padded), jnp.float32) / 255, self.device)

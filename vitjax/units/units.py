@@ -11,7 +11,8 @@ import numpy as np
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
-from vitjax.models.core.vocabulary import NUMBERS, PLACES, axes, split_unit
+from vitjax.models.core.site import PLACES, Site
+from vitjax.models.core.vocabulary import NUMBERS, split_unit
 
 _SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
 _VARIANT = re.compile(r"(.*?)(?:(#)(\d{1,9}))?", re.DOTALL)
@@ -72,13 +73,8 @@ def _numbered(variant: int) -> str:
     return f"#{variant}" if variant else ""
 
 
-def feature_shape(tap: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a tap's index space: its shape per image without the axes of places."""
-    return tuple(size for size, axis in zip(shape, axes(tap), strict=True) if axis not in PLACES)
-
-
 def expand(
-    sets: str | Unit | Iterable[str | Unit], taps: Mapping[str, tuple[int, ...]], names: ClassNames = NAMELESS
+    sets: str | Unit | Iterable[str | Unit], taps: Mapping[str, Site], names: ClassNames = NAMELESS
 ) -> list[Unit]:
     """Expands unit sets into units, in the order given, each once.
 
@@ -88,7 +84,7 @@ def expand(
 
     Args:
         sets: one or several unit sets, or units.
-        taps: {tap: shape per image}, as `model.taps()` gives.
+        taps: of the model, as `model.taps()` gives them.
         names: of the model's classes, `model.class_names`.
 
     Raises:
@@ -113,13 +109,13 @@ def sample(units: list[Unit], count: int, seed: int) -> list[Unit]:
     return [units[position] for position in sorted(chosen)]
 
 
-def check_tap(tap: str, taps: Mapping[str, tuple[int, ...]]) -> None:
+def check_tap(tap: str, taps: Iterable[str]) -> None:
     """Raises an InputError that names the nearest taps if the model has no such tap."""
     if tap not in taps:
         raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
 
 
-def matching(pattern: str, taps: Mapping[str, tuple[int, ...]]) -> list[str]:
+def matching(pattern: str, taps: Iterable[str]) -> list[str]:
     """The taps that a pattern means: `blocks.*.mlp.hidden` those of all blocks, `blocks.2-5.…` of some.
 
     Likewise for `stages.*.blocks.*.out`. Of the blocks meant, those that lack the tap are left out.
@@ -186,15 +182,15 @@ def _by_number(text: str, names: ClassNames) -> str:
     return f"{tap}:{','.join(str(names.number(part)) for part in parts)}{sharp}{variant}"
 
 
-def _expand_one(text: str, taps: Mapping[str, tuple[int, ...]]) -> list[Unit]:
+def _expand_one(text: str, taps: Mapping[str, Site]) -> list[Unit]:
     pattern, index = split_unit(text)
     index, _, variant = index.partition("#")
     units = []
     for tap in matching(pattern, taps):
-        shape = feature_shape(tap, taps[tap])
+        shape = taps[tap].units
         parts = index.split(".") if index != "*" else ["*"] * len(shape)
         if len(parts) != len(shape):
-            form = ".".join(axis.upper() for axis in axes(tap) if axis not in PLACES)
+            form = ".".join(axis.upper() for axis in taps[tap].axes if axis not in PLACES)
             raise InputError(f"{text}: the units of {tap} are written {tap}:{form}")
         spans = [_indices(part, size, tap, text) for part, size in zip(parts, shape, strict=True)]
         units += [Unit(tap, choice, int(variant or 0)) for choice in itertools.product(*spans)]

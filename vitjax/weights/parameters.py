@@ -53,14 +53,13 @@ def build(config: Config | TextConfig, arrays: Mapping[str, np.ndarray]) -> nnx.
 
 def stacks(config: Config | TextConfig) -> Stacks:
     """Lists where the parameters of the blocks of each stack are, see `vitjax.weights.rules.places`."""
-    return {"blocks": [("blocks", i) for i in range(config.depth)]} if hasattr(config, "depth") else {}
+    rows = _abstract(config).rows
+    return {stack: places for stack, places in rows.items() if all(row is not None for _, row in places)}
 
 
 def grid_arrays(config: Config) -> GridArrays:
     """Lists which parameters hold something for each place of a grid, see `vitjax.weights.rules.resize`."""
-    kinds = {"position": "positions", "blocks.attn.distances": "distances"}
-    known = shapes(config)
-    return {name: (kind, config.grid) for name, kind in kinds.items() if name in known}
+    return _abstract(config).grid_arrays
 
 
 @lru_cache(maxsize=64)  # a convolutional network takes up to a second to trace

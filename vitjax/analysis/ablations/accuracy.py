@@ -1,7 +1,8 @@
-"""A model under several conditions in, its accuracy under each out: all of them in one pass over the images."""
+"""Measures a model's accuracy under several conditions, all of them in one pass over the images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ from vitjax.analysis.study.passes import Pace, over
 from vitjax.data.pipeline import Batches
 from vitjax.models.core.network import Network
 
-# A way to run the model: (model, images in [0, 1]) to logits [image, *axes, class], e.g. an axis of patches.
+# A way to run the model: (model, images in [0, 1]) to logits [image, *axes, class], e.g. an axis of patches. Functions
+# that are defined once, with keywords by `partial` if need be, are compiled once.
 Condition = Callable[[Network, Float[Array, "image h w 3"]], Float[Array, "image *axes class"]]
 
 
@@ -78,12 +80,12 @@ def evaluate(
         model: with a head, unless the conditions bring their own.
         batches: the images.
         labels: the true class of each image of `batches.images`.
-        conditions: {name: how to get logits}; each is compiled once.
+        conditions: {name: how to get logits}; the keywords of a `partial` have hashes.
 
     Returns:
         {name: Outcome}, images in the order of the data set. Equal logits are ranked by class, the lower first.
     """
-    judges = {name: over(model, batches.size, _judge(condition)) for name, condition in conditions.items()}
+    judges = {name: _judge(model, batches.size, condition) for name, condition in conditions.items()}
     pace = Pace()
     places, found = [], {name: [] for name in conditions}
     for batch in batches:
@@ -107,5 +109,10 @@ def judged(
     return before.sum(axis=-1, dtype=jnp.int32), -jnp.take_along_axis(jax.nn.log_softmax(logits), truth, -1)[..., 0]
 
 
-def _judge(condition: Condition) -> Callable[[Network, Array, Array], tuple[Array, Array]]:
-    return lambda model, images, truth: judged(condition(model, images), truth)
+def _judge(model: Network, size: int, condition: Condition) -> Callable[[Array, Array], tuple[Array, Array]]:
+    bare, given = (condition.func, condition.keywords) if isinstance(condition, partial) else (condition, {})
+    return over(model, size, _judged, condition=bare, given=tuple(sorted(given.items())))
+
+
+def _judged(model: Network, images: Array, truth: Array, *, condition: Condition, given: tuple) -> tuple[Array, Array]:
+    return judged(condition(model, images, **dict(given)), truth)

@@ -1,4 +1,4 @@
-"""A model and images in, what its class token needs of the patches out: they are kept apart before or after a block.
+"""Keeps the class token and the patches apart before or after a block, and measures the accuracy that is left.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), Table 1; `experiments/it16` and `it17` of the published code.
 """
@@ -25,7 +25,7 @@ ISOLATED, CLASS_ONLY = "isolated", "class only"
 
 
 def isolated(config: ViTConfig, layer: int) -> dict[str, Edit]:
-    """Edits under which, in the first `layer` blocks, the class token and the patches do not see each other.
+    """Makes edits under which, in the first `layer` blocks, the class token and the patches do not see each other.
 
     There the class token (with the distillation token and registers, if any) attends only to itself and the patches
     only to patches; from block `layer` on everything runs as usual. 0 changes nothing; with all blocks isolated the
@@ -44,7 +44,7 @@ def isolated(config: ViTConfig, layer: int) -> dict[str, Edit]:
 
 
 def class_only(config: ViTConfig, layer: int) -> dict[str, Edit]:
-    """Edits that drop the patches after `layer` blocks, and the class token goes on alone ("TEAR" in the code).
+    """Makes edits that drop the patches after `layer` blocks: the class token goes on alone ("TEAR" in the code).
 
     With it go the distillation token and registers, if any. 0 leaves nothing of the image; `layer = depth` drops
     nothing that the head would read.
@@ -62,7 +62,7 @@ def class_only(config: ViTConfig, layer: int) -> dict[str, Edit]:
 def isolated_logits(
     model: ViT, images: Float[Array, "image h w 3"], layers: Sequence[int]
 ) -> Float[Array, "image layer class"]:
-    """The logits under `isolated` for each of `layers`, for the price of half as many forward passes.
+    """Computes the logits under `isolated` for each of `layers`, for the price of half as many forward passes.
 
     One pass isolates as far as the last of `layers`, and the network goes on as usual from each of them.
     """
@@ -80,7 +80,7 @@ def class_only_logits(
 
 @analysis
 def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Findings:
-    """Accuracy with the class token isolated in the first L blocks, and left alone after L blocks.
+    """Measures accuracy with the class token isolated in the first L blocks, and left alone after L blocks.
 
     Args:
         model: whose head reads the class token.
@@ -102,7 +102,7 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
         ISOLATED: (isolated_logits, [layer for layer in layers if layer > 0]),
         CLASS_ONLY: (class_only_logits, [layer for layer in layers if layer < config.depth]),
     }
-    conditions = {name: partial(logits, layers=some) for name, (logits, some) in curves.items() if some}
+    conditions = {name: partial(logits, layers=tuple(some)) for name, (logits, some) in curves.items() if some}
     conditions["plain"] = plain
     found = evaluate(model, data.batches(), data.labels_for(model), conditions)
     rows = []

@@ -1,4 +1,4 @@
-"""Images in, the same with low or high spatial frequencies removed, their spectra, and what a model makes of them out.
+"""Removes low or high spatial frequencies from images, measures spectra, and the accuracy on what is left.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 14: top-1 accuracy after low-pass filtering. The paper does not say which
 filter; this one is ideal, with a sharp edge. The Nyquist frequency, half a cycle per pixel, is the unit of radii.
@@ -8,6 +8,7 @@ Beside ViTs the paper has a ResNet with torchvision's weights of its time (IMAGE
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, product
 from pathlib import PurePath
 
@@ -19,9 +20,9 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.accuracy import Condition, Outcome, evaluate, plain
+from vitjax.analysis.ablations.relative import relative
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
-from vitjax.analysis.study.relative import relative
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
@@ -73,7 +74,7 @@ FILTERS = {"low-pass": low_pass, "high-pass": high_pass}
 
 
 def radial_spectrum(images: Float[Array, "image h w 3"]) -> Float[Array, "image radius"]:
-    """The power of every image at each whole number of cycles, whatever its direction.
+    """Measures the power of every image at each whole number of cycles, whatever its direction.
 
     `|F / (h w)|²`, F the discrete Fourier transform of a channel, is averaged over the three channels and over all
     frequencies whose distance from the centre rounds to r cycles per shorter side, r = 1 … min(h, w) // 2. Over all
@@ -94,20 +95,17 @@ def filtered(radii: Sequence[float], shape: str = "disk") -> dict[str, Condition
 
     One radius after the other is filtered and judged, with one compiled program and the memory of one.
     """
+    return {name: partial(_filtered, name=name, radii=tuple(radii), shape=shape) for name in FILTERS}
 
-    def condition(name: str) -> Condition:
-        def logits(model: Network, images: Array) -> Array:
-            one = lambda radius: plain(model, FILTERS[name](images, radius, shape))
-            return jnp.moveaxis(lax.map(one, jnp.asarray(radii, jnp.float32)), 0, 1)
 
-        return logits
-
-    return {name: condition(name) for name in FILTERS}
+def _filtered(model: Network, images: Array, *, name: str, radii: Sequence[float], shape: str) -> Array:
+    one = lambda radius: plain(model, FILTERS[name](images, radius, shape))
+    return jnp.moveaxis(lax.map(one, jnp.asarray(radii, jnp.float32)), 0, 1)
 
 
 @analysis
 def run(model: Network, data: Dataset, *, radii: Sequence[float] = RADII, shape: str = "disk") -> Findings:
-    """Accuracy on images without their high or without their low frequencies, in one pass over the data.
+    """Measures accuracy on images without their high or without their low frequencies, in one pass over the data.
 
     The images are filtered as the model gets them, after resizing and cropping.
 

@@ -1,4 +1,4 @@
-"""Images with boxes around their objects in, how much a model knows from the objects alone and from the rest out.
+"""Measures the accuracy on the objects of images alone, and on all the rest of the images.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), table 2: what lies outside the boxes is made black, or what lies inside, before
 the image is resized; the accuracy that is left is given as a share of that on the whole images, "normalised". Beside
@@ -15,9 +15,9 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.accuracy import Outcome, evaluate, plain
+from vitjax.analysis.ablations.relative import relative
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
-from vitjax.analysis.study.relative import relative
 from vitjax.analysis.study.style import bare, panels, style
 from vitjax.data.annotations.boxes import Boxes, mask
 from vitjax.data.annotations.boxes import boxes as boxes_of
@@ -59,7 +59,7 @@ def changes(boxes: Mapping[str, Boxes]) -> dict[str, Change | None]:
 
 @analysis
 def run(model: Network, data: Dataset, *, boxes: Path | None = None, all_objects: bool = False) -> Findings:
-    """The accuracy on whole images, on their objects alone, and on all but their objects.
+    """Measures accuracy on whole images, on their objects alone, and on all but their objects.
 
     Only images with boxes take part, the same in all three; the others are counted and named in the settings.
 

@@ -1,4 +1,4 @@
-"""A model and images in, what every patch token alone tells the classifier out: a map of accuracy over the grid.
+"""Measures the classifier's accuracy on every patch token alone: a map of accuracies over the grid.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), Table 1 and Fig. 5; `experiments/it14` of the published code.
 """
@@ -25,7 +25,7 @@ POOLED: dict[str, slice] = {"patches": slice(1, None), "patches and class token"
 
 
 def patch_logits(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image patch class"]:
-    """The classifier on every patch token after the final norm, as if that were the class token.
+    """Applies the classifier to every patch token after the final norm, as if that were the class token.
 
     A distilled model has two classifiers; both see the same token here, and are averaged as at inference.
 
@@ -37,7 +37,7 @@ def patch_logits(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array
 
 
 def pooled_logits(model: ViT, images: Float[Array, "image h w 3"], which: str) -> Float[Array, "image class"]:
-    """The classifier on the mean of several tokens, the mean taken after the final norm.
+    """Applies the classifier to the mean of several tokens, taken after the final norm.
 
     Args:
         model: as for `patch_logits`.
@@ -55,7 +55,7 @@ def pooled_logits(model: ViT, images: Float[Array, "image h w 3"], which: str) -
 
 @analysis
 def run(model: ViT, data: Dataset) -> Findings:
-    """Accuracy of the model's classifier on every patch token by itself, and on means over tokens.
+    """Measures the accuracy of the model's classifier on every patch token by itself, and on means over tokens.
 
     Args:
         model: whose head reads the class token after the final norm.

@@ -1,9 +1,10 @@
-"""A model and images in, what it relies on positions for out: accuracy without them, with random ones, and shuffled.
+"""Measures accuracy without position embeddings, with random ones, and with the patches of images shuffled.
 
 Ghiasi et al. 2022 (arXiv 2212.06727): `experiments/it7` of the published code.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ STD = 0.02  # of the random positions, as in the published code
 
 
 def without_positions(model: ViT) -> ViT:
-    """A copy of the model that adds no position embedding to its patches.
+    """Copies the model without the position embeddings of its patches.
 
     The class token keeps its own: a model holds the sum of the two, from which no patch can learn where it is. (The
     published code takes away that one too.) Without positions the order of the patches makes no difference.
@@ -76,22 +77,30 @@ def conditions(seed: int = 0) -> dict[str, Condition]:
 
     Patches shuffled without positions are not among them: they give what "no positions" gives.
     """
-
-    def mixed(model: ViT, images: Array) -> Array:
-        order = permutations(images, seed, model.config.patches)
-        return plain(model, shuffled(images, order, model.config.patch_size))
-
     return {
         "plain": plain,
-        "no positions": lambda model, images: plain(without_positions(model), images),
-        "random positions": lambda model, images: plain(random_positions(model, seed), images),
-        "patches shuffled": mixed,
+        "no positions": _unplaced,
+        "random positions": partial(_misplaced, seed=seed),
+        "patches shuffled": partial(_mixed, seed=seed),
     }
+
+
+def _unplaced(model: ViT, images: Array) -> Array:
+    return plain(without_positions(model), images)
+
+
+def _misplaced(model: ViT, images: Array, *, seed: int) -> Array:
+    return plain(random_positions(model, seed), images)
+
+
+def _mixed(model: ViT, images: Array, *, seed: int) -> Array:
+    order = permutations(images, seed, model.config.patches)
+    return plain(model, shuffled(images, order, model.config.patch_size))
 
 
 @analysis
 def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
-    """Accuracy of the model as it is, without positions, with random ones, and with the image's patches shuffled.
+    """Measures accuracy as the model is, without positions, with random ones, and with the image's patches shuffled.
 
     Args:
         model: with a head.

@@ -1,4 +1,4 @@
-"""Embeddings of an image's patches and the object each patch shows in, how well they cluster by object out.
+"""Measures how well the embeddings of an image's patches cluster by the object that each patch shows.
 
 The measures of Nguyen et al. 2022 (arXiv 2210.07646), published code `ViT_embedding_visualization.ipynb`: DBSCAN, whose
 radius comes from the objects themselves, then purity, silhouette, cosines and labels of its clusters. Beside them stand
@@ -33,7 +33,7 @@ MEASURES = {
 
 
 def radius(tokens: Float[np.ndarray, "patch channel"], objects: Int[np.ndarray, " patch"]) -> float:
-    """DBSCAN's eps: how far consecutive patches of an object are apart, mean over its patches, then over objects.
+    """Finds DBSCAN's eps: the mean distance of consecutive patches of an object, over its patches, then over objects.
 
     Args:
         tokens: embeddings in raster order.
@@ -102,7 +102,7 @@ def probe(
     classes: Shaped[np.ndarray, " patch"],
     images: Int[np.ndarray, " patch"],
 ) -> Float[np.ndarray, " image"] | None:
-    """The share of each image's patches whose class a linear probe gets right that was trained on other images.
+    """Trains a linear probe on other images, and gives the share of each image's patches whose class it gets right.
 
     The probe is a ridge regression of standardised embeddings to classes, in five folds over images: it has a closed
     form, so that every layer of every setting can have one.

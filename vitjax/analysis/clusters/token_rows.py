@@ -1,8 +1,8 @@
-"""Tokens of images and the object each shows in, what clusters are worth out: image by image, on average, and compared.
+"""Tables of how well tokens cluster by object: a row for each image, means over images, and paired differences.
 
 The published measures take embeddings as they are. In ViTs a few patch tokens have many times the norm of the others
-(see `vitjax.analysis.norms.outliers`), and the radius of the clusters, a mean of distances, is then theirs: beside that
-form stand embeddings of unit length, and those without such tokens.
+(see `vitjax.analysis.photographs.outliers`), and the radius of the clusters, a mean of distances, is then theirs:
+beside that form stand embeddings of unit length, and those without such tokens.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from vitjax.analysis.clusters.measures import MEASURES, MIN_SAMPLES, clustered, kmeans_purity, measures, probe
-from vitjax.analysis.norms.outliers import outliers
+from vitjax.analysis.photographs.outliers import outliers
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.means import estimate
 from vitjax.errors import InputError
@@ -113,7 +113,7 @@ def means(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
 
 
 def differences(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
-    """What sets rows of `means` apart, image by image: every measure less that of the same images under one change.
+    """Compares rows of `means` image by image: every measure less that of the same images under one change.
 
     Returns:
         A row for each of `KEYS` and each of them that can be put back to what it was first: `against` says to what,

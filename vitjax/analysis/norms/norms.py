@@ -1,7 +1,7 @@
-"""A model and images in, its tokens of huge norm out: where they stand, who attends to them, what they are worth.
+"""The analysis `norms`: where tokens of huge norm stand, who attends to them, and what removing them costs.
 
 Darcet et al. 2023 (arXiv 2309.16588) find such tokens in large ViTs and take their place by registers; patches of
-little content serve there as memory. See `vitjax.analysis.norms.outliers` for what counts as one.
+little content serve there as memory. See `vitjax.analysis.photographs.outliers` for what counts as one.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import pyarrow as pa
 from vitjax.analysis.norms.norms_cost import OUTLIERS, costs
 from vitjax.analysis.norms.norms_figures import draw, marked
 from vitjax.analysis.norms.norms_tokens import Standing, standing
-from vitjax.analysis.norms.outliers import OUTLIER, after_blocks, check_times
-from vitjax.analysis.perturbed.embeddings_alike import weights
+from vitjax.analysis.perturbed.alike import weights
+from vitjax.analysis.photographs.outliers import OUTLIER, after_blocks, check_times
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.analysis.study.means import estimate
@@ -29,7 +29,7 @@ _QUANTILES = {"ratio_low": 0.05, "ratio_high": 0.95}
 
 @analysis
 def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = False, seed: int = 0) -> Findings:
-    """Patch tokens whose norm after a block is many times the median of their image: where, since when, what for.
+    """Finds patch tokens whose norm after a block is many times the median of their image: where, since when, what for.
 
     Args:
         model: any ViT.

@@ -1,4 +1,4 @@
-"""Images in, what a classifier makes of them when tokens of huge norm are removed or replaced out.
+"""Measures what a classifier loses when tokens of huge norm are removed or replaced.
 
 Beside them stand as many ordinary patch tokens, drawn at random, that are treated in the same way: any loss of tokens
 costs something.
@@ -14,8 +14,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Int
 
 from vitjax.analysis.ablations.positions import permutations
-from vitjax.analysis.norms.outliers import after_blocks, outliers
 from vitjax.analysis.perturbed.occlusion import unseen
+from vitjax.analysis.photographs.outliers import after_blocks, outliers
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.means import estimate
 from vitjax.analysis.study.passes import gather
@@ -37,7 +37,7 @@ def treatments(config: ViTConfig) -> tuple[str, ...]:
 def costs(
     model: ViT, data: Dataset, labels: Int[np.ndarray, " image"] | None, *, times: float, seed: int
 ) -> list[dict[str, Value]]:
-    """A row for the images as they are, and for each treatment of the outliers and of as many other patch tokens.
+    """Measures the cost of each treatment of the outliers, and of as many other patch tokens: a row for each.
 
     Args:
         model: with a head.
@@ -86,7 +86,7 @@ def _chosen(model: ViT, images: Array, *, times: float, seed: int) -> tuple[Arra
 
 
 def replacing(tiles: Sequence[Bool[Array, "image patch"]], how: Array, config: ViTConfig) -> dict[str, Edit]:
-    """Edits that put something else in the place of patch tokens.
+    """Makes edits that put something else in the place of patch tokens.
 
     Args:
         tiles: which, after each block.

@@ -1,4 +1,4 @@
-"""What is known of tokens of huge norm in, figures out: by layer, over the grid, what they cost, and on images."""
+"""Draws tokens of huge norm: by layer, over the grid, what they cost, and on images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.clusters.embeddings_figures import LINES
 from vitjax.analysis.norms.norms_cost import OTHERS, OUTLIERS
+from vitjax.analysis.perturbed.alike_figures import LINES
 from vitjax.analysis.study.frames import framed
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.study.style import COLORS, bare, panels, style
@@ -27,7 +27,7 @@ _CURVES = {
 
 
 def draw(rows: Sequence[Mapping], where: Float[np.ndarray, "row column"], cost: Sequence[Mapping]) -> Figure:
-    """Curves by layer (dotted: random weights; bars: standard errors), places on the grid, and the cost in top-1.
+    """Draws curves by layer (dotted: random weights; bars: standard errors), places on the grid, and the cost in top-1.
 
     Args:
         rows: of `norms.run`.

@@ -1,11 +1,11 @@
-"""Images in, which patch tokens stand out by their norm after every block, what they show and who attends to them."""
+"""Measures patch tokens of huge norm after every block: which they are, what they show and who attends to them."""
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vitjax.analysis.norms.outliers import after_blocks, norm_ratios
+from vitjax.analysis.photographs.outliers import after_blocks, norm_ratios
 from vitjax.analysis.views.filters import cut
 from vitjax.models.vit import ViT
 
@@ -72,9 +72,9 @@ def attention_to(
 
 
 def likeness(model: ViT, pieces: Float[Array, "image patch h w 3"]) -> Float[Array, "image patch"]:
-    """How like its neighbours a patch is: the mean cosine with those beside, above and below (Darcet et al. 2023, 2.1).
+    """Measures how like its neighbours a patch is, by the mean cosine with those beside, above and below.
 
-    The cosines are those of the patch embedding, without positions.
+    The cosines are those of the patch embedding, without positions (Darcet et al. 2023, section 2.1).
     """
     rows, columns = model.config.grid
     embedded = model.patch(pieces.reshape(*pieces.shape[:2], -1)).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""Images and a grid of tiles in, the images with some tiles occluded out: black, mean colour, noise, or taken away.
+"""Hides tiles of images behind black, their mean colour or noise, or takes their tokens away.
 
 Nguyen et al. 2022 (arXiv 2210.07646), `OcclusionCreate.ipynb` and the VOC class of the published code: of a set of
 tiles (all, those that show an object, or the others) `int(ratio * size)` random ones are made black, on the original
@@ -80,7 +80,7 @@ def occlude(
 
 
 def removal(tiles: Bool[Array, "image patch"], config: ViTConfig) -> dict[str, Edit]:
-    """Edits under which a model runs as if some of its patch tokens were not there; `unseen` in every block.
+    """Makes edits under which a model runs as if some of its patch tokens were not there; `unseen` in every block.
 
     It comes to the same as dropping them after the embedding (what they hold themselves means nothing); so images may
     lose different numbers of tokens.
@@ -89,7 +89,7 @@ def removal(tiles: Bool[Array, "image patch"], config: ViTConfig) -> dict[str, E
 
 
 def unseen(tiles: Sequence[Bool[Array, "image patch"]], config: ViTConfig) -> dict[str, Edit]:
-    """Edits under which, block by block, no token attends to some patch tokens.
+    """Makes edits under which, block by block, no token attends to some patch tokens.
 
     Args:
         tiles: of each block those that are not seen in it, and at the end those that a head which averages over tokens

@@ -1,4 +1,4 @@
-"""A model and images in, accuracy and the likeness of its embeddings as more and more of each image is occluded out.
+"""The analysis `occlusion`: accuracy and the likeness of embeddings while more and more of each image is hidden.
 
 Nguyen et al. 2022 (arXiv 2210.07646) show that views of occluded patches come back in deep layers; these are the curves
 to it. Of every image, as the model gets it or at its own resolution, growing shares of random, salient and non-salient
@@ -19,7 +19,7 @@ from jax import lax
 from jaxtyping import Array
 
 from vitjax.analysis.ablations.positions import permutations
-from vitjax.analysis.perturbed.embeddings_alike import (
+from vitjax.analysis.perturbed.alike import (
     CLASS,
     MEAN,
     Measured,
@@ -79,7 +79,7 @@ def run(
     control: bool = False,
     seed: int = 0,
 ) -> Findings:
-    """Accuracy and cosine similarity with the image as it is, by set of tiles, fill, ratio and layer.
+    """Measures accuracy and cosine similarity with the image as it is, by set of tiles, fill, ratio and layer.
 
     Aligned occlusion takes one pass over the data for all settings; native occlusion, which hides before the image is
     resized, one for each.

@@ -1,12 +1,12 @@
-"""The tables of the occlusion analysis in, its figures out: accuracy by share hidden, and embeddings by layer."""
+"""Draws accuracy by the share of the image that is hidden, and the likeness of embeddings by layer."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from vitjax.analysis.clusters.embeddings_figures import draw_layers
-from vitjax.analysis.perturbed.embeddings_alike import GIVEN
+from vitjax.analysis.perturbed.alike import GIVEN
+from vitjax.analysis.perturbed.alike_figures import draw_layers
 from vitjax.analysis.perturbed.occlusion import SETS
 from vitjax.analysis.study.style import panels, style
 

@@ -1,4 +1,4 @@
-"""The ranks of every image under every setting in, a row for each setting out, compared over the same images."""
+"""Tables of occlusion: the rank of every image under every setting, and a row for each setting, paired by image."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""A model and images in, what it makes of them when their tiles are shuffled out: accuracy and embeddings by layer.
+"""The analysis `shuffle`: accuracy and the likeness of embeddings when the tiles of images are shuffled.
 
 Nguyen et al. 2022 (arXiv 2210.07646), published code: an image is cut into g x g tiles, which are put together again in
 a random order. Where g is 8 and the image has 14 x 14 patches, the cuts run through patches.
@@ -14,8 +14,7 @@ from jaxtyping import Array, Int, Shaped
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.positions import permutations, shuffled
-from vitjax.analysis.clusters.embeddings_figures import LINES, draw_layers
-from vitjax.analysis.perturbed.embeddings_alike import (
+from vitjax.analysis.perturbed.alike import (
     CLASS,
     GIVEN,
     MEAN,
@@ -26,6 +25,7 @@ from vitjax.analysis.perturbed.embeddings_alike import (
     table,
     weights,
 )
+from vitjax.analysis.perturbed.alike_figures import LINES, draw_layers
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import panels, style
@@ -81,7 +81,7 @@ def run(
     control: bool = False,
     seed: int = 0,
 ) -> Findings:
-    """Accuracy, and cosine similarity with the image as it is, for grids of tiles from coarse to fine, in one pass.
+    """Measures accuracy and cosine similarity with the image as it is, for grids from coarse to fine, in one pass.
 
     Args:
         model: with a head; a convolutional network counts as one with patches of 16 pixels. The authors compare none.

@@ -1,4 +1,4 @@
-"""Exemplars in, tables and figures out: a row per unit and image, a row per unit, a row per tap."""
+"""The analysis `exemplars`: tables with a row per unit and image, per unit, and per tap, and a figure."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def run(
     tokens: str = "patches",
     folder: Path | None = None,
 ) -> Findings | None:
-    """The analysis `exemplars`: see `exemplars` for the arguments; `taps` may hold `*`, default all neurons.
+    """Finds the exemplars of units; see `exemplars` for the arguments; `taps` may hold `*`, default all neurons.
 
     Returns:
         Findings with a row per tap, the tables "exemplars" and "units" and a figure of some units; None where other
@@ -63,7 +63,7 @@ def run(
 
 
 def tap_row(natural: Natural) -> dict[str, str | int | float]:
-    """What the units of a tap have in common.
+    """Sums up what the units of a tap have in common.
 
     `distinct_best` counts the different best images of the units, `never_active` the units that no image brings above
     0; the others are means over units, `active` of the share of tokens above 0, `on_outliers` of the share of best

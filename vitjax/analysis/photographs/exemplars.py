@@ -1,5 +1,6 @@
-"""Images in, for every unit of the chosen taps the images that show what it responds to, in one pass on the device."""
+"""Finds the images that every unit of some taps responds to most, in one pass over the data."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -11,21 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vitjax.analysis.norms.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.natural import Natural, Part, merged, read_part, same
+from vitjax.analysis.photographs.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.tally import Tally, add, empty, merge
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.passes import IMAGE, Pace, mesh_for
-from vitjax.analysis.study.patches import on_grid
+from vitjax.analysis.study.patches import counted_tokens, numbers_of_tokens
 from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images, checksum
 from vitjax.data.files.prints import UNREAD, compare, digest, heads, watched
 from vitjax.errors import InputError, Stopped
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
-from vitjax.models.core.vocabulary import PLACES, axes
-from vitjax.optimize.objectives import at_tokens, token_span
-from vitjax.units.units import check_tap, feature_shape
+from vitjax.units.select import token_span
+from vitjax.units.units import check_tap
 
 SAMPLE = 1024  # images whose scores are all kept: for quantiles and percentiles
 SAVED_EVERY = 200  # batches between two saves
@@ -90,10 +90,11 @@ def exemplars(
             names, an image that changes meanwhile, or a model that gives NaN.
         Stopped: `enough` was set before the pass was through.
     """
-    taps, shapes = [taps] if isinstance(taps, str) else list(dict.fromkeys(taps)), model.taps()
+    taps, sites = [taps] if isinstance(taps, str) else list(dict.fromkeys(taps)), model.taps()
     for tap in taps:
-        check_tap(tap, shapes)
-    token_span(tokens, model.config)
+        check_tap(tap, sites)
+    for tap in taps:
+        numbers_of_tokens(tokens, sites[tap], model.config.grid)
     settings = _settings(model, data, taps, k, tokens)
     path = folder and folder / _file(data.shard)
     part = _begun(path, settings, data) or _unbegun(settings, data)
@@ -106,7 +107,7 @@ def exemplars(
             kept(path)
 
     if not part.complete:
-        part = _run(model, seen, replace(part, sums=sums), shapes, k, tokens, keep, enough or Event())
+        part = _run(model, seen, replace(part, sums=sums), sites, k, tokens, keep, enough or Event())
     parts = [part] if folder is None else _parts(folder, data, part)
     if parts is None:
         return None
@@ -116,9 +117,9 @@ def exemplars(
             raise InputError(
                 f"the model gives NaN at {tap}, unit {int(np.isnan(tally.mean).argmax())} and perhaps others"
             )
-    sampled, counted = _sampled(len(data.images)), _counted(tokens, model)
-    where = {tap: counted if PLACES & set(axes(tap)) else range(0) for tap in taps}
-    found = {tap: Natural(tap, feature_shape(tap, shapes[tap]), where[tap], tallies[tap], sampled) for tap in taps}
+    sampled = _sampled(len(data.images))
+    where = {tap: numbers_of_tokens(tokens, sites[tap], model.config.grid) for tap in taps}
+    found = {tap: Natural(tap, sites[tap].units, where[tap], tallies[tap], sampled) for tap in taps}
     unreadable = {name: reason for part in parts for name, reason in part.unreadable.items()}
     data.unreadable.update(unreadable)
     np.maximum.reduce([part.sums for part in parts], out=sums)  # `seen` now holds what any host has read
@@ -141,12 +142,6 @@ def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: st
         "batch": data.batch,
         "shards": data.shard[1],
     }
-
-
-def _counted(tokens: str, model: Network) -> range:
-    """The tokens that count, as numbers of patches; those before the patches are negative."""
-    start, stop, _ = token_span(tokens, model.config).indices(model.config.tokens)
-    return range(start - model.config.prefix, stop - model.config.prefix)
 
 
 def _sampled(images: int) -> np.ndarray:
@@ -190,13 +185,14 @@ def _parts(folder: Path, data: Dataset, mine: Part) -> list[Part] | None:
 
 @standard()
 def _run(
-    model: Network, data: Dataset, part: Part, shapes: Mapping, k: int, tokens: str, keep: Callable, enough: Event
+    model: Network, data: Dataset, part: Part, sites: Mapping, k: int, tokens: str, keep: Callable, enough: Event
 ) -> Part:
-    sizes = {tap: int(np.prod(feature_shape(tap, shapes[tap]))) for tap in part.settings["taps"]}
+    sizes = {tap: math.prod(sites[tap].units) for tap in part.settings["taps"]}
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
     sampled = _sampled(len(data.images))
-    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), model.config.tokens))
+    tokens_of = lambda site: site.prefix + math.prod(model.config.grid) if site.places else 1
+    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), tokens_of(sites[tap])))
     stack = lambda *leaves: np.stack(leaves)
     tallies = {
         tap: jax.tree.map(stack, Tally(*part.tallies.get(tap, blank(tap))), *[blank(tap)] * (mesh.size - 1))
@@ -229,11 +225,12 @@ def _run(
 @partial(jax.jit, static_argnames=("taps", "tokens", "mesh"), donate_argnames="tallies")
 def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: str, mesh: Mesh):
     def on_device(model, tallies, images, place, slot):
-        values, config = model(images.astype(jnp.float32) / 255, {*taps, *streams_of(taps)}), model.config
+        sites, grid = model.taps(), model.config.grid
+        values = model(images.astype(jnp.float32) / 255, {*taps, *streams_of(taps, sites)})
         here = jax.tree.map(lambda x: x[0], tallies)
-        seen = {tap: at_tokens(on_grid(values[tap], tap, config), tap, tokens, config) for tap in taps}
-        counted, ratios = token_span(tokens, config), stream_ratios(values, taps, config)
-        norms = {tap: ratio[:, counted] for tap, ratio in ratios.items()}
+        seen = {tap: counted_tokens(values[tap], sites[tap], tokens, grid) for tap in taps}
+        ratios = stream_ratios(values, taps, sites)
+        norms = {tap: ratio[:, token_span(tokens, sites[tap])] for tap, ratio in ratios.items()}
         added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in taps}
         # The count is something to wait for: the tallies themselves are donated.
         return jax.tree.map(lambda x: x[None], added), (place >= 0).sum()[None]

@@ -1,4 +1,4 @@
-"""A vector per unit in; the units most like each, near-repeats, and a map on which like lie near like out.
+"""Finds the units most like each unit and near-repeats, by a vector of each, and maps like units near like ones.
 
 What the vectors are decides what "like" means: embeddings of the units' pictures, or their scores over photographs.
 Likeness is the cosine of the angle between two vectors. A vector without a direction (all zero, or with a number in it
@@ -55,7 +55,7 @@ class Nearest:
 
 
 def nearest(vectors: Float[np.ndarray, "unit axis"], layers: Sequence[int] | np.ndarray, k: int = 8) -> Nearest:
-    """The `k` most alike units of the same layer and the `k` most alike of other layers, for every unit; exact.
+    """Finds for every unit the `k` most alike units of the same layer and the `k` most alike of other layers; exact.
 
     A jitted pass over blocks of the matrix of all cosines; of equal ones the lower number comes first.
 
@@ -80,7 +80,7 @@ def nearest(vectors: Float[np.ndarray, "unit axis"], layers: Sequence[int] | np.
 
 
 def repeats(vectors: Float[np.ndarray, "unit axis"], threshold: float = 0.95) -> list[int | None]:
-    """For each unit the lowest-numbered unit that it nearly repeats, or None.
+    """Finds for each unit the lowest-numbered unit that it nearly repeats, or None.
 
     Unit n nearly repeats unit m when m < n and the cosine of the two is at least `threshold`. So each pair is judged
     once, by the two alone: no mark depends on other pairs or on the order of work. A unit that others repeat may itself

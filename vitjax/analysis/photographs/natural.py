@@ -1,4 +1,4 @@
-"""A finished tally in, what is known of a tap's units from natural images out, and how it is kept on disk."""
+"""What is known of a tap's units from natural images, read from a finished tally, and how it is kept on disk."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt32
 
-from vitjax.analysis.norms.outliers import OUTLIER
+from vitjax.analysis.photographs.outliers import OUTLIER
 from vitjax.analysis.photographs.tally import NOWHERE, Tally, counted, merge
 from vitjax.errors import InputError
 from vitjax.files import open_regular, write_whole
@@ -55,7 +55,7 @@ class Natural:
 
     @property
     def outlier(self) -> Bool[np.ndarray, "unit k"]:
-        """Whether that patch is a token of huge norm (see `vitjax.analysis.norms.outliers`): it says little."""
+        """Whether that patch is a token of huge norm (see `vitjax.analysis.photographs.outliers`): it says little."""
         return self.tally.norm > OUTLIER
 
     @property

@@ -1,4 +1,4 @@
-"""Activations of a tap in, batch after batch, what its units do on natural images out: a state of fixed size.
+"""Tallies what the units of a tap do on natural images, batch after batch, in a state of fixed size.
 
 Tallies of different images merge into the tally of all of them, whatever the batches, devices and hosts were.
 """
@@ -84,7 +84,7 @@ def add(
     slot: Int[Array, " image"],
     norms: Float[Array, "image token"] | None = None,
 ) -> Tally:
-    """The tally after one more batch.
+    """Adds one more batch to a tally.
 
     Args:
         tally: of images that all come before these in the data set.

@@ -1,4 +1,4 @@
-"""Units of a CLIP and a list of words in, the words out whose texts are nearest to each unit's best images."""
+"""The analysis `words`: names units of a CLIP by the words whose texts are nearest to their best images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def run(
     tokens: str = "patches",
     text: str | TextEncoder | None = None,
 ) -> Findings:
-    """The analysis `words`: a unit is named by what its best images have in common that others have not.
+    """Names units by what their best images have in common that others have not.
 
     Embeddings of images are normalised and centred on their mean over the data, those of texts on theirs; a unit's is
     the mean of its `k` best images'. What all images, or all texts, share would otherwise hide what sets them apart.

@@ -1,4 +1,4 @@
-"""What was measured on pictures and on photographs in, grades out: one short formula each, on plain arrays.
+"""The formulas of the grades, one short function each, of plain arrays measured on pictures and on photographs.
 
 A picture stands for a unit u. Its scores are activations averaged over tokens; mean, spread and best are those of the
 same unit's scores on natural photographs. A picture that is itself one of the photographs is judged against the others:
@@ -36,7 +36,7 @@ def ratio(held_out: Scores, best: Scores) -> Scores:
 
 
 def rise(held_out: Scores, mean: Scores, best: Scores) -> Scores:
-    """How far above the ordinary, in units of the best photograph: (E_T[a_u(T x)] - mean) / (best - mean).
+    """Measures the rise above the ordinary, in units of the best photograph: (E_T[a_u(T x)] - mean) / (best - mean).
 
     0 is an ordinary photograph and 1 the best one, for any tap: shift and scale of its values cancel. A unit that
     photographs do not move has 1 where the picture moves it up and 0 where not.
@@ -67,7 +67,7 @@ def selectivity(
     mean: Float[np.ndarray, " unit"],
     std: Float[np.ndarray, " unit"],
 ) -> tuple[Int[np.ndarray, " picture"], Scores]:
-    """How much a picture moves its unit more than the other units of the tap.
+    """Measures how much more a picture moves its unit than the other units of the tap.
 
     z_v = (a_v(x) - mean_v) / std_v, 0 for a unit that photographs do not move. The rank is 1 for nearly all pictures of
     a good recipe and orders none of them; the margin does.
@@ -89,7 +89,7 @@ def log_power(spectrum: Float[np.ndarray, "image radius"]) -> Float[np.ndarray, 
 def spectral(
     spectrum: Float[np.ndarray, "picture radius"], natural: Float[np.ndarray, " radius"]
 ) -> tuple[Scores, Scores]:
-    """How far a picture's radial spectrum lies from that of photographs, in nats.
+    """Measures how far a picture's radial spectrum lies from that of photographs, in nats.
 
     White noise has many times the power of photographs in its highest frequencies, whatever its activation, and an
     empty picture has almost none. But dithering and print have it too, and noise of middling frequencies has not: see
@@ -111,7 +111,7 @@ def noise(
     mean: Float[np.ndarray, "2 octave"],
     std: Float[np.ndarray, "2 octave"],
 ) -> Scores:
-    """How much noisier a picture is than photographs, in their standard deviations, at the octave where it is noisiest.
+    """Measures how much noisier than photographs a picture is, in their standard deviations, at its noisiest octave.
 
     max over octaves of min over (places, frequencies) of (log E - mean) / std: energy that is everywhere in the picture
     and at every frequency of an octave. Texture and edges leave places quiet, gratings frequencies.
@@ -124,7 +124,7 @@ def noise(
 
 
 def coarse(spectrum: Float[np.ndarray, "picture radius"], natural: Float[np.ndarray, " radius"]) -> Scores:
-    """How much coarse structure a picture has, in nats: the mean of log P - E log P over the lowest eighth of radii.
+    """Measures coarse structure, in nats: the mean of log P - E log P over the lowest eighth of radii.
 
     Noise of a band and gratings have none. Arguments as of `spectral`.
     """
@@ -138,7 +138,7 @@ def agreement(
     unit: Int[np.ndarray, " picture"],
     own: Int[np.ndarray, " picture"],
 ) -> Int[np.ndarray, " picture"]:
-    """Does the picture lead back to its unit? The rank of the unit's own exemplars among those of all units of the tap.
+    """Ranks the unit's own exemplars among those of all units of the tap: does the picture lead back to its unit?
 
     Unit v scores cos(e(x), sum of e(n) / |e(n)| over v's exemplars n); rank 1 is best, and the mean of 1 / rank over
     pictures is the mean reciprocal rank. A picture that is a photograph is left out of the exemplars of every unit.
@@ -149,21 +149,22 @@ def agreement(
         unit: of each picture.
         own: the row of `photo` that each picture is, or `NONE`.
     """
-    picture, photo = _unit_length(picture), _unit_length(photo)
+    # in float64, in which no rounding, which differs with the number of pictures, decides a rank
+    picture, photo = (_unit_length(np.asarray(some, np.float64)) for some in (picture, photo))
     there = exemplar != NONE
-    sums = (photo[exemplar] * there[..., None]).sum(axis=1)
-    ranks = np.empty(len(picture), int)
-    for i, (embedding, place) in enumerate(zip(picture, own, strict=True)):
-        is_own = ((exemplar == place) & there).any(axis=1)
-        score = _unit_length(sums - is_own[:, None] * photo[place]) @ embedding
-        ranks[i] = 1 + (score > score[unit[i]]).sum()
-    return ranks
+    sums = sum(photo[exemplar[:, i]] * there[:, i, None] for i in range(exemplar.shape[1]))
+    score = picture @ _unit_length(sums).T
+    holder, held = np.nonzero(there)
+    for place in np.setdiff1d(own, NONE):
+        those, without = np.flatnonzero(own == place), np.unique(holder[exemplar[holder, held] == place])
+        score[np.ix_(those, without)] = picture[those] @ _unit_length(sums[without] - photo[place]).T
+    return 1 + (score > np.take_along_axis(score, unit[:, None], axis=1)).sum(axis=1)
 
 
 def stability(
     first: Float[np.ndarray, "picture d"], second: Float[np.ndarray, "picture d"]
 ) -> tuple[Scores, Int[np.ndarray, " picture"]]:
-    """Does another seed give the same picture? Two pictures of each unit, by their embeddings.
+    """Compares two pictures of each unit by their embeddings: does another seed give the same picture?
 
     Returns:
         (the cosine of the two; the rank of the second among the second pictures of all units, by that cosine).
@@ -174,7 +175,7 @@ def stability(
 
 
 def slope(history: Float[np.ndarray, "picture step"], tail: float = TAIL) -> Scores:
-    """How much a picture was still improving: the rise of the line through the last `tail` of its activations.
+    """Measures how much a picture was still improving: the rise of the line through the last `tail` of its activations.
 
     In units of the range of the whole history: 0 has converged. A learning rate that falls to 0, as that of all
     recipes does, flattens the end of any history. NaN for a history that never moves.
@@ -203,7 +204,7 @@ def contrast(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
 
 
 def levels(images: UInt8[np.ndarray, "picture h w 3"]) -> Scores:
-    """How many values a channel takes, by use: 2 to the mean over channels of the entropy of its values in bits.
+    """Counts the values that a channel takes, by use: 2 to the mean over channels of the entropy of its values in bits.
 
     2 for black and white in equal parts, dithered or not; about 6 for print, 50 to 250 for photographs.
     """

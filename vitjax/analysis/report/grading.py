@@ -1,4 +1,4 @@
-"""Finished pictures and a yardstick in, a row of grades for each out."""
+"""Grades finished pictures against a yardstick: a row of grades for each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from vitjax.analysis.study.passes import on_pictures
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import IMAGE_MODES
-from vitjax.optimize.objectives import targets
 from vitjax.optimize.results.pictures import RECORD, read_record
+from vitjax.units.select import flat_index
 from vitjax.units.units import Unit, expand
 
 
 @dataclass(frozen=True)
-class Entries:
+class Finished:
     """Pictures to be graded.
 
     Attributes:
@@ -41,15 +41,15 @@ class Entries:
     history: Float[np.ndarray, "picture step"] | None = None
     own: Int[np.ndarray, " picture"] | None = None
 
-    def take(self, rows: Iterable[int]) -> "Entries":
+    def take(self, rows: Iterable[int]) -> "Finished":
         """Some of the pictures, in this order."""
         rows = list(rows)
         pick = lambda array: None if array is None else array[rows]
-        return Entries(self.images[rows], [self.units[i] for i in rows], pick(self.history), pick(self.own))
+        return Finished(self.images[rows], [self.units[i] for i in rows], pick(self.history), pick(self.own))
 
 
 def grade(
-    model: Network, entries: Entries, measure: Yardstick, *, tokens: str = "patches", batch: int = 32
+    model: Network, entries: Finished, measure: Yardstick, *, tokens: str = "patches", batch: int = 32
 ) -> list[dict[str, Value]]:
     """Grades pictures, each by itself, as `grades` has the formulas.
 
@@ -70,11 +70,11 @@ def grade(
     own = np.full(count, NONE) if entries.own is None else entries.own
     columns, embeddings = visible(model, entries.images, measure, own, batch)
     columns["slope"] = np.full(count, np.nan) if entries.history is None else grades.slope(entries.history)
-    taps = np.array([unit.tap for unit in entries.units])
+    taps, sites = np.array([unit.tap for unit in entries.units]), model.taps()
     rows: list[dict[str, Value]] = [{}] * count
     for tap in dict.fromkeys(taps.tolist()):
         those = np.flatnonzero(taps == tap)
-        unit = targets([entries.units[i] for i in those], model.taps()[tap])
+        unit = flat_index([entries.units[i] for i in those], sites[tap])
         response = respond(model, tap, entries.images[those], unit, tokens=tokens, batch=batch)
         natural = measure.naturals[tap]
         exemplar, photo, best = measure.row(natural.place), measure.row(own[those]), measure.row(natural.place[unit, 0])
@@ -135,7 +135,7 @@ def _value(value: Value) -> Value:
     return None if value != value else value  # NaN alone differs from itself
 
 
-def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
+def read_finished(folder: Path, model: Network) -> tuple[Finished, dict]:
     """Reads the pictures that `vitjax visualize` left in a folder, and its record.
 
     Raises:
@@ -152,7 +152,7 @@ def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
             f"{folder} holds pictures of {source} (weights {theirs[:12] or 'unknown'}), not of {mine}"
             f" (weights {ours[:12] or 'unknown'}): load the model that made them"
         )
-    images, want = [], tuple(model.config.image_size)
+    images, want, taps = [], tuple(model.config.image_size), model.taps()
     for row in record["pictures"]:
         path = folder / row["file"]
         try:
@@ -165,6 +165,6 @@ def read_entries(folder: Path, model: Network) -> tuple[Entries, dict]:
             raise InputError(
                 f"{path} is {size[0]}x{size[1]}, the model takes {want[0]}x{want[1]}: load it at that size"
             )
-    units = [expand(row["unit"], model.taps())[0] for row in record["pictures"]]
+    units = [expand(row["unit"], taps)[0] for row in record["pictures"]]
     history = np.array([row["history"]["activation"] for row in record["pictures"]])
-    return Entries(np.stack(images), units, history), record
+    return Finished(np.stack(images), units, history), record

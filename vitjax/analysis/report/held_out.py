@@ -1,4 +1,4 @@
-"""Pictures in, what units do on them out: as they stand, and under changes that no recipe trains for.
+"""Measures units on their pictures, as these stand and under changes that no recipe trains for.
 
 Recipes roll pictures, shift their colours and add noise (`vitjax.optimize.augment`). A picture that holds only under
 what it was trained with is fitted to pixels; one that also survives these changes shows something.
@@ -20,8 +20,8 @@ from PIL import Image
 
 from vitjax.analysis.study.passes import on_pictures
 from vitjax.models.core.network import Network
-from vitjax.optimize.objectives import at_tokens
 from vitjax.optimize.results.sheets import pillow
+from vitjax.units.select import at_tokens
 
 Pictures = Float[Array, "image h w 3"]
 
@@ -117,7 +117,7 @@ def respond(
 
 def _respond(model: Network, images: Array, compressed: Array, units: Array, *, tap: str, tokens: str):
     def scores(form):
-        return at_tokens(model(form, tap)[tap], tap, tokens, model.config).mean(axis=1)
+        return at_tokens(model(form, tap)[tap], model.taps()[tap], tokens).mean(axis=1)
 
     forms = jnp.stack([images, *(change(images) for change in CHANGES.values()), compressed / 255.0])
     values = lax.map(scores, forms)  # one form after the other: the memory of one

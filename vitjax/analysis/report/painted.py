@@ -1,4 +1,4 @@
-"""Units in, the pictures painted for them out: found in a folder that `vitjax visualize` made, or made now."""
+"""Gives the pictures of units, from a folder that `vitjax visualize` made, or painted now."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from vitjax.analysis.report.grading import read_entries
+from vitjax.analysis.report.grading import read_finished
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
@@ -23,7 +23,7 @@ def painted(
     recipe: str | Recipe = "default",
     seed: int = 0,
 ) -> dict[Unit, UInt8[np.ndarray, "h w 3"]]:
-    """The pictures of units, in the order of the units.
+    """Gives the pictures of units, in the order of the units.
 
     Args:
         model: that they are painted for.
@@ -38,7 +38,7 @@ def painted(
     """
     known = {}
     if folder is not None:
-        entries, _ = read_entries(folder, model)
+        entries, _ = read_finished(folder, model)
         known = dict(zip(entries.units, entries.images, strict=True))
     sets = f"{model.neurons}:*" if units is None and folder is None else units
     wanted = list(known) if sets is None else expand(sets, model.taps(), model.class_names)

@@ -1,4 +1,4 @@
-"""Pictures in, a report card for each out: what it does, whether it is clear, and in one word whether it is good.
+"""Makes report cards of pictures: what each does, whether it is clear, and in one word whether it is good.
 
 Grades and their formulas are in `grades`, what photographs say in `yardstick`, the held-out changes in `held_out`.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
 from vitjax.analysis.report import grades
-from vitjax.analysis.report.grading import Entries, grade, read_entries
+from vitjax.analysis.report.grading import Finished, grade, read_finished
 from vitjax.analysis.report.held_out import CHANGES, QUALITY
 from vitjax.analysis.report.report_figures import beside_photos, strips
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
@@ -121,9 +121,9 @@ def verdict(row: Row, rule: Rule = RULE) -> str:
     return next((word for word, holds in VERDICTS.items() if holds(row, rule)), GOOD)
 
 
-def cards(
+def report_cards(
     model: Network,
-    entries: Entries,
+    entries: Finished,
     measure: Yardstick,
     *,
     tokens: str = "patches",
@@ -166,12 +166,12 @@ def run(
     Raises:
         InputError: folders without pictures, of another model, or that do not belong together.
     """
-    entries, record = read_entries(pictures, model)
+    entries, record = read_finished(pictures, model)
     second = _second(other_seed, pictures, record, model) if other_seed else None
     tokens = record["recipe"]["tokens"]
     found = found or exemplars(model, data, [unit.tap for unit in entries.units], k=k, tokens=tokens)
     measure = yardstick(model, data, found, embedding=embedding)
-    rows = cards(model, entries, measure, tokens=tokens, rule=rule, batch=data.batch)
+    rows = report_cards(model, entries, measure, tokens=tokens, rule=rule, batch=data.batch)
     rows = [row | seeds for row, seeds in zip(rows, _stability(entries, second, measure, data.batch), strict=True)]
     options = {
         "pictures": str(pictures),
@@ -193,8 +193,8 @@ def run(
     return Findings("report-card", rows, settings(model, data, **options), figures, _summary(rows))
 
 
-def _second(folder: Path, first: Path, record: Mapping, model: Network) -> Entries:
-    entries, other = read_entries(folder, model)
+def _second(folder: Path, first: Path, record: Mapping, model: Network) -> Finished:
+    entries, other = read_finished(folder, model)
     if other["recipe"] != record["recipe"]:
         raise InputError(f"{folder} and {first} were made by different recipes: seeds are compared within one recipe")
     if other["seed"] == record["seed"]:
@@ -202,7 +202,7 @@ def _second(folder: Path, first: Path, record: Mapping, model: Network) -> Entri
     return entries
 
 
-def _stability(entries: Entries, second: Entries | None, measure: Yardstick, batch: int) -> list[dict[str, Value]]:
+def _stability(entries: Finished, second: Finished | None, measure: Yardstick, batch: int) -> list[dict[str, Value]]:
     rows = [{"seed_likeness": None, "seed_rank": None, "seed_units": None} for _ in entries.units]
     if second is None:
         return rows

@@ -1,4 +1,4 @@
-"""Graded pictures in, figures out: pictures beside their best photographs, and all grades group by group."""
+"""Draws graded pictures beside their best photographs, and all grades group by group."""
 
 from collections.abc import Mapping, Sequence
 

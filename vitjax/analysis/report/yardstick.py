@@ -1,4 +1,4 @@
-"""Photographs in, what pictures are held against out: each unit's natural scores, the spectrum, the embeddings."""
+"""Measures on photographs what pictures are held against: each unit's natural scores, spectra and embeddings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from vitjax.analysis.report.grades import NONE, log_power
 from vitjax.analysis.study.passes import gather, on_pictures
 from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
-from vitjax.optimize.objectives import at_tokens
 from vitjax.optimize.results.sheets import pillow
+from vitjax.units.select import at_tokens
 from vitjax.units.units import Unit, matching
 
 
@@ -73,7 +73,7 @@ class Yardstick:
 def yardstick(
     model: Network, data: Dataset, found: Exemplars, *, embedding: Network | None = None, tap: str | None = None
 ) -> Yardstick:
-    """Measures what `found`, the exemplars of the pictures' taps, does not say: two passes over part of the images.
+    """Measures what exemplars do not say of photographs, spectra and embeddings, in two passes over part of the images.
 
     Args:
         model: which made the pictures.
@@ -121,7 +121,7 @@ def middle(model: Network) -> str:
 
 def embed(model: Network, images: Array, *, tap: str) -> tuple[jax.Array, jax.Array]:
     """The embeddings of images at a tap, and their thumbnails, as `passes.over` takes it."""
-    return at_tokens(model(images, tap)[tap], tap, "patches", model.config).mean(axis=1), thumbnail(images)
+    return at_tokens(model(images, tap)[tap], model.taps()[tap], "patches").mean(axis=1), thumbnail(images)
 
 
 def clearness(_: Network, images: Array) -> tuple[jax.Array, jax.Array]:

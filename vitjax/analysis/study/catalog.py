@@ -12,9 +12,9 @@ OWN: dict[str, Analysis] = {
         " 2309.16588): where they stand and on what, how much of the attention goes to them, and what removing or"
         " replacing them costs, beside as many other tokens. Writes norms-cost.parquet, a row per treatment.",
         (
-            Option("--times", "fraction", "how many times the median norm such a token exceeds", 5.0),
-            Option("--control", "flag", "look at a model with random weights too", False),
-            Option("--seed", "seed", "of the other tokens and of random weights", 0),
+            Option("--times", "fraction", "how many times the median norm such a token exceeds"),
+            Option("--control", "flag", "look at a model with random weights too"),
+            Option("--seed", "seed", "of the other tokens and of random weights"),
         ),
     ),
     "words": Analysis(
@@ -26,8 +26,8 @@ OWN: dict[str, Analysis] = {
         (
             Option("--words", "path", "file with the words to choose from, as of --class-names", required=True),
             Option("--taps", "words", "whose units; * stands for every block (default: all neurons)"),
-            Option("--k", "count", "best images of each unit", 9),
-            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'", "patches"),
+            Option("--k", "count", "best images of each unit"),
+            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'"),
             Option("--text", "text", "checkpoint of the text tower (default: the model's own)"),
         ),
     ),

@@ -11,7 +11,7 @@ _BOXES = (
         "path",
         "object boxes: Tiny ImageNet's lists, ImageNet's XML (a folder or zip), COCO's JSON (default: lists in --data)",
     ),
-    Option("--all-objects", "flag", "count objects of other classes than the image's as well", False),
+    Option("--all-objects", "flag", "count objects of other classes than the image's as well"),
 )
 GHIASI: dict[str, Analysis] = {
     "exemplars": Analysis(
@@ -23,8 +23,8 @@ GHIASI: dict[str, Analysis] = {
         " several hosts share the work and the folder.",
         (
             _TAPS,
-            Option("--k", "count", _K, 9),
-            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'", "patches"),
+            Option("--k", "count", _K),
+            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'"),
         ),
         convnets=True,
         resumable=True,
@@ -36,8 +36,8 @@ GHIASI: dict[str, Analysis] = {
         " 2, 4 and 7 to 9 of Ghiasi et al. 2022).",
         (
             Option("--units", "words", "unit sets, e.g. blocks.6.mlp.hidden:0-7 (default: some of each block)"),
-            Option("--k", "count", _K, 5),
-            Option("--seed", "seed", "of the draw of units", 0),
+            Option("--k", "count", _K),
+            Option("--seed", "seed", "of the draw of units"),
         ),
         convnets=True,
     ),
@@ -52,7 +52,7 @@ GHIASI: dict[str, Analysis] = {
         "units.objects",
         "whether units are active on objects or on what surrounds them",
         "The share of every neuron's activity that lies outside the boxes of the objects, on its best images.",
-        (_BLOCKS, Option("--k", "count", _K, 3), *_BOXES),
+        (_BLOCKS, Option("--k", "count", _K), *_BOXES),
         convnets=True,
     ),
     "background": Analysis(
@@ -62,8 +62,8 @@ GHIASI: dict[str, Analysis] = {
         " of Ghiasi et al. 2022 shows one).",
         (
             Option("--block", "number", "whose neurons (default: the middle one)"),
-            Option("--count", "count", "units to show", 6),
-            Option("--k", "count", _K, 3),
+            Option("--count", "count", "units to show"),
+            Option("--k", "count", _K),
             *_BOXES,
         ),
         convnets=True,
@@ -93,9 +93,9 @@ GHIASI: dict[str, Analysis] = {
         " al. 2022).",
         (
             Option("--blocks", "numbers", "blocks to take (default: first, middle and last)"),
-            Option("--count", "count", "units of each kind and block", 2),
-            Option("--recipe", "text", "how they are painted", "default"),
-            Option("--seed", "seed", "of the draw and of the pictures", 0),
+            Option("--count", "count", "units of each kind and block"),
+            Option("--recipe", "text", "how they are painted"),
+            Option("--seed", "seed", "of the draw and of the pictures"),
         ),
     ),
     "class-token": Analysis(
@@ -116,7 +116,7 @@ GHIASI: dict[str, Analysis] = {
         "what a model relies on positions for",
         "Accuracy without position embeddings, with random ones, and with the patches shuffled (experiment it7 of"
         " Ghiasi et al. 2022).",
-        (Option("--seed", "seed", "of the random positions and the shuffles", 0),),
+        (Option("--seed", "seed", "of the random positions and the shuffles"),),
     ),
     "masking": Analysis(
         "ablations.masking",
@@ -133,7 +133,7 @@ GHIASI: dict[str, Analysis] = {
         " (figure 14 of Ghiasi et al. 2022).",
         (
             Option("--radii", "fractions", "of the Nyquist frequency (default: 1,0.75,…,0.06)"),
-            Option("--shape", "text", "of what is kept: disk or square", "disk"),
+            Option("--shape", "text", "of what is kept: disk or square"),
         ),
         convnets=True,
     ),
@@ -148,7 +148,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--pictures", "path", "folder that `vitjax visualize` made with the same model", required=True),
             Option("--other-seed", "path", "folder with the same units under another seed, for stability"),
             Option("--embedding", "model", "model that judges likeness (default: the same)"),
-            Option("--k", "count", _K, 9),
+            Option("--k", "count", _K),
         ),
         convnets=True,
     ),

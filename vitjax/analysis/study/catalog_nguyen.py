@@ -7,25 +7,25 @@ _MASKED = (
     Option("--boxes", "path", "boxes in place of masks: Tiny ImageNet's lists, PASCAL's XML, COCO's JSON"),
 )
 _LAYERS = Option("--taps", "words", "whose embeddings (default: the output of every block)")
-_CONTROL = Option("--control", "flag", "measure a model with random weights too", False)
+_CONTROL = Option("--control", "flag", "measure a model with random weights too")
 
 NGUYEN: dict[str, Analysis] = {
     "views": Analysis(
-        "views.views_run",
+        "views.view_figures",
         "what units of the residual stream are said to see of an image",
         "The filters of the patch embedding laid over the patches of images, and carried to later blocks by the rollout"
         " of attention: the views of Nguyen et al. 2022, for any token and unit of the residual stream.",
         (
             Option("--units", "words", "e.g. embed:7 blocks.4,8.resid_post:7 (default: the most even filters)"),
             Option("--tokens", "words", "whose views: patches, class, all or 'patch N' (default: patches class)"),
-            Option("--heads", "text", "of the attention: mean, own (that of the unit's channel) or a number", "mean"),
-            Option("--residual", "fraction", "weight of a token itself in what a block does to it", 0.5),
-            Option("--gamma", "fraction", "contrast; 2.5 fits the paper's figures of object patches", 1.0),
-            Option("--count", "count", "images shown, evenly spaced", 2),
+            Option("--heads", "text", "of the attention: mean, own (that of the unit's channel) or a number"),
+            Option("--residual", "fraction", "weight of a token itself in what a block does to it"),
+            Option("--gamma", "fraction", "contrast; 2.5 fits the paper's figures of object patches"),
+            Option("--count", "count", "images shown, evenly spaced"),
         ),
     ),
     "view-cards": Analysis(
-        "views.views_cards",
+        "views.view_beside_picture",
         "a unit's view beside its optimised picture and its best images",
         "A figure for each channel of the residual stream: at several depths the optimised picture of the unit, its"
         " best images, its view of them, and where on them it is active. Without --pictures, units are painted first.",
@@ -38,32 +38,32 @@ NGUYEN: dict[str, Analysis] = {
                 "path",
                 "folder that `vitjax visualize` made of these units (default: they are painted now)",
             ),
-            Option("--recipe", "text", "how they are painted otherwise", "default"),
-            Option("--k", "count", "best images of each unit", 3),
-            Option("--seed", "seed", "of the pictures", 0),
+            Option("--recipe", "text", "how they are painted otherwise"),
+            Option("--k", "count", "best images of each unit"),
+            Option("--seed", "seed", "of the pictures"),
         ),
     ),
     "view-worth": Analysis(
-        "views.views_worth",
+        "views.view_worth",
         "how far units do what their views say",
         "The correlation, over the patches of an image, of every unit of the residual stream with the sum of its view,"
         " after every block; beside it that with the local view alone, as if no token had looked elsewhere.",
-        (Option("--residual", "fraction", "weight of a token itself in what a block does to it", 0.5),),
+        (Option("--residual", "fraction", "weight of a token itself in what a block does to it"),),
     ),
     "rollout": Analysis(
-        "views.rollout_run",
+        "views.attention_maps",
         "where the information in a token comes from",
         "Attention maps by rollout, by each block's attention alone or weighted by the gradient of the model's choice"
         " (figures of Nguyen et al. 2022; Abnar and Zuidema 2020; Chefer et al. 2021), and over all images how far"
         " tokens have looked after each block.",
         (
-            Option("--method", "text", "rollout, attention or gradient", "rollout"),
+            Option("--method", "text", "rollout, attention or gradient"),
             Option(
                 "--residual", "fraction", "of rollout: weight of the token itself, 0 for attention alone (default: 0.5)"
             ),
             Option("--tokens", "text", "whose map: class, patches, all or 'patch N' (default: class, if there is one)"),
             Option("--layers", "numbers", "show maps after so many blocks, e.g. 1,12 (default: four of them)"),
-            Option("--count", "count", "images shown, evenly spaced", 4),
+            Option("--count", "count", "images shown, evenly spaced"),
         ),
     ),
     "occlusion": Analysis(
@@ -76,10 +76,10 @@ NGUYEN: dict[str, Analysis] = {
             Option("--ratios", "fractions", "shares of each set of patches (default: 0.1,0.25,0.5,0.75,0.9)"),
             Option("--fills", "words", "what is put there: black, mean, noise, remove (default: black)"),
             *_MASKED,
-            Option("--native", "flag", "hide tiles of the original image, before it is resized", False),
+            Option("--native", "flag", "hide tiles of the original image, before it is resized"),
             _LAYERS,
             _CONTROL,
-            Option("--seed", "seed", "of patches, noise and random weights", 0),
+            Option("--seed", "seed", "of patches, noise and random weights"),
         ),
         convnets=True,
     ),
@@ -92,12 +92,12 @@ NGUYEN: dict[str, Analysis] = {
             Option("--grids", "numbers", "tiles along each side (default: 2,4,8 and the patches, where they fit)"),
             _LAYERS,
             _CONTROL,
-            Option("--seed", "seed", "of the shuffles and of random weights", 0),
+            Option("--seed", "seed", "of the shuffles and of random weights"),
         ),
         convnets=True,
     ),
     "tokens": Analysis(
-        "clusters.tokens",
+        "clusters.token_clusters",
         "whether patches of the same object have similar embeddings",
         "Purity, silhouette, cosines and labels of DBSCAN's clusters of patches at every layer, as Nguyen et al. 2022"
         " measure them, with k-means and a linear probe beside them, on images with masks of their objects; and a map"
@@ -105,13 +105,12 @@ NGUYEN: dict[str, Analysis] = {
         (
             *_MASKED,
             Option("--ignored", "numbers", "ids of PNG class maps that are no objects (default: 0,255)"),
-            Option("--background", "flag", "what no object covers is an object, too", False),
-            Option("--fit", "text", "how images become square: squash or crop", "squash"),
+            Option("--background", "flag", "what no object covers is an object, too"),
+            Option("--fit", "text", "how images become square: squash or crop"),
             Option(
                 "--claims",
                 "text",
                 "a patch that two objects claim: larger takes it, or sum of ids as published",
-                "larger",
             ),
             Option("--grids", "numbers", "shuffles, 1 is the image as it is (default: 1)"),
             _LAYERS,
@@ -121,8 +120,8 @@ NGUYEN: dict[str, Analysis] = {
                 "published, unit (length) and no-outliers (without tokens of huge norm, see norms); default: all three",
             ),
             _CONTROL,
-            Option("--layout", "text", "map of tokens: tsne, umap (takes umap-learn) or none", "tsne"),
-            Option("--seed", "seed", "of shuffles, k-means, layout and random weights", 0),
+            Option("--layout", "text", "map of tokens: tsne, umap (takes umap-learn) or none"),
+            Option("--seed", "seed", "of shuffles, k-means, layout and random weights"),
         ),
     ),
 }

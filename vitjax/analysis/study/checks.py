@@ -1,4 +1,4 @@
-"""The door of every analysis: what it is given is looked at before it runs, and it runs under JAX as it comes."""
+"""Checks what an analysis is given before it runs, and runs it under JAX as it comes: the door of all of them."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence, Sized

@@ -1,6 +1,10 @@
-"""What an analysis is to the command line: its name's line of help, where it is, and its options."""
+"""Describes an analysis to the command line: its line of help, where it is, what it needs, and its options."""
 
+import ast
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,6 @@ class Option:
     flag: str
     kind: str
     help: str
-    default: object = None
     required: bool = False
 
     @property
@@ -27,7 +30,7 @@ class Analysis:
         module, function: where it is.
         summary: one line.
         text: what is measured, and by whom it was first.
-        options: its keywords.
+        options: its keywords; their defaults are those of the function.
         convnets: it asks nothing of a model that convolutional networks lack.
         resumable: it takes `folder`, where it keeps its state, and hosts may share it.
     """
@@ -39,3 +42,31 @@ class Analysis:
     function: str = "run"
     convnets: bool = False
     resumable: bool = False
+
+    def defaults(self) -> dict[str, object]:
+        """Reads the defaults in the function's signature, {keyword: default}, without importing it, which takes JAX.
+
+        Those that are written as a literal, or as the name of one.
+        """
+        module = f"vitjax.analysis.{self.module}"
+        (function,) = (one for one in _tree(module).body if getattr(one, "name", None) == self.function)
+        given = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+        return {key.arg: value for key, default in given for value in _literal(default, module)}
+
+
+def _literal(value: ast.expr | None, module: str) -> Iterator[object]:
+    """The value of an expression, if it is a literal or the name of one in this module or one that it imports from."""
+    if not isinstance(value, ast.Name):
+        with suppress(ValueError):
+            yield ast.literal_eval(value)
+        return
+    for line in _tree(module).body:
+        if isinstance(line, ast.Assign) and value.id in (getattr(name, "id", None) for name in line.targets):
+            yield from _literal(line.value, module)
+        elif isinstance(line, ast.ImportFrom) and value.id in (name.name for name in line.names):
+            yield from _literal(value, line.module)
+
+
+def _tree(module: str) -> ast.Module:
+    spec = find_spec(module)
+    return ast.parse(spec.loader.get_source(module))

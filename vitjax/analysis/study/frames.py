@@ -1,4 +1,4 @@
-"""Images and some of their patches in, the images with frames around these out."""
+"""Draws frames around some patches of images."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Pictures in rows and groups in, one labelled figure out, in which every picture has the same size."""
+"""Lays pictures out in rows and groups as one labelled figure, in which every picture has the same size."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Values of images in, their mean and its standard error out."""
+"""Means over images and ratios of means, with their standard errors."""
 
 from typing import NamedTuple
 
@@ -28,3 +28,17 @@ def estimate(name: str, values: Float[np.ndarray, " image"]) -> dict[str, float 
     one = over_images(np.asarray(values, float))
     columns = {name: one.mean, f"{name}_error": one.error}
     return {column: float(value) if one.count else None for column, value in columns.items()}
+
+
+def ratio_of_means(
+    part: Float[np.ndarray, "sample ..."], whole: Float[np.ndarray, "sample ..."]
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Divides the mean of `part` by that of `whole`; with the standard error, NaN where `whole` has a mean of 0.
+
+    Both were measured on the same samples and share their luck: the error is that of a ratio of two means over one
+    sample (Cochran, Sampling Techniques, 3rd edition, section 2.11).
+    """
+    base = whole.mean(axis=0)
+    base = np.where(base == 0, np.nan, base)
+    ratio = part.mean(axis=0) / base
+    return ratio, np.sqrt(((part - ratio * whole) ** 2).mean(axis=0) / len(part)) / base

@@ -1,4 +1,4 @@
-"""A function of (model, images) in, the same over all local devices out: each runs it on its part of a batch."""
+"""Runs a function of (model, images) batch by batch on all local devices, each on its part of a batch."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,57 +1,61 @@
-"""The value of a tap in, what each of its units does at each patch out, and how unevenly.
+"""Reads from a tap's value what each unit does at each patch, and measures how unevenly.
 
-The maps of a convolutional network, of whatever size, are averaged over the patches of its config's grid, so that they
-lie beside those of a Vision Transformer; their mean over all places stays what it was.
+Values that stand on another grid than the patches of the model's config, such as the maps of a convolutional network,
+are averaged over these, so that they lie beside those of a Vision Transformer.
 """
 
 from collections.abc import Iterable
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.models.core.vocabulary import MAP, PLACES, axes
-from vitjax.models.registry import Config
-from vitjax.optimize.objectives import at_tokens
+from vitjax.models.core.site import Site
+from vitjax.units.select import at_tokens, on_grid, token_span
 from vitjax.units.units import matching
 
+Grid = tuple[int, int]
 
-def at_patches(values: Array, tap: str, config: Config) -> Float[Array, "image patch unit"]:
-    """A tap's value at the patch tokens, row by row, with heads and channels as one axis of units.
+
+def at_patches(values: Array, site: Site, grid: Grid) -> Float[Array, "image patch unit"]:
+    """A tap's value at the patches of a grid, row by row, with heads and channels as one axis of units.
 
     Args:
-        values: [image, token, *axes] or [image, row, column, channel], as the model gives it.
-        tap: its name.
-        config: the model's, which says how many tokens stand before the patches.
+        values: as the model gives it.
+        site: of the tap.
+        grid: of the patches, `model.config.grid`.
 
     Raises:
-        InputError: a tap without tokens, such as `blocks.3.attn.probs`, `pooled` or `logits`.
+        InputError: a tap without places, such as `blocks.3.attn.probs`, `pooled` or `logits`.
     """
-    check_patches(tap)
-    return at_tokens(on_grid(values, tap, config), tap, "patches", config)
+    found = on_grid(values, site, grid)
+    return found.reshape(len(found), -1, found.shape[-1])
 
 
-def on_grid(values: Array, tap: str, config: Config) -> Array:
-    """A map averaged over the patches of the config's grid, [image, row, column, channel]; other values as they are."""
-    if axes(tap) != MAP:
-        return values
-    down, across = (shares(of, to) for of, to in zip(values.shape[1:3], config.grid, strict=True))
-    return jnp.einsum("irsu,pr,qs->ipqu", values.astype(jnp.float32), down, across, precision="highest")
+def counted_tokens(values: Array, site: Site, tokens: str, grid: Grid) -> Float[Array, "image token unit"]:
+    """A tap's value at the tokens that count, as in `Recipe.tokens`; on another grid than the patches' at these."""
+    if site.places and site.grid != grid:
+        return at_patches(values, site, grid)
+    return at_tokens(values, site, tokens)
 
 
-def shares(places: int, patches: int) -> Float[np.ndarray, "patch place"]:
-    """How much of each patch each place is, where both divide one side of an image evenly."""
-    of, to = np.linspace(0, 1, places + 1), np.linspace(0, 1, patches + 1)[:, None]
-    both = np.minimum(of[1:], to[1:]) - np.maximum(of[:-1], to[:-1])
-    return (np.maximum(both, 0) * patches).astype(np.float32)
+def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
+    """The tokens that count, as numbers of patches; those before the patches are negative. None without places.
+
+    Raises:
+        InputError: tokens that the tap does not have.
+    """
+    if not site.places:
+        return range(0)
+    start, stop, _ = token_span(tokens, site).indices(site.prefix + grid[0] * grid[1])
+    return range(start - site.prefix, stop - site.prefix)
 
 
-def check_patches(tap: str) -> None:
+def check_patches(tap: str, site: Site) -> None:
     """Raises an InputError if a tap's units are nowhere on the image."""
-    if not PLACES & set(axes(tap)):
-        raise InputError(f"{tap} has no patches (its axes are {', '.join(axes(tap))}); try mlp.hidden or attn.z")
+    if not site.places:
+        raise InputError(f"{tap} has no patches (its axes are {', '.join(site.axes)}); try mlp.hidden or attn.z")
 
 
 def chosen_taps(patterns: Iterable[str] | None, model: Network) -> list[str]:
@@ -63,7 +67,7 @@ def chosen_taps(patterns: Iterable[str] | None, model: Network) -> list[str]:
     wanted, taps = [model.neurons] if patterns is None else patterns, model.taps()
     chosen = list(dict.fromkeys(tap for pattern in wanted for tap in matching(pattern, taps)))
     for tap in chosen:
-        check_patches(tap)
+        check_patches(tap, taps[tap])
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""A model in, pictures of its queries, keys and values beside its feed-forward neurons out, and how fine they are.
+"""The analysis `features`: paints queries, keys and values beside feed-forward neurons, and measures fine detail.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 3: pictures of the first three are full of high frequencies
 and look alike in early and deep blocks, whatever the learning rate; so they look at the wide feed-forward layers only.
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -29,6 +29,8 @@ from vitjax.units.units import Unit, expand, sample
 
 KINDS = {"query": "attn.q", "key": "attn.k", "value": "attn.v", "feed-forward": "mlp.hidden"}
 PHOTOS = 256  # photographs that say what is ordinary
+
+_spectra_of = jax.jit(radial_spectrum)
 
 
 def high_frequency(spectrum: Float[np.ndarray, "image radius"]) -> Float[np.ndarray, " image"]:
@@ -75,7 +77,7 @@ def run(
     sets = [f"blocks.{block}.{site}:*" for site in KINDS.values() for block in numbers]
     units = sample(expand(sets, taps), count * len(sets), seed)
     pictures = visualize(model, units, recipe, seed=seed)
-    shares = high_frequency(np.asarray(jax.jit(radial_spectrum)(pictures.images.astype(np.float32) / 255)))
+    shares = high_frequency(np.asarray(_spectra_of(pictures.images.astype(np.float32) / 255)))
     photographs = _photographs(model, data)
     rows = [_row(unit, pictures.activation[i], shares[i]) for i, unit in enumerate(units)]
     about = {
@@ -92,11 +94,15 @@ def run(
 
 def _photographs(model: ViT, data: Dataset) -> np.ndarray:
     some = replace(data, images=data.images.some(PHOTOS))
-    return high_frequency(gather(model, some.batches(), lambda model, images: radial_spectrum(images))[1])
+    return high_frequency(gather(model, some.batches(), _spectra)[1])
+
+
+def _spectra(_: ViT, images: Array) -> Array:
+    return radial_spectrum(images)
 
 
 def _row(unit: Unit, activation: float, share: float) -> dict:
-    block, site = split_tap(unit.tap)
+    _, block, site = split_tap(unit.tap)
     kind = next(kind for kind, name in KINDS.items() if name == site)
     return {
         "unit": str(unit),

@@ -1,4 +1,4 @@
-"""Units, images and boxes in, the units that are active on what surrounds the objects out, with their maps.
+"""The analysis `background`: finds the units that are active on what surrounds objects, and shows their maps.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 7a, shows one such unit, picked by hand: grass and snow, not the wolf.
 """
@@ -40,7 +40,7 @@ def run(
     boxes: Path | None = None,
     all_objects: bool = False,
 ) -> Findings:
-    """The neurons of a block that are active on what surrounds objects.
+    """Finds the neurons of a block that are active on what surrounds objects.
 
     Units are ordered by how much more of their activation is outside the boxes than of the image is (boxes may be
     small) and than it would be for the same maps on other images (some units like corners).

@@ -1,4 +1,4 @@
-"""Units and their best images in, how much of a unit's activation stays when the image is turned or moved out.
+"""Measures how much of a unit's activation stays when its best image is turned or moved.
 
 From the published code of Ghiasi et al. 2022, `experiments/it13`; the paper's text does not show it. Their angles carry
 a random part of up to one degree each, which is left out here: angle 0 is the image itself.
@@ -63,7 +63,7 @@ def run_rotation(
     angles: Sequence[float] = ANGLES,
     found: Exemplars | None = None,
 ) -> Findings:
-    """What is left of each unit's activation on its best image, on average over the image turned by `angles`.
+    """Measures what turning its best image by `angles` leaves of each unit's activation, on average.
 
     Args:
         model: any.
@@ -94,7 +94,7 @@ def run_shift(
     steps: Sequence[int] = STEPS,
     found: Exemplars | None = None,
 ) -> Findings:
-    """What is left of each unit's activation on its best image, on average over circular shifts of the image.
+    """Measures what circular shifts of its best image leave of each unit's activation, on average.
 
     Args:
         model: any.
@@ -157,9 +157,13 @@ def _measured(
         raise InputError("the first angle or step must be 0: the others are compared with it")
     own = own_places(found or exemplars(model, data, chosen, k=1))
     own = {tap: own[tap] for tap in chosen}
-    values = on_own_images(model, data, own, lambda values, _: values.mean(axis=1), view, parameters)
+    values = on_own_images(model, data, own, _mean, view, parameters)
     distinct = np.unique(np.concatenate(list(own.values())))
     return values, settings(model, data, taps=chosen, best_images=int((distinct >= 0).sum()))
+
+
+def _mean(values: Float[Array, "image patch unit"]) -> Float[Array, "image unit"]:
+    return values.mean(axis=1)
 
 
 def _summary(rows: Sequence[dict], what: str) -> str:
@@ -208,6 +212,6 @@ def _by_angle(values: dict[str, np.ndarray], angles: Sequence[float]) -> Figure:
 
 def _names(taps: Sequence[str]) -> list[str]:
     """The numbers of the blocks where that says it all, else the taps' names."""
-    blocks = [split_tap(tap)[0] for tap in taps]
-    alone = len({split_tap(tap)[1] for tap in taps}) == 1 and None not in blocks and len({*blocks}) == len(taps)
+    blocks = [split_tap(tap).block for tap in taps]
+    alone = len({split_tap(tap).name for tap in taps}) == 1 and None not in blocks and len({*blocks}) == len(taps)
     return list(map(str, blocks)) if alone else list(map(caption, taps))

@@ -1,4 +1,4 @@
-"""Units and images in, where on each image a unit is active out: maps on the patch grid, and pictures of them.
+"""Maps where on images units are active, on the patch grid, and draws the maps over the images.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figures 2, 4 and 7 to 9; in their code `it9/get_mask.py`, `it16/mask35.py`.
 """
@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vitjax.analysis.norms.outliers import OUTLIER, stream, stream_ratios, streams_of
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
+from vitjax.analysis.photographs.outliers import OUTLIER, stream, stream_ratios, streams_of
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
@@ -24,9 +24,9 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
-from vitjax.optimize.objectives import targets
 from vitjax.optimize.results.pictures import caption
 from vitjax.optimize.results.sheets import shown
+from vitjax.units.select import flat_index
 from vitjax.units.units import Unit, expand, sample
 
 SAMPLE = 12  # neurons shown where no units are named
@@ -61,34 +61,36 @@ def _read(
     model: Network, images: np.ndarray, units: str | Unit | Iterable[str | Unit], batch: int, norms: bool
 ) -> tuple[Float[np.ndarray, "image unit row column"], dict[str, Float[np.ndarray, "image row column"]]]:
     """`activation_maps`, and for each tap the norms of its stream's patches over their median; NaN where not read."""
-    wanted, shapes = expand(units, model.taps(), model.class_names), model.taps()
+    sites = model.taps()
+    wanted = expand(units, sites, model.class_names)
     groups: dict[str, list[int]] = {}
     for position, unit in enumerate(wanted):
-        check_patches(unit.tap)
+        check_patches(unit.tap, sites[unit.tap])
         groups.setdefault(unit.tap, []).append(position)
     shape, kind = np.shape(images), getattr(images, "dtype", type(images).__name__)
     if kind != np.uint8 or shape[1:] != (*model.config.image_size, model.config.channels) or not shape[0]:
         size = ", ".join(map(str, (*model.config.image_size, model.config.channels)))
         raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}], one at least")
-    places = [targets([wanted[i] for i in group], shapes[tap]) for tap, group in groups.items()]
+    places = [flat_index([wanted[i] for i in group], sites[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
-    streams = streams_of(groups) if norms else ()
+    streams = streams_of(groups, sites) if norms else ()
     found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups), streams=streams)
     order = np.argsort([position for group in groups.values() for position in group])
     grid = model.config.grid
     known = dict.fromkeys(groups, np.full((len(images), *grid), np.nan))
-    known |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(filter(stream, groups), ratios, strict=norms)}
+    streaming = [tap for tap in groups if stream(tap, sites)]
+    known |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(streaming, ratios, strict=norms)}
     return found[:, order].reshape(*found.shape[:2], *grid), known
 
 
 def _at_units(
     model: Network, images: Array, *places: Array, taps: tuple[str, ...], streams: tuple[str, ...]
 ) -> tuple[Array, ...]:
-    values, config = model(images, {*taps, *streams}), model.config
-    pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], tap, config), place[:, None], axis=2)
+    values, sites, grid = model(images, {*taps, *streams}), model.taps(), model.config.grid
+    pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], sites[tap], grid), place[:, None], axis=2)
     maps = jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2)
-    ratios = stream_ratios(values, taps, config).values() if streams else ()
-    return maps, *(ratio[:, config.prefix :] for ratio in ratios)
+    ratios = stream_ratios(values, taps, sites) if streams else {}
+    return maps, *(ratio[:, sites[tap].prefix :] for tap, ratio in ratios.items())
 
 
 def normalised(maps: Float[np.ndarray, "*n row column"]) -> Float[np.ndarray, "*n row column"]:
@@ -140,7 +142,7 @@ def run(
     pictures: Mapping[str, UInt8[np.ndarray, "h w 3"]] | None = None,
     found: Exemplars | None = None,
 ) -> Findings:
-    """Where units are active on their best images.
+    """Maps where units are active on their best images.
 
     Args:
         model: any.
@@ -163,10 +165,13 @@ def run(
     """
     if wrong := [view for view in views if view not in VIEWS]:
         raise InputError(f"unknown view {wrong[0]!r}{nearest(wrong[0], VIEWS)}: one of {', '.join(VIEWS)}")
-    drawn = sample(expand(f"{model.neurons}:*", model.taps()), SAMPLE, seed)
-    wanted = drawn if units is None else expand(units, model.taps(), model.class_names)
+    taps = model.taps()
+    if units is None:
+        wanted = sample(expand(f"{model.neurons}:*", taps), SAMPLE, seed)
+    else:
+        wanted = expand(units, taps, model.class_names)
     for unit in wanted:
-        check_patches(unit.tap)
+        check_patches(unit.tap, taps[unit.tap])
     found = found or exemplars(model, data, dict.fromkeys(unit.tap for unit in wanted), k=k)
     best = np.stack([found.taps[unit.tap].place[_number(unit, found)][:k] for unit in wanted])
     distinct = np.unique(best[best >= 0])

@@ -1,4 +1,4 @@
-"""Units, images and boxes in, whether units are active on the objects or on what surrounds them out.
+"""Measures whether units are active on the objects of images or on what surrounds them.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), figure 7a: a unit of layer 6 of ViT-B/16 is active on the grass and
 snow around a wolf, not on the wolf. Boxes of the objects let all units be asked.
@@ -6,7 +6,6 @@ snow around a wolf, not on the wolf. Boxes of the objects let all units be asked
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -21,14 +20,14 @@ from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.photographs.own import on_own_images
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
-from vitjax.analysis.study.patches import shares
-from vitjax.analysis.study.relative import ratio_of_means
+from vitjax.analysis.study.means import ratio_of_means
 from vitjax.analysis.study.style import COLORS, panels, style
 from vitjax.data.annotations.boxes import Boxes, mask
 from vitjax.data.annotations.boxes import boxes as boxes_of
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
+from vitjax.units.select import shares
 from vitjax.units.units import neurons
 
 MEASURES = ("outside", "area", "usual", "iou", "chance")
@@ -85,15 +84,18 @@ def overlaps(
     best = exemplars(model, some, taps, k=k)
     places = {tap: best.taps[tap].place for tap in taps}
     covered = coverage(some, found, np.unique(np.concatenate([place.ravel() for place in places.values()])))
-    measure = partial(agreement, typical=np.nanmean(covered, axis=0))
-    measured = on_own_images(model, some, places, measure, known=covered)
+    typical = np.nanmean(covered, axis=0)
+    known = lambda places: (covered[places], np.broadcast_to(typical, (len(places), len(typical))))
+    measured = on_own_images(model, some, places, agreement, known=known)
     return {tap: Overlap(place, *np.moveaxis(measured[tap][0], -1, 0)) for tap, place in places.items()}
 
 
 def agreement(
-    values: Float[Array, "image patch unit"], covered: Float[Array, "image patch"], typical: Float[Array, " patch"]
+    values: Float[Array, "image patch unit"],
+    covered: Float[Array, "image patch"],
+    typical: Float[Array, "*image patch"],
 ) -> Float[Array, "image unit 5"]:
-    """What `Overlap` says of each unit on each image: outside, area, usual, iou, chance.
+    """Measures what `Overlap` says of each unit on each image: outside, area, usual, iou, chance.
 
     Args:
         values: of the units; what is below 0 counts as 0.
@@ -108,7 +110,7 @@ def agreement(
     numbers = (
         (map * (1 - covered[..., None])).sum(axis=1) / map.sum(axis=1),
         active * (1 - covered.mean(axis=1)[:, None]),
-        (map * (1 - typical[:, None])).sum(axis=1) / map.sum(axis=1),
+        (map * (1 - typical[..., None])).sum(axis=1) / map.sum(axis=1),
         active * both / (count + objects - both),
         active * by_chance / (count + objects - by_chance),
     )
@@ -143,7 +145,7 @@ def run(
     boxes: Path | None = None,
     all_objects: bool = False,
 ) -> Findings:
-    """How well maps of units agree with the objects' boxes, block after block.
+    """Measures how well maps of units agree with the objects' boxes, block after block.
 
     Args:
         model: any.

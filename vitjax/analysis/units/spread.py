@@ -1,4 +1,4 @@
-"""A model and images in, how much of where things are is left in each block out: on maps of units, and among patches.
+"""Measures how unevenly units light up their best images, and how alike the patches of an image are, by block.
 
 Ghiasi et al. 2022 (arXiv 2212.06727) show maps on which units are active where their feature is; in the last block they
 are on all patches alike, as if it pooled them. This measures both, on each unit's best image and between patches.
@@ -39,17 +39,21 @@ def likeness(values: Float[Array, "image patch channel"]) -> Float[Array, " imag
 def likenesses(model: ViT, data: Dataset, taps: Iterable[str]) -> dict[str, Float[np.ndarray, " image"]]:
     """The `likeness` of the patches of every readable image at each tap."""
     taps = chosen_taps(taps, model)
+    return gather(model, data.batches(), _likenesses, taps=tuple(taps))[1]
 
-    def read(model, images):
-        values = model(images, taps)
-        return {tap: likeness(at_patches(values[tap], tap, model.config)) for tap in taps}
 
-    return gather(model, data.batches(), read)[1]
+def _likenesses(model: ViT, images: Array, *, taps: tuple[str, ...]) -> dict[str, Array]:
+    values, sites = model(images, taps), model.taps()
+    return {tap: likeness(at_patches(values[tap], sites[tap], model.config.grid)) for tap in taps}
+
+
+def _evenness(values: Float[Array, "image patch unit"]) -> Float[Array, "image unit 2"]:
+    return jnp.stack([unevenness(values, axis=1), above_half(values, axis=1)], axis=-1)
 
 
 @analysis
 def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found: Exemplars | None = None) -> Findings:
-    """How evenly units light up their best images, and how alike an image's patches are, block after block.
+    """Measures how unevenly units light up their best images, and how alike an image's patches are, block after block.
 
     Args:
         model: any.
@@ -68,8 +72,7 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
     hidden = neurons(model, blocks)
     found = found or exemplars(model, data, list(hidden), k=1)
     own = own_places(found)
-    measure = lambda values, _: jnp.stack([unevenness(values, axis=1), above_half(values, axis=1)], axis=-1)
-    maps = on_own_images(model, data, {tap: own[tap] for tap in hidden}, measure)
+    maps = on_own_images(model, data, {tap: own[tap] for tap in hidden}, _evenness)
     alike = likenesses(model, data, [f"blocks.{i}.{site}" for i in hidden.values() for site in LIKENESS])
     rows = []
     for tap, block in hidden.items():

@@ -1,4 +1,4 @@
-"""A model and images in, what the patch embedding sees in each patch out: its filters, and their local views.
+"""The filters of the patch embedding, and their local views: what each makes of every patch of an image.
 
 Nguyen et al. 2022 (arXiv 2210.07646): a view is the product of filter and patch before it is summed to an activation.
 """

@@ -1,4 +1,4 @@
-"""Attention in, where the information in each token comes from out: rollout, and what is told apart by gradients.
+"""Traces the information in each token back to the patches: by rollout of attention, or weighted by gradients.
 
 Nguyen et al. 2022 (arXiv 2210.07646) use the rollout of Abnar and Zuidema 2020 (arXiv 2005.00928), for attention maps
 and to carry views to higher layers.
@@ -15,9 +15,10 @@ from jaxtyping import Array, Float, Int
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
+from vitjax.models.core.site import Site
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.units.select import token_span
 
 RESIDUAL = 0.5  # the weight of a token itself beside what it attends to: (A + 1) / 2
 
@@ -32,7 +33,7 @@ def attention(
 
 
 def mixing(attention: Float[Array, "*n query key"], residual: float = RESIDUAL) -> Float[Array, "*n query key"]:
-    """How a block mixes tokens, if nothing else is looked at: attention, and `residual` of the token itself.
+    """Gives how a block mixes tokens, as far as attention says it: attention, and `residual` of the token itself.
 
     Raises:
         InputError: a residual outside [0, 1).
@@ -47,20 +48,21 @@ def rollout(steps: Float[Array, "layer *n query key"]) -> Float[Array, "layer *n
 
     J_l[i, k] is the share of token k of the embedding in token i after block l; rows that sum to 1 go on doing so.
     """
+    return lax.scan(_step, jnp.broadcast_to(jnp.eye(steps.shape[-1]), steps.shape[1:]), steps)[1]
 
-    def step(before, now):
-        after = jnp.matmul(now, before, precision="highest")
-        return after, after
 
-    return lax.scan(step, jnp.broadcast_to(jnp.eye(steps.shape[-1]), steps.shape[1:]), steps)[1]
+def _step(before: Array, now: Array) -> tuple[Array, Array]:
+    after = jnp.matmul(now, before, precision="highest")
+    return after, after
 
 
 def gradient_weighted(
     model: ViT, images: Float[Array, "image h w 3"], classes: Int[Array, " image"] | None = None
 ) -> Float[Array, "layer image query key"]:
-    """Attention that speaks for a class: the positive part of its product with the logit's gradient, mean over heads.
+    """Weights attention by what speaks for a class: the positive part of its product with the logit's gradient.
 
-    Chefer et al. 2021 (arXiv 2103.15679), their rule for self-attention: with the token itself added, it is rolled out.
+    The mean over heads. Chefer et al. 2021 (arXiv 2103.15679), their rule for self-attention: with the token itself
+    added, it is rolled out.
 
     Args:
         model: with a head.
@@ -114,7 +116,7 @@ def _relevance(model: ViT, images: Array, *, method: str, residual: float) -> Ar
 def relevance(
     model: ViT, images: Float[Array, "image h w 3"], method: str = "rollout", residual: float | None = None
 ) -> Float[Array, "layer image query key"]:
-    """What each token after each block (query) has of each token of the embedding (key); heads are averaged.
+    """Computes what each token after each block (query) has of each token of the embedding (key); heads are averaged.
 
     Args:
         model: any.
@@ -152,6 +154,11 @@ def default_tokens(config: ViTConfig) -> str:
     return "class" if config.class_token else "patches"
 
 
+def stream_site(config: ViTConfig) -> Site:
+    """Where the tokens of the residual stream stand."""
+    return Site((config.tokens, config.width), ("token", "channel"), config.grid, config.prefix, config.class_token)
+
+
 def at_grid(found: Float[Array, "*n query key"], tokens: str, config: ViTConfig) -> Float[Array, "*n row column"]:
     """The attention map of some tokens: their rows, averaged, at the patches.
 
@@ -160,5 +167,5 @@ def at_grid(found: Float[Array, "*n query key"], tokens: str, config: ViTConfig)
         tokens: whose: "class", "patches", "all" or "patch N".
         config: the model's.
     """
-    row = found[..., token_span(tokens, config), :].mean(axis=-2)[..., config.prefix :]
+    row = found[..., token_span(tokens, stream_site(config)), :].mean(axis=-2)[..., config.prefix :]
     return row.reshape(*row.shape[:-1], *config.grid)

@@ -1,4 +1,4 @@
-"""A model and images in, what each unit of the residual stream is said to see of an image out: its views.
+"""Computes the views of units of the residual stream: what each is said to see of an image.
 
 Nguyen et al. 2022 (arXiv 2210.07646): the view of a unit of the patch embedding at a patch is filter times patch; later
 blocks are taken to mix the views of tokens as their attention mixes tokens. What they do to values, the MLPs and the
@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from vitjax.analysis.views.filters import assembled, check_units, cut, filters
-from vitjax.analysis.views.rollout import RESIDUAL, attention, check_layers, mixing, rollout
+from vitjax.analysis.views.rollout import RESIDUAL, attention, check_layers, mixing, rollout, stream_site
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.units.select import token_span
 
 SHARPENED = 2.5  # the contrast that fits the paper's figures of object patches and of occlusion
 
@@ -36,7 +36,7 @@ def views(
     residual: float = RESIDUAL,
     normalise: bool | None = None,
 ) -> Float[Array, "image layer tokens unit h w 3"]:
-    """The views of units after some layers at some tokens, in one compiled call; `shown` makes pictures of them.
+    """Computes the views of units after some layers at some tokens, in one compiled call, for `shown` to show.
 
     In closed form: at patch k the view of unit j at token i is J[i, k] f_j * x^k, where J is the attention's rollout;
     before the first block J is the identity. Tokens before the patches have no view there.
@@ -114,7 +114,7 @@ def reach(
     heads: str | int,
     residual: float,
 ) -> Float[Array, "image layer tokens head patch"]:
-    """How much of each patch is in each token's view: rows of the rollout; one head where they are averaged.
+    """Computes how much of each patch is in each token's view: rows of the rollout; one head where they are averaged.
 
     Arguments as of `views`.
     """
@@ -126,7 +126,7 @@ def reach(
         kept = {"own": probs, "mean": probs.mean(axis=2, keepdims=True)}
         probs = kept[heads] if heads in kept else probs[:, :, heads : heads + 1]
         rolled = jnp.concatenate([rolled, rollout(mixing(probs, residual))])
-    rows = [rolled[..., token_span(one, config), config.prefix :].mean(axis=-2) for one in tokens]
+    rows = [rolled[..., token_span(one, stream_site(config)), config.prefix :].mean(axis=-2) for one in tokens]
     return jnp.moveaxis(jnp.stack(rows, axis=2)[jnp.array(layers)], 1, 0)
 
 

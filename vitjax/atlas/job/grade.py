@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.analysis.report import grades
-from vitjax.analysis.report.grading import Entries
-from vitjax.analysis.report.report_card import RULE, Rule, cards
+from vitjax.analysis.report.grading import Finished
+from vitjax.analysis.report.report_card import RULE, Rule
+from vitjax.analysis.report.report_card import report_cards as graded
 from vitjax.analysis.report.yardstick import Yardstick
 from vitjax.atlas.job.job import Run
 from vitjax.atlas.records import report_cards
@@ -35,10 +36,10 @@ class Judge:
     measure: Yardstick | None
     rule: Rule = RULE
 
-    def __call__(self, entries: Entries, activation: Sequence[float]) -> list[ReportCard]:
+    def __call__(self, entries: Finished, activation: Sequence[float]) -> list[ReportCard]:
         """Gives each picture its report card; `activation` is the unit's on it."""
         if self.measure is not None:
-            return cards(self.model, entries, self.measure, tokens=self.tokens, rule=self.rule)
+            return graded(self.model, entries, self.measure, tokens=self.tokens, rule=self.rule)
         columns = {
             "clipped": grades.clipped(entries.images),
             "colour": grades.colour(entries.images),
@@ -70,7 +71,7 @@ def grade(run: Run, series: Series, judge: Judge) -> None:
         images = np.concatenate([images for images, _ in found])
         join = lambda name, found=found: [value for _, record in found for value in getattr(record, name)]
         units = [unit for batch in several for unit in batch.goals]
-        rows = judge(Entries(images, units, np.array(join("history"))), join("activation"))
+        rows = judge(Finished(images, units, np.array(join("history"))), join("activation"))
         for batch in several:
             mine, rows = rows[: len(batch.goals)], rows[len(batch.goals) :]
             report_cards.write(run.store, series, batch, mine)

@@ -49,7 +49,7 @@ def work(job: Job, store: Store, report: Reporter | None = None, stop: Stop | No
     """
     report, stop = report or Reporter(), stop or Stop()
     for series in job.manifest.series(job.units):  # a mistake is said before a store is begun with it
-        check(job.model, series.recipe, series.seed)
+        check(job.model, series.recipe, series.seed, series.units)
     if job.data is not None:
         same_photographs(store, job.data.images)
         job = replace(job, data=replace(job.data, progress=report.photographs))

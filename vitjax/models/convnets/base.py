@@ -1,26 +1,27 @@
-"""What the convolutional baselines share: convolutions padded as in torch, frozen norms, and the walk through stages.
+"""What the convolutional baselines share: convolutions padded as in torch, frozen norms, stages of unlike blocks.
 
 Their activations are maps [batch, row, column, channel]; a channel is a unit. Every block has the taps `pre` and `out`,
 before and after its last activation function (the same numbers where there is none).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import Patches, Preprocess
-from vitjax.models.core.execution import Execution
-from vitjax.models.core.network import Network
+from vitjax.models.core.stack import Segment, Stack
+from vitjax.models.core.stages import Hierarchical, Stage
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.taps import Taps
+from vitjax.models.parts.norm import FrozenBatchNorm
 
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), interpolation="bilinear")
+MAP = "row column channel"
 
 
 @dataclass(frozen=True)
@@ -60,56 +61,49 @@ def conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs, stride: int = 1, 
     )
 
 
-class Norm(nnx.Module):
-    """Batch normalisation by statistics that training left behind: an affine map of each channel."""
-
-    def __init__(self, channels: int, eps: float):
-        self.mean, self.bias = nnx.Param(jnp.zeros(channels)), nnx.Param(jnp.zeros(channels))
-        self.variance, self.scale = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.ones(channels))
-        self.eps = eps
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        wide = jnp.promote_types(x.dtype, jnp.float32)
-        mean, bias, variance, scale = (
-            part[...].astype(wide) for part in (self.mean, self.bias, self.variance, self.scale)
-        )
-        return ((x - mean) * (scale * jax.lax.rsqrt(variance + self.eps)) + bias).astype(x.dtype)
-
-
 class ConvNorm(nnx.Module):
     """A convolution and the norm of what it gives."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int, eps: float, rngs: nnx.Rngs, stride: int = 1, groups: int = 1
     ):
-        self.conv, self.norm = conv(inputs, outputs, size, rngs, stride, groups), Norm(outputs, eps)
+        self.conv, self.norm = conv(inputs, outputs, size, rngs, stride, groups), FrozenBatchNorm(outputs, eps)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.norm(self.conv(x))
 
 
-class Stage(nnx.Module):
-    """Blocks one after the other, each a function (activation, taps) to an activation."""
+class ConvStage(Stage):
+    """Blocks of convolutions one after the other, each a function (map, taps, execution) to a map.
 
-    def __init__(self, blocks: Iterable[nnx.Module]):
-        self.blocks = nnx.List(blocks)
+    Args:
+        blocks: unlike each other.
+        transition: a function of the map that comes in; default none.
+        whole: name of a tap of all that the stage gives; default none.
+    """
 
-    def __call__(self, x: jax.Array, taps: Taps, remat: bool) -> jax.Array:
-        for i, block in enumerate(self.blocks):
-            if taps.done:
-                break
-            inside = taps.scope(f"blocks.{i}")
-            if remat and not inside.touched:
-                x = jax.checkpoint(lambda block, x: block(x, Taps()))(block, x)
-            else:
-                x = block(x, inside)
-        return x
+    def __init__(
+        self, blocks: Iterable[nnx.Module], transition: nnx.Module | Callable | None = None, whole: str | None = None
+    ):
+        self.blocks, self.transition, self.whole = nnx.List(blocks), transition, whole
+
+    def stack(self) -> Stack:
+        """The blocks."""
+        return Stack(self, Segment(("blocks",), len(self.blocks), stacked=False))
+
+    def enter(self, x: jax.Array, taps: Taps) -> jax.Array:
+        """The map after the transition."""
+        return x if self.transition is None else self.transition(x)
+
+    def leave(self, x: jax.Array, taps: Taps) -> jax.Array:
+        """The last block's map, through the tap `whole`."""
+        return x if self.whole is None else taps(self.whole, x, MAP)
 
 
-class ConvNet(Network):
+class ConvNet(Hierarchical):
     """A network of a stem, stages of blocks, and a linear classifier of the mean over all places.
 
-    A kind of network has `stem`, `stages` and `head`, and says with `_between` and `_features` what else there is.
+    A kind of network has `stem`, `stages` and `head`, and says with `_features` what the mean is taken of.
     """
 
     neurons = layers = "stages.*.blocks.*.out"
@@ -120,30 +114,24 @@ class ConvNet(Network):
         """The first convolution of normalised images."""
         return self.stem.conv(images.astype(self.stem.conv.kernel.dtype))
 
-    def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
-        x = taps("stem", self.activation(taps("stem.pre", self.stem.norm(x))))
-        for i, stage in enumerate(self.stages):
-            if taps.done:
-                return
-            inside = taps.scope(f"stages.{i}")
-            x = self._between(i, stage(self._before(i, x), inside, execution.remat), inside)
-        if taps.done:
-            return
-        x = taps("pooled", self._features(x, taps).mean(axis=(1, 2)))
+    def begin(self, x: jax.Array, taps: Taps) -> jax.Array:
+        """The stem, after its convolution."""
+        return activated(taps, "stem.pre", "stem", self.activation, self.stem.norm(x))
+
+    def end(self, x: jax.Array, taps: Taps) -> None:
+        """The mean over all places, and the head."""
+        x = taps("pooled", self._features(x, taps).mean(axis=(1, 2)), "channel")
         if self.config.classes:
-            taps("logits", self.head(x))
-
-    def _before(self, i: int, x: jax.Array) -> jax.Array:
-        """What stage `i` reads of what the one before it, or the stem, gives."""
-        return x
-
-    def _between(self, i: int, x: jax.Array, taps: Taps) -> jax.Array:
-        """What stage `i` gives."""
-        return x
+            taps("logits", self.head(x), "class")
 
     def _features(self, x: jax.Array, taps: Taps) -> jax.Array:
         """What the mean is taken of."""
         return x
+
+
+def activated(taps: Taps, before: str, after: str, function: Callable, x: jax.Array) -> jax.Array:
+    """Passes a map through the tap `before`, an activation function, and the tap `after`."""
+    return taps(after, function(taps(before, x, MAP)), MAP, before=before)
 
 
 def pool_stem(x: Float[Array, "batch row column channel"]) -> Float[Array, "batch half half channel"]:

@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vitjax.models.convnets.base import ConvNet, ConvNetConfig, ConvNorm, Norm, Stage, conv, pool_stem
+from vitjax.models.convnets.base import MAP, ConvNet, ConvNetConfig, ConvNorm, ConvStage, activated, conv, pool_stem
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps
+from vitjax.models.parts.norm import FrozenBatchNorm
 
 STEM, GROWTH, BOTTLENECK = 64, 32, 4
 
@@ -23,20 +25,20 @@ class DenseLayer(nnx.Module):
     """A few new channels, `out`, from all that there are, which they join."""
 
     def __init__(self, inputs: int, eps: float, rngs: nnx.Rngs):
-        self.norm = Norm(inputs, eps)
+        self.norm = FrozenBatchNorm(inputs, eps)
         self.conv1 = ConvNorm(inputs, BOTTLENECK * GROWTH, 1, eps, rngs)
         self.conv2 = conv(BOTTLENECK * GROWTH, GROWTH, 3, rngs)
 
-    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
-        hidden = taps("conv1.out", jax.nn.relu(taps("conv1.pre", self.conv1(jax.nn.relu(self.norm(x))))))
-        return jnp.concatenate([x, taps("out", taps("pre", self.conv2(hidden)))], axis=-1)
+    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+        hidden = activated(taps, "conv1.pre", "conv1.out", jax.nn.relu, self.conv1(jax.nn.relu(self.norm(x))))
+        return jnp.concatenate([x, taps("out", taps("pre", self.conv2(hidden), MAP), MAP, before="pre")], axis=-1)
 
 
 class Transition(nnx.Module):
     """Half the channels at half the resolution."""
 
     def __init__(self, inputs: int, eps: float, rngs: nnx.Rngs):
-        self.norm, self.conv = Norm(inputs, eps), conv(inputs, inputs // 2, 1, rngs)
+        self.norm, self.conv = FrozenBatchNorm(inputs, eps), conv(inputs, inputs // 2, 1, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return nnx.avg_pool(self.conv(jax.nn.relu(self.norm(x))), (2, 2), strides=(2, 2))
@@ -51,25 +53,19 @@ class DenseNet(ConvNet):
     layers = "stages.*.dense"
 
     def __init__(self, config: DenseNetConfig, rngs: nnx.Rngs):
-        eps, inputs, stages, transitions = config.norm_eps, STEM, [], []
+        eps, inputs, stages = config.norm_eps, STEM, []
         self.stem = ConvNorm(config.channels, STEM, 7, eps, rngs, stride=2)
         for depth in config.depths:
-            if stages:
-                transitions.append(Transition(inputs, eps, rngs))
-                inputs //= 2
-            stages.append(Stage(DenseLayer(inputs + i * GROWTH, eps, rngs) for i in range(depth)))
+            transition = Transition(inputs, eps, rngs) if stages else pool_stem
+            inputs = inputs // 2 if stages else inputs
+            blocks = [DenseLayer(inputs + i * GROWTH, eps, rngs) for i in range(depth)]
+            stages.append(ConvStage(blocks, transition, whole="dense"))
             inputs += depth * GROWTH
-        self.stages, self.transitions = nnx.List(stages), nnx.List(transitions)
-        self.norm = Norm(inputs, eps)
+        self.stages = nnx.List(stages)
+        self.norm = FrozenBatchNorm(inputs, eps)
         if config.classes:
             self.head = nnx.Linear(inputs, config.classes, rngs=rngs)
         self.config = config
 
-    def _before(self, i: int, x: jax.Array) -> jax.Array:
-        return self.transitions[i - 1](x) if i else pool_stem(x)
-
-    def _between(self, i: int, x: jax.Array, taps: Taps) -> jax.Array:
-        return taps("dense", x)
-
     def _features(self, x: jax.Array, taps: Taps) -> jax.Array:
-        return taps("features", jax.nn.relu(taps("features.pre", self.norm(x))))
+        return activated(taps, "features.pre", "features", jax.nn.relu, self.norm(x))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import jax
 from flax import nnx
 
-from vitjax.models.convnets.base import ConvNet, ConvNetConfig, ConvNorm, Stage
+from vitjax.models.convnets.base import MAP, ConvNet, ConvNetConfig, ConvNorm, ConvStage, activated
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps
 
 STAGES = (  # expansion, channels, blocks, stride of the first (table 2)
@@ -36,13 +37,13 @@ class InvertedResidual(nnx.Module):
         self.conv3 = ConvNorm(width, outputs, 1, eps, rngs)
         self.expands, self.adds = expansion > 1, stride == 1 and inputs == outputs
 
-    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
         branch = x
         if self.expands:
-            branch = taps("conv1.out", jax.nn.relu6(taps("conv1.pre", self.conv1(branch))))
-        branch = taps("conv2.out", jax.nn.relu6(taps("conv2.pre", self.conv2(branch))))
-        branch = taps("branch", self.conv3(branch))
-        return taps("out", taps("pre", x + branch if self.adds else branch))
+            branch = activated(taps, "conv1.pre", "conv1.out", jax.nn.relu6, self.conv1(branch))
+        branch = activated(taps, "conv2.pre", "conv2.out", jax.nn.relu6, self.conv2(branch))
+        branch = taps("branch", self.conv3(branch), MAP)
+        return taps("out", taps("pre", x + branch if self.adds else branch, MAP), MAP, before="pre")
 
 
 class MobileNetV2(ConvNet):
@@ -58,7 +59,7 @@ class MobileNetV2(ConvNet):
             for i in range(depth):
                 blocks.append(InvertedResidual(inputs, outputs, expansion, 1 if i else stride, eps, rngs))
                 inputs = outputs
-            stages.append(Stage(blocks))
+            stages.append(ConvStage(blocks))
         self.stages = nnx.List(stages)
         self.features = ConvNorm(inputs, FEATURES, 1, eps, rngs)
         if config.classes:
@@ -66,4 +67,4 @@ class MobileNetV2(ConvNet):
         self.config = config
 
     def _features(self, x: jax.Array, taps: Taps) -> jax.Array:
-        return taps("features", jax.nn.relu6(taps("features.pre", self.features(x))))
+        return activated(taps, "features.pre", "features", jax.nn.relu6, self.features(x))

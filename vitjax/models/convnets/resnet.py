@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import jax
 from flax import nnx
 
-from vitjax.models.convnets.base import ConvNet, ConvNetConfig, ConvNorm, Stage, pool_stem
+from vitjax.models.convnets.base import MAP, ConvNet, ConvNetConfig, ConvNorm, ConvStage, activated, pool_stem
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps
 
 WIDTHS = (64, 128, 256, 512)  # channels inside the blocks of each stage; they give four times as many
@@ -34,11 +35,11 @@ class Bottleneck(nnx.Module):
             self.shortcut = ConvNorm(inputs, outputs, 1, eps, rngs, stride)
         self.projects = inputs != outputs or stride > 1
 
-    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
-        branch = taps("conv1.out", jax.nn.relu(taps("conv1.pre", self.conv1(x))))
-        branch = taps("conv2.out", jax.nn.relu(taps("conv2.pre", self.conv2(branch))))
-        x = taps("branch", self.conv3(branch)) + (self.shortcut(x) if self.projects else x)
-        return taps("out", jax.nn.relu(taps("pre", x)))
+    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+        branch = activated(taps, "conv1.pre", "conv1.out", jax.nn.relu, self.conv1(x))
+        branch = activated(taps, "conv2.pre", "conv2.out", jax.nn.relu, self.conv2(branch))
+        x = taps("branch", self.conv3(branch), MAP) + (self.shortcut(x) if self.projects else x)
+        return activated(taps, "pre", "out", jax.nn.relu, x)
 
 
 class ResNet(ConvNet):
@@ -50,14 +51,10 @@ class ResNet(ConvNet):
         for width, depth in zip(WIDTHS, config.depths, strict=True):
             strides = [2 if stages else 1, *[1] * (depth - 1)]
             widths = [inputs, *[EXPANSION * width] * (depth - 1)]
-            stages.append(
-                Stage(Bottleneck(*one, eps, rngs) for one in zip(widths, [width] * depth, strides, strict=True))
-            )
+            blocks = [Bottleneck(*one, eps, rngs) for one in zip(widths, [width] * depth, strides, strict=True)]
+            stages.append(ConvStage(blocks, None if stages else pool_stem))
             inputs = EXPANSION * width
         self.stages = nnx.List(stages)
         if config.classes:
             self.head = nnx.Linear(inputs, config.classes, rngs=rngs)
         self.config = config
-
-    def _before(self, i: int, x: jax.Array) -> jax.Array:
-        return x if i else pool_stem(x)

@@ -1,7 +1,6 @@
 """Everything that fixes the shape and the arithmetic of a model, image or text tower, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.preprocess import Preprocess, Sizes
@@ -34,7 +33,8 @@ class BlockConfig:
 
     In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
     and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
-    hidden units before the second dense layer (EVA-02).
+    hidden units before the second dense layer (EVA-02). `norm` names the norms of the residual stream and of these, a
+    key of `vitjax.models.parts.norm.NORMS`.
     """
 
     width: int = 192
@@ -48,12 +48,8 @@ class BlockConfig:
     mlp_norm: bool = False
     gated: bool = False
     activation: str = "gelu"
+    norm: str = "layer"
     norm_eps: float = 1e-6
-
-    # What a kind of model may have beyond these; a field of its config where it does.
-    causal: ClassVar[bool] = False
-    rotary: ClassVar[Rotary | None] = None
-    relative_bias: ClassVar[bool] = False
 
     def __post_init__(self):
         for name in ("width", "depth", "heads", "mlp_width"):

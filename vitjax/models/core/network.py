@@ -1,22 +1,46 @@
 """What every model has in common: images in, the activations that were asked for by name out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
-from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.execution import PLAIN, Execution, platform
 from vitjax.models.core.images import check_floats, checked
+from vitjax.models.core.site import Site
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 
-_LISTED: dict[tuple[type, Any], dict[str, tuple[int, ...]]] = {}  # the taps of each kind and config that was asked
+Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them
+FACTS = frozenset({"tokens", "class token", "global attention", "patch filters", "positions"})
+
+_LISTED: dict[tuple[type, Any], dict[str, Site]] = {}  # the taps of each kind and config that was asked
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The dense layer that gives a tap: unit u is act(norm(x) @ kernel[:, 0, u] + bias[0, u]), times its other parts.
+
+    Attributes:
+        source: the tap of the tokens x that it reads.
+        norm: of the tokens.
+        kernel: its weights; a unit of a gated MLP has two parts, gate and up.
+        bias: of each part and unit.
+        activation: of the first part; None where the layer is linear.
+    """
+
+    source: str
+    norm: Callable[[Array], Array]
+    kernel: Float[Array, "channel part unit"]
+    bias: Float[Array, "part unit"]
+    activation: Callable[[Array], Array] | None = None
 
 
 class Network(nnx.Module):
@@ -24,17 +48,29 @@ class Network(nnx.Module):
 
     The module is a pytree: transform functions of it with plain `jax.jit`, `jax.grad`, `jax.vmap`. A kind of model has
     a frozen `config` with `image_size`, `preprocess` and `classes`, and two methods: `embed` (normalised images to
-    what its layers read) and `_run` (that, through taps, as far as the last one read).
+    what its layers read) and `_run` (that, through taps, as far as the last one read). The other methods have defaults
+    that are right for every model; a kind of model overrides those for which it knows a shorter way.
 
     Attributes:
         neurons: the taps of its units, the ones painted where nothing else is asked.
         layers: the taps whose embeddings are compared, from the first layer to the last.
+        facts: what is true of it that not every model has, of `FACTS`: it is tokens that run through it ("tokens"), one
+            of them stands for the class, all attend to all ("global attention"), one linear map of pixels embeds each
+            patch ("patch filters"), learned positions are added to these ("positions"). Analyses say which they need.
+        grid_arrays: its arrays that hold something for each place of a grid, {dotted name: (what, grid)}, to be
+            resampled where it is used at another image size: "positions" [place, channel], or "distances" between two
+            places [..., distance, head].
+        rows: where the parameters of its blocks are, {stack, e.g. "stages.2.blocks": of each block (name, row)}: a
+            block's `attn.qkv.kernel` is that row of the array `NAME.attn.qkv.kernel`, all of it where the row is None.
     """
 
     card: Any = None  # where the weights came from; set by `vitjax.load`
     class_names: ClassNames = NAMELESS  # of its head, as the checkpoint states them; set by `vitjax.load`
     neurons: str
     layers: str
+    facts: frozenset[str] = frozenset()
+    grid_arrays: Mapping[str, tuple[str, tuple[int, int]]] = {}
+    rows: Mapping[str, Rows] = {}
 
     @promoting()
     def __call__(
@@ -43,7 +79,7 @@ class Network(nnx.Module):
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
-        remat: bool = False,
+        execution: Execution = PLAIN,
     ) -> dict[str, Array]:
         """Runs the model as far as the last tap in `reads`.
 
@@ -52,7 +88,7 @@ class Network(nnx.Module):
             reads: tap names, e.g. `["blocks.6.mlp.hidden", "logits"]`; default the model's output.
             edits: {tap: function of the activation}; an edit that ignores its argument removes all that comes before.
                 It gives floats of the same shape; see `Taps` for where it may drop tokens.
-            remat: recompute blocks in the backward pass instead of keeping their activations.
+            execution: how it runs where that does not change what it computes, e.g. `Execution(remat=True)`.
 
         Returns:
             {tap: activation}, batch axis first; see `taps()` for the other axes.
@@ -62,7 +98,7 @@ class Network(nnx.Module):
                 range: integers, channels first, values of 0 to 255 or normalised already, …
         """
         images = checked(images, self.config.image_size, self.config.channels)
-        return self.from_embedding(self.embed(self.normalise(images)), reads, edits, execution=Execution(remat=remat))
+        return self.from_embedding(self.embed(self.normalise(images)), reads, edits, execution=execution)
 
     @promoting()
     def from_embedding(
@@ -77,7 +113,7 @@ class Network(nnx.Module):
         if not isinstance(embedded, jax.Array | np.ndarray) or not jnp.issubdtype(embedded.dtype, jnp.floating):
             raise InputError("embedded is no array of floats: give what model.embed(model.normalise(images)) gives")
         taps = asked(reads, edits, self.output)
-        self._run(embedded, taps, execution)
+        self._run(embedded, taps, execution.on(platform(self)))
         taps.check(self.taps)
         return taps.values
 
@@ -92,8 +128,8 @@ class Network(nnx.Module):
         return "logits" if self.config.classes else "pooled"
 
     @promoting()
-    def taps(self) -> dict[str, tuple[int, ...]]:
-        """Lists every tap with its shape per image, in the order of the forward pass, from a recording run.
+    def taps(self) -> dict[str, Site]:
+        """Lists every tap with its shape, axes and places, in the order of the forward pass, from a recording run.
 
         The run is traced once for each kind of model and config.
         """
@@ -119,6 +155,29 @@ class Network(nnx.Module):
     def embed(self, images: jax.Array) -> jax.Array:
         """Gives what the layers read of normalised images."""
         raise NotImplementedError
+
+    def embed_views(
+        self,
+        base: Float[Array, "slot h w color"],
+        gain: Float[Array, "slot view color"],
+        shift: Float[Array, "slot view color"],
+    ) -> Array:
+        """Gives what `embed` does of the images `gain * base + shift`, `slot * view` of them in that order."""
+        gain, shift = (part[:, :, None, None] for part in (gain, shift))
+        images = gain * base[:, None] + shift
+        return self.embed(self.normalise(images.reshape(-1, *images.shape[2:])))
+
+    def keep(self, embedded: Array, places: Int[Array, "image place"]) -> Array:
+        """Gives what `embed` gave without the patches of each image that are not at `places`, counted row by row.
+
+        Raises:
+            InputError: the model has no tokens that could be left out.
+        """
+        raise InputError("this model has no tokens that could be left out; use seen=1")
+
+    def last_layer(self, tap: str) -> LastLayer | None:
+        """The dense layer that gives a tap, of which one column is one unit; None where the tap has no such layer."""
+        return None
 
     def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         raise NotImplementedError

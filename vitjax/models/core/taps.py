@@ -1,21 +1,35 @@
 """Named reads and edits of activations, resolved while the forward pass is traced.
 
-A tap is a line in the forward pass, `q = taps("q", q)`: it returns the value unchanged, or what an edit made of it.
+A tap is a line in the forward pass, `q = taps("q", q, "token head channel")`: it says what the axes are, and returns
+the value unchanged, or what an edit made of it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.core.site import NOWHERE, Places, Site, site
 from vitjax.models.core.vocabulary import split_tap
 
 Edit = Callable[[jax.Array], jax.Array]
 DROPPING = ("embed", "resid_pre")  # taps at which an edit may drop tokens
+
+
+class View:
+    """How a value that a part computes with is shown at its taps: a part that runs on windows shows whole images."""
+
+    def show(self, value: jax.Array, axes: tuple[str, ...]) -> tuple[jax.Array, tuple[str, ...]]:
+        """The value as its tap shows it, and the names of its axes there."""
+        raise NotImplementedError
+
+    def back(self, shown: jax.Array, value: jax.Array, axes: tuple[str, ...]) -> jax.Array:
+        """An edited value as the part computes with it; what the tap does not show stays as in `value`."""
+        raise NotImplementedError
 
 
 class Taps:
@@ -24,35 +38,82 @@ class Taps:
     An edit gives floats of the same shape. Only where tokens enter the blocks or one of them (`embed`, `resid_pre`) may
     it give fewer of a Vision Transformer's tokens, and what follows runs on the rest.
     Made inside the traced function, handed down the model; `values` holds what was read. `record=True` keeps every
-    activation that passes. `scope` gives the same taps under a longer prefix.
+    activation that passes, and in `sites` what each is. `scope` gives the same taps under a longer prefix, `at` among
+    tokens that stand on other places.
     """
 
     def __init__(self, reads: Iterable[str] = (), edits: Mapping[str, Edit] | None = None, record: bool = False):
         self.reads, self.edits, self.record = frozenset(reads), dict(edits or {}), record
         self.values: dict[str, jax.Array] = {}
-        self.prefix, self._passed = "", set()
+        self.sites: dict[str, Site] = {}
+        self.prefix, self.passed = "", set()
+        self._places, self._view, self._outside = NOWHERE, None, 0
 
     def scope(self, name: str) -> "Taps":
         """The same taps, seen from inside the part of the model called `name`."""
-        inner = object.__new__(Taps)
-        inner.__dict__.update(self.__dict__, prefix=f"{self.prefix}{name}.")
-        return inner
+        return self._with(prefix=f"{self.prefix}{name}.")
 
-    def __call__(self, name: str, value: jax.Array) -> jax.Array:
-        """Passes an activation through the tap `name`, which is also its name for what the backward pass keeps."""
-        name = self.prefix + name
-        self._passed.add(name)
-        if name in self.edits:
-            value = _edited(name, value, self.edits[name](value))
-        value = checkpoint_name(value, name)
-        if self.record or name in self.reads:
-            self.values[name] = value
+    def block(self, number: int) -> "Taps":
+        """The same taps, seen from inside a block, whose values the backward pass knows by their names in it."""
+        inner = self.scope(f"blocks.{number}")
+        return inner._with(_outside=len(inner.prefix))
+
+    def at(self, places: Places) -> "Taps":
+        """The same taps among tokens that stand on these places."""
+        return self._with(_places=places)
+
+    def viewed(self, view: View) -> "Taps":
+        """The same taps for a part that computes with another form of the values than it shows."""
+        return self._with(_view=view)
+
+    def alone(self, names: Iterable[str] = ()) -> "Taps":
+        """Taps of their own for a block that is traced once for many: they read `names`, or record if these do."""
+        return Taps(names, record=self.record).at(self._places)
+
+    def take(self, inner: "Taps", values: Iterable[jax.Array]) -> None:
+        """Has `values` be what the taps `inner` of a block met, in their order, in the part these are seen from."""
+        self.values.update((self.prefix + name, value) for name, value in zip(inner.values, values, strict=True))
+        self.passed.update(self.prefix + name for name in inner.passed)
+        for name, found in inner.sites.items():
+            self.sites[self.prefix + name] = replace(found, before=found.before and self.prefix + found.before)
+
+    def __call__(self, name: str, value: jax.Array, axes: str, *, before: str | None = None) -> jax.Array:
+        """Passes an activation through the tap `name`, which is also its name for what the backward pass keeps.
+
+        Args:
+            name: as seen from inside the part.
+            value: the activation, batch axis first.
+            axes: names of its other axes, e.g. "token head channel".
+            before: the tap of the same units before the activation function, as seen from inside the part.
+        """
+        whole, named = self.prefix + name, tuple(axes.split())
+        self.passed.add(whole)
+        wanted = self.record or whole in self.reads
+        if self._view is None:
+            value = shown = checkpoint_name(self._edited(whole, value), whole[self._outside :])
+        elif wanted or whole in self.edits:
+            shown, seen = self._view.show(value, named)
+            if whole in self.edits:
+                shown = self._edited(whole, shown)
+                value = self._view.back(shown, value, named)
+            named = seen
+            value = checkpoint_name(value, whole[self._outside :])
+        if wanted:
+            self.values[whole] = shown
+        if self.record:
+            earlier = None if before is None else self.prefix + before
+            self.sites[whole] = site(shown.shape[1:], named, self._places, earlier)
         return value
 
     @property
     def done(self) -> bool:
         """Whether all that is read has been."""
         return not self.record and self.reads <= self.values.keys()
+
+    @property
+    def unmet(self) -> set[str]:
+        """What is read and has not been yet."""
+        return self.reads - self.values.keys()
 
     @property
     def touched(self) -> bool:
@@ -63,38 +124,32 @@ class Taps:
         """Whether one of these is read or edited, names as seen from inside the part."""
         return self.record or not {self.prefix + name for name in names}.isdisjoint(self.reads | self.edits.keys())
 
-    def runs(self, depth: int) -> list[tuple[int, int, bool]]:
-        """Splits the blocks into runs (start, stop, touched), ending after the last block that is read.
+    @property
+    def edited(self) -> bool:
+        """Whether anything is edited in the part of the model that these taps are seen from."""
+        return any(tap.startswith(self.prefix) for tap in self.edits)
 
-        Touched blocks come one by one, the gaps between them as one run each.
-        """
-        if self.record:
-            return [(i, i + 1, True) for i in range(depth)]
-        read = [_place(tap, depth) for tap in self.reads]
-        end = max([min(place + 1, depth) for place in read], default=0)
-        touched = sorted({p for tap in self.reads | self.edits.keys() if 0 <= (p := _place(tap, depth)) < end})
-        runs, start = [], 0
-        for block in [*touched, end]:
-            if start < block:
-                runs.append((start, block, False))
-            if block < end:
-                runs.append((block, block + 1, True))
-            start = block + 1
-        return runs
-
-    def past(self, depth: int) -> bool:
-        """Whether anything after the last block is read."""
-        return self.record or any(_place(tap, depth) >= depth for tap in self.reads)
+    def inside(self, taps: Iterable[str]) -> frozenset[str]:
+        """Those of the taps that are in the part of the model that these are seen from, as they are called there."""
+        return frozenset(tap.removeprefix(self.prefix) for tap in taps if tap.startswith(self.prefix))
 
     def check(self, known: Callable[[], Iterable[str]]) -> None:
         """Raises if a read or an edit never met its tap; `known` lists the taps that exist."""
-        lost = (self.reads | self.edits.keys()) - self._passed
+        lost = (self.reads | self.edits.keys()) - self.passed
         if not lost:
             return
         tap, taps = min(lost), set(known())
         if tap not in taps:
             raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
         raise InputError(f"the edit at {tap} has no effect: everything that is read comes before it")
+
+    def _with(self, **changes: Any) -> "Taps":
+        inner = object.__new__(Taps)
+        inner.__dict__.update(self.__dict__, **changes)
+        return inner
+
+    def _edited(self, name: str, value: jax.Array) -> jax.Array:
+        return _checked(name, value, self.edits[name](value)) if name in self.edits else value
 
 
 def asked(reads: Iterable[str] | str | None, edits: Mapping[str, Edit] | None, default: str) -> Taps:
@@ -117,13 +172,13 @@ def asked(reads: Iterable[str] | str | None, edits: Mapping[str, Edit] | None, d
     return Taps(names, edits)
 
 
-def _edited(name: str, value: jax.Array, edited: Any) -> jax.Array:
+def _checked(name: str, value: jax.Array, edited: Any) -> jax.Array:
     """What an edit made of a value, if it can stand in its place."""
     if not hasattr(edited, "shape") or not hasattr(edited, "dtype"):
         raise InputError(f"the edit at {name} gave {edited!r}, it must give an array of shape {value.shape}")
     if not jnp.issubdtype(edited.dtype, jnp.floating):
         raise InputError(f"the edit at {name} gave {edited.dtype}, it must give floats, as {value.dtype}")
-    dropping = split_tap(name)[1] in DROPPING
+    dropping = split_tap(name).name in DROPPING
     count = edited.shape[1] if dropping and len(edited.shape) == len(value.shape) else 0
     if edited.shape != value.shape and not (count and edited.shape == (len(value), count, *value.shape[2:])):
         due = f"{value.shape}{', or fewer tokens' if dropping else ''}"
@@ -133,39 +188,8 @@ def _edited(name: str, value: jax.Array, edited: Any) -> jax.Array:
     return jnp.asarray(edited, value.dtype)
 
 
-def through(step: Callable[[Any, jax.Array, Taps], jax.Array], x: jax.Array, taps: Taps, depth: int) -> jax.Array:
-    """Runs as many of a model's blocks as the reads need: touched ones unrolled, the runs between them scanned.
-
-    Args:
-        step: (number of the block, its input, taps) to its output.
-        x: the first block's input.
-        taps: of the whole model.
-        depth: number of its blocks.
-    """
-    for start, stop, touched in taps.runs(depth):
-        if touched:
-            x = step(start, x, taps.scope(f"blocks.{start}"))
-        else:
-            x, _ = lax.scan(lambda x, i: (step(i, x, Taps()), None), x, jnp.arange(start, stop))
-    return x
-
-
-def listed(run: Callable[..., Any], *args: Any) -> dict[str, tuple[int, ...]]:
-    """Every tap with its shape without the batch axis, in the order of `run(*args, taps)`, which is only traced."""
-    names: list[str] = []
-
-    def values(*args):
-        taps = Taps(record=True)
-        run(*args, taps)
-        names.extend(taps.values)
-        return list(taps.values.values())
-
-    return {name: value.shape[1:] for value, name in zip(jax.eval_shape(values, *args), names, strict=True)}
-
-
-def _place(tap: str, depth: int) -> int:
-    """The block a tap stands in; -1 before the blocks, `depth` after them."""
-    block, name = split_tap(tap)
-    if block is not None:
-        return block
-    return -1 if name == "embed" else depth
+def listed(run: Callable[..., Any], *args: Any) -> dict[str, Site]:
+    """Every tap with its site, in the order of `run(*args, taps)`, which is only traced."""
+    taps = Taps(record=True)
+    jax.eval_shape(lambda *args: run(*args, taps), *args)
+    return dict(taps.sites)

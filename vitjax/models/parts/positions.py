@@ -1,63 +1,111 @@
-"""A patch grid in, what the attention of rotary and relative positions needs of it out, as constants of the program."""
+"""What attention knows of positions: biases of its scores, and turns of its queries and keys."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
-from vitjax.models.core.config import Rotary, ViTConfig
+from vitjax.errors import InputError
+from vitjax.models.core.config import Rotary
 
 DISTANT = 3  # distances that are none between patches: token to patch, patch to token, token to itself
 
-Turns = tuple[np.ndarray, np.ndarray]
+
+class Causal(nnx.Module):
+    """Minus infinity at the tokens that are still to come."""
+
+    def __call__(self, tokens: int) -> jax.Array:
+        """The bias of so many tokens, [1, 1, query, key]."""
+        return jnp.where(jnp.tri(tokens, dtype=bool), 0.0, -jnp.inf)[None, None]
 
 
-def turns(config: ViTConfig) -> Turns | None:
-    """Cosine and sine of the angles by which q and k turn, each [token, 1, channel], float64; None without `rotary`.
+class RelativeBias(nnx.Module):
+    """A bias of the scores that is learned for each head and distance between two places of a grid.
 
-    Tokens before the patches do not turn: their angle is zero.
+    Args:
+        grid: (rows, columns) of the places, or of a window of them.
+        heads: of the attention.
+        prefix: tokens before the places, 0 or 1; a token's distances from and to all places are one each (BEiT).
     """
-    rotary = config.rotary
-    if rotary is None:
-        return None
-    bands = rotary.temperature ** -np.linspace(0, 1, config.head_width // 4, endpoint=False)
-    along = np.meshgrid(*(_coordinates(rotary, axis, count) for axis, count in enumerate(config.grid)), indexing="ij")
+
+    def __init__(self, grid: tuple[int, int], heads: int, prefix: int = 0):
+        if prefix > 1:
+            raise InputError(f"a relative bias knows patches and one token before them, not {prefix}")
+        self.distances = nnx.Param(jnp.zeros((distances(grid, prefix), heads)))
+        self.grid, self.prefix = grid, prefix
+
+    def __call__(self, tokens: int) -> jax.Array:
+        """The bias, [1, head, query, key].
+
+        Raises:
+            InputError: another number of tokens than the grid and those before it.
+        """
+        rows = distance_rows(self.grid, self.prefix)
+        _all_there(tokens, len(rows))
+        return jnp.moveaxis(self.distances[...][rows], -1, 0)[None]
+
+
+class RotaryTurns(nnx.Module):
+    """Turns q and k by angles that grow with a place's row and column; see `Rotary`.
+
+    Tokens before the places do not turn: their angle is zero.
+    """
+
+    def __init__(self, rotary: Rotary, grid: tuple[int, int], width: int, prefix: int = 0):
+        self.rotary, self.grid, self.width, self.prefix = rotary, grid, width, prefix
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Turns the channel pairs of q or k, [batch, token, head, channel], in float32 or wider.
+
+        Raises:
+            InputError: another number of tokens than the grid and those before it.
+        """
+        by = angles(self.rotary, self.grid, self.width, self.prefix)
+        _all_there(x.shape[1], len(by))
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        cos, sin = (jnp.asarray(part[:, None], wide) for part in (np.cos(by), np.sin(by)))
+        if self.rotary.halves:
+            first, second = jnp.split(x, 2, axis=-1)
+            crossed = jnp.concatenate([-second, first], axis=-1)
+        else:
+            crossed = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
+        return (x * cos + crossed * sin).astype(x.dtype)
+
+
+def angles(rotary: Rotary, grid: tuple[int, int], width: int, prefix: int) -> np.ndarray:
+    """The angles by which the channels of a head of this width turn, [token, channel], float64."""
+    bands = rotary.temperature ** -np.linspace(0, 1, width // 4, endpoint=False)
+    along = np.meshgrid(*(_coordinates(rotary, axis, count) for axis, count in enumerate(grid)), indexing="ij")
     along = along[:: -1 if rotary.columns_first else 1]
-    angles = np.concatenate([np.outer(coordinate, bands) for coordinate in along], axis=1)
-    angles = np.tile(angles, 2) if rotary.halves else np.repeat(angles, 2, axis=1)
-    angles = np.concatenate([np.zeros((config.prefix, config.head_width)), angles])[:, None]
-    return np.cos(angles), np.sin(angles)
+    found = np.concatenate([np.outer(coordinate, bands) for coordinate in along], axis=1)
+    found = np.tile(found, 2) if rotary.halves else np.repeat(found, 2, axis=1)
+    return np.concatenate([np.zeros((prefix, width)), found])
 
 
-def turn(x: jax.Array, by: Turns, halves: bool) -> jax.Array:
-    """Turns the channel pairs of q or k [batch, token, head, channel], in float32 or wider."""
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    cos, sin = (jnp.asarray(part, wide) for part in by)
-    if halves:
-        first, second = jnp.split(x, 2, axis=-1)
-        crossed = jnp.concatenate([-second, first], axis=-1)
-    else:
-        crossed = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
-    return (x * cos + crossed * sin).astype(x.dtype)
+def distances(grid: tuple[int, int], prefix: int = 1) -> int:
+    """Rows of a table of relative positions: all (row, column) distances between two places, and those of a token."""
+    return (2 * grid[0] - 1) * (2 * grid[1] - 1) + DISTANT * prefix
 
 
-def distances(grid: tuple[int, int]) -> int:
-    """Rows of a table of relative positions: all (row, column) distances between two patches, and `DISTANT`."""
-    return (2 * grid[0] - 1) * (2 * grid[1] - 1) + DISTANT
-
-
-def distance_rows(grid: tuple[int, int]) -> np.ndarray:
-    """The row of the table for each query and key, [token, token], of one token and then the patches (BEiT)."""
+def distance_rows(grid: tuple[int, int], prefix: int = 1) -> np.ndarray:
+    """The row of the table for each query and key, [token, token], of the token, if any, and then the places."""
     rows, columns = (index.reshape(-1) for index in np.indices(grid))
     between = (rows[:, None] - rows + grid[0] - 1) * (2 * grid[1] - 1) + columns[:, None] - columns + grid[1] - 1
-    table = np.pad(between, ((1, 0), (1, 0)))
-    last = distances(grid)
-    table[0, :], table[:, 0], table[0, 0] = last - 3, last - 2, last - 1
+    table = np.pad(between, ((prefix, 0), (prefix, 0)))
+    if prefix:
+        last = distances(grid)
+        table[0, :], table[:, 0], table[0, 0] = last - 3, last - 2, last - 1
     return table
 
 
 def _coordinates(rotary: Rotary, axis: int, count: int) -> np.ndarray:
-    """The coordinates of the patches along the rows (axis 0) or columns (axis 1)."""
+    """The coordinates of the places along the rows (axis 0) or columns (axis 1)."""
     if rotary.centred:
         return 2 * np.pi * (2 * (np.arange(count) + 0.5) / count - 1)
     scale = rotary.reference[axis] / count if rotary.reference else 1
     return (np.arange(count) + rotary.offset) * scale
+
+
+def _all_there(tokens: int, due: int) -> None:
+    if tokens != due:
+        raise InputError("tokens cannot be dropped from this model: its attention knows each by its position")

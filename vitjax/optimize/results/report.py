@@ -8,11 +8,10 @@ from tqdm import tqdm
 
 from vitjax.files import writable_folder
 from vitjax.models.core.network import Network
-from vitjax.optimize.objectives import token_span
+from vitjax.optimize.objectives import Goal
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import append, write_sheet
 from vitjax.optimize.visualize import Progress, paint, resolve, varied
-from vitjax.optimize.workers import Goal
 from vitjax.units.units import sample
 
 SAMPLE = 36  # pictures made where no units are named
@@ -30,7 +29,6 @@ def run_visualize(
     remat: bool,
 ) -> int:
     """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code."""
-    token_span(recipe.tokens, model.config)  # a mistake in it is said before anything starts
     goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
     goals = varied(sample(goals, count, seed) if count else goals, recipe)

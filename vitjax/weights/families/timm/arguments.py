@@ -7,7 +7,7 @@ from typing import Any
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import whole
 from vitjax.models.core.preprocess import FILTERS, Preprocess
-from vitjax.models.parts.layers import ACTIVATIONS
+from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.weights.families.timm.architectures import KNOWN
 from vitjax.weights.families.timm.eva_architectures import EVA_UNSUPPORTED
 from vitjax.weights.families.timm.inert import INERT_CFG, INERT_TOP

@@ -147,7 +147,7 @@ def _densenet(config: DenseNetConfig) -> list[Rule]:
                 rules += batch_norm(f"{theirs}.norm{dot}1", f"{ours}.norm")
                 rules += _conv_norm(f"{theirs}.conv{dot}1", f"{theirs}.norm{dot}2", f"{ours}.conv1")
                 rules += conv(f"{theirs}.conv{dot}2", f"{ours}.conv2")
-        theirs, ours = f"features.transition{stage + 1}", f"transitions.{stage}"
+        theirs, ours = f"features.transition{stage + 1}", f"stages.{stage + 1}.transition"
         rules += [*batch_norm(f"{theirs}.norm", f"{ours}.norm"), *conv(f"{theirs}.conv", f"{ours}.conv")]
     return rules
 

@@ -76,7 +76,7 @@ def eva_table(config: ViTConfig, args: Mapping[str, Any]) -> list[Rule]:
         *norm(f"{attn}.q_norm", "blocks.attn.q_norm"),
         *norm(f"{attn}.k_norm", "blocks.attn.k_norm"),
         *norm(f"{attn}.norm", "blocks.attn.norm"),
-        *same(f"{attn}.relative_position_bias_table", "blocks.attn.distances"),
+        *same(f"{attn}.relative_position_bias_table", "blocks.attn.bias.distances"),
         *merge(f"{attn}.proj", "blocks.attn.proj"),
         *same("blocks.{i}.gamma_1", "blocks.scale1"),
         *norm("blocks.{i}.norm2", "blocks.norm2"),

@@ -43,10 +43,10 @@ def beit(config: ViTConfig, settings: Mapping[str, Any], p: str) -> list[Rule]:
         *([] if settings["use_absolute_position_embeddings"] else zeros("tokens.position")),
         *_vit_blocks(p),
         *zeros(_BIAS, (0, 1)),
-        *(same(f"{old}attention.attention.{table}", "blocks.attn.distances")),
-        *(same(f"{new}{table}", "blocks.attn.distances")),
-        Rule(f"{p}encoder.{table}", "blocks.attn.distances", shared),
-        Rule(f"{p}shared_position_bias.relative_position_bias_table", "blocks.attn.distances", shared),
+        *(same(f"{old}attention.attention.{table}", "blocks.attn.bias.distances")),
+        *(same(f"{new}{table}", "blocks.attn.bias.distances")),
+        Rule(f"{p}encoder.{table}", "blocks.attn.bias.distances", shared),
+        Rule(f"{p}shared_position_bias.relative_position_bias_table", "blocks.attn.bias.distances", shared),
         *(
             rule
             for start in (old, new)

@@ -1,4 +1,4 @@
-"""Units of the residual stream and images in, a card for each channel out: view, optimised picture and best images.
+"""The analysis `view-cards`: a unit's view beside its optimised picture and its best images, by channel.
 
 Neither Nguyen et al. 2022 nor Ghiasi et al. 2022 has this. A view says what a unit sees by the filter of its channel in
 the patch embedding; a picture and exemplars say it by the unit's own activation. Side by side they agree, or do not.
@@ -16,8 +16,8 @@ from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.units.maps import activation_maps, overlay
 from vitjax.analysis.views.filters import filters
+from vitjax.analysis.views.view_figures import named_units, view_pictures
 from vitjax.analysis.views.views import shown
-from vitjax.analysis.views.views_run import named_units, view_pictures
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.models.vit import ViT
@@ -37,7 +37,7 @@ def run(
     seed: int = 0,
     found: Exemplars | None = None,
 ) -> Findings:
-    """A card for each channel: in a row for each of its units the unit's picture, its filter, and its best images.
+    """Draws a figure for each channel, with a row for each of its units: its picture, its filter, and its best images.
 
     Each of the best images stands with the view of the unit on it (all patches together) and with the unit's
     activation at each patch over it.

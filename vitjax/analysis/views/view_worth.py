@@ -1,4 +1,4 @@
-"""A model and images in, how far units follow their views out: a correlation for every unit, after every block.
+"""The analysis `view-worth`: correlates every unit's activation with its view, after every block.
 
 Nguyen et al. 2022 define views and show them; whether a unit does what its view says they do not measure. A view is a
 product that is not yet summed, so its sum can be held against the activation.
@@ -27,7 +27,7 @@ TELLERS = {"view": "the view's sum", "local": "the local view's sum alone"}
 def followed(
     model: ViT, images: Float[Array, "image h w 3"], residual: float = RESIDUAL
 ) -> tuple[Float[Array, "image layer unit"], Float[Array, "image layer unit"]]:
-    """How far units follow their views: correlations over the patch tokens of an image with the activation.
+    """Correlates each unit's activation with the sum of its view, over the patch tokens of an image.
 
     Layers are blocks gone through, 0 to depth.
 
@@ -56,7 +56,7 @@ def correlation(a: Float[Array, "*n patch unit"], b: Float[Array, "*m patch unit
 
 @analysis
 def run(model: ViT, data: Dataset, *, residual: float = RESIDUAL) -> Findings:
-    """How far the units of the residual stream follow their views, after every block.
+    """Measures how far the units of the residual stream follow their views, after every block.
 
     Args:
         model: any.

@@ -1,4 +1,4 @@
-"""Tables of cosines by layer in, a figure out: how alike the embeddings of an image and of its changed copies are."""
+"""Draws how alike the embeddings of an image and of its changed copies are, layer by layer."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.perturbed.embeddings_alike import GIVEN, RANDOM
+from vitjax.analysis.perturbed.alike import GIVEN, RANDOM
 from vitjax.analysis.study.style import MAP, panels, style
 
 LINES = {GIVEN: "-", RANDOM: ":"}
@@ -18,7 +18,7 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
     standard errors, and dashed is what patches have with other patches of their image.
 
     Args:
-        rows: as `embeddings_alike.table` makes them, one for each weights, value, similarity and layer.
+        rows: as `alike.table` makes them, one for each weights, value, similarity and layer.
         key: the column that is changed; its first value, the image as it is, is left out.
         label: names a value.
         what: in the label of the axis.

@@ -1,4 +1,4 @@
-"""Images and changed copies of them in, what a model still recognises and how alike its embeddings stay out.
+"""Compares changed copies of images with the images: accuracy, and the likeness of embeddings at every layer.
 
 Nothing here asks for more of a model than `model(images, reads)`, its config and its taps, so that a convolutional
 network, whose taps have a map in place of tokens, can stand beside a transformer.
@@ -20,13 +20,12 @@ from vitjax.analysis.study.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.models.core.vocabulary import MAP, axes
 from vitjax.models.registry import random
 from vitjax.units.units import matching
 
 GIVEN, RANDOM = "given", "random"
 CLASS, MEAN = "class token", "mean of patches"
-TOKENS = ("token", "channel")
+EMBEDDINGS = (("token", "channel"), ("row", "column", "channel"))  # axes of a vector for each token or place
 
 
 class Copy(NamedTuple):
@@ -194,9 +193,9 @@ def layers(model: Network, taps: Sequence[str] | None = None) -> list[str]:
     there = model.taps()
     chosen = list(dict.fromkeys(tap for pattern in taps or [model.layers] for tap in matching(pattern, there)))
     for tap in chosen:
-        if axes(tap) not in (TOKENS, MAP):
+        if (axes := there[tap].axes) not in EMBEDDINGS:
             site = model.layers.rpartition(".")[2]
-            raise InputError(f"{tap} has no vector for each token (its axes are {', '.join(axes(tap))}); try {site}")
+            raise InputError(f"{tap} has no vector for each token (its axes are {', '.join(axes)}); try {site}")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""The table of the tokens analysis in, its figure out: measures of clusters by layer."""
+"""Draws the measures of clusters by layer, from the table of the analysis `tokens`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.clusters.embeddings_figures import LINES
 from vitjax.analysis.clusters.measures import MEASURES
+from vitjax.analysis.perturbed.alike_figures import LINES
 from vitjax.analysis.study.style import COLORS, panels, style
 
 _PANELS = MEASURES | {"probe": "linear probe (accuracy)"}

@@ -1,4 +1,4 @@
-"""A model, images and masks of their objects in, how well patch embeddings cluster by object at every layer out.
+"""The analysis `tokens`: measures how well patch embeddings cluster by object, at every layer.
 
 The quantitative part of Nguyen et al. 2022 (arXiv 2210.07646), published code: VOC 2009, every image with two or more
 large objects, its tokens after each block, with the image as it is and with its tiles shuffled.
@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
-from vitjax.analysis.clusters.embeddings import check, example
+from vitjax.analysis.clusters.maps_of_tokens import check, example
+from vitjax.analysis.clusters.token_figures import draw
 from vitjax.analysis.clusters.token_rows import EMBEDDINGS, differences, image_rows, means
-from vitjax.analysis.clusters.tokens_figures import draw
-from vitjax.analysis.norms.outliers import OUTLIER
-from vitjax.analysis.perturbed.embeddings_alike import GIVEN, layers, weights
+from vitjax.analysis.perturbed.alike import GIVEN, layers, weights
 from vitjax.analysis.perturbed.shuffle import orders, shuffle, tile
+from vitjax.analysis.photographs.outliers import OUTLIER
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.passes import over
@@ -74,7 +74,7 @@ def large(objects: Objects, background: bool = False) -> Objects:
 def scenes(
     data: Dataset, found: Masks, *, fit: str = "squash", background: bool = False
 ) -> tuple[list[Scene], dict[str, int]]:
-    """The images with two or more large objects, and how many there are of which kind of image.
+    """Reads the images with two or more large objects, and counts how many there are of which kind.
 
     Args:
         data: the images.
@@ -152,9 +152,9 @@ def run(
     control: bool = False,
     layout: str = "tsne",
     seed: int = 0,
-    claims: str = CLAIMS[0],
+    claims: str = "larger",
 ) -> Findings:
-    """How the patches of an image cluster by object, layer after layer.
+    """Measures how the patches of an image cluster by object, layer after layer.
 
     An image takes part where two or more objects cover more than 2 % of it each and none has fewer than three patches;
     a patch shows the object that covers 0.4 of it or more.

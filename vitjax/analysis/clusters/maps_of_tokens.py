@@ -1,4 +1,4 @@
-"""Tokens of an image in, their places in the plane out: t-SNE or UMAP of a layer's embeddings, drawn by object.
+"""Maps the tokens of an image to the plane, by t-SNE or UMAP of a layer's embeddings, and draws them by object.
 
 Nguyen et al. 2022 (arXiv 2210.07646), published code `ViT_embedding_visualization.ipynb`: t-SNE of all tokens, of which
 the patches are drawn, background as crosses, objects each with a marker of its own.
@@ -89,7 +89,7 @@ def example(
     seed: int = 0,
     picture: bool = True,
 ) -> tuple[Figure, list[dict[str, float | str | None]]]:
-    """The tokens of one image in the plane at the first, a middle and the last of `taps`.
+    """Draws the tokens of one image in the plane at the first, a middle and the last of `taps`.
 
     Args:
         model: any ViT.

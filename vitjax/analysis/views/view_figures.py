@@ -1,4 +1,4 @@
-"""Units of the residual stream and images in, their views beside the images out, as a figure and a table."""
+"""The analysis `views`: draws the views of units of the residual stream beside the images, with a table."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,8 +18,8 @@ from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
 from vitjax.optimize.results.pictures import caption
+from vitjax.units.select import token_span
 from vitjax.units.units import Unit, expand
 
 AFTER = {"resid_pre": 0, "resid_mid": 1, "resid_post": 1}  # blocks gone through, beyond the tap's own number
@@ -27,12 +27,12 @@ FILTERS = 3  # how many are shown where no units are named
 
 
 def layer_of(unit: Unit) -> int:
-    """How many blocks' attention lies behind a unit of the residual stream, as `views` counts layers.
+    """Counts the blocks whose attention lies behind a unit of the residual stream, as `views` counts layers.
 
     Raises:
         InputError: a unit of another kind, which the paper defines no view for.
     """
-    block, site = split_tap(unit.tap)
+    _, block, site = split_tap(unit.tap)
     if unit.tap == "embed":
         return 0
     if block is None or site not in AFTER:
@@ -69,7 +69,7 @@ def view_pictures(
     gamma: float = 1.0,
     **options,
 ) -> tuple[UInt8[np.ndarray, "image unit tokens h w 3"], dict[str, np.ndarray]]:
-    """The views of units on images, as they are shown, in one compiled call for each image.
+    """Paints the views of units on images, as they are shown, in one compiled call for each image.
 
     Args:
         model: any.
@@ -115,7 +115,7 @@ def run(
     gamma: float = 1.0,
     count: int = 2,
 ) -> Findings:
-    """What units of the residual stream are said to see of some images.
+    """Draws what units of the residual stream are said to see of some images.
 
     Args:
         model: any.
@@ -135,7 +135,7 @@ def run(
     """
     tokens = tokens or list(dict.fromkeys(("patches", default_tokens(model.config))))
     for one in tokens:
-        token_span(one, model.config)
+        token_span(one, model.taps()["embed"])
     wanted = named_units(model, units, FILTERS)
     heads = check_heads(heads, model.config)
     chosen = data.images.some(count)

@@ -1,4 +1,4 @@
-"""A model and images in, where the information in its tokens comes from out: maps, and curves over the blocks."""
+"""The analysis `rollout`: attention maps of images, and over the blocks how far tokens have looked."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vitjax.analysis.norms.outliers import outliers_by_layer
+from vitjax.analysis.photographs.outliers import outliers_by_layer
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.frames import framed
@@ -30,7 +30,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.vit import ViT
-from vitjax.optimize.objectives import token_span
+from vitjax.units.select import token_span
 
 MEASURES = {
     "own": "share of a patch token\nfrom its own patch",
@@ -46,7 +46,7 @@ def own_share(found: Float[Array, "*n query key"], config: ViTConfig) -> Float[A
 
 
 def reach(found: Float[Array, "*n query key"], config: ViTConfig) -> Float[Array, "*n"]:
-    """The weight of another patch in a patch token, in proportion to that of its own: median over others, and patches.
+    """Measures the weight of other patches in a patch token, over that of its own: median over others, and patches.
 
     Near 0 a token sees its own patch alone, near 1 it sees all patches alike.
     """
@@ -77,7 +77,7 @@ def run(
     layers: Sequence[int] | None = None,
     count: int = 4,
 ) -> Findings:
-    """Attention maps of images after some blocks, and over all images how far tokens have looked.
+    """Draws attention maps of images after some blocks, and measures over all images how far tokens have looked.
 
     Args:
         model: any.
@@ -99,7 +99,7 @@ def run(
     config = model.config
     tokens = tokens or default_tokens(config)
     check_method(method, residual)
-    token_span(tokens, config)
+    token_span(tokens, model.taps()["embed"])
     some = dict.fromkeys(-(-config.depth * i // 4) for i in range(1, 5))
     layers = check_layers(list(some) if layers is None else layers, config)
     options = {"method": method, "residual": residual, "tokens": tokens}

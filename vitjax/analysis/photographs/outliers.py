@@ -1,4 +1,4 @@
-"""Patch tokens whose norm is far beyond that of the others, in an image's residual stream: which they are.
+"""Finds the patch tokens of huge norm: those far beyond the median norm of their image's residual stream.
 
 Darcet et al. 2023 (arXiv 2309.16588) find them in large, long-trained ViTs, on patches of little content, and take
 their place by registers. They draw the line by hand, in a histogram of norms with two humps (150 for DINOv2-g); here it
@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.core.vocabulary import axes, split_tap
-from vitjax.models.registry import Config
+from vitjax.models.core.site import Site
+from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.vit import ViT
 
 # Times the median norm. ViT-Ti/16 (augreg) has tokens up to 3.6 times the median in its first seven blocks, where none
@@ -44,30 +44,35 @@ def check_times(times: float) -> None:
         raise InputError(f"times is {times:g}: an outlier has more than once the median norm, e.g. {OUTLIER:g} times")
 
 
-def stream(tap: str) -> str | None:
-    """The tap of the residual stream that a tap's units read, through a LayerNorm, or are of; None where there is none.
+def stream(tap: str, sites: Mapping[str, Site]) -> str | None:
+    """The tap of the residual stream that a tap's units read, through a norm, or are of; None where there is none.
 
     Attention reads `resid_pre` of its block, the MLP `resid_mid`. Both are computed on the way to the tap.
+
+    Args:
+        tap: any.
+        sites: of the model's taps.
     """
-    block, site = split_tap(tap)
-    if "token" not in axes(tap) or site == "norm":
+    _, block, name = split_tap(tap)
+    part = name.partition(".")[0]
+    if name == "norm" or not sites[tap].places or (block is None and part in ("pool", *_READ)):
         return None
-    part = site.partition(".")[0]
-    return f"blocks.{block}.{_READ[part]}" if part in _READ else tap
+    found = f"{tap.removesuffix(name)}{_READ[part]}" if part in _READ else tap
+    return found if found in sites and sites[found].axes == ("token", "channel") else None
 
 
 _READ = {"attn": "resid_pre", "mlp": "resid_mid"}
 
 
-def streams_of(taps: Iterable[str]) -> tuple[str, ...]:
+def streams_of(taps: Iterable[str], sites: Mapping[str, Site]) -> tuple[str, ...]:
     """The streams of some taps, each once."""
-    return tuple(dict.fromkeys(filter(None, map(stream, taps))))
+    return tuple(dict.fromkeys(filter(None, (stream(tap, sites) for tap in taps))))
 
 
-def stream_ratios(values: Mapping[str, Array], taps: Iterable[str], config: Config) -> dict[str, Array]:
+def stream_ratios(values: Mapping[str, Array], taps: Iterable[str], sites: Mapping[str, Site]) -> dict[str, Array]:
     """{tap: `norm_ratios` of its stream, [image, token]}, of the taps that have one; `values` holds the streams."""
-    found = {one: norm_ratios(values[one], config.prefix) for one in streams_of(taps)}
-    return {tap: found[stream(tap)] for tap in taps if stream(tap)}
+    found = {one: norm_ratios(values[one], sites[one].prefix) for one in streams_of(taps, sites)}
+    return {tap: found[one] for tap in taps if (one := stream(tap, sites))}
 
 
 def after_blocks(config: ViTConfig) -> list[str]:

@@ -7,10 +7,10 @@ import pytest
 
 from tests.support import noise, small
 from vitjax.analysis.photographs.exemplars import exemplars
-from vitjax.analysis.views import views_cards, views_worth
+from vitjax.analysis.views import view_beside_picture, view_worth
 from vitjax.analysis.views.filters import local_views
 from vitjax.analysis.views.rollout import relevance
-from vitjax.analysis.views.views_run import view_pictures
+from vitjax.analysis.views.view_figures import view_pictures
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import Recipe
@@ -18,7 +18,7 @@ from vitjax.optimize.results.pictures import Pictures
 from vitjax.units.units import Unit, expand
 
 MODEL, DATA = small.model(), noise.dataset(6, 3)
-FOLLOWED = jax.jit(views_worth.followed)
+FOLLOWED = jax.jit(view_worth.followed)
 UNITS = ["embed:9", "blocks.1,3.resid_post:9", "embed:2"]
 
 
@@ -26,8 +26,8 @@ def test_correlation_is_pearsons():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 3, 7, 4))
     by_hand = [[np.corrcoef(a[i, :, j], b[i, :, j])[0, 1] for j in range(4)] for i in range(3)]
-    np.testing.assert_allclose(views_worth.correlation(jnp.asarray(a), jnp.asarray(b)), by_hand, rtol=1e-4)
-    assert not views_worth.correlation(jnp.asarray(a), jnp.ones((3, 7, 4))).any()
+    np.testing.assert_allclose(view_worth.correlation(jnp.asarray(a), jnp.asarray(b)), by_hand, rtol=1e-4)
+    assert not view_worth.correlation(jnp.asarray(a), jnp.ones((3, 7, 4))).any()
 
 
 def test_units_are_held_against_the_sums_of_their_views():
@@ -43,7 +43,7 @@ def test_units_are_held_against_the_sums_of_their_views():
 
 
 def test_the_table_is_the_median_over_units_of_means_over_images(tmp_path):
-    findings = views_worth.run(MODEL, DATA)
+    findings = view_worth.run(MODEL, DATA)
     images = jnp.asarray(noise.pixels(DATA))
     means = np.concatenate([FOLLOWED(MODEL, images[i : i + 2])[0] for i in (0, 2, 4)]).mean(axis=0)
     assert [row["layer"] for row in findings.rows] == [0, 1, 2, 3, 4]
@@ -64,7 +64,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_card_has_a_row_for_each_depth(folder, tmp_path):
-    findings = views_cards.run(MODEL, DATA, units=UNITS[:2], pictures=folder, k=2)
+    findings = view_beside_picture.run(MODEL, DATA, units=UNITS[:2], pictures=folder, k=2)
     assert list(findings.figures) == ["channel-9"]
     units = [f"{tap}:9" for tap in ("embed", "blocks.1.resid_post", "blocks.3.resid_post")]
     assert [row["unit"] for row in findings.rows] == [unit for unit in units for _ in range(2)]
@@ -82,6 +82,6 @@ def test_a_card_has_a_row_for_each_depth(folder, tmp_path):
 
 def test_mistakes_are_named(folder):
     with pytest.raises(InputError, match=r"holds no picture of embed:2 \(1 lacking\)"):
-        views_cards.run(MODEL, DATA, units=UNITS, pictures=folder)
+        view_beside_picture.run(MODEL, DATA, units=UNITS, pictures=folder)
     with pytest.raises(InputError, match=r"blocks\.1\.attn\.z:0\.3 has no view"):
-        views_cards.run(MODEL, DATA, units="blocks.1.attn.z:0.3", pictures=folder)
+        view_beside_picture.run(MODEL, DATA, units="blocks.1.attn.z:0.3", pictures=folder)

@@ -1,0 +1,70 @@
+"""What the value of a tap is: its shape, a name for each axis, and the grid of places on the image it stands on."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
+
+
+class Places(NamedTuple):
+    """The places that tokens stand on, from where they are said on.
+
+    Attributes:
+        grid: (rows, columns), row by row; None where tokens are none of an image.
+        prefix: tokens before those of the grid: class token, distillation token, registers.
+        class_token: whether the first of these is a class token.
+    """
+
+    grid: tuple[int, int] | None = None
+    prefix: int = 0
+    class_token: bool = False
+
+
+NOWHERE = Places()
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a tap's value is, of one image.
+
+    Attributes:
+        shape: of the value, without the batch axis.
+        axes: the name of each axis of `shape`, e.g. ("token", "head", "channel") or ("row", "column", "channel").
+        grid: (rows, columns) of the places on the image that its tokens after the first `prefix`, or its rows and
+            columns, stand on; None where it has no places.
+        prefix: its tokens that are no places, which come first.
+        class_token: whether the first of these is a class token.
+        before: the tap that holds the same units before the activation function; None where there is none.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    grid: tuple[int, int] | None = None
+    prefix: int = 0
+    class_token: bool = False
+    before: str | None = None
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The shape of its index space: the sizes of the axes that do not say where on the image."""
+        return tuple(size for size, axis in zip(self.shape, self.axes, strict=True) if axis not in PLACES)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The sizes of the axes that say where on the image; they come first."""
+        return tuple(size for size, axis in zip(self.shape, self.axes, strict=True) if axis in PLACES)
+
+    @property
+    def tokens(self) -> int:
+        """How many places it has, those of the prefix too; 1 where it has none."""
+        return math.prod(self.places)
+
+
+def site(shape: tuple[int, ...], axes: tuple[str, ...], stood: Places, before: str | None = None) -> Site:
+    """The site of a value of this shape among tokens that stand on `stood`."""
+    if "row" in axes:
+        return Site(shape, axes, (shape[axes.index("row")], shape[axes.index("column")]), before=before)
+    if "token" in axes or "key" in axes:
+        return Site(shape, axes, *stood, before=before)
+    return Site(shape, axes, before=before)

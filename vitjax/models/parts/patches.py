@@ -1,0 +1,57 @@
+"""The embedding of patches: every patch of an image becomes a token by one linear map."""
+
+import math
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+
+class PatchEmbedding(nnx.Linear):
+    """Cuts images into patches and maps the pixels of each, [..., pixel], to a token.
+
+    Args:
+        size: (height, width) of a patch in pixels.
+        channels: of an image.
+        width: channels of a token.
+        rngs: of the initialisation.
+        use_bias: whether the map has one.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int, width: int, rngs: nnx.Rngs, use_bias: bool = True):
+        super().__init__(math.prod(size) * channels, width, use_bias=use_bias, rngs=rngs)
+        self.size, self.channels = size, channels
+
+    def tokens(self, images: Float[Array, "batch h w color"]) -> Float[Array, "batch patch channel"]:
+        """Embeds images: cut into patches, row by row, each with its pixels as one axis."""
+        pieces = self.cut(images.astype(self.kernel.dtype))
+        return self(pieces.reshape(*pieces.shape[:2], -1))
+
+    def cut(self, images: Float[Array, "*batch h w color"]) -> Float[Array, "batch patch height width color"]:
+        """Cuts images into patches, row by row."""
+        height, width = self.size
+        rows, columns = images.shape[-3] // height, images.shape[-2] // width
+        pieces = images.reshape(-1, rows, height, columns, width, self.channels).swapaxes(2, 3)
+        return pieces.reshape(-1, rows * columns, *pieces.shape[3:])
+
+    def views(
+        self,
+        base: Float[Array, "slot h w color"],
+        gain: Float[Array, "slot view color"],
+        shift: Float[Array, "slot view color"],
+    ) -> Float[Array, "image patch channel"]:
+        """Embeds the images `gain * base + shift`, `slot * view` of them in that order.
+
+        The embedding is linear, so those of all views follow from the colour planes of `base`: one picture's products
+        serve all its views, forward and backward.
+        """
+        kernel = self.kernel[...]
+        planes = kernel.reshape(-1, self.channels, kernel.shape[1])  # pixel, colour, channel
+        pieces = self.cut(base.astype(kernel.dtype))
+        pieces = pieces.reshape(*pieces.shape[:2], *planes.shape[:2])
+        wide = jnp.promote_types(kernel.dtype, jnp.float32)
+        shared = jnp.einsum("spxc,xcd->spcd", pieces, planes, preferred_element_type=wide)
+        patches = jnp.einsum("svc,spcd->svpd", gain, shared) + jnp.einsum("svc,xcd->svd", shift, planes)[:, :, None]
+        if self.bias is not None:
+            patches = patches + self.bias[...]
+        return patches.reshape(-1, *patches.shape[2:])

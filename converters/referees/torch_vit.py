@@ -63,13 +63,15 @@ def reference(
     last = values[f"blocks.{len(blocks) - 1}.resid_post"]
     values["embed"] = values["blocks.0.resid_pre"]
     values["norm"] = kept[norm][1] if norm in kept and kept[norm][1].shape == last.shape else last
-    if pools := _pools(model, kept):
-        heads_of = attention[-1][:3] if len(attention) > len(blocks) else _projected(pools, kept, values["norm"])
-        values |= {f"pool.{site}": value for site, value in _pool(pools, kept, *heads_of).items()}
     if heads:
         read = [kept[head][0] for head in heads]
         values["pooled"] = torch.stack(read, dim=1) if len(read) > 1 else read[0]
     values |= ends
+    if pools := _pools(model, kept):
+        heads_of = attention[-1][:3] if len(attention) > len(blocks) else _projected(pools, kept, values["norm"])
+        found = _pool(pools, kept, *heads_of)
+        if torch.allclose(found["resid_mid"] + found["mlp.out"], values["pooled"]):  # or it runs and is not read
+            values |= {f"pool.{name}": value for name, value in found.items()}
     flat = next(values[end] for end in ("logits", "embedding", "pooled") if end in values).flatten(1)
     units = flat.argmax(dim=1)
     flat.gather(1, units[:, None]).sum().backward()

@@ -229,7 +229,7 @@ def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: 
         values = model(images.astype(jnp.float32) / 255, {*taps, *streams_of(taps, sites)})
         here = jax.tree.map(lambda x: x[0], tallies)
         seen = {tap: counted_tokens(values[tap], sites[tap], tokens, grid) for tap in taps}
-        ratios = stream_ratios(values, taps, sites)
+        ratios = stream_ratios(values, [tap for tap in taps if sites[tap].grid == grid], sites)
         norms = {tap: ratio[:, token_span(tokens, sites[tap])] for tap, ratio in ratios.items()}
         added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in taps}
         # The count is something to wait for: the tallies themselves are donated.

@@ -24,6 +24,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
+from vitjax.models.core.site import Site
 from vitjax.optimize.results.pictures import caption
 from vitjax.optimize.results.sheets import shown
 from vitjax.units.select import flat_index
@@ -73,12 +74,12 @@ def _read(
         raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}], one at least")
     places = [flat_index([wanted[i] for i in group], sites[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
-    streams = streams_of(groups, sites) if norms else ()
+    streams = streams_of(_streaming(groups, sites, model.config.grid), sites) if norms else ()
     found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups), streams=streams)
     order = np.argsort([position for group in groups.values() for position in group])
     grid = model.config.grid
     known = dict.fromkeys(groups, np.full((len(images), *grid), np.nan))
-    streaming = [tap for tap in groups if stream(tap, sites)]
+    streaming = _streaming(groups, sites, grid)
     known |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(streaming, ratios, strict=norms)}
     return found[:, order].reshape(*found.shape[:2], *grid), known
 
@@ -89,8 +90,13 @@ def _at_units(
     values, sites, grid = model(images, {*taps, *streams}), model.taps(), model.config.grid
     pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], sites[tap], grid), place[:, None], axis=2)
     maps = jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2)
-    ratios = stream_ratios(values, taps, sites) if streams else {}
+    ratios = stream_ratios(values, _streaming(taps, sites, grid), sites) if streams else {}
     return maps, *(ratio[:, sites[tap].prefix :] for tap, ratio in ratios.items())
+
+
+def _streaming(taps: Iterable[str], sites: Mapping[str, Site], grid: tuple[int, int]) -> list[str]:
+    """The taps whose stream's tokens stand where the maps' patches do."""
+    return [tap for tap in taps if sites[tap].grid == grid and stream(tap, sites)]
 
 
 def normalised(maps: Float[np.ndarray, "*n row column"]) -> Float[np.ndarray, "*n row column"]:

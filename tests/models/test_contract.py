@@ -1,0 +1,143 @@
+"""What every kind of model of the registry keeps to: a new family costs one row here."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vitjax
+from tests.support.pictures import levels
+from tests.support.small import convnet as filled
+from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.data.dataset import Dataset
+from vitjax.models.convnets.densenet import DenseNetConfig
+from vitjax.models.convnets.mobilenet import MobileNetV2Config
+from vitjax.models.convnets.resnet import ResNetConfig
+from vitjax.models.core.config import Rotary, ViTConfig
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.network import FACTS, Network
+from vitjax.models.registry import KINDS, Config
+from vitjax.weights import parameters
+from vitjax.weights.publish.converted import export
+from vitjax.weights.publish.provenance import Card
+from vitjax.weights.rules.resize import Resampling, resized
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small config of a kind, and another image size that it can be used at."""
+
+    config: Config
+    other: tuple[int, int]
+
+
+VIT = ViTConfig(image_size=(32, 32), patch_size=(8, 8), width=24, depth=3, heads=2, mlp_width=32, classes=4)
+CASES = {
+    "ViT": Case(VIT, (40, 32)),
+    "ViT, all parts": Case(
+        replace(VIT, relative_bias=True, layer_scale=True, gated=True, qk_norm=True, pool="attention", projection=6),
+        (48, 32),
+    ),
+    "ViT, rotary": Case(replace(VIT, rotary=Rotary(), class_token=False, pool="mean", registers=2), (40, 40)),
+    "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
+    "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),
+    "DenseNet": Case(DenseNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 2)), (64, 32)),
+}
+IMAGES = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+every = pytest.mark.parametrize("name", CASES)
+
+
+@cache
+def model(name: str) -> Network:
+    return filled(CASES[name].config)
+
+
+@cache
+def values(name: str) -> dict[str, np.ndarray]:
+    """Everything that can be read."""
+    run = jax.jit(lambda model, images: model(images, list(model.taps())))
+    return jax.tree.map(np.asarray, run(model(name), IMAGES))
+
+
+def test_every_kind_has_a_row():
+    assert {type(case.config) for case in CASES.values()} == set(KINDS)
+
+
+@every
+def test_every_tap_is_what_its_site_says(name):
+    sites, found = model(name).taps(), values(name)
+    assert list(found) == list(sites)
+    for tap, site in sites.items():
+        assert found[tap].shape == (2, *site.shape) and len(site.axes) == len(site.shape), tap
+        assert np.isfinite(found[tap]).all(), tap
+        if site.grid and site.places:
+            assert site.tokens == site.prefix + site.grid[0] * site.grid[1], tap
+        if site.before:
+            assert sites[site.before].shape[-1] in (site.shape[-1], 2 * site.shape[-1]), tap
+    assert model(name).facts <= FACTS and model(name).output == list(sites)[-1]
+
+
+@every
+def test_what_is_read_alone_is_what_is_read_with_all(name):
+    sites = list(model(name).taps())
+    for tap in (sites[len(sites) // 3], sites[2 * len(sites) // 3]):
+        alone = model(name)(IMAGES, tap)[tap]
+        np.testing.assert_allclose(alone, values(name)[tap], rtol=1e-4, atol=1e-5 * abs(values(name)[tap]).max())
+
+
+@every
+def test_an_edit_at_every_tap_reaches_the_output_and_has_a_gradient(name):
+    sites, end = model(name).taps(), model(name).output
+
+    def total(deltas, model):
+        edits = {tap: lambda value, delta=delta: value + delta for tap, delta in deltas.items()}
+        return (model(IMAGES, end, edits)[end] * jnp.arange(1.0, 5.0)).sum()
+
+    deltas = {tap: jnp.zeros((1, *site.shape)) for tap, site in sites.items()}
+    gradient = jax.jit(jax.grad(total))(deltas, model(name))
+    unread = {tap for tap, found in gradient.items() if not np.abs(found).max() > 0}
+    assert unread <= {"embedding"}  # beside the logits, which do not read it
+
+
+@every
+def test_memory_and_precision_change_nothing_else(name):
+    sites = list(model(name).taps())
+    read = sites[len(sites) // 2]
+
+    def gradient(execution):
+        return jax.grad(lambda images: model(name)(images, read, execution=execution)[read].sum())(jnp.asarray(IMAGES))
+
+    plain = gradient(Execution())
+    for execution in (Execution(remat=True), Execution(recompute=False)):
+        np.testing.assert_allclose(gradient(execution), plain, rtol=1e-3, atol=1e-4 * float(abs(plain).max()))
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model(name))
+    found = jax.eval_shape(lambda images: half(images), IMAGES)
+    assert found[model(name).output].dtype == jnp.bfloat16
+
+
+@every
+def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
+    one, config = model(name), CASES[name].config
+    one.card = Card("made up", "", "0" * 64, "", "small", "test-1")
+    export(one, tmp_path / "kept")
+    read = parameters.values(vitjax.load(tmp_path / "kept"))
+    assert read.keys() == parameters.shapes(config).keys()
+    assert all(np.array_equal(array, read[key]) for key, array in parameters.values(one).items())
+    other = replace(config, image_size=CASES[name].other)
+    arrays = resized(read, *map(parameters.grid_arrays, (config, other)), Resampling())
+    resized_model = parameters.build(other, arrays)
+    images = np.zeros((1, *other.image_size, 3), np.float32)
+    assert jax.eval_shape(resized_model, images)[one.output].shape == (1, 4)
+
+
+@every
+def test_pictures_and_photographs(name):
+    one = model(name)
+    tap = [tap for tap in one.taps() if tap.endswith(one.neurons.rpartition(".")[2])][0]
+    pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1)
+    assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
+    found = exemplars(one, Dataset(levels(4), one.config, batch=2), tap, k=2).taps[tap]
+    assert found.place.shape == (one.taps()[tap].units[0], 2) and found.place.max() < 4

@@ -69,7 +69,7 @@ def test_every_kind_has_a_row():
 @every
 def test_every_tap_is_what_its_site_says(name):
     sites, found = model(name).taps(), values(name)
-    assert list(found) == list(sites)
+    assert found.keys() == sites.keys()
     for tap, site in sites.items():
         assert found[tap].shape == (2, *site.shape) and len(site.axes) == len(site.shape), tap
         assert np.isfinite(found[tap]).all(), tap
@@ -136,7 +136,7 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
 @every
 def test_pictures_and_photographs(name):
     one = model(name)
-    tap = [tap for tap in one.taps() if tap.endswith(one.neurons.rpartition(".")[2])][0]
+    tap = next(tap for tap in one.taps() if tap.endswith(one.neurons.rpartition(".")[2]))
     pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1)
     assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
     found = exemplars(one, Dataset(levels(4), one.config, batch=2), tap, k=2).taps[tap]

@@ -4,7 +4,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,38 @@ def test_no_path_of_one_machine():
 def test_modules_are_short():
     lines = {name(path): len(path.read_text().splitlines()) for path in MODULES}
     assert {path: count for path, count in lines.items() if count > 250} == {}
+
+
+def test_folders_are_small():
+    """A dozen modules are read at a glance; more than these are two ideas in one folder."""
+    folders = Counter(name(path.parent) for path in MODULES if path.name != "__init__.py")
+    assert {folder: count for folder, count in folders.items() if count > 12} == {}
+
+
+def test_no_two_modules_of_a_room_share_a_name():
+    rooms = defaultdict(list)
+    for path in MODULES:
+        if path.name != "__init__.py":
+            rooms[path.relative_to(ROOT).parts[1], path.name].append(name(path))
+    assert [same for same in rooms.values() if len(same) > 1] == []
+
+
+def test_no_module_needs_itself_to_be_imported():
+    """Imports at the top of modules go round in no circle; those inside functions run when all is there."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES
+    }
+
+    def imported(path: Path):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                below = {f"{node.module}.{alias.name}" for alias in node.names}
+                yield from below & modules.keys() or {node.module}
+
+    graph = {module: modules.keys() & set(imported(path)) for module, path in modules.items()}
+    TopologicalSorter(graph).prepare()  # CycleError names the circle
 
 
 def test_no_name_of_a_module_is_given_twice():

@@ -1,6 +1,6 @@
 """Times one recipe in vitjax and in PyTorch, taking turns in one run: the paper's loop, and the best one can write.
 
-    python benchmarks/peers.py --model FOLDER [--blocks 0 4 8 11] [--steps 4] [--rounds 3] [--out FILE.json]
+    python -m benchmarks.peers --model FOLDER [--blocks 0 4 8 11] [--steps 4] [--rounds 3] [--out FILE.json]
 
     eager       what Ghiasi et al. 2022 describe: one unit, 8 views, the whole forward pass, Adam, their augmentations
                 and total variation; weights frozen, as in their code
@@ -16,7 +16,6 @@ shared processors only the ratios mean something.
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ import jax.numpy as jnp
 import torch
 
 import vitjax
+from converters.referees.timm_vit import import_timm
 from vitjax.bench.rates import machine
 from vitjax.cli.arguments import use_cores
 from vitjax.models.vit import ViT
@@ -35,9 +35,6 @@ from vitjax.optimize import loop
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import GHIASI
 from vitjax.units.units import expand
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-from converters.referees.timm_vit import import_timm  # noqa: E402
 
 UNIT = 7  # the first; others follow it
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

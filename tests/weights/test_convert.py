@@ -68,12 +68,20 @@ def test_every_setting_comes_back(checkpoint, tmp_path):
 HARMS = {
     "no provenance": (lambda folder: (folder / "provenance.json").write_text("{"), "is damaged"),
     "another version": (lambda folder: change(folder, converter=0), "by another version"),
+    "arrays of other names": (lambda folder: rename(folder, "head.bias", "head.offset"), "by another version"),
     "no origin": (lambda folder: change(folder, origin=None), "is damaged"),
     "an unknown setting": (lambda folder: change(folder, config={"widht": 3}), "is damaged"),
     "another width": (lambda folder: change(folder, **{"config.mlp_width": 48}), "is damaged"),
     "a file less": (lambda folder: (folder / "arrays/head.bias/0").unlink(), "is incomplete"),
     "a file cut": (lambda folder: (folder / "arrays/head.kernel/0.0").write_bytes(b"short"), "is incomplete"),
 }
+
+
+def rename(folder, old, new) -> None:
+    """Calls an array otherwise, as a version does that knew it by another name."""
+    (folder / "arrays" / old).rename(folder / "arrays" / new)
+    files = json.loads((folder / "provenance.json").read_text())["files"]
+    change(folder, files={name.replace(f"{old}/", f"{new}/"): size for name, size in files.items()})
 
 
 def change(folder, **values) -> None:

@@ -88,7 +88,7 @@ def restore(key: Key, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, n
         key: of the entry.
         wanted: {dotted name: shape and dtype}.
     """
-    if not folders.is_whole(key.folder, key.contents()):
+    if not folders.is_whole(key.folder, key.contents()) or folders.lacks(key.folder, wanted):
         return None
     try:
         return folders.read(key.folder, wanted)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,7 @@ from vitjax.weights.rules.resize import GridArrays
 
 def shapes(config: Config | TextConfig) -> dict[str, Shape]:
     """Lists the parameters of a model with this config: {dotted name: shape}."""
-    return dict(_shapes(config))
+    return dict(_described(config).shapes)
 
 
 def values(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -53,18 +54,25 @@ def build(config: Config | TextConfig, arrays: Mapping[str, np.ndarray]) -> nnx.
 
 def stacks(config: Config | TextConfig) -> Stacks:
     """Lists where the parameters of the blocks of each stack are, see `vitjax.weights.rules.places`."""
-    rows = _abstract(config).rows
-    return {stack: places for stack, places in rows.items() if all(row is not None for _, row in places)}
+    return _described(config).stacks
 
 
 def grid_arrays(config: Config) -> GridArrays:
     """Lists which parameters hold something for each place of a grid, see `vitjax.weights.rules.resize`."""
-    return _abstract(config).grid_arrays
+    return _described(config).grid_arrays
+
+
+class _Described(NamedTuple):
+    shapes: dict[str, Shape]
+    stacks: Stacks
+    grid_arrays: GridArrays
 
 
 @lru_cache(maxsize=64)  # a convolutional network takes up to a second to trace
-def _shapes(config: Config | TextConfig) -> dict[str, Shape]:
-    return {name: variable.shape for name, variable in _variables(nnx.state(_abstract(config))).items()}
+def _described(config: Config | TextConfig) -> _Described:
+    model = _abstract(config)
+    found = {name: variable.shape for name, variable in _variables(nnx.state(model)).items()}
+    return _Described(found, model.rows, getattr(model, "grid_arrays", {}))  # a text tower has no grid
 
 
 def _abstract(config: Config | TextConfig) -> nnx.Module:

@@ -86,6 +86,12 @@ def is_whole(folder: Path, contents: Mapping[str, Any]) -> bool:
     return same and provenance.get("files") == _sizes(folder / ARRAYS)
 
 
+def lacks(folder: Path, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> bool:
+    """Says whether arrays are wanted that a folder never had, as one does of a version that called them otherwise."""
+    held = {file.partition("/")[0] for file in read_json(folder / PROVENANCE).get("files", {})}
+    return any(name not in held for name, want in wanted.items() if np.prod(want.shape))
+
+
 def listed(provenance: Path) -> list[str]:
     """Lists the files of the checkpoint that a `provenance.json` lists, as paths beside it.
 

@@ -27,6 +27,7 @@ from vitjax.weights.publish.provenance import Card
 from vitjax.weights.publish.readme import README, of_model
 
 PROOF = "parity.json"  # of a conversion that was held against the library it came from
+OLD = "{} was converted by another version of vitjax; convert it again"
 NAMES = "class_names"  # in provenance.json, of a model whose classes have names
 
 
@@ -81,7 +82,7 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames,
     try:
         old = "kind" not in stated or "mode" not in stated["config"]["preprocess"]  # it was not all written once
         if stated["converter"] != CONVERTER or old:
-            raise InputError(f"{folder} was converted by another version of vitjax; convert it again")
+            raise InputError(OLD.format(folder))
         kinds = {kind.__name__: kind for kind in KINDS}
         config, card = _rebuilt(kinds[stated["kind"]], stated["config"]), Card(**stated["origin"])
         names = ClassNames(**{key: tuple(map(str, value)) for key, value in stated.get(NAMES, {}).items()})
@@ -90,6 +91,8 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames,
         if not folders.is_whole(folder, {}):
             raise InputError(f"{folder} is incomplete: its files are not those that {provenance.name} lists")
         wanted = {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in parameters.shapes(config).items()}
+        if folders.lacks(folder, wanted):
+            raise InputError(OLD.format(folder))
         return config, card, names, folders.read(folder, wanted)
     except InputError:
         raise

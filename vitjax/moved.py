@@ -36,7 +36,7 @@ _ROOMS = {
     "vitjax.optimize": {
         "vitjax.units": "units",
         "vitjax.optimize": "text=sentences",
-        "vitjax.optimize.results": "pictures report sheet=sheets",
+        "vitjax.optimize.results": "pictures sheet=sheets",
     },
     "vitjax.analysis": {
         "vitjax.analysis.study": "catalog catalog_ghiasi catalog_nguyen checks entries=entry findings frames gallery"

@@ -12,7 +12,7 @@ _ROOMS = {
     "vitjax.models": {
         "vitjax.models": "kinds=registry text=text_tower",
         "vitjax.models.core": "class_names config execution images network preprocess surroundings taps vocabulary",
-        "vitjax.models.parts": "layers positions",
+        "vitjax.models.parts": "layers=block positions",
         "vitjax.models.convnets": "convnet=base densenet mobilenet resnet",
     },
     "vitjax.weights": {
@@ -27,7 +27,7 @@ _ROOMS = {
         " timm_eva_architectures=eva_architectures timm_inert=inert",
         "vitjax.weights.families.transformers": "hf=towers hf_kinds=kinds hf_preprocess=processing"
         " hf_processors=processors hf_rules=tables hf_text=text_towers",
-        "vitjax.weights.publish": "cache card=provenance converted publish=upload push readme",
+        "vitjax.weights.publish": "card=provenance converted publish=upload push readme",
     },
     "vitjax.data": {
         "vitjax.data.files": "arrays formats hub images=open parquet paths prints readers splits",
@@ -36,26 +36,30 @@ _ROOMS = {
     "vitjax.optimize": {
         "vitjax.units": "units",
         "vitjax.optimize": "text=sentences",
-        "vitjax.optimize.results": "pictures report sheet=sheets",
+        "vitjax.optimize.results": "pictures sheet=sheets",
     },
     "vitjax.analysis": {
         "vitjax.analysis.study": "catalog catalog_ghiasi catalog_nguyen checks entries=entry findings frames gallery"
-        " means passes patches relative style",
-        "vitjax.analysis.photographs": "exemplar_tables exemplars likeness natural own tally words",
+        " means passes patches style",
+        "vitjax.analysis.photographs": "exemplar_tables exemplars likeness natural outliers own tally words",
         "vitjax.analysis.report": "clarity grades grading held_out painted report_card report_figures yardstick",
         "vitjax.analysis.units": "attention_features background invariance maps objects spread",
-        "vitjax.analysis.ablations": "accuracy class_token frequency masking patch_heads positions",
-        "vitjax.analysis.perturbed": "embeddings_alike occlusion occlusion_curves occlusion_figures occlusion_tables"
-        " shuffle",
-        "vitjax.analysis.views": "filters rollout rollout_run views views_cards views_run views_worth",
-        "vitjax.analysis.clusters": "clusters=measures embeddings embeddings_figures token_rows tokens tokens_figures",
-        "vitjax.analysis.norms": "norms norms_cost norms_figures norms_tokens outliers",
+        "vitjax.analysis.ablations": "accuracy class_token frequency masking patch_heads positions relative",
+        "vitjax.analysis.perturbed": "embeddings_alike=alike embeddings_figures=alike_figures occlusion"
+        " occlusion_curves occlusion_figures occlusion_tables shuffle",
+        "vitjax.analysis.views": "filters rollout rollout_run=attention_maps views views_cards=view_beside_picture"
+        " views_run=view_figures views_worth=view_worth",
+        "vitjax.analysis.clusters": "clusters=measures embeddings=maps_of_tokens token_rows tokens=token_clusters"
+        " tokens_figures=token_figures",
+        "vitjax.analysis.norms": "norms norms_cost norms_figures norms_tokens",
     },
     "vitjax.atlas": {
-        "vitjax.atlas.job": "cards care claim finish job natural paint run screen work",
-        "vitjax.atlas.store": "checksums condensed folder manifest reader sealed series store verify",
-        "vitjax.atlas.page": "card columns contact contents export layouts pool push scripts sheets tables",
+        "vitjax.atlas.job": "cards=grade care=attempts finish job natural=look paint run screen=progress tables work",
+        "vitjax.atlas.store": "checksums claim folder sealed store",
+        "vitjax.atlas.page": "card=dataset_readme columns contact contents export layouts pool push reader scripts"
+        " sheets",
         "vitjax.atlas.server": "serve site",
+        "vitjax.atlas.records": "condensed manifest series verify",
     },
 }
 MOVED = {

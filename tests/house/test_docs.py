@@ -12,7 +12,8 @@ from vitjax.cli import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ROOMS = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+HOMES = (ROOT, ROOT / "vitjax")
+ROOMS = "|".join(path.name for home in HOMES for path in home.iterdir() if path.is_dir() and path.name[0] not in "._")
 
 
 def blocks(page: Path, *kinds: str) -> list[str]:
@@ -22,12 +23,12 @@ def blocks(page: Path, *kinds: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_names_files_that_are_there(page):
-    """Links from where it stands, names of files in quotes from the root; what is in capitals stands for many."""
+    """Links from where it stands, names in quotes from the root or the package; what is in capitals stands for many."""
     text = page.read_text()
     links = (found for found in re.findall(r"\]\(([^)#:]+)[^):]*\)", text))
     quoted = (found for found in re.findall(rf"`((?:{ROOMS})/[\w./-]+)`", text) if not re.search("[A-Z]{3}", found))
     assert [link for link in links if not (page.parent / link).exists()] == []
-    assert [name for name in quoted if not (ROOT / name).exists()] == []
+    assert [name for name in quoted if not any((home / name).exists() for home in HOMES)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -11,7 +11,7 @@ from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.registry import abstract
-from vitjax.optimize.results import report
+from vitjax.optimize import report
 from vitjax.optimize.visualize import resolve
 from vitjax.units.units import Unit, expand
 from vitjax.weights.class_lists import class_names, stated

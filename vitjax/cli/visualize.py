@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
         split_unit(unit)
     out = _folder(args.out, args.overwrite)
     model = load(args)
-    from vitjax.optimize.results.report import run_visualize
+    from vitjax.optimize.report import run_visualize
 
     return run_visualize(
         model,

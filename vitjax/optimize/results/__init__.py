@@ -1,1 +1,1 @@
-"""Finished pictures: kept, laid out on sheets, and reported while they are made."""
+"""Keeps finished pictures and lays them out on sheets."""

@@ -57,26 +57,6 @@ def room_for_programs():
         sys.modules["jax"].clear_caches()
 
 
-UNOPTIMISED = "jax_disable_most_optimizations"
-QUICK = {"atlas", "cli"}  # folders of tests whose programs run a few steps: to compile them is nearly all of their work
-os.environ.pop(UNOPTIMISED.upper(), None)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quickly_compiled(request):
-    """Has XLA leave most of its work out for modules of `QUICK`, in processes that they start too: half the time.
-
-    Programs of the other kind are dropped where the kind changes: pictures are the same to the byte by one kind alone.
-    """
-    quick = request.path.parent.name in QUICK
-    if quick != (UNOPTIMISED.upper() in os.environ):
-        import jax
-
-        jax.clear_caches()
-        jax.config.update(UNOPTIMISED, quick)
-        os.environ.update({UNOPTIMISED.upper(): "1"}) if quick else os.environ.pop(UNOPTIMISED.upper())
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real weights and images: VITJAX_TEST_DATA, or `shared/data` beside the repository; else a skip."""

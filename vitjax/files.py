@@ -140,7 +140,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
         (path := Path(path)).mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may probe it too
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot write to the folder {path}: {reason}") from None

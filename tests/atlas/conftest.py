@@ -43,9 +43,9 @@ def plain(shared):
     return made(shared / "plain", photographs=False)
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen]]:
-    """A function (store, *arguments, devices=1) -> the job in a process of its own, which does not outlive the test."""
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Callable[..., subprocess.Popen]]:
+    """A function (store, *arguments, devices=1) -> the job in a process of its own, which ends with the module."""
     begun: list[subprocess.Popen] = []
 
     def begin(store: Path | str, *arguments: str, devices: int = 1) -> subprocess.Popen:

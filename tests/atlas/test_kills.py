@@ -1,6 +1,8 @@
 """An atlas is gone on with after every kind of end of its process, and made by one process at a time."""
 
 import signal
+import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -12,45 +14,54 @@ from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 
 
+@pytest.fixture(scope="module")
+def at_work(processes, tmp_path_factory) -> Callable[[], tuple[subprocess.Popen, Store]]:
+    """A function () -> a process that waits after a batch, and its store; the same one as long as it lives."""
+    running: list[tuple[subprocess.Popen, Store]] = []
+
+    def begin() -> tuple[subprocess.Popen, Store]:
+        if not running or running[-1][0].poll() is not None:
+            store = Store(str(tmp_path_factory.mktemp("store")))
+            running.append((processes(store.address, PLAIN, "--slow"), store))
+            assert running[-1][0].stdout.readline() == "batch\n"
+        return running[-1]
+
+    return begin
+
+
 @pytest.mark.parametrize(
     ("what", "times"), [("pictures", 2), ("record", 2)], ids=["before a record", "between batches"]
 )
-def test_a_job_killed_while_painting_goes_on_and_gives_the_same(start, plain, tmp_path, what, times):
+def test_a_job_killed_while_painting_goes_on_and_gives_the_same(processes, plain, tmp_path, what, times):
     store = Store(str(tmp_path / "killed"))
-    assert ended(start(store.address, PLAIN, "--die", what, str(times)))[0] == -signal.SIGKILL
+    assert ended(processes(store.address, PLAIN, "--die", what, str(times)))[0] == -signal.SIGKILL
     there = {key: store.read(key) for key in store.keys("batches/")}
     assert len(there) == {"pictures": 1, "record": 1}[what]
     assert work(job(photographs=False), store) is Status.FINISHED
     assert all(store.read(key) == record for key, record in there.items()) and pictures(store) == pictures(plain)
 
 
-def test_a_job_killed_while_grading_goes_on_and_gives_the_same(start, whole, tmp_path):
+def test_a_job_killed_while_grading_goes_on_and_gives_the_same(processes, whole, tmp_path):
     store = Store(str(tmp_path / "killed"))
-    assert ended(start(store.address, "--die", "card", "4"))[0] == -signal.SIGKILL
+    assert ended(processes(store.address, "--die", "card", "4"))[0] == -signal.SIGKILL
     assert len(store.keys("cards/")) == 4 and not store.read(finished.KEY)
     assert work(job(), store) is Status.FINISHED and pictures(store) == pictures(whole)
     for name in ("units", "exemplars", "near"):
         assert store.read(f"tables/{name}.parquet") == whole.read(f"tables/{name}.parquet"), name
 
 
-def test_sigterm_finishes_the_batch_and_says_so(start, plain, tmp_path):
-    process = start(tmp_path / "store", PLAIN, "--slow")
-    assert process.stdout.readline() == "batch\n"
+def test_two_processes_on_one_store_by_mistake(at_work):
+    _, store = at_work()
+    with pytest.raises(InputError, match=r"another process is at work on this atlas .*--shard"):
+        work(job(photographs=False), store)
+
+
+def test_sigterm_finishes_the_batch_and_says_so(plain, at_work):
+    process, store = at_work()
     process.send_signal(signal.SIGTERM)
     process.stdin.write("\n" * 20)
     process.stdin.flush()
     assert ended(process) == (75, "STOPPED")
-    store = Store(str(tmp_path / "store"))
     done = len(store.keys("batches/"))
     assert 1 <= done < 6 and all(fault is None or fault.what == "missing" for fault in faults(store))
     assert work(job(photographs=False), store) is Status.FINISHED and pictures(store) == pictures(plain)
-
-
-def test_two_processes_on_one_store_by_mistake(start, tmp_path):
-    first, store = start(tmp_path / "store", PLAIN, "--slow"), Store(str(tmp_path / "store"))
-    first.stdout.readline()
-    with pytest.raises(InputError, match=r"another process is at work on this atlas .*--shard"):
-        work(job(photographs=False), store)
-    first.kill()
-    first.communicate()
-    assert work(job(photographs=False), store) is Status.FINISHED

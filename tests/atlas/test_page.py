@@ -19,6 +19,7 @@ NAMES = [f"{tap}:{index}" for tap, indices in TAPS.items() for index in indices]
 FIRST = "#/unit/blocks.0.mlp.hidden:0"
 PAIR = "#/compare/blocks.0.mlp.hidden:0/blocks.1.attn.z:2.12"
 WALL = ".wall[data-tiles=complete]"
+LONG = 600_000  # milliseconds, which nothing here takes
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def visit(browser, sites):
         page.on(
             "request", lambda asked: None if asked.url.startswith((home, "data:")) else complaints.append(asked.url)
         )
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(LONG)
         page.goto(url)
         page.wait_for_selector(wait)
         return page
@@ -99,24 +100,29 @@ def still(page) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
-def pointed(page, x: float, y: float) -> tuple[str, tuple[int, int]] | None:
-    """The unit at a point of the wall, and the middle of its frame on the page."""
-    box = page.locator(".wall").bounding_box()
+# The unit that is pointed at, and the middle of its frame; null where there is none.
+POINTED = """() => {
+  if (!document.querySelector(".card").checkVisibility()) return null;
+  const frame = document.querySelector(".cursor").getBoundingClientRect();
+  const name = document.querySelector(".card strong").innerText;
+  return [name, frame.x + frame.width / 2, frame.y + frame.height / 2];
+}"""
+
+
+def pointed(page, x: float, y: float, box: dict | None = None) -> tuple[str, tuple[int, int]] | None:
+    """The unit at a point of the wall, which lies at `box`, and the middle of its frame on the page."""
+    box = box or page.locator(".wall").bounding_box()
     page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
-    if page.locator(".card").is_hidden():
-        return None
-    frame = page.locator(".cursor").bounding_box()
-    return page.locator(".card strong").inner_text(), (
-        round(frame["x"] + frame["width"] / 2), round(frame["y"] + frame["height"] / 2),
-    )  # fmt: skip
+    found = page.evaluate(POINTED)
+    return found and (found[0], (round(found[1]), round(found[2])))
 
 
 def wrongly_drawn(page, points: int = 6, names: Sequence[str] = NAMES) -> tuple[list[str], int]:
     """Units on the wall whose picture is not where it is when pointed at; and how many are where they should be."""
-    seen, wrong, right = still(page), [], set()
+    seen, wrong, right, box = still(page), [], set(), page.locator(".wall").bounding_box()
     for row in range(1, points):
         for column in range(1, points):
-            found = pointed(page, column / points, row / points)
+            found = pointed(page, column / points, row / points, box)
             if found is None or not (0 <= found[1][0] < seen.width and 0 <= found[1][1] < seen.height):
                 continue
             unit, middle = found
@@ -313,7 +319,7 @@ def test_missing_and_damaged_files_are_named(browser, sites, tmp_path, file, con
     (broken / file).unlink() if content is None else (broken / file).write_text(content)
     page = browser.new_page(viewport={"width": 1000, "height": 700})
     page.goto((broken / "index.html").as_uri())
-    page.get_by_text(said).wait_for(timeout=10_000)
+    page.get_by_text(said).wait_for(timeout=LONG)
     page.close()
 
 

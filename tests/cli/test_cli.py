@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import small
+import vitjax
+from vitjax.bench.measure import Row
 from vitjax.cli import main
 from vitjax.optimize.results import pictures
 
@@ -54,11 +55,11 @@ def test_visualize_writes_pictures_a_record_and_a_sheet(checkpoint, tmp_path, ca
 def test_the_default_folder_is_the_next_free_one(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for options in ([], ["--variants", "3"]):
-        command = ["visualize", "--model", str(checkpoint), "--sample", "2", *QUICK, *options, "blocks.1.mlp.hidden:*"]
+        command = ["visualize", "--model", str(checkpoint), "--sample", "3", *QUICK, *options, "blocks.1.mlp.hidden:*"]
         assert main(command) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures-2"}
     units = [row["unit"] for row in json.loads((tmp_path / "pictures-2" / "pictures.json").read_text())["pictures"]]
-    assert len(units) == 6 and {unit.partition("#")[2] for unit in units} == {"", "1", "2"}
+    assert len(units) == 9 and {unit.partition("#")[2] for unit in units} == {"", "1", "2"}
 
 
 @pytest.mark.parametrize(
@@ -149,12 +150,13 @@ def test_taps_lists_every_tap(checkpoint, capsys):
     assert "blocks.1.mlp.hidden          5 token x 96 channel" in lines and lines[-1].startswith("logits")
 
 
-def test_bench_measures(checkpoint, tmp_path, capsys):
+def test_bench_measures(checkpoint, tmp_path, monkeypatch, capsys):
     out, settings = tmp_path / "bench.json", ["--steps", "2", "--blocks", "1", "--remat", "both"]
-    assert main(["bench", "--model", str(checkpoint), *settings, "--batch", "1,2", "--out", str(out)]) == 0
+    command = ["bench", "--model", str(checkpoint), *settings]
+    assert main([*command, "--batch", "2", "--out", str(out)]) == 0
     record = json.loads(out.read_text())
     assert [(row["setting"]["tap"], row["setting"]["batch"], row["setting"]["remat"]) for row in record["rows"]] == [
-        ("blocks.1.mlp.hidden", batch, remat) for batch in (1, 2) for remat in (False, True)
+        ("blocks.1.mlp.hidden", 2, remat) for remat in (False, True)
     ]
     for row in record["rows"]:
         assert row["steps_per_second"] > 0 and row["compile_seconds"] > 0 and row["megabytes"] > 0
@@ -162,13 +164,19 @@ def test_bench_measures(checkpoint, tmp_path, capsys):
         assert row["pictures_per_hour"] == pytest.approx(hourly)
     assert record["copy_gigabytes_per_second"] > 0 and out.with_suffix(".png").stat().st_size > 1000
     assert "times before" not in capsys.readouterr().out
-    assert main(["bench", "--model", str(checkpoint), *settings, "--batch", "1", "--compare", str(out)]) == 0
-    assert capsys.readouterr().out.count("times before") == 2
+
+    asked = []
+
+    def measured(model, recipe, setting, steps, rate):  # whose rows are those of the file
+        asked.append(setting)
+        return Row(**record["rows"][setting.remat] | {"setting": setting})
+
+    monkeypatch.setattr("vitjax.bench.run.measure", measured)
+    assert main([*command, "--batch", "1,2", "--compare", str(out)]) == 0
+    assert [(one.batch, one.remat) for one in asked] == [(1, False), (1, True), (2, False), (2, True)]
+    assert capsys.readouterr().out.count("1.00 times before") == 2
 
 
-def test_a_notebook_shows_the_pictures():
-    from vitjax.optimize.recipes import choose
-    from vitjax.optimize.visualize import visualize
-
-    shown = visualize(small.model(), "blocks.1.mlp.hidden:0-1", choose("default", steps=2, views=1))
-    assert shown._repr_html_().startswith("<img") and len(shown) == 2
+def test_a_notebook_shows_the_pictures(checkpoint):
+    shown = vitjax.visualize(vitjax.load(checkpoint), "blocks.1.mlp.hidden:0-2", steps=4, views=2)
+    assert shown._repr_html_().startswith("<img") and len(shown) == 3

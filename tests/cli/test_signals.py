@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests.conftest import ROOT
-from tests.support import small
+from tests.support import noise, small
 from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
@@ -77,7 +77,7 @@ def test_an_interrupt_while_workers_start_leaves_none(monkeypatch, moment):
             started.append(self)
             super().start()
 
-    model = small.model()
+    model = noise.model(small.CONFIG)
     device = workers.jax.local_devices()[0]
     monkeypatch.setattr(workers, "Thread", Interrupted)
     monkeypatch.setattr(workers.jax, "local_devices", lambda: [device, device])

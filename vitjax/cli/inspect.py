@@ -14,7 +14,6 @@ def add_taps(commands) -> None:
 
 
 def _run_taps(args: argparse.Namespace) -> int:
-
     for tap, site in load(args).taps().items():
         print(f"{tap:28}", " x ".join(f"{size} {axis}" for size, axis in zip(site.shape, site.axes, strict=True)))
     return 0

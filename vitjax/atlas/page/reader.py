@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
@@ -18,6 +17,7 @@ from vitjax.atlas.records import finished, manifest, retries
 from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
+from vitjax.files import parse_json
 from vitjax.optimize.recipes import RECIPES
 
 
@@ -171,7 +171,7 @@ class _Reader:
     def histogram(self):
         if "photos_histogram" not in self.units.column_names:
             return lambda number: None
-        edges = json.loads(self.units.schema.metadata[b"edges"])
+        edges = parse_json(self.units.schema.metadata[b"edges"], "the edges in tables/units.parquet", list[float])
         counts = self.units["photos_histogram"]
 
         def histogram(number: int) -> Histogram:

@@ -12,11 +12,13 @@ from jaxtyping import Float, UInt8
 
 from vitjax.atlas.store.store import MEND, PictureArray, Store
 from vitjax.errors import InputError
+from vitjax.models.core.vocabulary import split_tap
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.workers import Batch, Painted, batches_of
 from vitjax.units.units import Unit
 
 _NUMBERED = re.compile(r"(\d{6})\.json")
+FIRST = ("embed", "stem", "stem.pre")  # what lies before all stages and blocks
 POINTS = 40  # of a picture's history that are kept: means over equal stretches of steps
 
 
@@ -137,9 +139,10 @@ def digest(images: UInt8[np.ndarray, "picture h w 3"]) -> str:
 
 
 def _depth(tap: str) -> list[int]:
-    """The numbers of its stage and its block; taps of neither stand before all, or after."""
-    numbers = [int(part) for part in tap.split(".") if part.isdigit()]
-    return numbers or [-1 if tap in ("embed", "stem", "stem.pre") else 10**6]
+    """Says how deep a tap lies: the numbers of its stage and its block; taps of neither stand before all, or after."""
+    stage, block, name = split_tap(tap)
+    numbers = [number for number in (stage, block) if number is not None]
+    return numbers or [-1 if name in FIRST else 10**6]
 
 
 def _thinned(history: Float[np.ndarray, "picture step"]) -> list[list[float]]:

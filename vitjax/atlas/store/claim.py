@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
+from vitjax.files import make_folder, writing
 
 STALE, RENEWED = 300.0, 60.0  # seconds
 
@@ -54,15 +55,12 @@ def _held(store: Store, part: str, holder: str) -> Held:
 
 @contextmanager
 def _locked(store: Store, part: str) -> Iterator[None]:
-    path = store.folder / f".lock-{part}"
-    try:
-        store.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _held(store, part, "another process") from None
-    except OSError as error:
-        raise InputError(f"cannot write to the folder {store.folder}: {error.strerror or error}") from None
+    with writing(store.folder):
+        lock = FileLock(make_folder(store.folder) / f".lock-{part}")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise _held(store, part, "another process") from None
     try:
         yield
     finally:

@@ -1,6 +1,5 @@
 """Writes an exported atlas as a whole: its folder appears, or is replaced, when all files are written."""
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +10,8 @@ from filelock import FileLock, Timeout
 
 from vitjax.atlas.store import checksums
 from vitjax.errors import InputError
+from vitjax.files import writing
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 MARK, MARK_BEGINS = "data/atlas.js", b'vitjax.receive("atlas", {"schema":'  # by these an exported atlas is known
 
 
@@ -69,11 +68,10 @@ def whole(out: str | Path, overwrite: bool = False) -> Iterator[Folder]:
     with writing(out):
         hidden.mkdir(parents=True, exist_ok=True)
         lock = FileLock(hidden / "lock", timeout=0)
-    try:
-        with writing(out):
+        try:
             lock.acquire()
-    except Timeout:
-        raise InputError(f"another process is writing {out}: wait for it, or choose another folder") from None
+        except Timeout:
+            raise InputError(f"another process is writing {out}: wait for it, or choose another folder") from None
     try:
         with writing(out):
             if old.exists() and not out.exists():  # a kill between the two renames below
@@ -118,21 +116,3 @@ def is_export(folder: Path) -> bool:
         return MARK in checksums.read(folder)
     except InputError:
         return False
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Says in one line what went wrong where a file below `path` could not be written."""
-    try:
-        yield
-    except Timeout:  # an OSError too, but no complaint of the disk's
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        free = f" ({_free(path):,.0f} MB free)" if error.errno in _FULL else ""
-        raise InputError(f"cannot write {path}: {reason[:1].lower()}{reason[1:]}{free}") from None
-
-
-def _free(path: Path) -> float:
-    """Megabytes that are free where a path would be."""
-    return shutil.disk_usage(next(above for above in path.parents if above.is_dir())).free / 1e6

@@ -39,17 +39,19 @@ _ROOMS = {
         "vitjax.optimize.results": "pictures report sheet=sheets",
     },
     "vitjax.analysis": {
-        "vitjax.analysis.study": "catalog catalog_ghiasi catalog_nguyen checks entries=entry findings frames gallery"
-        " means passes patches relative style",
-        "vitjax.analysis.photographs": "exemplar_tables exemplars likeness natural own tally words",
+        "vitjax.analysis.study": "catalog catalog_ghiasi catalog_nguyen checks entries=entry findings gallery means"
+        " passes patches style",
+        "vitjax.analysis.photographs": "exemplar_tables exemplars likeness natural outliers own tally words",
         "vitjax.analysis.report": "clarity grades grading held_out painted report_card report_figures yardstick",
         "vitjax.analysis.units": "attention_features background invariance maps objects spread",
-        "vitjax.analysis.ablations": "accuracy class_token frequency masking patch_heads positions",
-        "vitjax.analysis.perturbed": "embeddings_alike occlusion occlusion_curves occlusion_figures occlusion_tables"
-        " shuffle",
-        "vitjax.analysis.views": "filters rollout rollout_run views views_cards views_run views_worth",
-        "vitjax.analysis.clusters": "clusters=measures embeddings embeddings_figures token_rows tokens tokens_figures",
-        "vitjax.analysis.norms": "norms norms_cost norms_figures norms_tokens outliers",
+        "vitjax.analysis.ablations": "accuracy class_token frequency masking patch_heads positions relative",
+        "vitjax.analysis.perturbed": "embeddings_alike=alike embeddings_figures=alike_figures occlusion"
+        " occlusion_curves occlusion_figures occlusion_tables shuffle",
+        "vitjax.analysis.views": "filters rollout rollout_run=attention_maps views views_cards=view_beside_picture"
+        " views_run=view_figures views_worth=view_worth",
+        "vitjax.analysis.clusters": "clusters=measures embeddings=maps_of_tokens token_rows tokens=token_clusters"
+        " tokens_figures=token_figures",
+        "vitjax.analysis.norms": "norms norms_cost norms_figures norms_tokens",
     },
     "vitjax.atlas": {
         "vitjax.atlas.job": "cards care claim finish job natural paint run screen work",

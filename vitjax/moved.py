@@ -39,8 +39,8 @@ _ROOMS = {
         "vitjax.optimize.results": "pictures sheet=sheets",
     },
     "vitjax.analysis": {
-        "vitjax.analysis.study": "catalog catalog_ghiasi catalog_nguyen checks entries=entry findings frames gallery"
-        " means passes patches style",
+        "vitjax.analysis.study": "catalog catalog_ghiasi catalog_nguyen checks entries=entry findings gallery means"
+        " passes patches style",
         "vitjax.analysis.photographs": "exemplar_tables exemplars likeness natural outliers own tally words",
         "vitjax.analysis.report": "clarity grades grading held_out painted report_card report_figures yardstick",
         "vitjax.analysis.units": "attention_features background invariance maps objects spread",

@@ -19,6 +19,7 @@ import vitjax
 from experiments import script
 from experiments.nguyen.picture import BILINEAR, squashed
 from vitjax.analysis.photographs.outliers import outliers_by_layer
+from vitjax.analysis.study.blocks import stream
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.views.attention_maps import effective_patches, in_rows
 from vitjax.analysis.views.rollout import at_grid, default_tokens, relevance
@@ -37,9 +38,10 @@ def main() -> None:
     args = parser.parse_args()
     model = vitjax.load(args.model)
     images = np.stack([squashed(path, model.config, BILINEAR) for path in args.images])
-    tokens = default_tokens(model.config)
+    site = stream(model)
+    tokens = default_tokens(site)
     found = {name: relevance(model, images.astype(np.float32) / 255, **how)[-1] for name, how in METHODS.items()}
-    maps = {name: np.asarray(at_grid(values, tokens, model.config)) for name, values in found.items()}
+    maps = {name: np.asarray(at_grid(values, tokens, site)) for name, values in found.items()}
     outlier = np.asarray(outliers_by_layer(model, images.astype(np.float32) / 255)[:, -1])
     rows = []
     for name, some in maps.items():

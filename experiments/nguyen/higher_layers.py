@@ -56,7 +56,7 @@ def main() -> None:
     )
     rolled = np.asarray(relevance(model, image[None].astype(np.float32) / 255))[:, 0]
     rolled = rolled[:, model.config.prefix :, model.config.prefix :]
-    even = even_attention(model.config)["reach"]
+    even = even_attention(model)["reach"]
     rows = [
         {"patch": patch, "block": block, "others": others(rolled[block, patch], patch), "even": float(even[block])}
         for patch in args.background + args.object

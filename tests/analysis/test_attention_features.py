@@ -43,5 +43,5 @@ def test_every_kind_has_its_units(tmp_path):
 
 
 def test_a_block_that_is_not_there():
-    with pytest.raises(InputError, match=r"unknown tap 'blocks\.4\.attn\.q'"):
+    with pytest.raises(InputError, match=r"block 4 is out of range, this model has 4"):
         run(small.model(), noise.dataset(2, batch=2), blocks=[4], recipe=QUICK)

@@ -23,17 +23,17 @@ EDITS = {"isolated": isolated, "class only": class_only}
 
 @cache
 def logits(intervention: str, layer: int) -> np.ndarray:
-    return np.asarray(MODEL(IMAGES, "logits", EDITS[intervention](CONFIG, layer))["logits"])
+    return np.asarray(MODEL(IMAGES, "logits", EDITS[intervention](MODEL, layer))["logits"])
 
 
 def test_the_plain_ends_of_the_curves_are_the_plain_model():
-    assert isolated(CONFIG, 0) == class_only(CONFIG, DEPTH) == {}
+    assert isolated(MODEL, 0) == class_only(MODEL, DEPTH) == {}
 
 
 @pytest.mark.parametrize("layer", [1, DEPTH])
 def test_isolating_is_two_passes_side_by_side(layer):
     taps = [f"blocks.{i}.resid_post" for i in range(layer)]
-    together = MODEL(IMAGES, taps, isolated(CONFIG, layer))[taps[-1]]
+    together = MODEL(IMAGES, taps, isolated(MODEL, layer))[taps[-1]]
     prefix = MODEL(IMAGES, taps, {"embed": lambda x: x[:, :PREFIX]})[taps[-1]]
     patches = MODEL(IMAGES, taps, {"embed": lambda x: x[:, PREFIX:]})[taps[-1]]
     np.testing.assert_allclose(together, jnp.concatenate([prefix, patches], axis=1), rtol=1e-5, atol=1e-5)
@@ -41,7 +41,7 @@ def test_isolating_is_two_passes_side_by_side(layer):
 
 def test_isolated_tokens_do_not_attend_to_each_other_but_in_later_blocks():
     taps = [f"blocks.{i}.attn.probs" for i in range(DEPTH)]
-    probs = MODEL(IMAGES, taps, isolated(CONFIG, 1))
+    probs = MODEL(IMAGES, taps, isolated(MODEL, 1))
     across = [float(probs[tap][..., :PREFIX, PREFIX:].sum() + probs[tap][..., PREFIX:, :PREFIX].sum()) for tap in taps]
     assert across[0] == 0 and across[1] > 1
 
@@ -103,8 +103,9 @@ def test_mistakes_are_named(change, layer, words):
     config = replace(CONFIG, **change)
     for edits in EDITS.values():
         with pytest.raises(InputError, match=words):
-            edits(config, layer)
-    with pytest.raises(InputError, match=words):
+            edits(abstract(config), layer)
+    lacking = "class-token needs a model with class token; this one can do: exemplars, maps"
+    with pytest.raises(InputError, match=words if config.class_token else lacking):
         run(abstract(config), DATA, layers=[layer])
     with pytest.raises(InputError, match="layers is empty"):
         run(abstract(CONFIG), DATA, layers=[])

@@ -92,7 +92,7 @@ def test_what_any_model_can_do(folder, photos, tmp_path, name):
     [
         (
             "analyze patch-heads",
-            "takes a Vision Transformer; of a convolutional network there are: exemplars, maps, objects, background",
+            "patch-heads needs a model with class token; this one can do: exemplars, maps, objects, background",
         ),
         ("analyze occlusion", "give masks or boxes"),
         ("analyze occlusion --native --fills remove", "no occlusion by 'remove'"),

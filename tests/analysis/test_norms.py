@@ -16,7 +16,7 @@ from vitjax.analysis.perturbed.occlusion import unseen
 from vitjax.analysis.photographs.exemplar_tables import image_table, tap_row
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.photographs.outliers import norm_ratios, outliers, stream
-from vitjax.analysis.study.frames import framed
+from vitjax.analysis.study.gallery import framed
 from vitjax.analysis.units import maps
 from vitjax.analysis.views.attention_maps import run as rollout
 from vitjax.errors import InputError
@@ -107,7 +107,7 @@ def test_what_stands_in_the_place_of_a_token():
     middle = np.median(np.linalg.norm(patches, axis=1))
     wanted = [patches[5] * 0, patches[rest].mean(axis=0), patches[5] / np.linalg.norm(patches[5]) * middle]
     for how, want in zip(jnp.eye(3), wanted, strict=True):
-        edited = replacing([gone] * 2, how, CONFIG)[AFTER[0]](tokens)
+        edited = replacing([gone] * 2, how, MODEL)[AFTER[0]](tokens)
         np.testing.assert_allclose(edited[0, at], want, rtol=1e-5, atol=1e-6)
         assert np.array_equal(np.delete(edited, at, axis=1), np.delete(tokens, at, axis=1))
 
@@ -119,9 +119,9 @@ def test_the_cost_is_that_of_passes_made_by_hand():
     images, truth = noise.pixels(DATA), DATA.labels_for(MODEL)
     gone = jnp.zeros((5, 16), bool).at[:, jnp.array(HUGE)].set(True)
     hands = {
-        "removed": unseen([gone & False, gone, gone], CONFIG),
-        "zero": replacing([gone, gone], jnp.eye(3)[0], CONFIG),
-        "median norm": replacing([gone, gone], jnp.eye(3)[2], CONFIG),
+        "removed": unseen([gone & False, gone, gone], MODEL),
+        "zero": replacing([gone, gone], jnp.eye(3)[0], MODEL),
+        "median norm": replacing([gone, gone], jnp.eye(3)[2], MODEL),
     }
     plain = np.asarray(MODEL(images, "logits")["logits"]).argmax(axis=1)
     assert cost["none", "none"]["top1"] == pytest.approx((plain == truth).mean())

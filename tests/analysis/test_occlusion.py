@@ -29,6 +29,8 @@ from vitjax.analysis.perturbed.occlusion_curves import run
 from vitjax.data.annotations.masks import Objects
 from vitjax.data.dataset import open_dataset
 from vitjax.errors import InputError
+from vitjax.models.core.site import Site
+from vitjax.models.registry import abstract
 
 MODEL = noise.model(replace(small.CONFIG, depth=1))
 DATA = noise.dataset(5, 3)  # the second batch is filled up
@@ -91,7 +93,7 @@ def test_removal_is_as_if_the_tokens_had_been_dropped_of_each_image_its_own(pool
     config = replace(small.CONFIG, depth=1, pool=pool.split()[0], pool_prefix="all" in pool)
     model, taps = noise.model(config), ("blocks.0.resid_post", "logits")
     gone = np.arange(PATCHES) % 5 < np.array([1, 3])[:, None]
-    found = jax.jit(lambda model, images, gone: model(images, taps, removal(gone, config)))(model, IMAGES[:2], gone)
+    found = jax.jit(lambda model, images, gone: model(images, taps, removal(gone, model)))(model, IMAGES[:2], gone)
     for row, tokens in enumerate(gone):
         kept = np.flatnonzero(np.pad(~tokens, (config.prefix, 0), constant_values=True))
         drop = {"embed": lambda values, kept=kept: values[:, kept]}
@@ -224,6 +226,9 @@ def test_objects_are_hidden_where_boxes_say_so(boxed, native):
     assert hidden["salient"] + hidden["non-salient"] == pytest.approx(hidden["random"], abs=0.1)
 
 
+MAP = ("row", "column", "channel")
+
+
 @jax.tree_util.register_static
 class Convolutional:
     """Stands in for a convolutional network: maps of 4x4 places as big as the tiles, then of 2x2, then classes."""
@@ -233,7 +238,10 @@ class Convolutional:
     card = None
 
     def taps(self):
-        return {"stages.0.out": (4, 4, 192), "stages.1.out": (2, 2, 768), "logits": (10,)}
+        maps = {
+            f"stages.{i}.out": Site((n, n, width), MAP, (n, n)) for i, (n, width) in enumerate(((4, 192), (2, 768)))
+        }
+        return maps | {"logits": Site((10,), ("class",))}
 
     def __call__(self, images, reads, edits=None):
         cut = lambda n: images.reshape(-1, n, 32 // n, n, 32 // n, 3).swapaxes(2, 3).reshape(len(images), n, n, -1)
@@ -261,7 +269,7 @@ WRONG = [
     (lambda: run(MODEL, DATA, fills=["grey"]), "no occlusion by 'grey'"),
     (lambda: run(MODEL, DATA, fills=["remove"], native=True), "no occlusion by 'remove'"),
     (lambda: run(MODEL, DATA, taps=["blocks.*.attn.probs"]), "has no vector for each token"),
-    (lambda: removal(jnp.zeros((1, 16), bool), replace(small.CONFIG, pool="attention")), "attends to them"),
+    (lambda: removal(jnp.zeros((1, 16), bool), abstract(replace(small.CONFIG, pool="attention"))), "attends to them"),
 ]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import noise, small
+from vitjax.analysis.study.blocks import stream
 from vitjax.analysis.views.attention_maps import effective_patches, even_attention, own_share, reach, run
 from vitjax.analysis.views.rollout import at_grid, attention, gradient_weighted, mixing, relevance, rollout
 from vitjax.errors import InputError
@@ -18,6 +19,7 @@ DATA = noise.dataset(5, 2)
 IMAGES = jnp.asarray(noise.pixels(DATA)[:2])
 MODEL = noise.model(CONFIG)
 SHALLOW = noise.model(replace(CONFIG, depth=2))
+SITE = stream(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +85,10 @@ def test_the_class_is_the_models_choice_where_none_is_named():
 
 def test_maps_are_the_rows_of_tokens_at_the_patches(probs):
     found = jnp.asarray(probs.mean(axis=2))
-    assert np.array_equal(at_grid(found, "class", CONFIG), found[..., 0, 3:].reshape(4, 2, 4, 4))
-    assert np.array_equal(at_grid(found, "patch 6", CONFIG), found[..., 9, 3:].reshape(4, 2, 4, 4))
+    assert np.array_equal(at_grid(found, "class", SITE), found[..., 0, 3:].reshape(4, 2, 4, 4))
+    assert np.array_equal(at_grid(found, "patch 6", SITE), found[..., 9, 3:].reshape(4, 2, 4, 4))
     by_hand = found[..., 3:, 3:].mean(axis=-2).reshape(4, 2, 4, 4)
-    np.testing.assert_allclose(at_grid(found, "patches", CONFIG), by_hand, rtol=1e-6)
+    np.testing.assert_allclose(at_grid(found, "patches", SITE), by_hand, rtol=1e-6)
     np.testing.assert_allclose(relevance(MODEL, IMAGES, "attention"), found, rtol=1e-5, atol=1e-7)
 
 
@@ -94,14 +96,14 @@ def test_measures_of_a_matrix_by_hand():
     config = ViTConfig(image_size=(8, 8), patch_size=(4, 4), width=4, depth=1, heads=1, mlp_width=4, classes=0)
     matrix = np.full((5, 5), 0.1)
     matrix[1:, 1:] = [[0.4, 0.1, 0.2, 0.2], [0.1, 0.8, 0, 0], [0, 0.3, 0.3, 0.3], [0.1, 0.1, 0.1, 0.6]]
-    assert own_share(matrix, config) == pytest.approx(np.mean([0.4, 0.8, 0.3, 0.6]))
-    assert reach(matrix, config) == pytest.approx(np.median([0.5, 0, 1, 1 / 6]))
+    assert own_share(matrix, config.prefix) == pytest.approx(np.mean([0.4, 0.8, 0.3, 0.6]))
+    assert reach(matrix, config.prefix) == pytest.approx(np.median([0.5, 0, 1, 1 / 6]))
     maps = np.array([np.ones((2, 2)), [[0, 3], [0, 0]], [[1, 1], [0, 0]]])
     np.testing.assert_allclose(effective_patches(maps), [4, 1, 2], rtol=1e-6)
 
 
 def test_even_attention_is_what_depth_alone_does():
-    found = even_attention(CONFIG, 0.25)
+    found = even_attention(MODEL, 0.25)
     own = 0.25 ** np.arange(1, 5)
     other = (1 - own) / CONFIG.tokens
     np.testing.assert_allclose(found["own"], own + other, rtol=1e-5)
@@ -112,7 +114,7 @@ def test_even_attention_is_what_depth_alone_does():
 def test_a_run_measures_every_image_once(method, tmp_path):
     findings = run(SHALLOW, DATA, method=method, layers=[2, 1], count=2)
     found = np.asarray(relevance(SHALLOW, noise.pixels(DATA), method))
-    maps = np.asarray(at_grid(found, "class", CONFIG))
+    maps = np.asarray(at_grid(found, "class", SITE))
     assert [row["layer"] for row in findings.rows] == [1, 2] and findings.rows[0]["images"] == 5
     for row in findings.rows:
         i, flat = row["layer"] - 1, maps[row["layer"] - 1].reshape(5, -1).astype(np.float64)
@@ -120,7 +122,7 @@ def test_a_run_measures_every_image_once(method, tmp_path):
         spread = np.exp(-(share * np.log(np.maximum(share, 1e-300))).sum(axis=1))
         assert row["patches"] == pytest.approx(spread.mean(), rel=1e-4)
         assert row["patches_error"] == pytest.approx(spread.std(ddof=1) / 5**0.5, rel=1e-3)
-        assert row["own"] == pytest.approx(float(own_share(found[i], CONFIG).mean()), rel=1e-4)
+        assert row["own"] == pytest.approx(float(own_share(found[i], CONFIG.prefix).mean()), rel=1e-4)
         assert ("reach_even" in row) == (method == "rollout")
     assert len(findings.figures[""].axes[0].images) == 2 * (1 + 2)
     findings.save(tmp_path)

@@ -107,13 +107,11 @@ def _run(args: argparse.Namespace) -> int:
     model = load(args)
     from tqdm import tqdm
 
+    from vitjax.analysis.study.checks import check_facts
     from vitjax.data.dataset import Dataset
-    from vitjax.models.vit import ViT
     from vitjax.weights.load import load as load_model
 
-    if not (analysis.convnets or isinstance(model, ViT)):
-        able = ", ".join(name for name, one in ANALYSES.items() if one.convnets)
-        raise InputError(f"{args.analysis} takes a Vision Transformer; of a convolutional network there are: {able}")
+    check_facts(args.analysis, model)
     options = {
         option.name: load_model(value) if option.kind == "model" else value
         for option, value in given.items()

@@ -12,19 +12,19 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from vitjax.analysis.ablations.accuracy import evaluate, plain
+from vitjax.analysis.study.blocks import after_blocks, beside, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
 from vitjax.models.core.taps import Edit
-from vitjax.models.vit import ViT
 
 ISOLATED, CLASS_ONLY = "isolated", "class only"
 
 
-def isolated(config: ViTConfig, layer: int) -> dict[str, Edit]:
+def isolated(model: Network, layer: int) -> dict[str, Edit]:
     """Makes edits under which, in the first `layer` blocks, the class token and the patches do not see each other.
 
     There the class token (with the distillation token and registers, if any) attends only to itself and the patches
@@ -37,13 +37,14 @@ def isolated(config: ViTConfig, layer: int) -> dict[str, Edit]:
     Raises:
         InputError: the head does not read the class token, or the model has no such block.
     """
-    _check(config, [layer])
-    prefix = np.arange(config.tokens) < config.prefix
+    _check(model, [layer])
+    taps, site = after_blocks(model), stream(model)
+    prefix = np.arange(site.tokens) < site.prefix
     apart = prefix[:, None] != prefix
-    return {f"blocks.{i}.attn.scores": lambda scores: jnp.where(apart, -jnp.inf, scores) for i in range(layer)}
+    return {beside(tap, "attn.scores"): lambda scores: jnp.where(apart, -jnp.inf, scores) for tap in taps[:layer]}
 
 
-def class_only(config: ViTConfig, layer: int) -> dict[str, Edit]:
+def class_only(model: Network, layer: int) -> dict[str, Edit]:
     """Makes edits that drop the patches after `layer` blocks: the class token goes on alone ("TEAR" in the code).
 
     With it go the distillation token and registers, if any. 0 leaves nothing of the image; `layer = depth` drops
@@ -55,31 +56,32 @@ def class_only(config: ViTConfig, layer: int) -> dict[str, Edit]:
     Raises:
         InputError: the head does not read the class token, or the model has no such block.
     """
-    _check(config, [layer])
-    return {_entry(config, layer): lambda x: x[:, : config.prefix]} if layer < config.depth else {}
+    _check(model, [layer])
+    prefix = stream(model).prefix
+    return {_entry(model, layer): lambda x: x[:, :prefix]} if layer < len(after_blocks(model)) else {}
 
 
 def isolated_logits(
-    model: ViT, images: Float[Array, "image h w 3"], layers: Sequence[int]
+    model: Network, images: Float[Array, "image h w 3"], layers: Sequence[int]
 ) -> Float[Array, "image layer class"]:
     """Computes the logits under `isolated` for each of `layers`, for the price of half as many forward passes.
 
     One pass isolates as far as the last of `layers`, and the network goes on as usual from each of them.
     """
-    _check(model.config, layers)
-    return _resumed(model, images, layers, isolated(model.config, max(layers)), slice(None))
+    _check(model, layers)
+    return _resumed(model, images, layers, isolated(model, max(layers)), slice(None))
 
 
 def class_only_logits(
-    model: ViT, images: Float[Array, "image h w 3"], layers: Sequence[int]
+    model: Network, images: Float[Array, "image h w 3"], layers: Sequence[int]
 ) -> Float[Array, "image layer class"]:
     """The logits under `class_only` for each of `layers`, for the price of one forward pass."""
-    _check(model.config, layers)
-    return _resumed(model, images, layers, {}, slice(model.config.prefix))
+    _check(model, layers)
+    return _resumed(model, images, layers, {}, slice(stream(model).prefix))
 
 
 @analysis
-def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Findings:
+def run(model: Network, data: Dataset, *, layers: Iterable[int] | None = None) -> Findings:
     """Measures accuracy with the class token isolated in the first L blocks, and left alone after L blocks.
 
     Args:
@@ -95,12 +97,12 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
     Raises:
         InputError: the head does not read the class token, no such block, or images without classes.
     """
-    config = model.config
-    layers = list(range(config.depth + 1) if layers is None else dict.fromkeys(layers))
-    _check(config, layers)
+    depth = len(after_blocks(model))
+    layers = list(range(depth + 1) if layers is None else dict.fromkeys(layers))
+    _check(model, layers)
     curves = {
         ISOLATED: (isolated_logits, [layer for layer in layers if layer > 0]),
-        CLASS_ONLY: (class_only_logits, [layer for layer in layers if layer < config.depth]),
+        CLASS_ONLY: (class_only_logits, [layer for layer in layers if layer < depth]),
     }
     conditions = {name: partial(logits, layers=tuple(some)) for name, (logits, some) in curves.items() if some}
     conditions["plain"] = plain
@@ -117,31 +119,33 @@ def run(model: ViT, data: Dataset, *, layers: Iterable[int] | None = None) -> Fi
         rows=rows,
         settings=settings(model, data, layers=layers),
         figures={"": _figure(rows, whole)},
-        summary=_summary(rows, whole, config.depth - 1),
+        summary=_summary(rows, whole, depth - 1),
     )
 
 
-def _entry(config: ViTConfig, layer: int) -> str:
+def _entry(model: Network, layer: int) -> str:
     """The tap where `layer` blocks lie behind; after the last, the logits."""
-    return f"blocks.{layer}.resid_pre" if layer < config.depth else "logits"
+    taps = after_blocks(model)
+    return beside(taps[layer], "resid_pre") if layer < len(taps) else "logits"
 
 
-def _resumed(model: ViT, images: Array, layers: Sequence[int], edits: Mapping[str, Edit], tokens: slice) -> Array:
+def _resumed(model: Network, images: Array, layers: Sequence[int], edits: Mapping[str, Edit], tokens: slice) -> Array:
     """Keeps the stream of one edited pass after each number of blocks; from there `tokens` go on, unedited."""
-    taps = [_entry(model.config, layer) for layer in layers]
+    taps = [_entry(model, layer) for layer in layers]
     kept = model(images, taps, edits)
     resume = lambda tap: model(images, "logits", {tap: lambda _: kept[tap][:, tokens]})["logits"]
     return jnp.stack([kept[tap] if tap == "logits" else resume(tap) for tap in taps], axis=1)
 
 
-def _check(config: ViTConfig, layers: Sequence[int]) -> None:
+def _check(model: Network, layers: Sequence[int]) -> None:
+    config, depth = model.config, len(after_blocks(model))
     if config.pool != "token" or not config.classes:
         what = f"pool={config.pool!r}" if config.classes else "classes=0"
         raise InputError(f"there is no class token that a head reads in this model ({what})")
-    wrong = [layer for layer in layers if not 0 <= layer <= config.depth]
+    wrong = [layer for layer in layers if not 0 <= layer <= depth]
     if wrong or not layers:
         which = f"layer {wrong[0]} is out of range" if wrong else "no layers are given"
-        raise InputError(f"{which}: layers count the blocks gone through, 0-{config.depth}")
+        raise InputError(f"{which}: layers count the blocks gone through, 0-{depth}")
 
 
 def _summary(rows: Sequence[Mapping], plain: Mapping, last: int) -> str:

@@ -17,14 +17,14 @@ from vitjax.analysis.study.style import bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 
 CLASS, PATCH = "class token", "patch"
 # What a pooled head averages, as a slice of [class token, *patches].
 POOLED: dict[str, slice] = {"patches": slice(1, None), "patches and class token": slice(None)}
 
 
-def patch_logits(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image patch class"]:
+def patch_logits(model: Network, images: Float[Array, "image h w 3"]) -> Float[Array, "image patch class"]:
     """Applies the classifier to every patch token after the final norm, as if that were the class token.
 
     A distilled model has two classifiers; both see the same token here, and are averaged as at inference.
@@ -36,7 +36,7 @@ def patch_logits(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array
     return _classify(model, _tokens(model, model(images, "norm")["norm"])[:, 1:])
 
 
-def pooled_logits(model: ViT, images: Float[Array, "image h w 3"], which: str) -> Float[Array, "image class"]:
+def pooled_logits(model: Network, images: Float[Array, "image h w 3"], which: str) -> Float[Array, "image class"]:
     """Applies the classifier to the mean of several tokens, taken after the final norm.
 
     Args:
@@ -54,7 +54,7 @@ def pooled_logits(model: ViT, images: Float[Array, "image h w 3"], which: str) -
 
 
 @analysis
-def run(model: ViT, data: Dataset) -> Findings:
+def run(model: Network, data: Dataset) -> Findings:
     """Measures the accuracy of the model's classifier on every patch token by itself, and on means over tokens.
 
     Args:
@@ -99,18 +99,18 @@ def _check(config: ViTConfig) -> None:
         )
 
 
-def _tokens(model: ViT, tokens: Array) -> Array:
+def _tokens(model: Network, tokens: Array) -> Array:
     """The class token and the patches, without a distillation token and registers."""
-    return jnp.delete(tokens, np.arange(1, model.config.prefix), axis=1)
+    return jnp.delete(tokens, np.arange(1, model.taps()["norm"].prefix), axis=1)
 
 
-def _classify(model: ViT, tokens: Array) -> Array:
+def _classify(model: Network, tokens: Array) -> Array:
     if model.config.distilled:
         return (model.head(tokens) + model.head_distilled(tokens)) / 2
     return model.head(tokens)
 
 
-def _heads(model: ViT, images: Array) -> Array:
+def _heads(model: Network, images: Array) -> Array:
     """All heads after one forward pass: the model's own, the pooled ones, then one for each patch."""
     values = model(images, ["norm", "logits"])
     tokens = _tokens(model, values["norm"])

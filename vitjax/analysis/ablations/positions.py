@@ -3,8 +3,8 @@
 Ghiasi et al. 2022 (arXiv 2212.06727): `experiments/it7` of the published code.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -17,30 +17,33 @@ from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import panels, style
 from vitjax.data.dataset import Dataset
+from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key
-from vitjax.models.vit import ViT
 
 STD = 0.02  # of the random positions, as in the published code
 
 
-def without_positions(model: ViT) -> ViT:
+def without_positions(model: Network) -> Network:
     """Copies the model without the position embeddings of its patches.
 
     The class token keeps its own: a model holds the sum of the two, from which no patch can learn where it is. (The
     published code takes away that one too.) Without positions the order of the patches makes no difference.
     """
-    return _with(model, jnp.zeros_like(model.position[...]))
+    return _with(model, jnp.zeros_like)
 
 
-def random_positions(model: ViT, seed: int, std: float = STD) -> ViT:
-    """A copy of the model whose patches have random position embeddings, normal with the standard deviation `std`."""
-    old = model.position[...]
-    return _with(model, std * jax.random.normal(key(seed), old.shape, old.dtype))
+def random_positions(model: Network, seed: int, std: float = STD) -> Network:
+    """Copies the model with random position embeddings of its patches, normal with the standard deviation `std`."""
+    return _with(model, lambda old: std * jax.random.normal(key(seed), old.shape, old.dtype))
 
 
-def _with(model: ViT, position: Array) -> ViT:
+def _with(model: Network, change: Callable[[Array], Array]) -> Network:
+    """A copy of the model, its learned positions changed."""
     copy = jax.tree.map(lambda leaf: leaf, model)
-    copy.position = nnx.Param(position)
+    for name in (name for name, what in model.grid_arrays.items() if what == "positions"):
+        *path, last = name.split(".")
+        owner = reduce(getattr, path, copy)
+        setattr(owner, last, nnx.Param(change(getattr(owner, last)[...])))
     return copy
 
 
@@ -85,21 +88,21 @@ def conditions(seed: int = 0) -> dict[str, Condition]:
     }
 
 
-def _unplaced(model: ViT, images: Array) -> Array:
+def _unplaced(model: Network, images: Array) -> Array:
     return plain(without_positions(model), images)
 
 
-def _misplaced(model: ViT, images: Array, *, seed: int) -> Array:
+def _misplaced(model: Network, images: Array, *, seed: int) -> Array:
     return plain(random_positions(model, seed), images)
 
 
-def _mixed(model: ViT, images: Array, *, seed: int) -> Array:
+def _mixed(model: Network, images: Array, *, seed: int) -> Array:
     order = permutations(images, seed, model.config.patches)
     return plain(model, shuffled(images, order, model.config.patch_size))
 
 
 @analysis
-def run(model: ViT, data: Dataset, *, seed: int = 0) -> Findings:
+def run(model: Network, data: Dataset, *, seed: int = 0) -> Findings:
     """Measures accuracy as the model is, without positions, with random ones, and with the image's patches shuffled.
 
     Args:

@@ -19,8 +19,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.errors import InputError, nearest
+from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
-from vitjax.models.vit import ViT
 from vitjax.optimize.results import sheets as sheet
 
 PERPLEXITY = 30  # published code
@@ -74,12 +74,12 @@ def neighbours(points: Float[np.ndarray, "patch 2"], labels: Int[np.ndarray, " p
 
 @standard()
 @partial(jax.jit, static_argnames="taps")
-def _tokens(model: ViT, images: Array, taps: tuple[str, ...]) -> dict[str, Array]:
+def _tokens(model: Network, images: Array, taps: tuple[str, ...]) -> dict[str, Array]:
     return model(images, taps)
 
 
 def example(
-    model: ViT,
+    model: Network,
     pixels: UInt8[np.ndarray, "h w 3"],
     labels: Int[np.ndarray, " patch"],
     kinds: Sequence[str],
@@ -104,7 +104,7 @@ def example(
     Returns:
         A figure, and a row for each layer: what was minimised, and `neighbours` of the patches that show objects.
     """
-    number = len(taps)
+    number, sites = len(taps), model.taps()
     chosen = dict.fromkeys(taps[place] for place in (0, number // 2, number - 1))
     values = _tokens(model, pixels[None] / np.float32(255), tuple(chosen))
     rows = []
@@ -117,7 +117,7 @@ def example(
             _mark(axes[0], np.stack([(column + 0.5) * width, (row + 0.5) * height], axis=1), labels, kinds, 8)
         for panel, tap in zip(axes[picture:], chosen, strict=True):
             place = LAYOUTS[layout](np.asarray(values[tap][0], np.float32), seed)
-            points = place.points[model.config.prefix :]
+            points = place.points[sites[tap].prefix :]
             _mark(bare(panel), points, labels, kinds, 16)
             shown = labels > 0
             rows.append({"tap": tap, "loss": place.loss, "neighbours": neighbours(points[shown], labels[shown])})

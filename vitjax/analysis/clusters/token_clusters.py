@@ -37,7 +37,7 @@ from vitjax.data.annotations.masks import (
 from vitjax.data.dataset import Dataset
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest, printable
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 
 AREA = 0.14**2  # share of the image that an object must cover, and more (published code: 0.14² · 224² pixels)
 OBJECTS = 2  # that an image must have
@@ -108,7 +108,7 @@ def scenes(
 
 
 def embedded(
-    model: ViT,
+    model: Network,
     data: Dataset,
     some: Sequence[Scene],
     taps: Sequence[str],
@@ -133,12 +133,13 @@ def embedded(
 
 def _read(model, images, *, taps):
     values = model(images, taps)
-    return [values[tap][:, model.config.prefix :].astype(jnp.float32) for tap in taps]
+    sites = model.taps()
+    return [values[tap][:, sites[tap].prefix :].astype(jnp.float32) for tap in taps]
 
 
 @analysis
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     masks: Path | None = None,

@@ -13,7 +13,8 @@ from vitjax.analysis.norms.norms_cost import OUTLIERS, costs
 from vitjax.analysis.norms.norms_figures import draw, marked
 from vitjax.analysis.norms.norms_tokens import Standing, standing
 from vitjax.analysis.perturbed.alike import weights
-from vitjax.analysis.photographs.outliers import OUTLIER, after_blocks, check_times
+from vitjax.analysis.photographs.outliers import OUTLIER, check_times
+from vitjax.analysis.study.blocks import after_blocks
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.analysis.study.means import estimate
@@ -21,14 +22,14 @@ from vitjax.analysis.study.passes import gather
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 
 SHOWN = 8  # images on which the outliers are marked
 _QUANTILES = {"ratio_low": 0.05, "ratio_high": 0.95}
 
 
 @analysis
-def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = False, seed: int = 0) -> Findings:
+def run(model: Network, data: Dataset, *, times: float = OUTLIER, control: bool = False, seed: int = 0) -> Findings:
     """Finds patch tokens whose norm after a block is many times the median of their image: where, since when, what for.
 
     Args:
@@ -70,7 +71,7 @@ def run(model: ViT, data: Dataset, *, times: float = OUTLIER, control: bool = Fa
     return Findings("norms", rows, about, figures, _summary(rows, cost, times, why), tables)
 
 
-def _labels(data: Dataset, model: ViT) -> tuple[np.ndarray | None, str]:
+def _labels(data: Dataset, model: Network) -> tuple[np.ndarray | None, str]:
     """The classes, or None and why there are none; a list of classes that was given must do."""
     try:
         return data.labels_for(model), ""
@@ -80,10 +81,10 @@ def _labels(data: Dataset, model: ViT) -> tuple[np.ndarray | None, str]:
         return None, str(error)
 
 
-def layer_rows(model: ViT, found: Standing) -> list[dict[str, Value]]:
+def layer_rows(model: Network, found: Standing) -> list[dict[str, Value]]:
     """A row for each layer from what `standing` gave for all images."""
-    config, rows = model.config, []
-    for layer, tap in enumerate(after_blocks(config)):
+    sites, rows = model.taps(), []
+    for layer, tap in enumerate(after_blocks(model)):
         outlier, ratio = found.outlier[:, layer], found.ratio[:, layer].astype(float)
         some = outlier.any(axis=1)
         row: dict[str, Value] = {"layer": layer + 1, "tap": tap, "images": len(outlier)}
@@ -97,7 +98,7 @@ def layer_rows(model: ViT, found: Standing) -> list[dict[str, Value]]:
         row["ordinary_highest"] = float(ratio[~outlier].max())
         for name in ("class_ratio", "class_attention", "patch_attention"):
             row |= estimate(name, getattr(found, name)[:, layer])
-        row["fair_attention"] = float(outlier.sum(axis=1).mean() / config.tokens)
+        row["fair_attention"] = float(outlier.sum(axis=1).mean() / sites[tap].tokens)
         for name in ("contrast", "likeness", "stay"):
             row |= estimate(name, getattr(found, name)[:, layer])
         rows.append(row | _places(outlier))

@@ -15,14 +15,15 @@ from jaxtyping import Array, Bool, Int
 
 from vitjax.analysis.ablations.positions import permutations
 from vitjax.analysis.perturbed.occlusion import unseen
-from vitjax.analysis.photographs.outliers import after_blocks, outliers
+from vitjax.analysis.photographs.outliers import outliers
+from vitjax.analysis.study.blocks import after_blocks
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.means import estimate
 from vitjax.analysis.study.passes import gather
 from vitjax.data.dataset import Dataset
 from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
 from vitjax.models.core.taps import Edit
-from vitjax.models.vit import ViT
 
 OUTLIERS, OTHERS = "outliers", "as many others"
 REMOVED = "removed"  # no token attends to them in the blocks after
@@ -35,7 +36,7 @@ def treatments(config: ViTConfig) -> tuple[str, ...]:
 
 
 def costs(
-    model: ViT, data: Dataset, labels: Int[np.ndarray, " image"] | None, *, times: float, seed: int
+    model: Network, data: Dataset, labels: Int[np.ndarray, " image"] | None, *, times: float, seed: int
 ) -> list[dict[str, Value]]:
     """Measures the cost of each treatment of the outliers, and of as many other patch tokens: a row for each.
 
@@ -63,50 +64,53 @@ def costs(
     return rows
 
 
-def _chosen(model: ViT, images: Array, *, times: float, seed: int) -> tuple[Array, Array]:
+def _chosen(model: Network, images: Array, *, times: float, seed: int) -> tuple[Array, Array]:
     """The best class under every setting, and the number of new outliers, [image, setting] each."""
-    config, taps = model.config, after_blocks(model.config)
+    config, taps = model.config, after_blocks(model)
+    prefix = model.taps()[taps[-1]].prefix
     whole = model(images, [*taps, "logits"])
-    found = jnp.stack([outliers(whole[tap][:, config.prefix :], times) for tap in taps])  # [layer, image, patch]
+    found = jnp.stack([outliers(whole[tap][:, prefix:], times) for tap in taps])  # [layer, image, patch]
     order = permutations(images, seed, config.patches)
     sets = jnp.stack([found, jax.vmap(lambda some: as_many_others(some, order))(found)])
 
     def run(edits: dict[str, Edit]) -> tuple[Array, Array]:
         values = model(images, [taps[-1], "logits"], edits)
-        new = outliers(values[taps[-1]][:, config.prefix :], times) & ~found[-1]
+        new = outliers(values[taps[-1]][:, prefix:], times) & ~found[-1]
         return values["logits"].argmax(axis=-1), new.sum(axis=-1)
 
-    removed = lambda tiles: run(unseen([jnp.zeros_like(tiles[0]), *tiles], config))
+    removed = lambda tiles: run(unseen([jnp.zeros_like(tiles[0]), *tiles], model))
     parts = [jax.tree.map(lambda x: x[None, None], (whole["logits"].argmax(axis=-1), jnp.zeros(len(images), int)))]
-    replaced = lambda tiles: lax.map(lambda how: run(replacing(tiles, how, config)), jnp.eye(len(REPLACED)))
+    replaced = lambda tiles: lax.map(lambda how: run(replacing(tiles, how, model)), jnp.eye(len(REPLACED)))
     both = [] if config.pool == "attention" else [jax.tree.map(lambda x: x[:, None], lax.map(removed, sets))]
     both = jax.tree.map(lambda *some: jnp.concatenate(some, axis=1), *both, lax.map(replaced, sets))
     parts.append(jax.tree.map(lambda x: x.reshape(1, -1, len(images)), both))
     return jax.tree.map(lambda *some: jnp.concatenate(some, axis=1)[0].T, *parts)
 
 
-def replacing(tiles: Sequence[Bool[Array, "image patch"]], how: Array, config: ViTConfig) -> dict[str, Edit]:
+def replacing(tiles: Sequence[Bool[Array, "image patch"]], how: Array, model: Network) -> dict[str, Edit]:
     """Makes edits that put something else in the place of patch tokens.
 
     Args:
         tiles: which, after each block.
         how: the weights of what stands in their place, in the order of `REPLACED`: nothing, the mean of the image's
             other patch tokens, or the token itself, as long as the median of them all.
-        config: the model's.
+        model: whose.
     """
+    taps = after_blocks(model)
+    prefix = model.taps()[taps[-1]].prefix
 
     def edit(gone: Array):
         def replace(tokens: Array) -> Array:
-            patches, gone_here = tokens[:, config.prefix :], gone[..., None]
+            patches, gone_here = tokens[:, prefix:], gone[..., None]
             kept = jnp.where(gone_here, 0, patches).sum(axis=1) / jnp.maximum((~gone_here).sum(axis=1), 1)
             norms = jnp.linalg.norm(patches, axis=-1, keepdims=True)
             scaled = patches * jnp.median(norms, axis=1, keepdims=True) / jnp.maximum(norms, 1e-12)
             instead = (how[1] * kept[:, None] + how[2] * scaled).astype(tokens.dtype)
-            return jnp.concatenate([tokens[:, : config.prefix], jnp.where(gone_here, instead, patches)], axis=1)
+            return jnp.concatenate([tokens[:, :prefix], jnp.where(gone_here, instead, patches)], axis=1)
 
         return replace
 
-    return {tap: edit(gone) for tap, gone in zip(after_blocks(config), tiles, strict=True)}
+    return {tap: edit(gone) for tap, gone in zip(taps, tiles, strict=True)}
 
 
 def as_many_others(some: Bool[Array, "image patch"], order: Int[Array, "image patch"]) -> Bool[Array, "image patch"]:

@@ -10,8 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.norms.norms_cost import OTHERS, OUTLIERS
 from vitjax.analysis.perturbed.alike_figures import LINES
-from vitjax.analysis.study.frames import framed
-from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.study.gallery import framed, gallery
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.models.core.config import ViTConfig
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vitjax.analysis.photographs.outliers import after_blocks, norm_ratios
+from vitjax.analysis.photographs.outliers import norm_ratios
+from vitjax.analysis.study.blocks import after_blocks, beside
 from vitjax.analysis.views.filters import cut
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 
 
 class Standing(NamedTuple):
@@ -34,18 +35,18 @@ class Standing(NamedTuple):
     stay: Float[Array, "image layer"]
 
 
-def standing(model: ViT, images: Float[Array, "image h w 3"], *, times: float) -> Standing:
+def standing(model: Network, images: Float[Array, "image h w 3"], *, times: float) -> Standing:
     """Reads every block once; an outlier has more than `times` the median norm of its image's patches."""
-    config, after = model.config, after_blocks(model.config)
-    probs = [f"blocks.{block}.attn.probs" for block in range(1, config.depth)]
+    after = after_blocks(model)
+    probs, site = [beside(tap, "attn.probs") for tap in after[1:]], model.taps()[after[0]]
     values = model(images, [*after, *probs])
     tokens = jnp.stack([values[tap].astype(jnp.float32) for tap in after], axis=1)
-    ratio = norm_ratios(tokens[:, :, config.prefix :])
+    ratio = norm_ratios(tokens[:, :, site.prefix :])
     outlier = ratio > times
     nothing = jnp.full(outlier.shape[:2], jnp.nan)
     first = jnp.linalg.norm(tokens[:, :, 0], axis=-1)
-    middle = jnp.median(jnp.linalg.norm(tokens[:, :, config.prefix :], axis=-1), axis=-1)
-    given = [attention_to(values[tap], outlier[:, i], config.prefix) for i, tap in enumerate(probs)]
+    middle = jnp.median(jnp.linalg.norm(tokens[:, :, site.prefix :], axis=-1), axis=-1)
+    given = [attention_to(values[tap], outlier[:, i], site.prefix) for i, tap in enumerate(probs)]
     by_class, by_patches = (
         jnp.concatenate([*(pair[which][:, None] for pair in given), nothing[:, :1]], axis=1) for which in (0, 1)
     )
@@ -53,8 +54,8 @@ def standing(model: ViT, images: Float[Array, "image h w 3"], *, times: float) -
     return Standing(
         outlier,
         ratio,
-        first / middle if config.prefix else nothing,
-        by_class if config.class_token else nothing,
+        first / middle if site.prefix else nothing,
+        by_class if site.class_token else nothing,
         by_patches,
         _among(ranks(pieces.std(axis=(2, 3, 4))), outlier),
         _among(ranks(likeness(model, pieces)), outlier),
@@ -71,7 +72,7 @@ def attention_to(
     return given[:, 0], given[:, prefix:].mean(axis=1)
 
 
-def likeness(model: ViT, pieces: Float[Array, "image patch h w 3"]) -> Float[Array, "image patch"]:
+def likeness(model: Network, pieces: Float[Array, "image patch h w 3"]) -> Float[Array, "image patch"]:
     """Measures how like its neighbours a patch is, by the mean cosine with those beside, above and below.
 
     The cosines are those of the patch embedding, without positions (Darcet et al. 2023, section 2.1).

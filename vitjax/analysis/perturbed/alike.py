@@ -20,6 +20,7 @@ from vitjax.analysis.study.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
+from vitjax.models.core.site import Site
 from vitjax.models.registry import random
 from vitjax.units.units import matching
 
@@ -68,28 +69,32 @@ def compare(
     Returns:
         Similarities in the order class token, mean of patches, then the groups.
     """
-    alike = [_alike(whole[tap], part[tap], model.config.prefix, groups, source, gone) for tap in taps]
+    sites = model.taps()
+    alike = [_alike(whole[tap], part[tap], sites[tap], groups, source, gone) for tap in taps]
     return Copy(*judged(part["logits"], truth), *(jnp.stack(values, axis=1) for values in zip(*alike, strict=True)))
 
 
-def directions(values: Mapping[str, Array], taps: Sequence[str], prefix: int) -> list[Float[Array, "image 2 channel"]]:
+def directions(
+    values: Mapping[str, Array], taps: Sequence[str], model: Network
+) -> list[Float[Array, "image 2 channel"]]:
     """The class token and the mean of the patches as unit vectors at each tap; NaN for a class token where none is."""
-    return [_overall(values[tap], prefix) for tap in taps]
+    sites = model.taps()
+    return [_overall(values[tap], sites[tap]) for tap in taps]
 
 
-def _overall(values: Array, prefix: int, gone: Array | None = None) -> Array:
-    tokens, patches = _split(values, prefix)
-    first = tokens[:, 0] if prefix else jnp.full_like(patches[:, 0], jnp.nan)
+def _overall(values: Array, site: Site, gone: Array | None = None) -> Array:
+    tokens, patches = _split(values, site)
+    first = tokens[:, 0] if site.class_token else jnp.full_like(patches[:, 0], jnp.nan)
     mean = patches.mean(axis=1) if gone is None else jnp.where(gone[..., None], 0, patches).sum(axis=1)  # up to scale
     return _unit(jnp.stack([first, mean], axis=1))
 
 
 def _alike(
-    whole: Array, part: Array, prefix: int, groups: Sequence[Array], source: Array | None, gone: Array | None
+    whole: Array, part: Array, site: Site, groups: Sequence[Array], source: Array | None, gone: Array | None
 ) -> tuple[Array, Array]:
     """Cosine and chance of one tap, [image, similarity] each."""
-    overall = (_overall(whole, prefix) * _overall(part, prefix, gone)).sum(axis=-1)
-    before, after = (_unit(_split(values, prefix)[1]) for values in (whole, part))
+    overall = (_overall(whole, site) * _overall(part, site, gone)).sum(axis=-1)
+    before, after = (_unit(_split(values, site)[1]) for values in (whole, part))
     if source is not None and source.shape[1] == before.shape[1]:
         before = jnp.take_along_axis(before, source[..., None], axis=1)
     cosine = (before * after).sum(axis=-1)
@@ -110,11 +115,11 @@ def _others(before: Array, after: Array, cosine: Array, group: Array) -> Array:
     return jnp.where(count > 1, pairs / jnp.maximum(count * (count - 1), 1), jnp.nan)
 
 
-def _split(values: Array, prefix: int) -> tuple[Array, Array]:
+def _split(values: Array, site: Site) -> tuple[Array, Array]:
     """All tokens, and the patch tokens; for a map, [image, h, w, channel], all its places both times."""
     values = values.astype(jnp.float32)
     tokens = values.reshape(len(values), -1, values.shape[-1])
-    return tokens, tokens[:, prefix:] if values.ndim == 3 else tokens
+    return tokens, tokens[:, site.prefix :]
 
 
 def _unit(vectors: Array) -> Array:

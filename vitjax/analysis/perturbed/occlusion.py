@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vitjax.analysis.ablations.positions import image_keys
+from vitjax.analysis.study.blocks import after_blocks, beside, stream
 from vitjax.data.annotations.masks import Masks
 from vitjax.errors import InputError, nearest
-from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
 from vitjax.models.core.taps import Edit
 
 SETS = ("random", "salient", "non-salient")
@@ -79,33 +80,34 @@ def occlude(
     return jnp.where(hidden[..., None], FILLS[fill](images, image_keys(images, seed)), images)
 
 
-def removal(tiles: Bool[Array, "image patch"], config: ViTConfig) -> dict[str, Edit]:
+def removal(tiles: Bool[Array, "image patch"], model: Network) -> dict[str, Edit]:
     """Makes edits under which a model runs as if some of its patch tokens were not there; `unseen` in every block.
 
     It comes to the same as dropping them after the embedding (what they hold themselves means nothing); so images may
     lose different numbers of tokens.
     """
-    return unseen([tiles] * (config.depth + 1), config)
+    return unseen([tiles] * (len(after_blocks(model)) + 1), model)
 
 
-def unseen(tiles: Sequence[Bool[Array, "image patch"]], config: ViTConfig) -> dict[str, Edit]:
+def unseen(tiles: Sequence[Bool[Array, "image patch"]], model: Network) -> dict[str, Edit]:
     """Makes edits under which, block by block, no token attends to some patch tokens.
 
     Args:
         tiles: of each block those that are not seen in it, and at the end those that a head which averages over tokens
             leaves out.
-        config: the model's.
+        model: whose.
 
     Raises:
         InputError: a model whose head attends to the tokens.
     """
+    config, prefix = model.config, stream(model).prefix
     if config.pool == "attention":
         raise InputError(f"tokens cannot be taken away from a head that attends to them; fill: {', '.join(FILLS)}")
-    *blocks, last = (jnp.pad(~gone, ((0, 0), (config.prefix, 0)), constant_values=True) for gone in tiles)
+    *blocks, last = (jnp.pad(~gone, ((0, 0), (prefix, 0)), constant_values=True) for gone in tiles)
     blind = lambda kept: lambda scores: jnp.where(kept[:, None, None], scores, jnp.finfo(scores.dtype).min)
-    edits = {f"blocks.{block}.attn.scores": blind(kept) for block, kept in enumerate(blocks)}
+    edits = {beside(tap, "attn.scores"): blind(kept) for tap, kept in zip(after_blocks(model), blocks, strict=True)}
     if config.pool == "mean":
-        counted = last[:, 0 if config.pool_prefix else config.prefix :]
+        counted = last[:, 0 if config.pool_prefix else prefix :]
         weight = last * (counted.shape[1] / jnp.maximum(counted.sum(axis=1, keepdims=True), 1))
         edits["norm"] = lambda tokens: tokens * weight[..., None]
     return edits

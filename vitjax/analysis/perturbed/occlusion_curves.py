@@ -44,6 +44,7 @@ from vitjax.analysis.perturbed.occlusion import (
 )
 from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy, draw_by_layer
 from vitjax.analysis.perturbed.occlusion_tables import NONE, accuracy_rows, image_table
+from vitjax.analysis.study.blocks import after_blocks, beside, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.annotations.masks import Masks, box_masks, fitted_labels, masks
@@ -51,7 +52,6 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
-from vitjax.models.vit import ViT
 
 RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
 SEEN, HIDDEN = "patches seen", "patches hidden"
@@ -115,7 +115,7 @@ def run(
         raise InputError("nothing is hidden: give ratios and fills")
     if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1]:
         raise InputError(f"the ratio {wrong[0]:g} is not above 0 and at most 1: it is the share that is hidden")
-    usable = (*FILLS, REMOVE) if isinstance(model, ViT) and not native else (*FILLS,)
+    usable = (*FILLS, REMOVE) if "global attention" in getattr(model, "facts", ()) and not native else (*FILLS,)
     if unknown := [fill for fill in fills if fill not in usable]:
         raise InputError(f"no occlusion by {unknown[0]!r}{nearest(unknown[0], usable)}: {', '.join(usable)}")
     data, found = _with_objects(data, masks, boxes)
@@ -185,15 +185,15 @@ def _salience(data: Dataset, found: Masks) -> Callable[[np.ndarray], np.ndarray]
 
 def _hide(model, images, truth, salient, *, taps, grid, every, seed, attention):
     """Runs the images as they are and under every setting: what `measure` takes, settings on the second axis."""
-    probs = f"blocks.{model.config.depth - 1}.attn.probs" if attention else None
+    probs = beside(after_blocks(model)[-1], "attn.probs") if attention else None
     whole = model(images, [*taps, "logits", *filter(None, [probs])])
     if attention:
-        salient = by_attention(whole[probs], model.config.prefix)
+        salient = by_attention(whole[probs], stream(model).prefix)
     order, nothing, reads = permutations(images, seed, salient.shape[1]), jnp.zeros_like(salient), [*taps, "logits"]
 
     def copy(fill: str, tiles: Array):
         if fill == REMOVE:
-            part = model(images, reads, removal(tiles, model.config))
+            part = model(images, reads, removal(tiles, model))
             return compare(model, whole, part, truth, taps, (~tiles, nothing), gone=tiles)
         part = model(occlude(images, tiles, grid, fill, seed), reads)
         return compare(model, whole, part, truth, taps, (~tiles, tiles))
@@ -208,7 +208,7 @@ def _hide(model, images, truth, salient, *, taps, grid, every, seed, attention):
         copies.append(lax.map(lambda tiles, fill=fill: copy(fill, tiles), tiles))
     copies = jax.tree.map(lambda *some: jnp.moveaxis(jnp.concatenate(some), 0, 1), *copies)
     share = jnp.concatenate(hidden).mean(axis=-1).T
-    return copies, directions(whole, taps, model.config.prefix), share
+    return copies, directions(whole, taps, model), share
 
 
 def _native(model: Network, data: Dataset, every: Sequence[Setting], found: Masks, taps: list[str], seed: int) -> Found:
@@ -229,7 +229,7 @@ def _beside(model, images, truth, hidden, *, taps):
     whole, part = (model(some, [*taps, "logits"]) for some in (images, hidden))
     copies = [compare(model, whole, some, truth, taps) for some in (whole, part)]
     changed = jnp.stack([jnp.zeros(len(images)), (images != hidden).any(axis=-1).mean(axis=(1, 2))], axis=1)
-    return jax.tree.map(lambda *x: jnp.stack(x, 1), *copies), directions(whole, taps, model.config.prefix), changed
+    return jax.tree.map(lambda *x: jnp.stack(x, 1), *copies), directions(whole, taps, model), changed
 
 
 def _summary(rows: Sequence[dict]) -> str:

@@ -143,7 +143,7 @@ def _mix(model, images, truth, *, taps, grids, seed):
         patches = jnp.broadcast_to(jnp.arange(everywhere.shape[1]).reshape(*rows, 1), (len(images), *rows, 1))
         source = shuffle(patches, order, grid).reshape(everywhere.shape) if aligned else None
         copies.append(compare(model, whole, part, truth, taps, (everywhere & aligned,), source))
-    return jax.tree.map(lambda *x: jnp.stack(x, 1), *copies), directions(whole, taps, model.config.prefix), ()
+    return jax.tree.map(lambda *x: jnp.stack(x, 1), *copies), directions(whole, taps, model), ()
 
 
 def _accuracy(rows: Sequence[Mapping]) -> Figure:

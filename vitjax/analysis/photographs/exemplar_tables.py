@@ -14,7 +14,7 @@ from vitjax.analysis.photographs.natural import QUANTILES, Natural
 from vitjax.analysis.photographs.tally import edges
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings
-from vitjax.analysis.study.frames import OUTLIER_COLOR
+from vitjax.analysis.study.gallery import OUTLIER_COLOR
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images
@@ -24,6 +24,7 @@ from vitjax.data.prepare import size
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 from vitjax.optimize.results import sheets as sheet
+from vitjax.optimize.results.pictures import caption
 from vitjax.units.units import matching
 
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
@@ -215,7 +216,7 @@ def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
                     axis.add_patch(
                         Rectangle(corner, width, height, fill=False, color=FRAME[bool(outlier)], linewidth=1.4)
                     )
-            row[0].set_ylabel(str(natural.unit(unit)).removeprefix("blocks."), fontsize=6)
+            row[0].set_ylabel(caption(natural.unit(unit)), fontsize=6)
             _histogram(row[across], natural, unit)
     return drawing
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from vitjax.analysis.study.blocks import after_blocks
 from vitjax.errors import InputError
-from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
 from vitjax.models.core.site import Site
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.models.vit import ViT
 
 # Times the median norm. ViT-Ti/16 (augreg) has tokens up to 3.6 times the median in its first seven blocks, where none
 # stands apart, and from the eighth on 98 in 100 of those beyond 3 are beyond 8: any line between cuts alike.
@@ -75,13 +75,8 @@ def stream_ratios(values: Mapping[str, Array], taps: Iterable[str], sites: Mappi
     return {tap: found[one] for tap in taps if (one := stream(tap, sites))}
 
 
-def after_blocks(config: ViTConfig) -> list[str]:
-    """The residual stream after each block."""
-    return [f"blocks.{block}.resid_post" for block in range(config.depth)]
-
-
-def outliers_by_layer(model: ViT, images: Float[Array, "image h w 3"]) -> Bool[Array, "image layer patch"]:
+def outliers_by_layer(model: Network, images: Float[Array, "image h w 3"]) -> Bool[Array, "image layer patch"]:
     """The patch tokens of huge norm after each block."""
-    taps = after_blocks(model.config)
+    taps, sites = after_blocks(model), model.taps()
     values = model(images, taps)
-    return jnp.stack([outliers(values[tap][:, model.config.prefix :]) for tap in taps], axis=1)
+    return jnp.stack([outliers(values[tap][:, sites[tap].prefix :]) for tap in taps], axis=1)

@@ -13,7 +13,7 @@ from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.passes import gather
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 from vitjax.units.units import matching
 from vitjax.weights.class_lists import class_names
 from vitjax.weights.load_text import TextEncoder, load_text
@@ -24,7 +24,7 @@ TEXTS = 256  # that the text tower reads together
 
 @analysis
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     words: str | Path | Sequence[str],
@@ -91,7 +91,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
-def _embed(model: ViT, images: Array) -> tuple[jax.Array]:
+def _embed(model: Network, images: Array) -> tuple[jax.Array]:
     return (model(images)[model.output],)
 
 

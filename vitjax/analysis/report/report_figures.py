@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.study.style import COLORS, panels, style
+from vitjax.optimize.results.pictures import caption
 
 Row = Mapping[str, Value]
 
@@ -45,7 +46,7 @@ def beside_photos(
 
 def _caption(row: Row) -> str:
     ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2g}"
-    return f"{row['unit'].removeprefix('blocks.')}: {row['verdict']}, ratio {ratio}, rank {row['rank']}"
+    return f"{caption(row['unit'])}: {row['verdict']}, ratio {ratio}, rank {row['rank']}"
 
 
 def strips(groups: Mapping[str, Sequence[Row]], lines: Mapping[str, Sequence[float]]) -> Figure:

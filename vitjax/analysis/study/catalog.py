@@ -16,6 +16,7 @@ OWN: dict[str, Analysis] = {
             Option("--control", "flag", "look at a model with random weights too"),
             Option("--seed", "seed", "of the other tokens and of random weights"),
         ),
+        needs=frozenset({"tokens", "patch filters", "global attention"}),
     ),
     "words": Analysis(
         "photographs.words",

@@ -26,7 +26,6 @@ GHIASI: dict[str, Analysis] = {
             Option("--k", "count", _K),
             Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'"),
         ),
-        convnets=True,
         resumable=True,
     ),
     "maps": Analysis(
@@ -39,7 +38,6 @@ GHIASI: dict[str, Analysis] = {
             Option("--k", "count", _K),
             Option("--seed", "seed", "of the draw of units"),
         ),
-        convnets=True,
     ),
     "spread": Analysis(
         "units.spread",
@@ -47,13 +45,13 @@ GHIASI: dict[str, Analysis] = {
         "How evenly units light up their best images, and how alike the patches of an image are, block after block."
         " Ghiasi et al. 2022 show maps of the last block that spread over all patches (section 4).",
         (_BLOCKS,),
+        needs=frozenset({"tokens"}),
     ),
     "objects": Analysis(
         "units.objects",
         "whether units are active on objects or on what surrounds them",
         "The share of every neuron's activity that lies outside the boxes of the objects, on its best images.",
         (_BLOCKS, Option("--k", "count", _K), *_BOXES),
-        convnets=True,
     ),
     "background": Analysis(
         "units.background",
@@ -66,7 +64,6 @@ GHIASI: dict[str, Analysis] = {
             Option("--k", "count", _K),
             *_BOXES,
         ),
-        convnets=True,
     ),
     "rotation": Analysis(
         "units.invariance",
@@ -75,7 +72,6 @@ GHIASI: dict[str, Analysis] = {
         " the upright image (experiment it13 of Ghiasi et al. 2022).",
         (_TAPS, Option("--angles", "fractions", "degrees, 0 first (default: 0,20,…,340)")),
         function="run_rotation",
-        convnets=True,
     ),
     "shift": Analysis(
         "units.invariance",
@@ -84,7 +80,6 @@ GHIASI: dict[str, Analysis] = {
         " image (experiment it13 of Ghiasi et al. 2022).",
         (_TAPS, Option("--steps", "numbers", "pixels in either direction, 0 first (default: 0,4,8,12)")),
         function="run_shift",
-        convnets=True,
     ),
     "features": Analysis(
         "units.attention_features",
@@ -97,6 +92,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--recipe", "text", "how they are painted"),
             Option("--seed", "seed", "of the draw and of the pictures"),
         ),
+        needs=frozenset({"tokens"}),
     ),
     "class-token": Analysis(
         "ablations.class_token",
@@ -104,12 +100,14 @@ GHIASI: dict[str, Analysis] = {
         "Accuracy with the class token isolated in the first L blocks, and left alone after L blocks (table 1 of Ghiasi"
         " et al. 2022).",
         (Option("--layers", "numbers", "numbers of blocks, 0 to all (default: all of them)"),),
+        needs=frozenset({"class token", "global attention"}),
     ),
     "patch-heads": Analysis(
         "ablations.patch_heads",
         "what every patch token alone tells the classifier",
         "Accuracy of the classifier on each patch token and on means over tokens (table 1 and figure 5 of Ghiasi et al."
         " 2022).",
+        needs=frozenset({"class token"}),
     ),
     "positions": Analysis(
         "ablations.positions",
@@ -117,6 +115,7 @@ GHIASI: dict[str, Analysis] = {
         "Accuracy without position embeddings, with random ones, and with the patches shuffled (experiment it7 of"
         " Ghiasi et al. 2022).",
         (Option("--seed", "seed", "of the random positions and the shuffles"),),
+        needs=frozenset({"positions"}),
     ),
     "masking": Analysis(
         "ablations.masking",
@@ -124,7 +123,6 @@ GHIASI: dict[str, Analysis] = {
         "Accuracy with all but the objects made black, and with the objects made black, as shares of that on whole"
         " images (table 2 of Ghiasi et al. 2022).",
         _BOXES,
-        convnets=True,
     ),
     "frequency": Analysis(
         "ablations.frequency",
@@ -135,7 +133,6 @@ GHIASI: dict[str, Analysis] = {
             Option("--radii", "fractions", "of the Nyquist frequency (default: 1,0.75,…,0.06)"),
             Option("--shape", "text", "of what is kept: disk or square"),
         ),
-        convnets=True,
     ),
     "report-card": Analysis(
         "report.report_card",
@@ -150,6 +147,5 @@ GHIASI: dict[str, Analysis] = {
             Option("--embedding", "model", "model that judges likeness (default: the same)"),
             Option("--k", "count", _K),
         ),
-        convnets=True,
     ),
 }

@@ -23,6 +23,7 @@ NGUYEN: dict[str, Analysis] = {
             Option("--gamma", "fraction", "contrast; 2.5 fits the paper's figures of object patches"),
             Option("--count", "count", "images shown, evenly spaced"),
         ),
+        needs=frozenset({"patch filters", "global attention"}),
     ),
     "view-cards": Analysis(
         "views.view_beside_picture",
@@ -42,6 +43,7 @@ NGUYEN: dict[str, Analysis] = {
             Option("--k", "count", "best images of each unit"),
             Option("--seed", "seed", "of the pictures"),
         ),
+        needs=frozenset({"patch filters", "global attention"}),
     ),
     "view-worth": Analysis(
         "views.view_worth",
@@ -49,6 +51,7 @@ NGUYEN: dict[str, Analysis] = {
         "The correlation, over the patches of an image, of every unit of the residual stream with the sum of its view,"
         " after every block; beside it that with the local view alone, as if no token had looked elsewhere.",
         (Option("--residual", "fraction", "weight of a token itself in what a block does to it"),),
+        needs=frozenset({"patch filters", "global attention"}),
     ),
     "rollout": Analysis(
         "views.attention_maps",
@@ -65,6 +68,7 @@ NGUYEN: dict[str, Analysis] = {
             Option("--layers", "numbers", "show maps after so many blocks, e.g. 1,12 (default: four of them)"),
             Option("--count", "count", "images shown, evenly spaced"),
         ),
+        needs=frozenset({"global attention"}),
     ),
     "occlusion": Analysis(
         "perturbed.occlusion_curves",
@@ -81,7 +85,6 @@ NGUYEN: dict[str, Analysis] = {
             _CONTROL,
             Option("--seed", "seed", "of patches, noise and random weights"),
         ),
-        convnets=True,
     ),
     "shuffle": Analysis(
         "perturbed.shuffle",
@@ -94,7 +97,6 @@ NGUYEN: dict[str, Analysis] = {
             _CONTROL,
             Option("--seed", "seed", "of the shuffles and of random weights"),
         ),
-        convnets=True,
     ),
     "tokens": Analysis(
         "clusters.token_clusters",
@@ -123,5 +125,6 @@ NGUYEN: dict[str, Analysis] = {
             Option("--layout", "text", "map of tokens: tsne, umap (takes umap-learn) or none"),
             Option("--seed", "seed", "of shuffles, k-means, layout and random weights"),
         ),
+        needs=frozenset({"tokens"}),
     ),
 }

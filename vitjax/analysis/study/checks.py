@@ -10,34 +10,48 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
+from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.core.network import Network
+from vitjax.models.core.network import FACTS, Network
 from vitjax.models.core.surroundings import standard
 from vitjax.ranges import COUNT, SEED, Range
 
 P, R = ParamSpec("P"), TypeVar("R")
+ROOM = "vitjax.analysis"
 
 
 def analysis(function: Callable[P, R]) -> Callable[P, R]:
     """Holds the arguments of an analysis, a function of (model, data, …), against their annotations.
 
-    A list may not be empty, a number of things is at least 1, and no number is a text, NaN or a bool. As a decorator.
+    A list may not be empty, a number of things is at least 1, and no number is a text, NaN or a bool. The model has
+    what the catalog says that the analysis needs. As a decorator.
 
     Raises:
-        InputError: what does not fit, by its name.
+        InputError: what does not fit, by its name, or what the model lacks.
     """
-    expected = signature(function)
+    expected, place = signature(function), (function.__module__, function.__name__)
+    name = next((name for name, one in ANALYSES.items() if (f"{ROOM}.{one.module}", one.function) == place), None)
 
     @wraps(function)
     def checked(*args: P.args, **options: P.kwargs) -> R:
         given = expected.bind(*args, **options)
-        for name, value in given.arguments.items():
-            given.arguments[name] = _checked(name, value, expected.parameters[name].annotation)
+        for key, value in given.arguments.items():
+            given.arguments[key] = _checked(key, value, expected.parameters[key].annotation)
+        if name:
+            check_facts(name, next(iter(given.arguments.values())))
         with standard():
             return function(*given.args, **given.kwargs)
 
     return checked
+
+
+def check_facts(name: str, model: Network) -> None:
+    """Raises an InputError if a model lacks what an analysis needs; models of somebody else's making are not asked."""
+    facts = getattr(model, "facts", FACTS)
+    if lacking := ANALYSES[name].needs - facts:
+        able = ", ".join(other for other, one in ANALYSES.items() if one.needs <= facts)
+        raise InputError(f"{name} needs a model with {' and '.join(sorted(lacking))}; this one can do: {able}")
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:

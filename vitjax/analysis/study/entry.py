@@ -31,7 +31,7 @@ class Analysis:
         summary: one line.
         text: what is measured, and by whom it was first.
         options: its keywords; their defaults are those of the function.
-        convnets: it asks nothing of a model that convolutional networks lack.
+        needs: what must be true of a model, of `vitjax.models.core.network.FACTS`.
         resumable: it takes `folder`, where it keeps its state, and hosts may share it.
     """
 
@@ -40,7 +40,7 @@ class Analysis:
     text: str
     options: tuple[Option, ...] = ()
     function: str = "run"
-    convnets: bool = False
+    needs: frozenset[str] = frozenset()
     resumable: bool = False
 
     def defaults(self) -> dict[str, object]:

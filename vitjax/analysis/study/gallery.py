@@ -1,18 +1,21 @@
-"""Lays pictures out in rows and groups as one labelled figure, in which every picture has the same size."""
+"""Lays pictures out in rows and groups as one labelled figure, in which every picture has the same size, and frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import matplotlib.colors
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vitjax.analysis.study.style import bare, style
+from vitjax.analysis.study.style import COLORS, bare, style
+from vitjax.models.registry import Config
 from vitjax.optimize.results.sheets import shown
 
 # In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type.
 TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5
 
+OUTLIER_COLOR = COLORS[4]
 Cell = UInt8[np.ndarray, "h w color"] | None
 
 
@@ -77,3 +80,17 @@ def _row(
                 axes.imshow(shown(cell), extent=(x, x + side, y + tall, y), aspect="auto")
             x += side + TIGHT
         x += LOOSE - TIGHT
+
+
+def framed(
+    image: UInt8[np.ndarray, "h w 3"], patches: Iterable[int], config: Config, color: str = OUTLIER_COLOR
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of an image of the model's size with a frame inside each of some patches, an eighth of them thick."""
+    image, (height, width) = image.copy(), config.patch_size
+    paint = np.round(255 * np.array(matplotlib.colors.to_rgb(color))).astype(np.uint8)
+    thick = max(1, min(height, width) // 8)
+    for patch in patches:
+        row, column = divmod(int(patch), config.grid[1])
+        piece = image[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        piece[:thick] = piece[-thick:] = piece[:, :thick] = piece[:, -thick:] = paint
+    return image

@@ -14,18 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from vitjax.analysis.ablations.frequency import radial_spectrum
+from vitjax.analysis.study.blocks import beside
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.study.passes import gather
 from vitjax.analysis.study.style import COLORS, panels, style
 from vitjax.data.dataset import Dataset
+from vitjax.models.core.network import Network
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.models.vit import ViT
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.results.pictures import Pictures
 from vitjax.optimize.visualize import visualize
-from vitjax.units.units import Unit, expand, sample
+from vitjax.units.units import Unit, expand, neurons, sample
 
 KINDS = {"query": "attn.q", "key": "attn.k", "value": "attn.v", "feed-forward": "mlp.hidden"}
 PHOTOS = 256  # photographs that say what is ordinary
@@ -47,7 +48,7 @@ def high_frequency(spectrum: Float[np.ndarray, "image radius"]) -> Float[np.ndar
 
 @analysis
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     blocks: Iterable[int] | None = None,
@@ -71,10 +72,10 @@ def run(
     Raises:
         InputError: no such block, or an unknown recipe.
     """
-    depth = model.config.depth
-    numbers = list(dict.fromkeys((0, depth // 2, depth - 1) if blocks is None else blocks))
-    recipe, taps = choose(recipe), model.taps()
-    sets = [f"blocks.{block}.{site}:*" for site in KINDS.values() for block in numbers]
+    depth = len(neurons(model))
+    chosen = neurons(model, (0, depth // 2, depth - 1) if blocks is None else blocks)
+    recipe, taps, numbers = choose(recipe), model.taps(), list(chosen.values())
+    sets = [f"{beside(tap, site)}:*" for site in KINDS.values() for tap in chosen]
     units = sample(expand(sets, taps), count * len(sets), seed)
     pictures = visualize(model, units, recipe, seed=seed)
     shares = high_frequency(np.asarray(_spectra_of(pictures.images.astype(np.float32) / 255)))
@@ -92,12 +93,12 @@ def run(
     return Findings("features", rows, settings(model, data, **about), figures, _summary(rows, photographs))
 
 
-def _photographs(model: ViT, data: Dataset) -> np.ndarray:
+def _photographs(model: Network, data: Dataset) -> np.ndarray:
     some = replace(data, images=data.images.some(PHOTOS))
     return high_frequency(gather(model, some.batches(), _spectra)[1])
 
 
-def _spectra(_: ViT, images: Array) -> Array:
+def _spectra(_: Network, images: Array) -> Array:
     return radial_spectrum(images)
 
 

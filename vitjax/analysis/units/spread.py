@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
 from vitjax.analysis.photographs.own import on_own_images, own_places
+from vitjax.analysis.study.blocks import beside
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.means import estimate
@@ -20,7 +21,7 @@ from vitjax.analysis.study.passes import gather
 from vitjax.analysis.study.patches import above_half, at_patches, chosen_taps, unevenness
 from vitjax.analysis.study.style import panels, style
 from vitjax.data.dataset import Dataset
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 from vitjax.units.units import neurons
 
 LIKENESS = {"mlp.hidden": "MLP, hidden", "attn.out": "attention, output"}  # whose patches are compared
@@ -36,13 +37,13 @@ def likeness(values: Float[Array, "image patch channel"]) -> Float[Array, " imag
     return ((unit.sum(axis=1) ** 2).sum(axis=-1) - patches) / (patches * (patches - 1))
 
 
-def likenesses(model: ViT, data: Dataset, taps: Iterable[str]) -> dict[str, Float[np.ndarray, " image"]]:
+def likenesses(model: Network, data: Dataset, taps: Iterable[str]) -> dict[str, Float[np.ndarray, " image"]]:
     """The `likeness` of the patches of every readable image at each tap."""
     taps = chosen_taps(taps, model)
     return gather(model, data.batches(), _likenesses, taps=tuple(taps))[1]
 
 
-def _likenesses(model: ViT, images: Array, *, taps: tuple[str, ...]) -> dict[str, Array]:
+def _likenesses(model: Network, images: Array, *, taps: tuple[str, ...]) -> dict[str, Array]:
     values, sites = model(images, taps), model.taps()
     return {tap: likeness(at_patches(values[tap], sites[tap], model.config.grid)) for tap in taps}
 
@@ -52,7 +53,9 @@ def _evenness(values: Float[Array, "image patch unit"]) -> Float[Array, "image u
 
 
 @analysis
-def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found: Exemplars | None = None) -> Findings:
+def run(
+    model: Network, data: Dataset, *, blocks: Iterable[int] | None = None, found: Exemplars | None = None
+) -> Findings:
     """Measures how unevenly units light up their best images, and how alike an image's patches are, block after block.
 
     Args:
@@ -73,7 +76,7 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
     found = found or exemplars(model, data, list(hidden), k=1)
     own = own_places(found)
     maps = on_own_images(model, data, {tap: own[tap] for tap in hidden}, _evenness)
-    alike = likenesses(model, data, [f"blocks.{i}.{site}" for i in hidden.values() for site in LIKENESS])
+    alike = likenesses(model, data, [beside(tap, site) for tap in hidden for site in LIKENESS])
     rows = []
     for tap, block in hidden.items():
         uneven, half = maps[tap][0].T
@@ -84,7 +87,7 @@ def run(model: ViT, data: Dataset, *, blocks: Iterable[int] | None = None, found
         row |= {"above_half": float(np.median(half[active]))}
         row["images"] = len(next(iter(alike.values())))
         for site in LIKENESS:
-            row |= estimate(f"likeness_{site}", alike[f"blocks.{block}.{site}"])
+            row |= estimate(f"likeness_{site}", alike[beside(tap, site)])
         rows.append(row)
     return Findings(
         "spread", rows, settings(model, data, blocks=list(hidden.values())), {"": _figure(rows)}, _summary(rows)

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.photographs.outliers import outliers_by_layer
+from vitjax.analysis.study.blocks import after_blocks, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
-from vitjax.analysis.study.frames import framed
-from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.study.gallery import framed, gallery
 from vitjax.analysis.study.passes import gather
 from vitjax.analysis.study.style import panels, style
 from vitjax.analysis.units.maps import overlay
@@ -29,7 +29,7 @@ from vitjax.analysis.views.rollout import (
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 from vitjax.units.select import token_span
 
 MEASURES = {
@@ -39,24 +39,24 @@ MEASURES = {
 }
 
 
-def own_share(found: Float[Array, "*n query key"], config: ViTConfig) -> Float[Array, "*n"]:
-    """The share of each patch token that comes from its own patch, averaged over the patches."""
-    rows = found[..., config.prefix :, :]
-    return (_own(found, config) / rows.sum(axis=-1)).mean(axis=-1)
+def own_share(found: Float[Array, "*n query key"], prefix: int) -> Float[Array, "*n"]:
+    """The share of each patch token, after the first `prefix`, that comes from its own patch, mean over the patches."""
+    rows = found[..., prefix:, :]
+    return (_own(found, prefix) / rows.sum(axis=-1)).mean(axis=-1)
 
 
-def reach(found: Float[Array, "*n query key"], config: ViTConfig) -> Float[Array, "*n"]:
+def reach(found: Float[Array, "*n query key"], prefix: int) -> Float[Array, "*n"]:
     """Measures the weight of other patches in a patch token, over that of its own: median over others, and patches.
 
     Near 0 a token sees its own patch alone, near 1 it sees all patches alike.
     """
-    among = found[..., config.prefix :, config.prefix :]
-    own = jnp.eye(config.patches, dtype=bool)
-    return jnp.median(jnp.nanmedian(jnp.where(own, jnp.nan, among), axis=-1) / _own(found, config), axis=-1)
+    among = found[..., prefix:, prefix:]
+    own = jnp.eye(among.shape[-1], dtype=bool)
+    return jnp.median(jnp.nanmedian(jnp.where(own, jnp.nan, among), axis=-1) / _own(found, prefix), axis=-1)
 
 
-def _own(found: Array, config: ViTConfig) -> Array:
-    return jnp.diagonal(found, axis1=-2, axis2=-1)[..., config.prefix :]
+def _own(found: Array, prefix: int) -> Array:
+    return jnp.diagonal(found, axis1=-2, axis2=-1)[..., prefix:]
 
 
 def effective_patches(maps: Float[Array, "*n row column"]) -> Float[Array, "*n"]:
@@ -68,7 +68,7 @@ def effective_patches(maps: Float[Array, "*n row column"]) -> Float[Array, "*n"]
 
 @analysis
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     method: str = "rollout",
@@ -96,21 +96,21 @@ def run(
     Raises:
         InputError: an unknown method, tokens or layers that the model does not have.
     """
-    config = model.config
-    tokens = tokens or default_tokens(config)
+    config, site, depth = model.config, stream(model), len(after_blocks(model))
+    tokens = tokens or default_tokens(site)
     check_method(method, residual)
-    token_span(tokens, model.taps()["embed"])
-    some = dict.fromkeys(-(-config.depth * i // 4) for i in range(1, 5))
-    layers = check_layers(list(some) if layers is None else layers, config)
+    token_span(tokens, site)
+    some = dict.fromkeys(-(-depth * i // 4) for i in range(1, 5))
+    layers = check_layers(list(some) if layers is None else layers, depth)
     options = {"method": method, "residual": residual, "tokens": tokens}
     places, (maps, outlier, on_outliers, *measured) = gather(model, data.batches(), _measured, **options)
-    rows = [{"layer": layer, "images": len(places)} for layer in range(1, config.depth + 1)]
+    rows = [{"layer": layer, "images": len(places)} for layer in range(1, depth + 1)]
     for row, *columns in zip(rows, *(values.T for values in measured), strict=True):
         for name, values in zip(MEASURES, columns, strict=True):
             row |= {name: float(values.mean()), f"{name}_error": _error(values)}
     for row, values, there in zip(rows, on_outliers.T, outlier.swapaxes(0, 1), strict=True):
         row |= {"on_outliers": float(values.mean()), "on_outliers_error": _error(values), "fair": float(there.mean())}
-    even = even_attention(config, residual) if method == "rollout" else {}
+    even = even_attention(model, residual) if method == "rollout" else {}
     for name, values in even.items():
         for row, value in zip(rows, values.tolist(), strict=True):
             row[f"{name}_even"] = value
@@ -136,11 +136,12 @@ def run(
     return Findings("rollout", rows, about, figures, summary)
 
 
-def even_attention(config: ViTConfig, residual: float | None = None) -> dict[str, Float[Array, " layer"]]:
+def even_attention(model: Network, residual: float | None = None) -> dict[str, Float[Array, " layer"]]:
     """`own_share` and `reach` of a model of this size whose attention is the same everywhere: what depth alone does."""
-    flat = jnp.full((config.depth, config.tokens, config.tokens), 1 / config.tokens)
+    site, depth = stream(model), len(after_blocks(model))
+    flat = jnp.full((depth, site.tokens, site.tokens), 1 / site.tokens)
     found = rollout(mixing(flat, RESIDUAL if residual is None else residual))
-    return {"own": own_share(found, config), "reach": reach(found, config)}
+    return {"own": own_share(found, site.prefix), "reach": reach(found, site.prefix)}
 
 
 def in_rows(
@@ -159,12 +160,13 @@ def in_rows(
     return gallery(rows, titles=["image", *maps], side=1.3)
 
 
-def _measured(model: ViT, images: Array, *, tokens: str, **options) -> tuple[Array, ...]:
+def _measured(model: Network, images: Array, *, tokens: str, **options) -> tuple[Array, ...]:
     found = jnp.moveaxis(relevance(model, images, **options), 0, 1)  # image layer query key
-    maps, outlier = at_grid(found, tokens, model.config), outliers_by_layer(model, images)
+    site = stream(model)
+    maps, outlier = at_grid(found, tokens, site), outliers_by_layer(model, images)
     flat = maps.reshape(outlier.shape)
     share = jnp.where(outlier, flat, 0).sum(axis=-1) / flat.sum(axis=-1)
-    rest = own_share(found, model.config), reach(found, model.config), effective_patches(maps)
+    rest = own_share(found, site.prefix), reach(found, site.prefix), effective_patches(maps)
     return maps, outlier, share, *rest
 
 

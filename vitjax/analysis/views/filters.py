@@ -12,7 +12,6 @@ from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
 from vitjax.models.core.network import Network
-from vitjax.models.vit import ViT
 
 
 def filters(model: Network) -> Float[Array, "unit h w 3"]:
@@ -21,7 +20,7 @@ def filters(model: Network) -> Float[Array, "unit h w 3"]:
     Raises:
         InputError: a model that has none.
     """
-    if not isinstance(model, ViT):
+    if "patch filters" not in model.facts:
         raise InputError(
             "this model has no patch embedding, of whose filters views are made: take a Vision Transformer"
         )
@@ -38,7 +37,7 @@ def evenness(filters: Float[Array, "unit h w 3"]) -> Float[Array, " unit"]:
     return (filters.mean(axis=(1, 2)) ** 2).sum(axis=-1) / (filters**2).mean(axis=(1, 2)).sum(axis=-1)
 
 
-def cut(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image patch h w 3"]:
+def cut(model: Network, images: Float[Array, "image h w 3"]) -> Float[Array, "image patch h w 3"]:
     """The patches of images in [0, 1] as the filters meet them, x^k: normalised, row by row.
 
     Raises:
@@ -49,7 +48,7 @@ def cut(model: ViT, images: Float[Array, "image h w 3"]) -> Float[Array, "image 
 
 
 def local_views(
-    model: ViT, images: Float[Array, "image h w 3"], units: Sequence[int] | None = None
+    model: Network, images: Float[Array, "image h w 3"], units: Sequence[int] | None = None
 ) -> Float[Array, "image patch unit h w 3"]:
     """What each unit of the patch embedding sees in each patch: V_0^{k,j} = f_j * x^k, colours apart.
 
@@ -68,7 +67,7 @@ def local_views(
     return cut(model, images)[:, :, None] * chosen
 
 
-def constants(model: ViT) -> Float[Array, "patch unit"]:
+def constants(model: Network) -> Float[Array, "patch unit"]:
     """What an activation of the patch embedding has that no view shows: bias and position embedding."""
     bias = model.patch.bias[...] if model.config.patch_bias else 0
     return (model.position[...] + bias).astype(jnp.float32)

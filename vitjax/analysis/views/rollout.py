@@ -12,22 +12,22 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from vitjax.analysis.study.blocks import after_blocks, beside
 from vitjax.errors import InputError, nearest
-from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
+from vitjax.models.core.network import Network
 from vitjax.models.core.site import Site
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.vit import ViT
 from vitjax.units.select import token_span
 
 RESIDUAL = 0.5  # the weight of a token itself beside what it attends to: (A + 1) / 2
 
 
 def attention(
-    model: ViT, images: Float[Array, "image h w 3"], layers: int | None = None
+    model: Network, images: Float[Array, "image h w 3"], layers: int | None = None
 ) -> Float[Array, "layer image head query key"]:
     """The attention probabilities A_l of the first `layers` blocks, default all."""
-    taps = _probs(model.config.depth if layers is None else layers)
+    taps = _probs(model)[:layers]
     values = model(images, taps)
     return jnp.stack([values[tap] for tap in taps])
 
@@ -57,7 +57,7 @@ def _step(before: Array, now: Array) -> tuple[Array, Array]:
 
 
 def gradient_weighted(
-    model: ViT, images: Float[Array, "image h w 3"], classes: Int[Array, " image"] | None = None
+    model: Network, images: Float[Array, "image h w 3"], classes: Int[Array, " image"] | None = None
 ) -> Float[Array, "layer image query key"]:
     """Weights attention by what speaks for a class: the positive part of its product with the logit's gradient.
 
@@ -74,7 +74,7 @@ def gradient_weighted(
     """
     if not model.config.classes:
         raise InputError("gradients of a class need a head, and this model has none (classes=0)")
-    taps = _probs(model.config.depth)
+    taps = _probs(model)
 
     def score(added):
         edits = {tap: lambda probs, i=i: probs + added[i] for i, tap in enumerate(taps)}
@@ -83,24 +83,25 @@ def gradient_weighted(
         chosen = logits.max(axis=1) if classes is None else logits[jnp.arange(len(logits)), classes]
         return chosen.sum(), jnp.stack([values[tap] for tap in taps])
 
-    shape = (len(taps), len(images), model.config.heads, model.config.tokens, model.config.tokens)
+    shape = (len(taps), len(images), *model.taps()[taps[0]].shape)
     gradient, probs = jax.grad(score, has_aux=True)(jnp.zeros(shape))
     return jnp.maximum(gradient * probs, 0).mean(axis=2)
 
 
-def _probs(layers: int) -> list[str]:
-    return [f"blocks.{i}.attn.probs" for i in range(layers)]
+def _probs(model: Network) -> list[str]:
+    return [beside(tap, "attn.probs") for tap in after_blocks(model)]
 
 
-def _rollout(model: ViT, images: Array, residual: float) -> Array:
+def _rollout(model: Network, images: Array, residual: float) -> Array:
     return rollout(mixing(attention(model, images).mean(axis=2), residual))
 
 
-def _gradient(model: ViT, images: Array, residual: float) -> Array:
-    return rollout(gradient_weighted(model, images) + jnp.eye(model.config.tokens))
+def _gradient(model: Network, images: Array, residual: float) -> Array:
+    weighted = gradient_weighted(model, images)
+    return rollout(weighted + jnp.eye(weighted.shape[-1]))
 
 
-METHODS: dict[str, Callable[[ViT, Array, float], Array]] = {
+METHODS: dict[str, Callable[[Network, Array, float], Array]] = {
     "rollout": _rollout,
     "attention": lambda model, images, residual: attention(model, images).mean(axis=2),
     "gradient": _gradient,
@@ -109,12 +110,12 @@ METHODS: dict[str, Callable[[ViT, Array, float], Array]] = {
 
 @promoting()
 @partial(jax.jit, static_argnames=("method", "residual"))
-def _relevance(model: ViT, images: Array, *, method: str, residual: float) -> Array:
+def _relevance(model: Network, images: Array, *, method: str, residual: float) -> Array:
     return METHODS[method](model, images, residual)
 
 
 def relevance(
-    model: ViT, images: Float[Array, "image h w 3"], method: str = "rollout", residual: float | None = None
+    model: Network, images: Float[Array, "image h w 3"], method: str = "rollout", residual: float | None = None
 ) -> Float[Array, "layer image query key"]:
     """Computes what each token after each block (query) has of each token of the embedding (key); heads are averaged.
 
@@ -140,32 +141,27 @@ def check_method(method: str, residual: float | None) -> None:
         raise InputError(f"residual={residual} has no meaning for method {method!r}, only for 'rollout'")
 
 
-def check_layers(layers: Sequence[int], config: ViTConfig, first: int = 1) -> tuple[int, ...]:
-    """The layers; an InputError for one below `first` or beyond the last block, or for none."""
-    wrong = [layer for layer in layers if not first <= layer <= config.depth]
+def check_layers(layers: Sequence[int], depth: int, first: int = 1) -> tuple[int, ...]:
+    """The layers; an InputError for one below `first` or beyond the last of `depth` blocks, or for none."""
+    wrong = [layer for layer in layers if not first <= layer <= depth]
     if wrong or not layers:
         which = f"layer {wrong[0]} is out of range" if wrong else "no layers are given"
-        raise InputError(f"{which}: layers count the blocks gone through, {first}-{config.depth}")
+        raise InputError(f"{which}: layers count the blocks gone through, {first}-{depth}")
     return tuple(layers)
 
 
-def default_tokens(config: ViTConfig) -> str:
+def default_tokens(site: Site) -> str:
     """Whose map is meant where none are named: the class token's, or in models without one that of all patches."""
-    return "class" if config.class_token else "patches"
+    return "class" if site.class_token else "patches"
 
 
-def stream_site(config: ViTConfig) -> Site:
-    """Where the tokens of the residual stream stand."""
-    return Site((config.tokens, config.width), ("token", "channel"), config.grid, config.prefix, config.class_token)
-
-
-def at_grid(found: Float[Array, "*n query key"], tokens: str, config: ViTConfig) -> Float[Array, "*n row column"]:
+def at_grid(found: Float[Array, "*n query key"], tokens: str, site: Site) -> Float[Array, "*n row column"]:
     """The attention map of some tokens: their rows, averaged, at the patches.
 
     Args:
         found: as `relevance` gives it.
         tokens: whose: "class", "patches", "all" or "patch N".
-        config: the model's.
+        site: where the tokens stand, see `study.blocks.stream`.
     """
-    row = found[..., token_span(tokens, stream_site(config)), :].mean(axis=-2)[..., config.prefix :]
-    return row.reshape(*row.shape[:-1], *config.grid)
+    row = found[..., token_span(tokens, site), :].mean(axis=-2)[..., site.prefix :]
+    return row.reshape(*row.shape[:-1], *site.grid)

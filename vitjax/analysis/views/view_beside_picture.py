@@ -20,14 +20,14 @@ from vitjax.analysis.views.view_figures import named_units, view_pictures
 from vitjax.analysis.views.views import shown
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 from vitjax.optimize.results.pictures import caption
 from vitjax.units.units import Unit
 
 
 @analysis
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     units: str | Unit | Iterable[str | Unit] | None = None,

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 from matplotlib.figure import Figure
 
+from vitjax.analysis.study.blocks import after_blocks, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
@@ -16,8 +17,8 @@ from vitjax.analysis.views.views import check_heads, shown, views
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
+from vitjax.models.core.network import Network
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.models.vit import ViT
 from vitjax.optimize.results.pictures import caption
 from vitjax.units.select import token_span
 from vitjax.units.units import Unit, expand
@@ -41,7 +42,7 @@ def layer_of(unit: Unit) -> int:
     return block + AFTER[site]
 
 
-def named_units(model: ViT, units: str | Unit | Iterable[str | Unit] | None, count: int) -> list[Unit]:
+def named_units(model: Network, units: str | Unit | Iterable[str | Unit] | None, count: int) -> list[Unit]:
     """The units meant, all of the residual stream; by default those of the `count` filters that are most even.
 
     These are then taken at the embedding, after two blocks on the way, and after the last.
@@ -50,8 +51,8 @@ def named_units(model: ViT, units: str | Unit | Iterable[str | Unit] | None, cou
         InputError: unknown units, or units without views.
     """
     if units is None:
-        blocks = dict.fromkeys((model.config.depth // 3, 2 * model.config.depth // 3, model.config.depth - 1))
-        taps = ["embed", *(f"blocks.{i}.resid_post" for i in blocks)]
+        after = after_blocks(model)
+        taps = ["embed", *dict.fromkeys(after[i] for i in (len(after) // 3, 2 * len(after) // 3, -1))]
         channels = np.argsort(-np.asarray(evenness(filters(model))), kind="stable")[:count].tolist()
         return [Unit(tap, (channel,)) for channel in channels for tap in taps]
     wanted = expand(units, model.taps(), model.class_names)
@@ -61,7 +62,7 @@ def named_units(model: ViT, units: str | Unit | Iterable[str | Unit] | None, cou
 
 
 def view_pictures(
-    model: ViT,
+    model: Network,
     images: UInt8[np.ndarray, "image h w 3"],
     units: Sequence[Unit],
     tokens: Sequence[str] = ("patches",),
@@ -95,7 +96,7 @@ def view_pictures(
     return painted, dict(zip(("highest", "patch", "positive"), measured, strict=True))
 
 
-def _measured(model: ViT, images: Array, *, gamma: float, **options) -> tuple[Array, ...]:
+def _measured(model: Network, images: Array, *, gamma: float, **options) -> tuple[Array, ...]:
     found = views(model, images, **options)
     over = (-3, -2, -1)
     best = found.max(axis=over)
@@ -105,7 +106,7 @@ def _measured(model: ViT, images: Array, *, gamma: float, **options) -> tuple[Ar
 
 @analysis
 def run(
-    model: ViT,
+    model: Network,
     data: Dataset,
     *,
     units: str | Unit | Iterable[str | Unit] | None = None,
@@ -133,7 +134,7 @@ def run(
     Raises:
         InputError: unknown units, or units that are not of the residual stream; unknown tokens or heads.
     """
-    tokens = tokens or list(dict.fromkeys(("patches", default_tokens(model.config))))
+    tokens = tokens or list(dict.fromkeys(("patches", default_tokens(stream(model)))))
     for one in tokens:
         token_span(one, model.taps()["embed"])
     wanted = named_units(model, units, FILTERS)
@@ -164,7 +165,7 @@ def run(
 
 
 def figure(
-    model: ViT,
+    model: Network,
     photos: UInt8[np.ndarray, "image h w 3"],
     units: Sequence[Unit],
     tokens: Sequence[str],

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vitjax.analysis.study.blocks import after_blocks, beside
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.passes import gather
@@ -19,13 +20,13 @@ from vitjax.analysis.study.style import panels, style
 from vitjax.analysis.views.filters import cut, filters
 from vitjax.analysis.views.rollout import RESIDUAL, mixing, rollout
 from vitjax.data.dataset import Dataset
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 
 TELLERS = {"view": "the view's sum", "local": "the local view's sum alone"}
 
 
 def followed(
-    model: ViT, images: Float[Array, "image h w 3"], residual: float = RESIDUAL
+    model: Network, images: Float[Array, "image h w 3"], residual: float = RESIDUAL
 ) -> tuple[Float[Array, "image layer unit"], Float[Array, "image layer unit"]]:
     """Correlates each unit's activation with the sum of its view, over the patch tokens of an image.
 
@@ -35,9 +36,8 @@ def followed(
         The correlation of a unit's activation with the sum of its view, and with that of its local view in the patch
         embedding, as if no token had looked elsewhere.
     """
-    blocks, start = range(model.config.depth), model.config.prefix
-    stream = ["embed", *(f"blocks.{i}.resid_post" for i in blocks)]
-    probs = [f"blocks.{i}.attn.probs" for i in blocks]
+    after, start = after_blocks(model), model.taps()["embed"].prefix
+    stream, probs = ["embed", *after], [beside(tap, "attn.probs") for tap in after]
     values = model(images, [*stream, *probs])
     local = jnp.einsum("nphwc,uhwc->npu", cut(model, images), filters(model), precision="highest")
     rolled = rollout(mixing(jnp.stack([values[tap] for tap in probs]).mean(axis=2), residual))[..., start:, start:]
@@ -55,7 +55,7 @@ def correlation(a: Float[Array, "*n patch unit"], b: Float[Array, "*m patch unit
 
 
 @analysis
-def run(model: ViT, data: Dataset, *, residual: float = RESIDUAL) -> Findings:
+def run(model: Network, data: Dataset, *, residual: float = RESIDUAL) -> Findings:
     """Measures how far the units of the residual stream follow their views, after every block.
 
     Args:
@@ -69,13 +69,14 @@ def run(model: ViT, data: Dataset, *, residual: float = RESIDUAL) -> Findings:
     """
     _, found = gather(model, data.batches(), followed, residual=residual)
     rows = []
-    for layer in range(model.config.depth + 1):
+    last = found[0].shape[1] - 1
+    for layer in range(last + 1):
         row = {"layer": layer, "images": len(found[0])}
         for name, values in zip(TELLERS, found, strict=True):
             low, middle, high = np.percentile(values[:, layer].mean(axis=0), (10, 50, 90)).tolist()
             row |= {name: middle, f"{name}_low": low, f"{name}_high": high}
         rows.append(row)
-    said = ", ".join(f"{rows[i]['view']:.2f} after {i}" for i in (0, 1, model.config.depth))
+    said = ", ".join(f"{rows[i]['view']:.2f} after {i}" for i in (0, 1, last))
     summary = f"correlation of a unit with its view, median over units: {said} blocks"
     return Findings("view-worth", rows, settings(model, data, residual=residual), {"": _figure(rows)}, summary)
 

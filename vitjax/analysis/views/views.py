@@ -13,20 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from vitjax.analysis.study.blocks import after_blocks, stream
 from vitjax.analysis.views.filters import assembled, check_units, cut, filters
-from vitjax.analysis.views.rollout import RESIDUAL, attention, check_layers, mixing, rollout, stream_site
+from vitjax.analysis.views.rollout import RESIDUAL, attention, check_layers, mixing, rollout
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.images import checked
+from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.vit import ViT
 from vitjax.units.select import token_span
 
 SHARPENED = 2.5  # the contrast that fits the paper's figures of object patches and of occlusion
 
 
 def views(
-    model: ViT,
+    model: Network,
     images: Float[Array, "image h w 3"],
     *,
     layers: Sequence[int] = (0,),
@@ -63,7 +64,7 @@ def views(
     return _views(
         model,
         jnp.asarray(checked(images, config.image_size, config.channels)),
-        layers=check_layers(layers, config, first=0),
+        layers=check_layers(layers, len(after_blocks(model)), first=0),
         tokens=tuple(tokens),
         units=check_units(config, units),
         heads=check_heads(heads, config),
@@ -107,7 +108,7 @@ def propagated(
 
 
 def reach(
-    model: ViT,
+    model: Network,
     images: Float[Array, "image h w 3"],
     layers: Sequence[int],
     tokens: Sequence[str],
@@ -118,15 +119,16 @@ def reach(
 
     Arguments as of `views`.
     """
-    config = model.config
-    identity = jnp.eye(config.tokens)
-    rolled = jnp.broadcast_to(identity, (1, len(images), config.heads if heads == "own" else 1, *identity.shape))
+    site = stream(model)
+    identity = jnp.eye(site.tokens)
+    count = model.config.heads if heads == "own" else 1
+    rolled = jnp.broadcast_to(identity, (1, len(images), count, *identity.shape))
     if last := max(layers):
         probs = attention(model, images, last)
         kept = {"own": probs, "mean": probs.mean(axis=2, keepdims=True)}
         probs = kept[heads] if heads in kept else probs[:, :, heads : heads + 1]
         rolled = jnp.concatenate([rolled, rollout(mixing(probs, residual))])
-    rows = [rolled[..., token_span(one, stream_site(config)), config.prefix :].mean(axis=-2) for one in tokens]
+    rows = [rolled[..., token_span(one, site), site.prefix :].mean(axis=-2) for one in tokens]
     return jnp.moveaxis(jnp.stack(rows, axis=2)[jnp.array(layers)], 1, 0)
 
 

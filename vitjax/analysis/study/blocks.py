@@ -1,0 +1,21 @@
+"""The blocks of a model by their taps, whatever these are called: the stream after each, and what else a block has."""
+
+from vitjax.models.core.network import Network
+from vitjax.models.core.site import Site
+from vitjax.models.core.vocabulary import split_tap
+from vitjax.units.units import matching
+
+
+def after_blocks(model: Network) -> list[str]:
+    """Lists the taps after each block, through all stages: the residual stream of a Vision Transformer."""
+    return matching(model.layers, model.taps())
+
+
+def stream(model: Network) -> Site:
+    """Says where the tokens of the residual stream stand, after the last block."""
+    return model.taps()[after_blocks(model)[-1]]
+
+
+def beside(tap: str, name: str) -> str:
+    """Names another tap of the same block: of `blocks.3.mlp.hidden`, "attn.probs" is `blocks.3.attn.probs`."""
+    return tap.removesuffix(split_tap(tap).name) + name

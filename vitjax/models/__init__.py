@@ -1,1 +1,1 @@
-"""Flax modules and nothing else: images in, named activations out."""
+"""Models as Flax modules, whose every activation can be read and edited by name."""

@@ -1,4 +1,4 @@
-"""A config in, the model it describes out: with values at random, or with shapes in their place."""
+"""Makes the model that a config describes, with values at random or with shapes in their place."""
 
 from functools import partial
 

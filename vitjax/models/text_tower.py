@@ -1,4 +1,4 @@
-"""The text tower of CLIP and SigLIP: token ids in, taps out, the last of them in the image tower's embedding space."""
+"""The text tower of CLIP and SigLIP, with taps, the last of them in the image tower's embedding space."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial

@@ -1,1 +1,1 @@
-"""Units to pictures: unit ids, parametrizations, augmentations, objectives, recipes and the compiled loop."""
+"""Makes pictures for units: recipes, parametrizations, views, objectives and the compiled loop."""

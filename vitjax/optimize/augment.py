@@ -1,4 +1,4 @@
-"""One picture becomes its views for one step: colour shift, noise and jitter, drawn from the slot's own key."""
+"""Draws the views of a picture for one step: colour shift, noise and jitter, from the slot's own key."""
 
 from typing import NamedTuple
 

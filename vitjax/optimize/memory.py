@@ -1,4 +1,4 @@
-"""A model and a recipe in, how many slots a device has room for out: what the compiler says of two sizes, extended."""
+"""Finds out how many slots a device has room for, from what the compiler says of two sizes."""
 
 import jax
 import jax.numpy as jnp

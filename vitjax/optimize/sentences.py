@@ -1,4 +1,4 @@
-"""Sentences in, a direction in the space that images and texts share out: what a picture is optimised for."""
+"""Turns sentences into a direction in the space that images and texts share, for pictures to be optimised along."""
 
 import os
 from collections.abc import Sequence

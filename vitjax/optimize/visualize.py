@@ -1,4 +1,4 @@
-"""Units in, pictures out: unit sets are expanded, grouped into batches, painted on all local devices and joined."""
+"""Makes a picture for every unit: expands unit sets, groups them into batches, has these painted and joins them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Batches of slots in, finished pictures out: each local device is a worker that takes one batch after another.
+"""Paints batches of slots on all local devices, each of which is a worker that takes one batch after another.
 
 A batch runs on one device, by a program that knows of no other: its pictures are the same to the byte however many
 devices and hosts there are. A worker keeps to its tap while that has batches, then turns to one that no other worker

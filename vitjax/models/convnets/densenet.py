@@ -1,4 +1,4 @@
-"""DenseNet-121: images in, taps out. Huang et al. 2017 (arXiv 1608.06993), the form with bottlenecks."""
+"""DenseNet-121, with taps. Huang et al. 2017 (arXiv 1608.06993), the form with bottlenecks."""
 
 from dataclasses import dataclass
 

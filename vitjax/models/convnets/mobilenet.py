@@ -1,4 +1,4 @@
-"""MobileNetV2: images in, taps out. Sandler et al. 2018 (arXiv 1801.04381), at the paper's own width."""
+"""MobileNetV2, with taps. Sandler et al. 2018 (arXiv 1801.04381), at the paper's own width."""
 
 from dataclasses import dataclass
 

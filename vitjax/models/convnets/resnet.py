@@ -1,4 +1,4 @@
-"""ResNets of bottleneck blocks (50, 101, 152 layers): images in, taps out.
+"""ResNets of bottleneck blocks (50, 101, 152 layers), with taps.
 
 He et al. 2016 (arXiv 1512.03385), with the stride in the 3 x 3 convolution, as torchvision and timm have it.
 """

@@ -1,4 +1,4 @@
-"""How a forward pass is carried out, where that does not change what it computes: memory against time, and kernels."""
+"""Says how a forward pass is carried out where that does not change what it computes: what is kept, which kernels."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

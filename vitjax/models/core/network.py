@@ -1,4 +1,4 @@
-"""What every model has in common: images in, the activations that were asked for by name out."""
+"""What every model has in common: how it is called, its taps, and what optimizing, porting and measuring ask of it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

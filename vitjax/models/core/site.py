@@ -1,4 +1,4 @@
-"""What the value of a tap is: its shape, a name for each axis, and the grid of places on the image it stands on."""
+"""Says what the value of a tap is: its shape, a name for each axis, and the grid of places that it stands on."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Models that run through stages: what they read of an image, stage after stage, and what they make of the last."""
+"""Models that run through stages: what the first one reads, stage after stage, and what is read of the last."""
 
 from collections.abc import Sequence
 from typing import Any

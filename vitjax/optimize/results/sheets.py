@@ -1,4 +1,4 @@
-"""Pictures in, one labelled sheet out."""
+"""Lays pictures out on one labelled sheet."""
 
 import math
 from collections.abc import Iterable, Sequence

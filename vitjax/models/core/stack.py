@@ -147,7 +147,8 @@ class Stack:
         x, read = lax.scan(step, x, rows)
         for number in range(run.start, run.stop):
             row, place = divmod(number - run.start, width)
-            taps.block(number).take(traced[place], [value[row] for value in read[place]])
+            of_block = [lax.index_in_dim(value, row, keepdims=False) for value in read[place]]
+            taps.block(number).take(traced[place], of_block)
         return x
 
     def _untouched(self, block: nnx.Module, x: Any, taps: Taps, execution: Execution, *, scanned: bool) -> Any:

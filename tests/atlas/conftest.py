@@ -10,6 +10,9 @@ import pytest
 from filelock import FileLock
 
 from tests.conftest import ROOT
+from tests.support.page import address, browser, hosted, sites, visit
+
+__all__ = ["address", "browser", "hosted", "sites", "visit"]  # fixtures of the page in a browser
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ def test_a_full_disk_is_named_and_the_record_stays_true(checkpoint, tmp_path, mo
 
     monkeypatch.setattr(os, "replace", full)
     assert main(arguments) == 2
-    assert "No space left on device" in capsys.readouterr().err
+    assert "no space left on device" in capsys.readouterr().err
     assert [row["unit"] for row in pictures.read_record(tmp_path / "out")["pictures"]] == ["logits:1"]
 
 

@@ -11,7 +11,7 @@ from vitjax.models.core.network import Network
 from vitjax.optimize.objectives import Goal
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import append, write_sheet
-from vitjax.optimize.visualize import Progress, paint, resolve, varied
+from vitjax.optimize.visualize import Progress, check, paint, resolve, varied
 from vitjax.units.units import sample
 
 SAMPLE = 36  # pictures made where no units are named
@@ -32,6 +32,7 @@ def run_visualize(
     goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
     goals = varied(sample(goals, count, seed) if count else goals, recipe)
+    check(model, recipe, seed, goals)  # a mistake is said before a bar is drawn or a folder made
     writable_folder(out)
     finished, interrupted = 0, False
     with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:

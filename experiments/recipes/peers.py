@@ -45,9 +45,9 @@ from vitjax.data.dataset import open_dataset
 from vitjax.models.vit import ViT
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.recipes import DEFAULT
-from vitjax.optimize.results.pictures import Pictures, append, caption
+from vitjax.optimize.results.pictures import Pictures, append
 from vitjax.optimize.workers import Task, batches_of, run
-from vitjax.units.units import Unit, expand, sample
+from vitjax.units.units import Unit, caption, expand, sample
 
 OURS = "vitjax"
 FOLDERS = {OURS: OURS} | {name + part: name for name, peer in PEERS.items() for part in ENDINGS[peer.package]}

@@ -1,5 +1,7 @@
 """Queries, keys and values beside feed-forward neurons: which units, how fine their pictures are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
 
 QUICK = choose("default", steps=2, views=1, jitter=2)
+MODEL = noise.model(replace(small.CONFIG, depth=2))
 
 
 def wave(cycles: int, side: int = 32) -> np.ndarray:
@@ -32,10 +35,10 @@ def test_equal_energies_count_equally_and_the_mean_colour_does_not():
 
 
 def test_every_kind_has_its_units(tmp_path):
-    findings = run(small.model(), noise.dataset(3, batch=2), blocks=[3], count=2, recipe=QUICK)
-    assert [(row["kind"], row["block"]) for row in findings.rows[::2]] == [(kind, 3) for kind in KINDS]
+    findings = run(MODEL, noise.dataset(3, 2, MODEL.config), blocks=[1], count=2, recipe=QUICK)
+    assert [(row["kind"], row["block"]) for row in findings.rows[::2]] == [(kind, 1) for kind in KINDS]
     assert len({row["unit"] for row in findings.rows}) == 8
-    assert all(row["unit"].startswith(f"blocks.3.{KINDS[row['kind']]}:") for row in findings.rows)
+    assert all(row["unit"].startswith(f"blocks.1.{KINDS[row['kind']]}:") for row in findings.rows)
     assert all(0 < row["high_frequency"] < 1 for row in findings.rows)
     assert len(findings.figures[""].axes[0].images) == 8
     assert findings.settings["photographs"] == 3
@@ -43,5 +46,5 @@ def test_every_kind_has_its_units(tmp_path):
 
 
 def test_a_block_that_is_not_there():
-    with pytest.raises(InputError, match=r"block 4 is out of range, this model has 4"):
-        run(small.model(), noise.dataset(2, batch=2), blocks=[4], recipe=QUICK)
+    with pytest.raises(InputError, match="block 4 is out of range, this model has 2"):
+        run(MODEL, noise.dataset(2, 2, MODEL.config), blocks=[4], recipe=QUICK)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support import noise, small
-from vitjax.analysis.ablations.patch_heads import patch_logits, pooled_logits, run
+from vitjax.analysis.ablations.patch_heads import patch_logits, run
 from vitjax.errors import InputError
 from vitjax.models.registry import abstract
 
@@ -41,7 +41,9 @@ def test_patch_logits_are_the_head_on_every_patch_after_the_norm():
 )
 def test_a_pooled_head_is_the_head_on_the_mean_without_registers(which, tokens):
     by_hand = classified(normed()[:, list(tokens)].mean(axis=1))
-    np.testing.assert_allclose(pooled_logits(MODEL, IMAGES, which), by_hand, atol=1e-5)
+    (row,) = (row for row in run(MODEL, DATA).rows if row["head"] == which)
+    loss = -np.asarray(jax.nn.log_softmax(by_hand))[np.arange(3), DATA.labels_for(MODEL)]
+    assert row["loss"] == pytest.approx(loss.mean(), rel=1e-5)
 
 
 def test_a_distilled_model_averages_its_classifiers():
@@ -67,9 +69,6 @@ def test_the_table_counts_what_the_logits_say():
     assert best["top1"] == pytest.approx(right.mean(axis=0).max()) == patches[best["token"] - PREFIX]["top1"]
     natural = np.asarray(MODEL(IMAGES)["logits"]).argmax(axis=-1) == DATA.labels_for(MODEL)
     assert others["class token"]["top1"] == pytest.approx(natural.mean())
-    pooled = np.asarray(pooled_logits(MODEL, IMAGES, "patches"))
-    loss = -np.asarray(jax.nn.log_softmax(pooled))[np.arange(3), DATA.labels_for(MODEL)]
-    assert others["patches"]["loss"] == pytest.approx(loss.mean(), rel=1e-5)
 
 
 def test_batches_and_their_order_change_nothing():
@@ -79,15 +78,12 @@ def test_batches_and_their_order_change_nothing():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(InputError, match=r"no pooled head for 'patch' \(did you mean patches"):
-        pooled_logits(MODEL, IMAGES, "patch")
     for change in ({"final_norm": "pooled"}, {"final_norm": "none"}, {"pool": "attention"}, {"classes": 0}):
         model = abstract(replace(CONFIG, **change))
         (name, value), *_ = change.items()
         for call in (
             lambda model=model: run(model, noise.dataset(1, 1)),
             lambda model=model: patch_logits(model, IMAGES),
-            lambda model=model: pooled_logits(model, IMAGES, "patches"),
         ):
             with pytest.raises(InputError, match=rf"this model has .*{name}={value!r}"):
                 call()

@@ -16,7 +16,7 @@ from tests.support import noise, small
 from vitjax.analysis.views.filters import assembled, constants, cut, evenness, filters, local_views
 from vitjax.analysis.views.rollout import attention, mixing, rollout
 from vitjax.analysis.views.view_figures import layer_of, run
-from vitjax.analysis.views.views import SHARPENED, propagated, shown, views
+from vitjax.analysis.views.views import SHARPENED, shown, views
 from vitjax.errors import InputError
 from vitjax.models.core.config import Preprocess
 from vitjax.units.units import Unit
@@ -99,6 +99,22 @@ def test_before_the_first_block_a_token_sees_its_own_patch_alone():
     outside = np.ones((32, 32), bool)
     outside[8:16, 16:24] = False
     assert not found[:, 0, outside].any() and not found[:, 1].any()
+
+
+def propagated(local: jax.Array, steps: jax.Array) -> jax.Array:
+    """Views by their definition, V(z_{l+1}^i) = sum over k of S_l[i, k] V(z_l^k): [layer, token, patch, ...].
+
+    `local` are the views of patches before the first block, of one image; tokens before the patches come first.
+    """
+    patches = jnp.arange(len(local))
+    start = jnp.zeros((steps.shape[-1], len(local), *local.shape[1:]))
+    start = start.at[steps.shape[-1] - len(local) + patches, patches].set(local)  # each at its own place
+
+    def step(before, now):
+        after = jnp.tensordot(now, before, 1, precision="highest")
+        return after, after
+
+    return jax.lax.scan(step, start, steps)[1]
 
 
 @pytest.mark.parametrize("normalise", [None, False])

@@ -10,12 +10,12 @@ from PIL import Image
 
 import vitjax
 from tests.support import small
+from vitjax.data.pixels import shown
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
 from vitjax.models.core.config import Preprocess
 from vitjax.optimize.parametrize import COLORS, PARAMETRIZATIONS, colors_of, parametrization
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.sheets import shown
 from vitjax.weights import parameters
 from vitjax.weights.save import export_timm
 

@@ -15,7 +15,7 @@ from vitjax.errors import InputError
 from vitjax.files import read_json, writable_folder, write_whole
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.pictures import caption
+from vitjax.units.units import caption
 
 HEAD = (
     f"{'tap':22} {'pictures':>8} {'views':>5} {'dtype':8} {'remat':5} {'attention':9} {'devices':>7} {'compile s':>9} "

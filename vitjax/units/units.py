@@ -69,6 +69,11 @@ class Cosine(Direction):
     """
 
 
+def caption(unit: Unit | Direction | str) -> str:
+    """Gives the name of a unit or tap as short as a caption wants it: `7.mlp.hidden:1203`."""
+    return str(unit).replace("stages.", "").replace("blocks.", "")
+
+
 def _numbered(variant: int) -> str:
     return f"#{variant}" if variant else ""
 

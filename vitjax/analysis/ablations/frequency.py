@@ -26,9 +26,9 @@ from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
+from vitjax.data.pixels import shown
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
-from vitjax.optimize.results.sheets import shown
 
 RADII = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 

@@ -23,10 +23,10 @@ from vitjax.data.annotations.boxes import Boxes, mask
 from vitjax.data.annotations.boxes import boxes as boxes_of
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import Change, changed
+from vitjax.data.pixels import shown
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.optimize.results.sheets import shown
 
 _NAMED = 50  # images without boxes that are named one by one; all are counted
 

@@ -15,7 +15,7 @@ from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import bare, panels, style
 from vitjax.data.dataset import Dataset
-from vitjax.errors import InputError, nearest
+from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 
@@ -34,23 +34,6 @@ def patch_logits(model: Network, images: Float[Array, "image h w 3"]) -> Float[A
     """
     _check(model.config)
     return _classify(model, _tokens(model, model(images, "norm")["norm"])[:, 1:])
-
-
-def pooled_logits(model: Network, images: Float[Array, "image h w 3"], which: str) -> Float[Array, "image class"]:
-    """Applies the classifier to the mean of several tokens, taken after the final norm.
-
-    Args:
-        model: as for `patch_logits`.
-        images: in [0, 1].
-        which: "patches" or "patches and class token"; a distillation token and registers never count.
-
-    Raises:
-        InputError: as `patch_logits`, or other tokens.
-    """
-    _check(model.config)
-    if which not in POOLED:
-        raise InputError(f"no pooled head for {which!r}{nearest(which, POOLED)}; give {' or '.join(map(repr, POOLED))}")
-    return _classify(model, _tokens(model, model(images, "norm")["norm"])[:, POOLED[which]].mean(axis=1))
 
 
 @analysis

@@ -40,7 +40,7 @@ def random_positions(model: Network, seed: int, std: float = STD) -> Network:
 def _with(model: Network, change: Callable[[Array], Array]) -> Network:
     """A copy of the model, its learned positions changed."""
     copy = jax.tree.map(lambda leaf: leaf, model)
-    for name in (name for name, what in model.grid_arrays.items() if what == "positions"):
+    for name in (name for name, (what, _) in model.grid_arrays.items() if what == "positions"):
         *path, last = name.split(".")
         owner = reduce(getattr, path, copy)
         setattr(owner, last, nnx.Param(change(getattr(owner, last)[...])))

@@ -18,10 +18,10 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
 from vitjax.analysis.study.style import COLORS, bare, panels, style
+from vitjax.data.pixels import shown
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
-from vitjax.optimize.results import sheets as sheet
 
 PERPLEXITY = 30  # published code
 STEPS = 1000
@@ -111,7 +111,7 @@ def example(
     with style():
         figure, axes = panels(1, len(chosen) + picture, size=(2.6, 2.7))
         if picture:
-            bare(axes[0]).imshow(sheet.shown(pixels))
+            bare(axes[0]).imshow(shown(pixels))
             height, width = model.config.patch_size
             row, column = np.divmod(np.arange(len(labels)), model.config.grid[1])
             _mark(axes[0], np.stack([(column + 0.5) * width, (row + 0.5) * height], axis=1), labels, kinds, 8)
@@ -119,8 +119,8 @@ def example(
             place = LAYOUTS[layout](np.asarray(values[tap][0], np.float32), seed)
             points = place.points[sites[tap].prefix :]
             _mark(bare(panel), points, labels, kinds, 16)
-            shown = labels > 0
-            rows.append({"tap": tap, "loss": place.loss, "neighbours": neighbours(points[shown], labels[shown])})
+            there = labels > 0
+            rows.append({"tap": tap, "loss": place.loss, "neighbours": neighbours(points[there], labels[there])})
             panel.set_title(tap)
         handles = {text: handle for handle, text in zip(*axes[-1].get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6)

@@ -19,13 +19,12 @@ from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images
 from vitjax.data.pipeline import pixels
+from vitjax.data.pixels import shown
 from vitjax.data.placement import patch_box
 from vitjax.data.prepare import size
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
-from vitjax.optimize.results import sheets as sheet
-from vitjax.optimize.results.pictures import caption
-from vitjax.units.units import matching
+from vitjax.units.units import caption, matching
 
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
 FRAME = {False: COLORS[1], True: OUTLIER_COLOR}  # of the patch that fired: ordinary, or a token of huge norm
@@ -205,10 +204,10 @@ def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
         drawing, axes = panels(len(chosen), across + 1, size=(1.15, 1.25))
         for line, (natural, unit) in enumerate(chosen):
             row = axes[line * (across + 1) : (line + 1) * (across + 1)]
-            shown = pixels(images, natural.place[unit, :across], config)
+            photos = pixels(images, natural.place[unit, :across], config)
             known = natural.score[unit], natural.patch[unit], natural.outlier[unit]
-            for axis, picture, score, patch, outlier in zip(row, shown, *known, strict=False):
-                bare(axis).imshow(sheet.shown(picture))
+            for axis, picture, score, patch, outlier in zip(row, photos, *known, strict=False):
+                bare(axis).imshow(shown(picture))
                 axis.set_title(f"{score:.3g}", fontsize=7, loc="center", pad=2)
                 if patch >= 0:
                     y, x = divmod(int(patch), config.grid[1])

@@ -19,8 +19,8 @@ from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
 from vitjax.analysis.study.passes import on_pictures
+from vitjax.data.pixels import pillow
 from vitjax.models.core.network import Network
-from vitjax.optimize.results.sheets import pillow
 from vitjax.units.select import at_tokens
 
 Pictures = Float[Array, "image h w 3"]

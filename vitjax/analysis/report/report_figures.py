@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.study.style import COLORS, panels, style
-from vitjax.optimize.results.pictures import caption
+from vitjax.units.units import caption
 
 Row = Mapping[str, Value]
 

@@ -15,8 +15,8 @@ from vitjax.analysis.report.clarity import noise_floor, thumbnail
 from vitjax.analysis.report.grades import NONE, log_power
 from vitjax.analysis.study.passes import gather, on_pictures
 from vitjax.data.dataset import Dataset
+from vitjax.data.pixels import pillow
 from vitjax.models.core.network import Network
-from vitjax.optimize.results.sheets import pillow
 from vitjax.units.select import at_tokens
 from vitjax.units.units import Unit, matching
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitjax.analysis.study.style import COLORS, bare, style
+from vitjax.data.pixels import shown
 from vitjax.models.registry import Config
-from vitjax.optimize.results.sheets import shown
 
 # In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type.
 TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5

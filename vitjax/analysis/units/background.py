@@ -23,8 +23,7 @@ from vitjax.data.pipeline import pixels
 from vitjax.data.prepare import decode, prepare
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.optimize.results.pictures import caption
-from vitjax.units.units import neurons
+from vitjax.units.units import caption, neurons
 
 FRAME = (255, 90, 0)  # the boxes' colour
 

@@ -22,7 +22,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.optimize.results.pictures import caption
+from vitjax.units.units import caption
 
 ANGLES = tuple(range(0, 360, 20))  # degrees
 STEPS = (0, 4, 8, 12)  # pixels, along both axes

@@ -22,13 +22,12 @@ from vitjax.analysis.study.patches import above_half, at_patches, check_patches,
 from vitjax.analysis.study.style import MAP
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
+from vitjax.data.pixels import shown
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
 from vitjax.models.core.site import Site
-from vitjax.optimize.results.pictures import caption
-from vitjax.optimize.results.sheets import shown
 from vitjax.units.select import flat_index
-from vitjax.units.units import Unit, expand, sample
+from vitjax.units.units import Unit, caption, expand, sample
 
 SAMPLE = 12  # neurons shown where no units are named
 VIEWS = ("photo", "map", "overlay")

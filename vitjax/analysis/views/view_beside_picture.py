@@ -21,8 +21,7 @@ from vitjax.analysis.views.views import shown
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
 from vitjax.models.core.network import Network
-from vitjax.optimize.results.pictures import caption
-from vitjax.units.units import Unit
+from vitjax.units.units import Unit, caption
 
 
 @analysis

@@ -19,9 +19,8 @@ from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.optimize.results.pictures import caption
 from vitjax.units.select import token_span
-from vitjax.units.units import Unit, expand
+from vitjax.units.units import Unit, caption, expand
 
 AFTER = {"resid_pre": 0, "resid_mid": 1, "resid_post": 1}  # blocks gone through, beyond the tap's own number
 FILTERS = 3  # how many are shown where no units are named

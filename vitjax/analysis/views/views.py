@@ -85,28 +85,6 @@ def shown(views: Float[Array, "*n h w 3"], gamma: float = 1.0) -> UInt8[Array, "
     return jnp.round(255 * share**gamma).astype(jnp.uint8)
 
 
-def propagated(
-    local: Float[Array, "patch ..."], steps: Float[Array, "layer query key"]
-) -> Float[Array, "layer token patch ..."]:
-    """Views by recursion, V(z_{l+1}^i) = sum over k of S_l[i, k] V(z_l^k), for any steps: all tokens, after each block.
-
-    `views` gives the same for a fraction of the cost; this is the definition, and takes steps of one's own making.
-
-    Args:
-        local: the views of patches before the first block, of one image, of one unit or several.
-        steps: what each block does to tokens, e.g. `mixing` of its attention; tokens before the patches come first.
-    """
-    patches = jnp.arange(len(local))
-    start = jnp.zeros((steps.shape[-1], len(local), *local.shape[1:]))
-    start = start.at[steps.shape[-1] - len(local) + patches, patches].set(local)  # each at its own place
-
-    def step(before, now):
-        after = jnp.tensordot(now, before, 1, precision="highest")
-        return after, after
-
-    return jax.lax.scan(step, start, steps)[1]
-
-
 def reach(
     model: Network,
     images: Float[Array, "image h w 3"],

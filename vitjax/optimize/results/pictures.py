@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from vitjax.data.pixels import pillow
 from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.sheets import columns_for, contact_sheet, pillow
-from vitjax.units.units import Direction, Unit
+from vitjax.optimize.results.sheets import columns_for, contact_sheet
+from vitjax.units.units import Direction, Unit, caption
 
 RECORD = "pictures.json"
 SHEET = "contact_sheet.png"
@@ -143,7 +144,7 @@ def write_sheet(folder: Path) -> Path:
     rows = read_record(folder)["pictures"]
     rows.sort(key=lambda row: _natural(row["unit"]))
     images = [np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in rows]
-    captions = [f"{_short(row['unit'])}  {row['activation']:.3g}" for row in rows]
+    captions = [f"{caption(row['unit'])}  {row['activation']:.3g}" for row in rows]
     columns = columns_for(_groups([row["unit"] for row in rows]))
     buffer = io.BytesIO()
     contact_sheet(images, captions, columns).save(buffer, format="png")
@@ -162,19 +163,10 @@ def read_record(folder: Path) -> dict:
         raise InputError(f"{path} is not readable as JSON ({error}); move it away or choose another folder") from None
 
 
-def caption(unit: Unit | Direction | str) -> str:
-    """The name of a unit or tap as short as a caption wants it: `7.mlp.hidden:1203`."""
-    return _short(str(unit))
-
-
 def file_name(unit: Unit | Direction) -> str:
     """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`; a direction's, of any name, ends with its hash."""
     name = "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit))
     return f"{name}.png" if isinstance(unit, Unit) else f"{name[:LONGEST]}_{unit.hash:08x}.png"
-
-
-def _short(unit: str) -> str:
-    return unit.replace("stages.", "").replace("blocks.", "")
 
 
 def _groups(units: Sequence[str]) -> list[str]:

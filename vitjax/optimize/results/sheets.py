@@ -6,17 +6,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vitjax.data.pixels import shown
+
 _PAPER, _INK = (255, 255, 255), (70, 70, 70)
-
-
-def pillow(pixels: np.ndarray) -> Image.Image:
-    """An image of Pillow's with the channels of uint8 [h, w, channel]: grey, RGB or RGBA."""
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-def shown(pixels: np.ndarray) -> np.ndarray:
-    """[..., h, w, channel] as red, green and blue to look at: grey where there is one channel, else the first three."""
-    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels[..., :3]
 
 
 def contact_sheet(images: Iterable[np.ndarray], captions: Sequence[str], columns: int, least: int = 112) -> Image.Image:

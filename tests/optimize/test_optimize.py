@@ -56,7 +56,8 @@ def test_each_recipe_raises_the_activation():
 
 def test_the_reported_activation_is_that_of_the_bytes():
     pictures = visualize(small.model(), ["blocks.2.mlp.hidden:5", "blocks.1.attn.z:2.3", "logits:4"], SHORT)
-    values = small.model()(pictures.images / np.float32(255), ["blocks.2.mlp.hidden", "blocks.1.attn.z", "logits"])
+    reads = ("blocks.2.mlp.hidden", "blocks.1.attn.z", "logits")
+    values = small.read(small.model(), pictures.images / np.float32(255), reads=reads)
     wanted = [
         values["blocks.2.mlp.hidden"][0, 3:, 5].mean(),
         values["blocks.1.attn.z"][1, 3:, 2, 3].mean(),
@@ -173,8 +174,8 @@ def test_a_direction_along_an_axis_is_the_unit():
     vector = np.zeros(48)
     vector[7] = 1
     along = visualize(small.model(), Direction("blocks.2.resid_post", "axis", vector), SHORT)
-    values = small.model()(along.images / np.float32(255), "blocks.2.resid_post")["blocks.2.resid_post"]
-    np.testing.assert_allclose(along.activation[0], values[0, 3:, 7].mean(), rtol=1e-4)
+    values = small.read(small.model(), along.images / np.float32(255), reads="blocks.2.resid_post")
+    np.testing.assert_allclose(along.activation[0], values["blocks.2.resid_post"][0, 3:, 7].mean(), rtol=1e-4)
     with pytest.raises(InputError, match="has 5 numbers"):
         visualize(small.model(), Direction("blocks.2.resid_post", "short", np.ones(5)), SHORT)
     with pytest.raises(InputError, match="did you mean blocks"):
@@ -194,25 +195,26 @@ def test_parametrizations_give_pictures(name):
     params = shown.project(shown.init(jax.random.key(0)) * 3)
     image = shown.image(params)
     assert image.shape == (24, 40, 3) and image.dtype == jnp.float32 and image.min() >= 0 and image.max() <= 1
-    gradient = jax.grad(lambda p: (shown.image(p) ** 2).sum())(params)
+    gradient = jax.jit(jax.grad(lambda p: (shown.image(p) ** 2).sum()))(params)
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 
 
-def test_more_devices_make_the_same_pictures(on_devices, tmp_path):
-    source = """
-    import jax, numpy as np
-    from tests.support import small
-    from vitjax.optimize.recipes import choose
-    from vitjax.optimize.visualize import visualize
+def test_more_devices_make_the_same_pictures(on_devices):
+    on_devices(
+        """
+        import jax, numpy as np
+        from tests.support import small
+        from vitjax.optimize.recipes import choose
+        from vitjax.optimize.visualize import visualize
 
-    recipe = choose("default", steps=5, views=2)
-    pictures = visualize(small.model(), "blocks.2.mlp.hidden:0-10", recipe, batch=2)
-    np.save("FOLDER/" + str(jax.local_device_count()), pictures.images)
-    """
-    for count in (1, 4):
-        on_devices(source.replace("FOLDER", str(tmp_path)), count)
-    one, four = (np.load(tmp_path / f"{count}.npy") for count in (1, 4))
-    assert np.array_equal(one, four)
+        recipe, devices = choose("default", steps=5, views=2), jax.local_devices()
+        pictures = lambda: visualize(small.model(), "blocks.2.mlp.hidden:0-10", recipe, batch=2).images
+        four = pictures()
+        jax.local_devices = lambda: devices[:1]
+        assert len(devices) == 4 and np.array_equal(four, pictures())
+        """,
+        4,
+    )
 
 
 @pytest.mark.parametrize("parametrization", ["pixels", "fourier", "pyramid"])

@@ -47,7 +47,7 @@ def test_variants_of_a_unit_differ_and_depend_on_nothing_else():
 
     def alike(**changes):
         made = visualize(model, "blocks.2.mlp.hidden:3,7", recipe, **changes).images
-        read = model(made / np.float32(255), "blocks.2.resid_mid")["blocks.2.resid_mid"]
+        read = small.read(model, made / np.float32(255), reads="blocks.2.resid_mid")["blocks.2.resid_mid"]
         return likeness(read[:, None], 2)
 
     assert (alike(diversity=30) < alike(diversity=0) - 0.01).all()

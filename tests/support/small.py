@@ -2,10 +2,12 @@
 
 import functools
 
+import jax
 import numpy as np
 
 from vitjax.models.convnets.base import ConvNet, ConvNetConfig
 from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.network import Network
 from vitjax.models.registry import random
 from vitjax.models.vit import ViT
 from vitjax.optimize import loop
@@ -23,6 +25,12 @@ CONFIG = ViTConfig(
 def model() -> ViT:
     """A random ViT of 4 blocks at 32 pixels, with a class token and 2 registers."""
     return random(CONFIG)
+
+
+@functools.partial(jax.jit, static_argnames="reads")
+def read(network: Network, images: jax.Array, *, reads: str | tuple[str, ...]) -> dict[str, jax.Array]:
+    """What a network computes at the taps: compiled once for all images of a shape, where each operation would be."""
+    return network(images, reads)
 
 
 def aims(units: str, seed: int = 0) -> loop.Targets:

@@ -62,7 +62,7 @@ GLOBALS = {
     "argparse.ArgumentParser": b"cargparse\nArgumentParser\n",
     "torch._utils._rebuild_tensor_v2.__globals__": b"ctorch._utils\n_rebuild_tensor_v2.__globals__\n",
     "torch.FloatStorage.__class__": b"ctorch\nFloatStorage.__class__\n",
-    "vitjax.weights.formats.pickled.unpickle": b"cvitjax.weights.pickled\nunpickle\n",
+    "vitjax.weights.formats.pickled.unpickle": b"cvitjax.weights.formats.pickled\nunpickle\n",
 }
 
 

@@ -10,6 +10,7 @@ from tests.support import small
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
+from vitjax.models.core.site import Site
 from vitjax.models.registry import abstract
 from vitjax.optimize import report
 from vitjax.optimize.visualize import resolve
@@ -148,7 +149,7 @@ def test_a_name_means_a_class():
     assert ClassNames(("Caf\u00e9",)).number("cafe\u0301") == 0  # composed letters, as macOS takes them apart
 
 
-TAPS = {"logits": (4,), "blocks.0.mlp.hidden": (5, 8)}
+TAPS = {"logits": Site((4,), ("class",)), "blocks.0.mlp.hidden": Site((5, 8), ("token", "channel"))}
 
 
 def test_units_are_called_by_the_names_of_classes():

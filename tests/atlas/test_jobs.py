@@ -9,6 +9,8 @@ from flax import nnx
 
 from tests.support.atlas_job import RECIPE, UNITS, copy_of, job, model, pictures
 from vitjax.atlas.job.attempts import RETRIED
+from vitjax.atlas.job.progress import Reporter
+from vitjax.atlas.job.stop import Stop
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page.export import export
 from vitjax.atlas.page.reader import contents
@@ -66,6 +68,49 @@ def test_failing_units_are_painted_again_and_the_best_is_chosen(whole):
         assert (len(rows) > 1) == (rows[0]["verdict"] in RETRIED)
         assert all(row["verdict"] in RETRIED for row in rows[:-1])
         assert [row["made"] for row in rows] == ["seed 0", "another seed, 1", "from its best photograph"][: len(rows)]
+
+
+class Asks(Reporter):
+    """Asks a run to stop when an event of a stage comes for the first time."""
+
+    def __init__(self, stage: str, event: str):
+        self.wanted, self.stop, self.at = (stage, event), Stop(), ""
+
+    def hear(self, event: str) -> None:
+        """An event of the stage that the run is at."""
+        if self.at.startswith(self.wanted[0]) and event == self.wanted[1]:
+            self.stop.asked.set()
+
+    def begin(self, stage, pictures):
+        self.at = stage
+        self.hear("begins")
+
+    def done(self, pictures):
+        self.hear("did some")
+
+    def photographs(self, batches, total):
+        self.at = "photographs"
+        for batch in batches:
+            yield batch
+            self.hear("did some")
+
+
+@pytest.mark.parametrize(
+    ("stage", "event", "batches", "cards"),
+    [
+        ("photographs", "did some", {0}, 0),
+        ("painting, seed 0", "did some", {1, 2}, 0),  # one may be under way
+        ("grading", "begins", {6}, 0),
+        ("grading", "did some", {6}, 6),
+        ("painting again", "begins", {6}, 6),
+    ],
+)
+def test_a_stopped_atlas_leaves_at_once_and_goes_on(whole, tmp_path, stage, event, batches, cards):
+    store, asks = Store(str(tmp_path / "store")), Asks(stage, event)
+    assert work(job(), store, asks, asks.stop) is Status.STOPPED
+    assert len(store.keys("batches/")) in batches and len(store.keys("cards/")) == cards
+    assert store.keys("natural/") and len(store.keys("logs/")) == 1
+    assert work(job(), store) is Status.FINISHED and pictures(store) == pictures(whole)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def test_hosts_by_hand(atlas, tmp_path, capsys):
         (["--labels", "x.csv"], "--labels says something of photographs"),
         (["--data", "nowhere"], "nowhere"),
         (["--out", "http://host/x"], "a store is a folder, gs://BUCKET/PATH or s3://BUCKET/PATH"),
+        (["--out", "http://host/x", "--beside"], "a store is a folder, gs://BUCKET/PATH or s3://BUCKET/PATH"),
         (["export", "nowhere"], "nowhere holds no atlas"),
         (["export", "nowhere", "--private"], "--private goes with --push"),
     ],

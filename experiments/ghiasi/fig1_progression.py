@@ -40,7 +40,7 @@ from vitjax.analysis.study.passes import on_pictures
 from vitjax.analysis.study.style import panels, style
 from vitjax.analysis.units.attention_features import high_frequency
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.units.units import Unit
+from vitjax.units.units import Unit, neurons
 
 MEASURES = {
     "centroid": "spectral centroid (cycles/image)",
@@ -136,7 +136,7 @@ def main() -> None:
     if args.measured:
         return summarised(measured_before(args.measured), args.out)
     model = vitjax.load(args.model)
-    count = args.count or (None if args.units or args.pictures else 6 * model.config.depth)
+    count = args.count or (None if args.units or args.pictures else 6 * len(neurons(model)))
     pictures = painted(model, args.units, folder=args.pictures, count=count, recipe=args.recipe)
     spectrum, confidence = on_pictures(model, measured, np.stack(list(pictures.values())))
     columns = {"centroid": centroid(spectrum), "high_frequency": high_frequency(spectrum), "confidence": confidence}

@@ -18,7 +18,7 @@ from dataclasses import replace
 from experiments import script
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.units import maps, spread
-from vitjax.units.units import expand, sample
+from vitjax.units.units import expand, neurons, sample
 
 
 def main() -> None:
@@ -28,9 +28,9 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=1, help="photographs of each neuron")
     args = parser.parse_args()
     model, data = script.opened(args)
-    units = expand("blocks.*.mlp.hidden:*", model.taps())
+    units = expand(f"{model.neurons}:*", model.taps())
     found = exemplars(model, data, list(dict.fromkeys(unit.tap for unit in units)), k=args.k)
-    units = sample(units, args.count * model.config.depth, seed=0)
+    units = sample(units, args.count * len(neurons(model)), seed=0)
     shown = maps.run(model, data, units=units, k=args.k, views=maps.VIEWS, found=found)
     measured = spread.run(model, data, found=found)
     for findings in (replace(shown, name="fig4"), replace(measured, name="fig4-spread")):

@@ -16,6 +16,7 @@ import vitjax
 from experiments import script
 from experiments.nguyen.picture import squashed
 from vitjax.analysis.perturbed.occlusion import tile_pixels
+from vitjax.analysis.study.blocks import after_blocks
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.views.filters import evenness, filters
@@ -50,7 +51,7 @@ def main() -> None:
     number = int(np.argmax(evenness(filters(model)))) if args.filter is None else args.filter
     original = np.asarray(Image.open(args.image).convert("RGB"))
     inputs = np.stack([squashed(dropped(original, tiles), model.config) for tiles in DROPS.values()])
-    units = [Unit(tap, (number,)) for tap in ("embed", *(f"blocks.{i}.resid_post" for i in args.blocks))]
+    units = [Unit(tap, (number,)) for tap in ("embed", *(after_blocks(model)[i] for i in args.blocks))]
     seen, measured = view_pictures(model, inputs, units, [f"patch {args.patch}"], gamma=SHARPENED)
     figure = gallery(
         [[[image], *([view[0]] for view in views)] for image, views in zip(inputs, seen, strict=True)],

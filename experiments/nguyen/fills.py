@@ -17,6 +17,7 @@ from experiments import script
 from vitjax.analysis.perturbed.occlusion_curves import run
 from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy
 from vitjax.analysis.perturbed.occlusion_tables import accuracy_rows
+from vitjax.analysis.study.blocks import after_blocks
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset
 from vitjax.files import make_folder
@@ -32,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     model = vitjax.load(args.model)
     data, options = open_dataset(args.data, model.config, batch=args.batch), {"fills": FILLS, "ratios": RATIOS}
-    last = [f"blocks.{model.config.depth - 1}.resid_post"]
+    last = after_blocks(model)[-1:]
     make_folder(args.parts)
     for number in range(args.count):
         path = args.parts / f"{number}-of-{args.count}.parquet"

@@ -17,6 +17,7 @@ import numpy as np
 import vitjax
 from experiments import script
 from experiments.nguyen.picture import squashed
+from vitjax.analysis.study.blocks import after_blocks
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.views.attention_maps import even_attention
@@ -38,7 +39,7 @@ def main() -> None:
     model = vitjax.load(args.model)
     number = int(np.argmax(evenness(filters(model)))) if args.filter is None else args.filter
     image = squashed(args.image, model.config)
-    units = [Unit(tap, (number,)) for tap in ("embed", *(f"blocks.{i}.resid_post" for i in args.blocks))]
+    units = [Unit(tap, (number,)) for tap in ("embed", *(after_blocks(model)[i] for i in args.blocks))]
 
     plain = ["class", *(f"patch {patch}" for patch in args.background)]
     sharp = [f"patch {patch}" for patch in args.object]
@@ -60,7 +61,7 @@ def main() -> None:
     rows = [
         {"patch": patch, "block": block, "others": others(rolled[block, patch], patch), "even": float(even[block])}
         for patch in args.background + args.object
-        for block in range(model.config.depth)
+        for block in range(len(rolled))
     ]
     settings = {"model": str(args.model), "image": args.image, "filter": number}
     script.keep(args, Findings("higher-layers", rows, settings, {"": figure}))

@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     model = vitjax.load(args.model)
-    units = sample(expand("blocks.*.mlp.hidden:*", model.taps()), args.count, args.seed)
+    units = sample(expand(f"{model.neurons}:*", model.taps()), args.count, args.seed)
     data = open_dataset(args.images, model.config, batch=25)
     measure = yardstick(model, data, exemplars(model, data, sorted({unit.tap for unit in units})))
     rows = []

@@ -51,7 +51,7 @@ class Studio:
     def __init__(self, args: argparse.Namespace):
         self.args, self.models = args, {None: vitjax.load(args.model)}
         self.model = self.models[None]
-        every = expand("blocks.*.mlp.hidden:*", self.model.taps())
+        every = expand(f"{self.model.neurons}:*", self.model.taps())
         tuned = set(sample(every, *TUNED)) if args.fresh else set()
         self.units = sample([unit for unit in every if unit not in tuned], args.count, args.seed)
         self.data = open_dataset(args.images, self.model.config, batch=25)

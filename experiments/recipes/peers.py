@@ -165,7 +165,7 @@ def main() -> None:
             parser.error(f"{module} is not installed: {INSTALL}")
     model = vitjax.load(args.model)
     counts = dict(zip((OURS, *PEERS), [*args.count, args.count[-1]], strict=True))
-    drawn = sample(expand("blocks.*.mlp.hidden:*", model.taps()), max(model.config.depth, args.count[0]), args.seed)
+    drawn = sample(expand(f"{model.neurons}:*", model.taps()), max(model.config.depth, args.count[0]), args.seed)
     drawn = spread(drawn, args.count[0])
     units = {name: spread(drawn, count) for name, count in counts.items() if name == OURS or name in args.only}
     args.out.mkdir(parents=True, exist_ok=True)

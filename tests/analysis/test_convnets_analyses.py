@@ -13,6 +13,7 @@ from vitjax.analysis.views.filters import filters
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.models.convnets.resnet import ResNetConfig
+from vitjax.models.core.site import Site
 from vitjax.weights.load import load
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card
@@ -50,9 +51,10 @@ def test_a_converted_network_is_the_same(folder):
 def test_maps_lie_on_the_grid_of_patches():
     config = ResNetConfig(image_size=(48, 96))  # 3 x 6 patches
     values = np.random.default_rng(0).random((2, 6, 12, 5), np.float32)
-    patches = at_patches(values, "stages.1.blocks.0.out", config)
+    site = lambda height, width: Site((height, width, 5), ("row", "column", "channel"), (height, width))
+    patches = at_patches(values, site(6, 12), config.grid)
     np.testing.assert_allclose(patches[0, 7], values[0, 2:4, 2:4].mean(axis=(0, 1)), rtol=1e-5)
-    coarse = at_patches(values[:, :2, :4], "stages.1.blocks.0.out", config)
+    coarse = at_patches(values[:, :2, :4], site(2, 4), config.grid)
     np.testing.assert_allclose(coarse.mean(axis=1), values[:, :2, :4].mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(coarse[0, 6], (values[0, 0, 0] + values[0, 1, 0]) / 2, rtol=1e-5)
 

@@ -123,6 +123,19 @@ def test_agreement_of_a_photograph_leaves_it_out_everywhere():
     assert grades.agreement(photo[:1], photo, exemplar, np.array([1]), np.array([NONE])).tolist() == [2]
 
 
+def test_units_of_the_same_exemplars_agree_alike_whatever_pictures_are_graded_together():
+    rng = np.random.default_rng(0)
+    photo, picture = (rng.normal(size=(count, 48)).astype(np.float32) for count in (7, 9))
+    exemplar = np.stack([rng.permutation(7)[:3] for _ in range(200)])  # of 35 sets, in any order
+    unit, own = rng.integers(0, 200, 9), rng.integers(-1, 7, 9)
+    together = grades.agreement(picture, photo, exemplar, unit, own)
+    alone = [grades.agreement(picture[[i]], photo, exemplar, unit[[i]], own[[i]])[0] for i in range(9)]
+    sets = [frozenset(some) - {place} for place in own for some in exemplar]
+    assert together.tolist() == alone and len(set(sets)) < len(sets) / 4
+    turned = grades.agreement(picture, photo, exemplar[:, ::-1], unit, own)
+    assert turned.tolist() == alone
+
+
 def test_stability_of_two_seeds():
     first, second = np.array([[1.0, 0], [0, 1]]), np.array([[3.0, 4], [1, 0]])
     likeness, rank = grades.stability(first, second)

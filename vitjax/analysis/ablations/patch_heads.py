@@ -18,6 +18,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
+from vitjax.models.core.site import Site
 
 CLASS, PATCH = "class token", "patch"
 # What a pooled head averages, as a slice of [class token, *patches].
@@ -54,21 +55,23 @@ def run(model: Network, data: Dataset) -> Findings:
     Raises:
         InputError: another kind of head, or images without classes.
     """
-    config = model.config
-    _check(config)
+    _check(model.config)
+    site = model.taps()["norm"]
     outcome = evaluate(model, data.batches(), data.labels_for(model), {"heads": _heads})["heads"]
     whole = {name: outcome.at(i) for i, name in enumerate([CLASS, *POOLED])}
     patches = Outcome(outcome.rank[:, len(whole) :], outcome.loss[:, len(whole) :])
-    rows = [{"head": name, **_place(None, config), **one.row(whole[CLASS])} for name, one in whole.items()]
-    singles = [{"head": PATCH, **_place(i, config), **patches.at(i).row(whole[CLASS])} for i in range(config.patches)]
+    rows = [{"head": name, **_place(None, site), **one.row(whole[CLASS])} for name, one in whole.items()]
+    singles = [
+        {"head": PATCH, **_place(i, site), **patches.at(i).row(whole[CLASS])} for i in range(patches.rank.shape[1])
+    ]
     best = max(singles, key=lambda row: row["top1"])
-    rows += [{"head": "patch average", **_place(None, config), **_average(patches, whole[CLASS])}]
+    rows += [{"head": "patch average", **_place(None, site), **_average(patches, whole[CLASS])}]
     rows += [best | {"head": "patch maximum"}, *singles]
     return Findings(
         name="patch-heads",
         rows=rows,
         settings=settings(model, data),
-        figures={"": _figure(patches, rows[0], config)},
+        figures={"": _figure(patches, rows[0], site)},
         summary="top-1: " + ", ".join(f"{row['head']} {row['top1']:.1%}" for row in rows if row["head"] != PATCH),
     )
 
@@ -102,11 +105,11 @@ def _heads(model: Network, images: Array) -> Array:
     return jnp.concatenate([values["logits"][:, None], others], axis=1)
 
 
-def _place(patch: int | None, config: ViTConfig) -> dict[str, int | None]:
+def _place(patch: int | None, site: Site) -> dict[str, int | None]:
     if patch is None:
         return {"token": None, "row": None, "column": None}
-    row, column = divmod(patch, config.grid[1])
-    return {"token": config.prefix + patch, "row": row, "column": column}
+    row, column = divmod(patch, site.grid[1])
+    return {"token": site.prefix + patch, "row": row, "column": column}
 
 
 def _average(patches: Outcome, whole: Outcome) -> dict[str, float]:
@@ -124,10 +127,10 @@ def _average(patches: Outcome, whole: Outcome) -> dict[str, float]:
     }
 
 
-def _figure(patches: Outcome, natural: Mapping, config: ViTConfig) -> Figure:
+def _figure(patches: Outcome, natural: Mapping, site: Site) -> Figure:
     with style():
         figure, (axes,) = panels(size=(4.2, 3.6))
-        shown = bare(axes).imshow(100 * patches.top(1).reshape(config.grid))
+        shown = bare(axes).imshow(100 * patches.top(1).reshape(site.grid))
         axes.set_title(f"Each patch by itself (class token: {natural['top1']:.1%})")
         figure.colorbar(shown, ax=axes, label="top-1 (%)").outline.set_visible(False)
     return figure

@@ -59,10 +59,10 @@ def run(
     encoder = text if isinstance(text, TextEncoder) else load_text(text)
     prompts = [PROMPT.format(word) for word in words]
     texts = np.concatenate([np.asarray(encoder(prompts[i : i + TEXTS])) for i in range(0, len(prompts), TEXTS)])
-    if known[model.output] != texts.shape[1:]:
+    width = known[model.output].shape
+    if width != texts.shape[1:]:
         raise InputError(
-            f"texts have {texts.shape[1]} channels, this model's {model.output} {known[model.output][0]}: words need a"
-            " CLIP or SigLIP"
+            f"texts have {texts.shape[1]} channels, this model's {model.output} {width[0]}: words need a CLIP or SigLIP"
         )
     chosen = [tap for pattern in taps or [model.neurons] for tap in matching(pattern, known)]
     found = exemplars(model, data, chosen, k=k, tokens=tokens)

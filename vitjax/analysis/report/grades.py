@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 NONE = -1  # no photograph: the place of a picture that is none, and of an exemplar that is missing
 TAIL = 0.25  # of a history: a saved one has about 20 points, and they jump with the views' colours
 SPREAD = 0.5  # nats, the least deviation of noise floors over photographs; that of ImageNet's is 0.6 to 1.1
+_ALIKE = 1e-9  # of cosines in float64: units of the same exemplars differ by less, which decides no rank
 _FLOOR = 1e-12  # of a spectrum: below what rounding to bytes leaves
 
 Scores = Float[np.ndarray, " picture"]
@@ -149,7 +150,6 @@ def agreement(
         unit: of each picture.
         own: the row of `photo` that each picture is, or `NONE`.
     """
-    # in float64, in which no rounding, which differs with the number of pictures, decides a rank
     picture, photo = (_unit_length(np.asarray(some, np.float64)) for some in (picture, photo))
     there = exemplar != NONE
     sums = sum(photo[exemplar[:, i]] * there[:, i, None] for i in range(exemplar.shape[1]))
@@ -158,7 +158,7 @@ def agreement(
     for place in np.setdiff1d(own, NONE):
         those, without = np.flatnonzero(own == place), np.unique(holder[exemplar[holder, held] == place])
         score[np.ix_(those, without)] = picture[those] @ _unit_length(sums[without] - photo[place]).T
-    return 1 + (score > np.take_along_axis(score, unit[:, None], axis=1)).sum(axis=1)
+    return 1 + (score > np.take_along_axis(score, unit[:, None], axis=1) + _ALIKE).sum(axis=1)
 
 
 def stability(

@@ -1,14 +1,19 @@
 """Damage to a store is told in one line, never gets onto the page, and is mended by the advice given."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.support.atlas_job import copy_of, flip, job, pictures
+from tests.support.atlas_job import copy_of, flip, flips, job, pictures
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page.export import export
 from vitjax.atlas.page.reader import contents
 from vitjax.atlas.records import finished, manifest
+from vitjax.atlas.records.photographs import part_at, same_photographs
 from vitjax.atlas.records.verify import faults, report
+from vitjax.data.files.prints import describe
 from vitjax.errors import InputError
 
 
@@ -91,3 +96,22 @@ def test_strange_files_in_a_store_do_no_harm(plain, tmp_path):
         (tmp_path / "copy" / name).write_text("")
     store.delete(finished.KEY)
     assert work(job(photographs=False), store) is Status.FINISHED and report(store.address) == 0
+
+
+def test_what_photographs_said_may_be_damaged_in_any_way(whole, tmp_path):
+    store, key = copy_of(whole, tmp_path / "copy"), "natural/part-0-of-1.npz"
+    data = store.read(key)
+    store.delete(finished.KEY)  # whose checksum would tell all of it
+    told = 0
+    for broken in [*flips(data, 40), data[:-20], data[:100], b"PK", json.dumps([]).encode()]:
+        store.write(key, broken)
+        part = part_at(store, key)
+        told += part is None
+        same_photographs(store, job().data.images)
+    assert told > 30
+    store.write(key, b"")
+    wanted = job()
+    images = replace(wanted.data.images, read=lambda number: b"another")
+    about = replace(wanted.manifest, data=describe(images))
+    with pytest.raises(InputError, match=r"data\.content is .* there, .* here"):  # which of them, nobody knows any more
+        work(replace(wanted, data=replace(wanted.data, images=images), manifest=about), store)

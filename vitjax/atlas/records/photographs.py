@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vitjax.analysis.photographs.natural import part_of
+from vitjax.analysis.photographs.natural import Part, part_of
 from vitjax.atlas.records import manifest
 from vitjax.atlas.store.store import Store
 from vitjax.data.files.images import Images, checksum
@@ -11,6 +11,14 @@ from vitjax.data.files.prints import compare, digest, heads
 from vitjax.errors import InputError
 
 PREFIX = "natural/"  # under which the store keeps what photographs say, a part for each host
+
+
+def part_at(store: Store, key: str) -> Part | None:
+    """Reads what one host found; None where it is damaged."""
+    try:
+        return part_of(store.read(key))
+    except Exception:  # in as many ways as arrays, JSON and zips can be damaged
+        return None
 
 
 def begun_with(store: Store) -> Mapping[str, Any] | None:
@@ -28,6 +36,7 @@ def same_photographs(store: Store, images: Images) -> None:
     """
     known = begun_with(store)
     if known and known.get("content", digest(heads(images))) != digest(heads(images)):
-        part = next((part_of(store.read(key)) for key in store.keys(PREFIX) if key.endswith(".npz")), None)
+        parts = (part_at(store, key) for key in store.keys(PREFIX) if key.endswith(".npz"))
+        part = next((part for part in parts if part), None)
         if part and part.settings.get("names") == checksum(images.names) and len(part.heads) == len(images):
             compare(images, part.heads, part.sums, store.address)

@@ -5,13 +5,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 from tqdm import tqdm
 
-from vitjax.analysis.photographs.natural import part_of
 from vitjax.atlas.records import finished, manifest, report_cards, retries
-from vitjax.atlas.records.photographs import PREFIX
+from vitjax.atlas.records.photographs import PREFIX, part_at
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store import checksums
 from vitjax.atlas.store.folder import is_export
@@ -73,7 +71,7 @@ def faults(store: Store) -> Iterator[Fault | None]:
                 yield fault
     for key in store.keys(PREFIX):
         if key not in sums:
-            yield _part(store, key)
+            yield None if part_at(store, key) else Fault(key, "damaged", (key, finished.KEY))
     for key, sha256 in sums.items():
         if key in wrong or key == manifest.KEY:
             continue
@@ -118,14 +116,6 @@ def _pictures(store: Store, series: Series, batch: Batch, there: bool) -> Fault 
     except InputError as error:
         array = () if _opens(store, series) else (f"{series.array_key}/zarr.json",)
         return Fault(record, str(error).partition(";")[0], (record, *array, finished.KEY))
-    return None
-
-
-def _part(store: Store, key: str) -> Fault | None:
-    try:
-        part_of(store.read(key))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return Fault(key, "damaged", (key, finished.KEY))
     return None
 
 

@@ -178,7 +178,7 @@ def test_a_run_that_was_stopped_goes_on(photos, tmp_path, monkeypatch):
                 read.append(int(batch.place[0]))
                 yield batch
 
-        return dataset(photos).__class__(**vars(dataset(photos)) | {"progress": progress})
+        return replace(dataset(photos), progress=progress)
 
     with pytest.raises(KeyboardInterrupt):
         exemplars(model(), until(3), TAPS, folder=tmp_path / "out")

@@ -21,7 +21,7 @@ _ROOMS = {
         "vitjax.weights.formats": "archive files=open folders=orbax_folder host npz pickled sharded tensors"
         " torch_legacy torch_pickle torch_zip",
         "vitjax.weights.rules": "channels layouts lora parts resize rules=convert tokens=prefix_tokens",
-        "vitjax.weights.families": "big_vision dino families=table google open_clip openai torchvision",
+        "vitjax.weights.families": "big_vision dino families=registry google open_clip openai torchvision",
         "vitjax.weights.families.timm": "architectures convnet_architectures convnets timm=plain"
         " timm_architectures=plain_architectures timm_arguments=arguments timm_eva=eva"
         " timm_eva_architectures=eva_architectures timm_inert=inert",

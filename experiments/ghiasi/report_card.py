@@ -31,8 +31,9 @@ from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report import grades
 from vitjax.analysis.report.grades import NONE
 from vitjax.analysis.report.grading import Finished, read_finished
-from vitjax.analysis.report.report_card import RULE, WORDS, report_cards
+from vitjax.analysis.report.report_card import report_cards
 from vitjax.analysis.report.report_figures import strips
+from vitjax.analysis.report.verdicts import RULE, WORDS
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.pipeline import pixels

@@ -19,7 +19,8 @@ import vitjax
 from experiments.recipes.painting import painted
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grading import read_finished
-from vitjax.analysis.report.report_card import WORDS, report_cards
+from vitjax.analysis.report.report_card import report_cards
+from vitjax.analysis.report.verdicts import WORDS
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset

@@ -22,7 +22,8 @@ from experiments.recipes.forgeries import FAKES, Originals
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grades import NONE
 from vitjax.analysis.report.grading import Finished, read_finished, visible
-from vitjax.analysis.report.report_card import report_cards, verdict
+from vitjax.analysis.report.report_card import report_cards
+from vitjax.analysis.report.verdicts import verdict
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.dataset import open_dataset

@@ -25,7 +25,8 @@ from experiments.recipes.candidates import CANDIDATES, NEIGHBOURS
 from experiments.recipes.painting import painted
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.report.grading import read_finished
-from vitjax.analysis.report.report_card import WORDS, report_cards
+from vitjax.analysis.report.report_card import report_cards
+from vitjax.analysis.report.verdicts import WORDS
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import COLORS, panels, style

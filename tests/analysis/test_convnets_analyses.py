@@ -13,7 +13,7 @@ from vitjax.analysis.views.filters import filters
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.models.convnets.resnet import ResNetConfig
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.weights.load import load
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card

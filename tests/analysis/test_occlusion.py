@@ -29,7 +29,7 @@ from vitjax.analysis.perturbed.occlusion_curves import run
 from vitjax.data.annotations.masks import Objects
 from vitjax.data.dataset import open_dataset
 from vitjax.errors import InputError
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.models.registry import abstract
 
 MODEL = noise.model(replace(small.CONFIG, depth=1))

@@ -16,7 +16,8 @@ from vitjax.analysis.ablations.frequency import radial_spectrum
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
 from vitjax.analysis.report.grades import NONE
 from vitjax.analysis.report.grading import Finished
-from vitjax.analysis.report.report_card import RULE, WORDS, Rule, report_cards, run, verdict
+from vitjax.analysis.report.report_card import report_cards, run
+from vitjax.analysis.report.verdicts import RULE, WORDS, Rule, verdict
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import RECIPES

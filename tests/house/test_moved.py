@@ -54,7 +54,7 @@ def test_a_module_that_moved_is_the_one_it_is_now(line):
 
 
 def test_a_package_that_took_a_module_s_name_gives_its_names():
-    old, new = "vitjax.weights.families", "vitjax.weights.families.table"
+    old, new = "vitjax.weights.families", "vitjax.weights.families.registry"
     lines = f"from {old} import Family as old", f"from {new} import Family as new"
     [warning] = probed(*lines, "assert old is new", lines[0])
     assert warning == f"DeprecationWarning <string>: {old}.Family is now {new}.Family"

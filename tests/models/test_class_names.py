@@ -10,7 +10,7 @@ from tests.support import small
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.models.registry import abstract
 from vitjax.optimize import report
 from vitjax.optimize.visualize import resolve

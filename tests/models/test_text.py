@@ -16,7 +16,7 @@ from converters.referees.parity import COMPILER, TOLERANCE
 from tests.weights.test_parity_hf import PROCESSOR, transformers  # noqa: F401, a fixture
 from vitjax.cli import main
 from vitjax.errors import InputError
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.optimize.objectives import CosineWithDirection
 from vitjax.optimize.sentences import SCALE
 from vitjax.weights.tokenizer import Tokenizer

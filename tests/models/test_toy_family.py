@@ -22,12 +22,12 @@ from vitjax.cli import main
 from vitjax.data.dataset import open_dataset
 from vitjax.models import registry
 from vitjax.models.core.config import BlockConfig, Patches, Preprocess
-from vitjax.models.core.site import Places
 from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.stages import Hierarchical, Stage
+from vitjax.models.core.tap_site import Places
 from vitjax.models.parts import attention, block, norm, patches, positions, windows
 from vitjax.weights import parameters
-from vitjax.weights.families import table
+from vitjax.weights.families import registry as families
 from vitjax.weights.families.family import Family
 from vitjax.weights.rules import layouts as rule
 from vitjax.weights.rules.places import Targets
@@ -113,7 +113,7 @@ TOY = Family("toy", lambda settings: settings.get("toy"), lambda settings, shape
 def toy(tmp_path, monkeypatch):
     """The model, loaded from files of its own kind, and its tensors."""
     monkeypatch.setitem(registry.KINDS, ToyConfig, Toy)
-    monkeypatch.setattr(table, "FAMILIES", (*table.FAMILIES, TOY))
+    monkeypatch.setattr(families, "FAMILIES", (*families.FAMILIES, TOY))
     rng, folder, tensors = np.random.default_rng(0), tmp_path / "toy", {}
     wanted, stacks = parameters.shapes(ToyConfig()), parameters.stacks(ToyConfig())
     for one in rules(ToyConfig(), {}, {}):

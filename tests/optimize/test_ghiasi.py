@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import small
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.optimize import augment, loop
 from vitjax.optimize.objectives import UnitActivation, total_variation

@@ -12,7 +12,7 @@ from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import abstract, random
-from vitjax.optimize import loop, memory, seen
+from vitjax.optimize import augment, loop, memory
 from vitjax.optimize.augment import views
 from vitjax.optimize.cost import step_flops
 from vitjax.optimize.objectives import AlongDirection, UnitActivation
@@ -113,7 +113,7 @@ def test_views_are_embedded_together_as_each_alone(name):
         images = jax.vmap(lambda seen: seen.images)(seen_of(keys, pictures))
         return model.embed(model.normalise(images.reshape(-1, 32, 32, 3)))
 
-    one, one_back = jax.vjp(lambda pictures: seen.embed(model, seen_of(keys, pictures)), pictures)
+    one, one_back = jax.vjp(lambda pictures: augment.embed(model, seen_of(keys, pictures)), pictures)
     other, other_back = jax.vjp(alone, pictures)
     for found, wanted in ((one, other), (one_back(other)[0], other_back(other)[0])):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
@@ -149,7 +149,7 @@ def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
     config = small.model().config
     rows, columns = config.grid
     tokens = jnp.broadcast_to(jnp.arange(config.tokens)[None, :, None], (64, config.tokens, 1))
-    shown = seen.some(small.model(), jax.random.split(jax.random.key(0), 1), tokens, recipe)[..., 0]
+    shown = augment.some(small.model(), jax.random.split(jax.random.key(0), 1), tokens, recipe)[..., 0]
     assert (shown[:, : config.prefix] == jnp.arange(config.prefix)).all()
     places = np.asarray(shown[:, config.prefix :] - config.prefix).reshape(64, *shape)
     corners = places[:, 0, 0]

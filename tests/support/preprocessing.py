@@ -25,7 +25,7 @@ from tests.weights.test_parity_google import by_hugging_face
 from vitjax.data.files.open import open_images
 from vitjax.data.prepare import decode, prepare
 from vitjax.models.core.preprocess import FILTERS, Preprocess
-from vitjax.weights.families.table import family_of
+from vitjax.weights.families.registry import family_of
 from vitjax.weights.find.checkpoint import open_tensors, settings_of
 from vitjax.weights.find.source import parse
 from vitjax.weights.load import load, sized

@@ -13,9 +13,9 @@ from jaxtyping import Array, Int
 from vitjax.errors import InputError
 from vitjax.models.core.config import TextConfig
 from vitjax.models.core.execution import PLAIN, platform
-from vitjax.models.core.site import Site
 from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.surroundings import key, promoting, standard
+from vitjax.models.core.tap_site import Site
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.block import TOKENS, Block, stacked

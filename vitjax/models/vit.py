@@ -8,10 +8,10 @@ from flax import nnx
 
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import FACTS, LastLayer
-from vitjax.models.core.site import Places
 from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.stages import Hierarchical, Staged
 from vitjax.models.core.surroundings import promoting
+from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.parts.attention import Attention

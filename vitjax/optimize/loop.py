@@ -5,7 +5,7 @@ them as one batch. Variants of one unit's picture do: they follow each other. Ta
 compile serves every unit of a tap.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,16 +16,15 @@ import numpy as np
 import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
-from optax.contrib import MuonDimensionNumbers, muon
 
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key
-from vitjax.optimize.augment import views
+from vitjax.optimize.augment import embed, some, views
 from vitjax.optimize.objectives import Goal, Objective, Sites, likeness, objective_of, total_variation
+from vitjax.optimize.optimizers import transform
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.seen import embed, some
 from vitjax.units.units import Direction, Unit
 
 
@@ -89,26 +88,6 @@ class History(NamedTuple):
     loss: Float[Array, "step slot"]
     activation: Float[Array, "step slot"]
     total_variation: Float[Array, "step slot"]
-
-
-_OPTIMIZERS: dict[str, Callable[[optax.Schedule, Recipe], optax.GradientTransformation]] = {
-    "adam": lambda rate, recipe: optax.adam(rate, recipe.b1, recipe.b2, recipe.eps),
-    "nadam": lambda rate, recipe: optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps),
-    "lion": lambda rate, recipe: optax.lion(rate, recipe.b1, recipe.b2, weight_decay=0),
-    "sign": lambda rate, recipe: optax.sign_sgd(rate),
-    "muon": lambda rate, recipe: muon(
-        rate,
-        beta=recipe.b1,
-        consistent_rms=1.0,
-        muon_weight_dimension_numbers=MuonDimensionNumbers(reduction_axis=0, output_axis=1),
-    ),
-}
-
-
-def transform(recipe: Recipe) -> optax.GradientTransformation:
-    """The optimizer of one slot, under a cosine that reaches 0 at the last step."""
-    schedule = optax.cosine_decay_schedule(recipe.learning_rate, max(recipe.steps - 1, 1))
-    return _OPTIMIZERS[recipe.optimizer](schedule, recipe)
 
 
 def slot_keys(targets: Targets) -> tuple[jax.Array, jax.Array]:

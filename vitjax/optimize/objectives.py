@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import LastLayer, Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.units.select import at_tokens, flat_index, token_span
 from vitjax.units.units import Cosine, Direction, Unit
 

@@ -1,4 +1,4 @@
-"""How a picture is written down while it is optimised: parameters to an image in [0, 1], per slot."""
+"""The parametrizations of a picture: pixels, Fourier, pyramid, MACO, each from its parameters to an image in [0, 1]."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vitjax.errors import InputError
-from vitjax.models.core.site import PLACES, Site
+from vitjax.models.core.tap_site import PLACES, Site
 from vitjax.models.core.vocabulary import PATCH
 from vitjax.units.units import Unit
 

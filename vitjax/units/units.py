@@ -11,7 +11,7 @@ import numpy as np
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import PLACES, Site
+from vitjax.models.core.tap_site import PLACES, Site
 from vitjax.models.core.vocabulary import NUMBERS, split_unit
 
 _SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")

@@ -21,7 +21,7 @@ from vitjax.weights import parameters
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
 from vitjax.weights.families.family import Family, Settings, arrays_of, config_of
-from vitjax.weights.families.table import family_of
+from vitjax.weights.families.registry import family_of
 from vitjax.weights.find.checkpoint import Opened, digest_of, digests_of, fetched, naming, opened
 from vitjax.weights.find.source import Source, parse
 from vitjax.weights.formats import orbax_folder as folders

@@ -14,7 +14,7 @@ from vitjax.errors import InputError
 from vitjax.models.core.surroundings import standard
 from vitjax.models.text_tower import TextModel
 from vitjax.weights.families.family import port_text
-from vitjax.weights.families.table import family_of
+from vitjax.weights.families.registry import family_of
 from vitjax.weights.find.checkpoint import digest_of, fetched, naming, opened
 from vitjax.weights.find.source import parse
 from vitjax.weights.formats.names import PROVENANCE

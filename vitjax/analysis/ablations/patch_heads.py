@@ -18,7 +18,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 
 CLASS, PATCH = "class token", "patch"
 # What a pooled head averages, as a slice of [class token, *patches].

@@ -20,7 +20,7 @@ from vitjax.analysis.study.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.models.registry import random
 from vitjax.units.units import matching
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 from vitjax.analysis.study.blocks import after_blocks
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.models.core.vocabulary import split_tap
 
 # Times the median norm. ViT-Ti/16 (augreg) has tokens up to 3.6 times the median in its first seven blocks, where none

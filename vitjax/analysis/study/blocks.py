@@ -1,7 +1,7 @@
-"""The blocks of a model by their taps, whatever these are called: the stream after each, and what else a block has."""
+"""Finds taps by block, whatever they are called: the residual stream after each, and other taps of the same block."""
 
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.units.units import matching
 

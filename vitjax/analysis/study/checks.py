@@ -1,4 +1,4 @@
-"""Checks what an analysis is given before it runs, and runs it under JAX as it comes: the door of all of them."""
+"""Checks what an analysis is given, and that the model has what the catalog says it needs, before it runs."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence, Sized

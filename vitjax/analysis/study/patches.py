@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.units.select import at_tokens, on_grid, token_span
 from vitjax.units.units import matching
 

@@ -25,7 +25,7 @@ from vitjax.data.pipeline import pixels
 from vitjax.data.pixels import shown
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
+from vitjax.models.core.tap_site import Site
 from vitjax.units.select import flat_index
 from vitjax.units.units import Unit, caption, expand, sample
 

@@ -16,8 +16,8 @@ from vitjax.analysis.study.blocks import after_blocks, beside
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.images import checked
 from vitjax.models.core.network import Network
-from vitjax.models.core.site import Site
 from vitjax.models.core.surroundings import promoting
+from vitjax.models.core.tap_site import Site
 from vitjax.units.select import token_span
 
 RESIDUAL = 0.5  # the weight of a token itself beside what it attends to: (A + 1) / 2

@@ -7,8 +7,8 @@ import numpy as np
 
 from vitjax.analysis.report import grades
 from vitjax.analysis.report.grading import Finished
-from vitjax.analysis.report.report_card import RULE, Rule
 from vitjax.analysis.report.report_card import report_cards as graded
+from vitjax.analysis.report.verdicts import RULE, Rule
 from vitjax.analysis.report.yardstick import Yardstick
 from vitjax.atlas.job.job import Run
 from vitjax.atlas.records import report_cards

@@ -1,4 +1,4 @@
-"""Decides when a run that was asked to stop leaves: SIGTERM asks, `Stop.here` leaves, `work` says how it ended.
+"""Stops a run of an atlas that SIGTERM asked to: `Stop.here` leaves where all that is finished is in the store.
 
 Whoever stops a run raises `Stopped`, after what is finished was put into the store; nothing else ends one early on
 request. The loops below the atlas are given `Stop.asked` as their `enough`: the workers then begin no further batch,

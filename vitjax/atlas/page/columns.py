@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from vitjax.analysis.report.report_card import WORDS
+from vitjax.analysis.report.verdicts import WORDS
 from vitjax.atlas.page.contents import Column
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitjax.analysis.report.report_card import COPY, GOOD
+from vitjax.analysis.report.verdicts import COPY, GOOD
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store.store import Store
 from vitjax.optimize.workers import Batch

@@ -1,4 +1,4 @@
-"""Tells photographs from others of the same names: by a few bytes of all at once, by all bytes of each that is read."""
+"""Fingerprints photographs, to tell them from others of the same names: a few bytes of all, all bytes of each read."""
 
 import zlib
 from collections.abc import Callable

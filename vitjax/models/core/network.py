@@ -14,8 +14,8 @@ from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.execution import PLAIN, Execution, platform
 from vitjax.models.core.images import check_floats, checked
-from vitjax.models.core.site import Site
 from vitjax.models.core.surroundings import promoting
+from vitjax.models.core.tap_site import Site
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 
 Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them

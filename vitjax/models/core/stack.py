@@ -1,4 +1,4 @@
-"""Runs the blocks of a model or of one of its stages, and decides which of them are compiled as one.
+"""Runs the blocks of a model or of a stage, and decides which of them are scanned, compiled as one, or unrolled.
 
 This is the only place that decides whether blocks are scanned or unrolled. Consecutive blocks with the same reads and
 without edits are one scan, whose body is compiled once; what is read of them comes out of the scan.

@@ -1,4 +1,4 @@
-"""Models that run through stages: what the first one reads, stage after stage, and what is read of the last."""
+"""Base classes of models with stages of blocks, as Swin and convolutional networks are: `Stage` and `Hierarchical`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +8,8 @@ from flax import nnx
 
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network, Rows
-from vitjax.models.core.site import NOWHERE, Places
 from vitjax.models.core.stack import Stack
+from vitjax.models.core.tap_site import NOWHERE, Places
 from vitjax.models.core.taps import Taps
 
 

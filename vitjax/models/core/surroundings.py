@@ -1,4 +1,4 @@
-"""Keeps what a user has set for all of JAX from changing what is computed here, or from failing it.
+"""Runs code as under JAX's default settings (promotion, x64, random generator), whatever a user has set.
 
 JAX can be told to promote neither ranks nor dtypes, to compute in 64 bits where no dtype is named, and to draw from
 other generators. Models and their parts are written for JAX as it comes.

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.core.site import NOWHERE, Places, Site, site
+from vitjax.models.core.tap_site import NOWHERE, Places, Site, site
 from vitjax.models.core.vocabulary import split_tap
 
 Edit = Callable[[jax.Array], jax.Array]

@@ -1,4 +1,4 @@
-"""What attention knows of positions: biases of its scores, and turns of its queries and keys."""
+"""Positions inside attention: causal masks, relative position bias, and rotary embedding."""
 
 import jax
 import jax.numpy as jnp

@@ -1,6 +1,6 @@
 """Ports a checkpoint of any family, as a source of checkpoints is called here, by the rule table of the family.
 
-A family is a module with one value of `Family` in it, and a row of `vitjax.weights.families.table`.
+A family is a module with one value of `Family` in it, and a row of `vitjax.weights.families.registry`.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -11,7 +11,7 @@ from typing import Any
 from vitjax import files
 from vitjax.errors import InputError
 from vitjax.weights import cache
-from vitjax.weights.families import table
+from vitjax.weights.families import registry
 from vitjax.weights.families.family import Beside
 from vitjax.weights.find.source import Source, parse
 from vitjax.weights.formats.names import ADAPTER_CONFIG, PROVENANCE, WEIGHTS_OF
@@ -62,15 +62,15 @@ def open_tensors(path: Path, part: str | None = None) -> Tensors:
     Raises:
         InputError: as `vitjax.weights.formats.open.open_file`, or several models of which none is the usual one.
     """
-    return bare(open_file(path), table.marks(), part)
+    return bare(open_file(path), registry.marks(), part)
 
 
 def settings_of(source: Source, tensors: Tensors) -> dict[str, Any]:
     """Reads the settings that come with a checkpoint's tensors."""
-    if not source.config and (known := table.settings_of_file(source.weights, tensors)):
+    if not source.config and (known := registry.settings_of_file(source.weights, tensors)):
         return dict(known)
     settings = read_config(source.config, source.weights, tensors.metadata)
-    family = table.known_as(settings)
+    family = registry.known_as(settings)
     if source.config and family and family.beside and (found := read_beside(source.config.parent, family.beside)):
         settings[family.beside.key] = found
     return settings

@@ -15,7 +15,7 @@ import huggingface_hub as hub
 from huggingface_hub import constants, errors
 
 from vitjax.errors import InputError, nearest
-from vitjax.weights.families import table
+from vitjax.weights.families import registry
 from vitjax.weights.families.family import Beside
 from vitjax.weights.find.source import Source
 from vitjax.weights.formats import orbax_folder as folders
@@ -65,7 +65,7 @@ def fetch(source: Source) -> Source:
         with ThreadPoolExecutor(DOWNLOADS) as pool:
             list(pool.map(lambda file: download(source.repo, file, commit), folders.listed(first)))
         return replace(source, weights=first, revision=commit)
-    family = table.known_as(read_json(first))
+    family = registry.known_as(read_json(first))
     if family and family.beside:
         _beside(source.repo, first.parent, family.beside)
     weights = _weights(source.repo, commit, WEIGHTS_OF[first.name])
@@ -156,7 +156,7 @@ def explain(error: Exception, repo: str, file: str, revision: str, kind: str = "
     # Only the disk's errors arrive with their number; the network's are wrapped.
     cause, line = next(found, (error, _UNWRITTEN if getattr(error, "errno", None) else _UNREACHED))
     status = getattr(getattr(cause, "response", None), "status_code", None)
-    architecture, known = repo.split("/")[-1].split(".")[0], table.names()
+    architecture, known = repo.split("/")[-1].split(".")[0], registry.names()
     model = kind == "model"
     return line.format(
         repo=repo,

@@ -1,4 +1,4 @@
-"""Writes rules out: which array of a model, which row and which part of it each tensor of a source fills."""
+"""Writes rules out, block by block: which array of a model, and which row and part of it, each tensor fills."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Resamples what a model has learned of each place of one grid for the places of another, as its source does."""
+"""Resamples position embeddings and tables of relative positions for another image size, as their source does."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

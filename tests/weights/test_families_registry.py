@@ -15,7 +15,7 @@ from tests.support import small
 from vitjax import InputError
 from vitjax.models.core.config import Preprocess
 from vitjax.weights import parameters
-from vitjax.weights.families import table
+from vitjax.weights.families import registry
 from vitjax.weights.families.family import Beside, Family, port
 from vitjax.weights.rules.layouts import Rule, same
 from vitjax.weights.rules.resize import Resampling, resized
@@ -69,7 +69,7 @@ def test_a_family_of_ones_own(tensors):
 
 
 def test_a_row_in_the_table_is_all_that_loading_needs(tensors, tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "FAMILIES", (*table.FAMILIES, TOY))
+    monkeypatch.setattr(registry, "FAMILIES", (*registry.FAMILIES, TOY))
     save_file({f"module.{name}": tensor for name, tensor in tensors.items()}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(SETTINGS))
     (tmp_path / "new.json").write_text("{}")
@@ -82,7 +82,7 @@ def test_a_row_in_the_table_is_all_that_loading_needs(tensors, tmp_path, monkeyp
 
 def test_settings_of_nobody_are_refused():
     with pytest.raises(InputError, match="neither an architecture of timm nor a model_type"):
-        table.family_of({"toy": {}})
+        registry.family_of({"toy": {}})
 
 
 def test_what_depends_on_the_grid_is_resampled_and_nothing_else():
@@ -97,7 +97,7 @@ def test_what_depends_on_the_grid_is_resampled_and_nothing_else():
 
 
 def test_every_family_with_a_referee_has_a_script():
-    named = {f"port_{family.name}.py" for family in table.FAMILIES if family.referee}
+    named = {f"port_{family.name}.py" for family in registry.FAMILIES if family.referee}
     assert named == {path.name for path in (ROOT / "converters").glob("port_*.py")}
 
 

@@ -124,6 +124,13 @@ def test_public_names_are_documented():
     assert [found for path, tree in trees.items() for found in undocumented(tree.body, path)] == []
 
 
+def test_modules_say_first_what_they_do():
+    """A first sentence of the form `X in, Y out` is a garden path: what is left of it in each block out?"""
+    paths = [path for room in ROOMS - {"tests"} for path in (ROOT / room).rglob("*.py")]
+    first = {name(path): (ast.get_docstring(ast.parse(path.read_text())) or "").partition(". ")[0] for path in paths}
+    assert [path for path, said in first.items() if re.search(r"\bin, .*\bout\b", said, re.DOTALL)] == []
+
+
 @pytest.mark.parametrize("purpose", ["visualize", "test"])
 def test_readme_command_is_one_line(purpose):
     readme = (ROOT / "README.md").read_text()

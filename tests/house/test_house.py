@@ -35,9 +35,7 @@ def name(path: Path) -> str:
 
 def command_line(*arguments: str) -> tuple[str, str, str]:
     """What `vitjax ARGUMENTS` printed, the line of `PROBE`, and what it said on standard error."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], cwd=ROOT, capture_output=True, text=True)
     printed, _, verdict = done.stdout.rstrip().rpartition("\n")
     return printed, verdict, done.stderr
 

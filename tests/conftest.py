@@ -45,6 +45,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this ru
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+PATIENCE = 1800  # seconds until a process counts as stuck: a loaded machine takes ten times as long as an idle one
 MAPS = 20_000  # a process may have 65,530 memory maps on Linux, and a compiled program takes dozens of them
 
 
@@ -88,7 +89,7 @@ def on_devices():
     def run(source: str, count: int = 8) -> str:
         environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(count)}
         command = [sys.executable, "-W", "error", "-c", textwrap.dedent(source)]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -24,7 +24,7 @@ from vitjax.weights.families.timm import convnets
 from vitjax.weights.families.timm import models as timm_models
 from vitjax.weights.families.timm.convnet_architectures import CONVNETS, TORCHVISION
 from vitjax.weights.load import load
-from vitjax.weights.parameters import build, shapes
+from vitjax.weights.parameters import build, shapes, stacks
 from vitjax.weights.rules.convert import convert
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "input_size": [3, 64, 64]}
@@ -98,7 +98,7 @@ def test_parity_with_torchvision(of_torchvision, name):
     row = CONVNETS[TORCHVISION[name]] | depths.get(name, {})
     config = convnets.config_from(row, image_size=(64, 96), classes=7)
     table = convnets.table(config, convnets.BY_TORCHVISION)
-    check(build(config, convert(tensors(theirs), table, shapes(config), {})), theirs)
+    check(build(config, convert(tensors(theirs), table, shapes(config), stacks(config))), theirs)
 
 
 def test_every_architecture_has_its_sources_tensors(timm):
@@ -160,15 +160,15 @@ def test_a_file_of_torchvision_is_known_by_its_name(timm, tmp_path):
 
 def test_old_names_of_densenets_layers():
     config = convnets.config_from(CONVNETS["densenet121"] | {"block_config": (1, 1, 1, 1)}, image_size=(32, 32))
-    shapes = convnets.shapes(config)
-    names = {rule.source: rule for rule in convnets.table(config, {}) if rule.target in shapes}
+    wanted, table = shapes(config), convnets.table(config, convnets.BY_TORCHVISION)
+    names = {rule.source: rule for rule in table if rule.target in wanted}
     old = {name for name in names if not re.search(r"denselayer\d+\.(norm|conv)\d", name)}
-    source = {name: np.full(names[name].layout.shape(shapes[names[name].target]), 0.5, np.float32) for name in old}
-    arrays = convnets.port(source, config)
-    assert all((array == 0.5).all() for array in arrays.values()) and arrays.keys() == shapes.keys()
+    source = {name: np.full(names[name].layout.shape(wanted[names[name].target]), 0.5, np.float32) for name in old}
+    arrays = convert(source, table, wanted, stacks(config))
+    assert all((array == 0.5).all() for array in arrays.values()) and arrays.keys() == wanted.keys()
     del source["features.denseblock1.denselayer1.norm.1.weight"]
     with pytest.raises(InputError, match=r"missing tensors: features\.denseblock1\.denselayer1\.norm"):
-        convnets.port(source, config)
+        convert(source, table, wanted, stacks(config))
 
 
 def test_the_forward_pass_stops_at_the_last_tap(resnet):

@@ -7,7 +7,7 @@ is at, so that each tap is compiled about once.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
 
@@ -237,6 +237,6 @@ class _Worker:
             },
             recipe=task.recipe,
             seed=task.seed,
-            model=asdict(task.model.card) if task.model.card else {},
+            model=task.model.provenance,
             batch=slots,
         ), looping

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -127,9 +127,8 @@ def exemplars(
 
 
 def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
-    card = asdict(model.card) if model.card else {}
     return {
-        "model": card,
+        "model": model.provenance,
         "image_size": list(model.config.image_size),
         "dtype": str(model.dtype),
         "data": data.images.source,

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ Value = str | int | float | bool | None
 
 def settings(model: Network, data: Dataset, **options: object) -> dict[str, object]:
     """What decided a result, for `Findings.settings`: the model's card, the data with what was unreadable, options."""
-    return {"model": asdict(model.card) if model.card else {}, **data.describe(), **options}
+    return {"model": model.provenance, **data.describe(), **options}
 
 
 @dataclass(frozen=True)

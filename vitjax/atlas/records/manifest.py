@@ -103,7 +103,7 @@ def manifest(
         raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
     return Manifest(
         schema=SCHEMA,
-        model=asdict(model.card) if model.card else {},
+        model=model.provenance,
         image_size=list(model.config.image_size),
         dtype=str(model.dtype),
         recipe=asdict(recipe),

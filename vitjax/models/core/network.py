@@ -1,7 +1,7 @@
 """What every model has in common: how it is called, its taps, and what optimizing, porting and measuring ask of it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -116,6 +116,11 @@ class Network(nnx.Module):
         self._run(embedded, taps, execution.on(platform(self)))
         taps.check(self.taps)
         return taps.values
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What its card says of where the weights came from; empty without a card."""
+        return asdict(self.card) if self.card else {}
 
     @property
     def dtype(self) -> jnp.dtype:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Semaphore
 
 import jax
 
@@ -22,6 +23,7 @@ from vitjax.atlas.records import manifest, retries, series
 from vitjax.atlas.store.store import Store
 from vitjax.errors import AGAIN, InputError
 from vitjax.models.vit import ViT
+from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
 from vitjax.units.units import expand
 
@@ -113,7 +115,7 @@ def main() -> int:
     parser.add_argument("--die", nargs=2, metavar=("WHAT", "TIMES"))
     parser.add_argument("--shard", type=int, nargs=2, default=(0, 1))
     parser.add_argument("--coordinator", help="with --shard: initialise jax.distributed over gloo")
-    parser.add_argument("--slow", action="store_true", help="say each finished batch, then wait for a line on stdin")
+    parser.add_argument("--slow", action="store_true", help="say each finished batch; a line on stdin begins another")
     parser.add_argument(PLAIN, action="store_true")
     args = parser.parse_args()
     if args.die:
@@ -126,10 +128,15 @@ def main() -> int:
         jax.distributed.initialize(args.coordinator, num_processes=shard[1], process_id=shard[0], **patient)
         shard = jax.process_index(), jax.process_count()
 
+    turn, take = Semaphore(1), workers._Plan.take
+    if args.slow:  # a worker that is ahead would have painted all, however slow who writes is
+        workers._Plan.take = lambda *given: turn.acquire() and take(*given)
+
     class Slow(Reporter):
         def done(self, pictures: int) -> None:
             print("batch", flush=True)
             sys.stdin.readline()
+            turn.release()
 
     with stopped_by_signals() as stop:
         report = Slow() if args.slow else Reporter()

@@ -120,7 +120,7 @@ def cells(name: str, family: str, config: "Config", licence: str) -> tuple:
     count = sum(prod(shape) for tensor, shape in shapes.items() if not tensor.endswith(STATISTICS))
     size, model = "x".join(map(str, config.image_size)), abstract(config)
     taps = model.taps()
-    neurons = [taps[tap][-1] for tap in matching(model.neurons, taps)]
+    neurons = [taps[tap].shape[-1] for tap in matching(model.neurons, taps)]
     return name, family, count, size, len(neurons), sum(neurons), licence
 
 

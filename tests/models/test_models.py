@@ -11,7 +11,7 @@ import pytest
 from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.config import Rotary, ViTConfig
-from vitjax.models.core.execution import Execution, platform
+from vitjax.models.core.execution import OVER_DATA, Execution, platform
 from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
@@ -143,6 +143,12 @@ def test_blocks_run_only_as_far_as_they_are_read(prefix, reads, edits, runs):
     taps = taps.scope("stages.1") if prefix else taps
     plan = Stack(None, Segment(("blocks",), 8)).plan(taps)
     assert [(run.start, run.stop, run.reads and [" ".join(one) for one in run.reads]) for run in plan] == runs
+
+
+def test_blocks_that_are_read_alike_are_unrolled_where_it_is_said_so():
+    taps = Taps([f"blocks.{i}.resid_post" for i in range(2, 4)])
+    plan = Stack(None, Segment(("blocks",), 8)).plan(taps, OVER_DATA)
+    assert [(run.start, run.stop, run.reads is None) for run in plan] == [(0, 2, False), (2, 4, True)]
 
 
 def test_the_blocks_of_a_pattern_are_scanned_together_and_unrolled_where_it_is_cut():

@@ -22,6 +22,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images, checksum
 from vitjax.data.files.prints import UNREAD, compare, digest, heads, watched
 from vitjax.errors import InputError, Stopped
+from vitjax.models.core.execution import OVER_DATA
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.units.select import token_span
@@ -225,7 +226,8 @@ def _run(
 def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: str, mesh: Mesh):
     def on_device(model, tallies, images, place, slot):
         sites, grid = model.taps(), model.config.grid
-        values = model(images.astype(jnp.float32) / 255, {*taps, *streams_of(taps, sites)})
+        read = {*taps, *streams_of(taps, sites)}
+        values = model(images.astype(jnp.float32) / 255, read, execution=OVER_DATA)
         here = jax.tree.map(lambda x: x[0], tallies)
         seen = {tap: counted_tokens(values[tap], sites[tap], tokens, grid) for tap in taps}
         ratios = stream_ratios(values, [tap for tap in taps if sites[tap].grid == grid], sites)

@@ -11,6 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int, PyTree, UInt8
 
 from vitjax.data.pipeline import Batches
+from vitjax.models.core.execution import OVER_DATA
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 
@@ -62,7 +63,10 @@ def over(model: Network, size: int, function: Callable, **options) -> Callable:
 
 @partial(jax.jit, static_argnames=("function", "options", "mesh"))
 def _run(model: Network, images, arrays, *, function: Callable, options: tuple, mesh: Mesh):
-    part = lambda model, images, arrays: function(model, images.astype(jnp.float32) / 255, *arrays, **dict(options))
+    def part(model, images, arrays):
+        model.execution = OVER_DATA
+        return function(model, images.astype(jnp.float32) / 255, *arrays, **dict(options))
+
     whole, split = PartitionSpec(), PartitionSpec(IMAGE)
     return jax.shard_map(part, mesh=mesh, in_specs=(whole, split, split), out_specs=split, check_vma=False)(
         model, images, arrays

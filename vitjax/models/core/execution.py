@@ -21,12 +21,16 @@ class Execution:
         remat: recompute blocks in the backward pass instead of keeping their activations.
         attention: "products" (the scores and their softmax are written down), "xla" or "cudnn" (`jax.nn`'s kernels of
             that name; cuDNN's needs an NVIDIA GPU and 16 bits), or "auto": cuDNN's where it can be.
+        unroll: unroll all blocks that are read, also those read alike, which else are one scan. That takes longer to
+            compile; but what is read of one block need not then lie in memory beside that of all others, which makes
+            passes over much data faster.
         recompute: False keeps all activations of all blocks for the backward pass, also those that are cheaper to
             compute again; for counting operations.
     """
 
     remat: bool = False
     attention: str = "auto"
+    unroll: bool = False
     recompute: bool = True
 
     def __post_init__(self):
@@ -53,6 +57,7 @@ class Execution:
 
 ATTENTIONS = ("auto", "products", "xla", "cudnn")
 PLAIN = Execution()
+OVER_DATA = Execution(unroll=True)  # of passes over much data
 
 
 def platform(weights: object) -> str:

@@ -52,6 +52,7 @@ class Network(nnx.Module):
     that are right for every model; a kind of model overrides those for which it knows a shorter way.
 
     Attributes:
+        execution: how it runs where a call does not say.
         neurons: the taps of its units, the ones painted where nothing else is asked.
         layers: the taps whose embeddings are compared, from the first layer to the last.
         facts: what is true of it that not every model has, of `FACTS`: it is tokens that run through it ("tokens"), one
@@ -66,6 +67,7 @@ class Network(nnx.Module):
 
     card: Any = None  # where the weights came from; set by `vitjax.load`
     class_names: ClassNames = NAMELESS  # of its head, as the checkpoint states them; set by `vitjax.load`
+    execution: Execution = PLAIN
     neurons: str
     layers: str
     facts: frozenset[str] = frozenset()
@@ -79,7 +81,7 @@ class Network(nnx.Module):
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
-        execution: Execution = PLAIN,
+        execution: Execution | None = None,
     ) -> dict[str, Array]:
         """Runs the model as far as the last tap in `reads`.
 
@@ -88,7 +90,8 @@ class Network(nnx.Module):
             reads: tap names, e.g. `["blocks.6.mlp.hidden", "logits"]`; default the model's output.
             edits: {tap: function of the activation}; an edit that ignores its argument removes all that comes before.
                 It gives floats of the same shape; see `Taps` for where it may drop tokens.
-            execution: how it runs where that does not change what it computes, e.g. `Execution(remat=True)`.
+            execution: how it runs where that does not change what it computes, e.g. `Execution(remat=True)`; default
+                the model's own `execution`.
 
         Returns:
             {tap: activation}, batch axis first; see `taps()` for the other axes.
@@ -107,13 +110,13 @@ class Network(nnx.Module):
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
-        execution: Execution = PLAIN,
+        execution: Execution | None = None,
     ) -> dict[str, Array]:
         """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images."""
         if not isinstance(embedded, jax.Array | np.ndarray) or not jnp.issubdtype(embedded.dtype, jnp.floating):
             raise InputError("embedded is no array of floats: give what model.embed(model.normalise(images)) gives")
         taps = asked(reads, edits, self.output)
-        self._run(embedded, taps, execution.on(platform(self)))
+        self._run(embedded, taps, (execution or self.execution).on(platform(self)))
         taps.check(self.taps)
         return taps.values
 

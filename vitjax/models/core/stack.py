@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from vitjax.models.core.execution import Execution
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps
 
 Call = Callable[[nnx.Module, Any, Taps, Execution], Any]
@@ -92,17 +92,17 @@ class Stack:
             number -= segment.depth
         raise IndexError(number)
 
-    def plan(self, taps: Taps) -> list[Run]:
+    def plan(self, taps: Taps, execution: Execution = PLAIN) -> list[Run]:
         """The blocks that the reads need, in runs: those of a scan, or those that are unrolled."""
         first, end, found = 0, self._end(taps), []
         for segment in self._segments:
-            found += _runs(segment, first, min(segment.depth, end - first), taps)
+            found += _runs(segment, first, min(segment.depth, end - first), taps, execution.unroll)
             first += segment.depth
         return found
 
     def __call__(self, x: Any, taps: Taps, execution: Execution) -> Any:
         """Runs as many of the blocks as the reads need, and gives the last activation."""
-        for run in self.plan(taps):
+        for run in self.plan(taps, execution):
             if run.start == run.first and run.segment.enter:
                 x, taps = getattr(self._owner, run.segment.enter)(x, taps)
             x = (self._unrolled if run.reads is None else self._scan)(run, x, taps, execution)
@@ -173,10 +173,11 @@ class Stack:
         return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, row, keepdims=False), held)
 
 
-def _runs(segment: Segment, first: int, count: int, taps: Taps) -> Iterator[Run]:
+def _runs(segment: Segment, first: int, count: int, taps: Taps, unroll: bool) -> Iterator[Run]:
     """Splits the first `count` blocks of a segment, whose first has the number `first`, into runs.
 
-    Unrolled are blocks that are edited, blocks read that none beside them are like, and those of a pattern cut short.
+    Unrolled are blocks that are edited, blocks read that none beside them are like, or all that are read if it is said
+    so, and those of a pattern cut short.
     """
     width, start = len(segment.pattern), first
 
@@ -186,8 +187,9 @@ def _runs(segment: Segment, first: int, count: int, taps: Taps) -> Iterator[Run]
 
     for found, rows in groupby(range(max(count, 0) // width if segment.stacked else 0), reads):
         stop = start + len(list(rows)) * width
-        alone = found is not None and stop - start == width and (taps.record or any(found))
-        yield Run(segment, first, start, stop, None if alone else found)
+        read = found is not None and (taps.record or any(found))
+        alone = stop - start == width or (unroll and not taps.record)
+        yield Run(segment, first, start, stop, None if read and alone else found)
         start = stop
     if start < first + count:
         yield Run(segment, first, start, first + count, None)

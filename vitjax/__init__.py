@@ -1,8 +1,8 @@
-"""Every neuron of a Vision Transformer, seen.
+"""Makes pictures of, and measures, every unit of a Vision Transformer, in JAX.
 
 >>> import vitjax
 >>> model = vitjax.load("demo")
->>> pictures = vitjax.visualize(model, "blocks.6.mlp.hidden:0-63")
+>>> pictures = vitjax.visualize(model, "blocks.3.mlp.hidden:0-63")
 """
 
 import sys

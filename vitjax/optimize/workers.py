@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 
 from vitjax.errors import InputError
 from vitjax.models.core.execution import Execution
-from vitjax.models.core.network import Network
+from vitjax.models.core.network import Network, provenance
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
 from vitjax.optimize.objectives import Goal, Objective, objective_of
@@ -237,6 +237,6 @@ class _Worker:
             },
             recipe=task.recipe,
             seed=task.seed,
-            model=task.model.provenance,
+            model=provenance(task.model),
             batch=slots,
         ), looping

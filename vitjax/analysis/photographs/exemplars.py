@@ -23,7 +23,7 @@ from vitjax.data.files.images import Images, checksum
 from vitjax.data.files.prints import UNREAD, compare, digest, heads, watched
 from vitjax.errors import InputError, Stopped
 from vitjax.models.core.execution import OVER_DATA
-from vitjax.models.core.network import Network
+from vitjax.models.core.network import Network, provenance
 from vitjax.models.core.surroundings import standard
 from vitjax.units.select import token_span
 from vitjax.units.units import check_tap
@@ -129,7 +129,7 @@ def exemplars(
 
 def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:
     return {
-        "model": model.provenance,
+        "model": provenance(model),
         "image_size": list(model.config.image_size),
         "dtype": str(model.dtype),
         "data": data.images.source,

@@ -14,14 +14,14 @@ from pyarrow import parquet
 from vitjax.analysis.study.style import style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.core.network import Network
+from vitjax.models.core.network import Network, provenance
 
 Value = str | int | float | bool | None
 
 
 def settings(model: Network, data: Dataset, **options: object) -> dict[str, object]:
     """What decided a result, for `Findings.settings`: the model's card, the data with what was unreadable, options."""
-    return {"model": model.provenance, **data.describe(), **options}
+    return {"model": provenance(model), **data.describe(), **options}
 
 
 @dataclass(frozen=True)

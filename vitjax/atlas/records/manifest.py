@@ -22,7 +22,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.files.prints import describe
 from vitjax.errors import InputError, nearest
 from vitjax.files import held
-from vitjax.models.core.network import Network
+from vitjax.models.core.network import Network, provenance
 from vitjax.optimize.recipes import Recipe
 from vitjax.units.units import Unit
 
@@ -103,7 +103,7 @@ def manifest(
         raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
     return Manifest(
         schema=SCHEMA,
-        model=model.provenance,
+        model=provenance(model),
         image_size=list(model.config.image_size),
         dtype=str(model.dtype),
         recipe=asdict(recipe),

@@ -121,11 +121,6 @@ class Network(nnx.Module):
         return taps.values
 
     @property
-    def provenance(self) -> dict[str, Any]:
-        """What its card says of where the weights came from; empty without a card."""
-        return asdict(self.card) if self.card else {}
-
-    @property
     def dtype(self) -> jnp.dtype:
         """That of its weights."""
         return jax.tree.leaves(self)[0].dtype
@@ -189,3 +184,8 @@ class Network(nnx.Module):
 
     def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         raise NotImplementedError
+
+
+def provenance(model: Any) -> dict[str, Any]:
+    """What a model's card says of where its weights came from; empty without a card, as of models made elsewhere."""
+    return asdict(card) if (card := getattr(model, "card", None)) else {}

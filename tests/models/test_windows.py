@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from vitjax.errors import InputError
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.positions import RelativeBias
 from vitjax.models.parts.windows import APART, Windowed
+from vitjax.units.select import token_span
 
 CONFIG = BlockConfig(width=8, depth=1, heads=2, mlp_width=8)
 
@@ -74,6 +76,11 @@ def test_taps_show_the_grid_and_edits_leave_what_is_filled_up():
     assert shapes == {"q": (5, 4, 2, 4), "v": (5, 4, 2, 4), "scores": (4, 2, 6, 6), "z": (5, 4, 2, 4)}
     q = np.einsum("btc,chd->bthd", x, part.attn.qkv.kernel[:, 0]) + np.asarray(part.attn.qkv.bias[0])
     np.testing.assert_allclose(taps.values["q"].reshape(q.shape), q, rtol=1e-5, atol=1e-6)
+    taps = Taps(record=True)
+    part(x, taps)
+    assert taps.sites["scores"].grid is None and taps.sites["q"].grid == (5, 4)
+    with pytest.raises(InputError, match="maps of this model"):
+        token_span("patch 1", taps.sites["scores"])
     same = {name: lambda value: value + 0 for name in ("q", "k", "v", "scores", "probs", "z")}
     np.testing.assert_allclose(part(x, Taps((), same)), plain, rtol=1e-5, atol=1e-6)
     away = part(x, Taps((), {"z": lambda z: 0 * z}))

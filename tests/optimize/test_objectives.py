@@ -9,11 +9,13 @@ import pytest
 from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.tap_site import Site
+from vitjax.models.registry import abstract
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import Objective, objective_of
-from vitjax.optimize.visualize import visualize
+from vitjax.optimize.objectives import AlongDirection, Objective, objective_of
+from vitjax.optimize.recipes import choose
+from vitjax.optimize.visualize import check, resolve, varied, visualize
 from vitjax.units.select import at_tokens
-from vitjax.units.units import Unit
+from vitjax.units.units import Direction, Unit
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Difference:
         return zlib.crc32(str(self).encode())
 
 
+TAP = "blocks.2.mlp.hidden"
 CONTRAST = Contrast("blocks.2.mlp.hidden", "blocks.1.resid_post")
 
 
@@ -72,9 +75,53 @@ def test_a_goal_that_reads_two_taps_has_its_pictures(tmp_path):
     )
 
 
-def test_it_takes_the_activation_before_the_function_where_the_recipe_says_so():
-    early = objective_of(Difference(CONTRAST, (0, 0))).earlier(small.model().taps())
-    assert early == Contrast("blocks.2.mlp.pre", "blocks.1.resid_post")
+def test_it_stays_as_it_is_where_nothing_says_what_it_is_before_the_activation_function():
+    assert objective_of(Difference(CONTRAST, (0, 0))).earlier(small.model().taps()) == CONTRAST
+    gated = abstract(replace(small.CONFIG, gated=True)).taps()
+    assert AlongDirection(TAP).earlier(gated) == AlongDirection(TAP)
+    assert AlongDirection(TAP).earlier(small.model().taps()).tap == "blocks.2.mlp.pre"
+
+
+@dataclass(frozen=True)
+class Own(Unit):
+    """A unit with an objective of its own."""
+
+    @property
+    def objective(self) -> Objective:
+        return CONTRAST
+
+
+def test_goals_of_all_kinds_are_told_apart():
+    model, vector = small.model(), np.ones(96, np.float32)
+    assert objective_of(resolve(model, [Difference(CONTRAST, (1, 2))])[0]) == CONTRAST
+    assert objective_of(Own(TAP, (3,))) == CONTRAST
+    named = type("Named", (Direction,), {})(TAP, "mine", vector)
+    assert objective_of(resolve(model, [named])[0]) == AlongDirection(TAP)
+    for goals, said in (
+        ([Direction(TAP, "d", vector), Direction(TAP, "d", -vector)], "two goals are called"),
+        ([Nameless(CONTRAST)], "must tell its variants apart"),
+    ):
+        with pytest.raises(InputError, match=said):
+            varied(resolve(model, goals), choose("default", variants=2))
+    with pytest.raises(InputError, match="is no goal"):
+        objective_of(object())
+
+
+@dataclass(frozen=True)
+class Nameless(Difference):
+    """A goal that forgets its variant."""
+
+    units: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        return "nameless"
+
+
+def test_what_a_recipe_cannot_ask_of_a_tap():
+    model = abstract(replace(small.CONFIG, pool="attention"))
+    assert check(model, choose("default", tokens="class"), 0, [Unit("logits", (0,))]) == 0
+    with pytest.raises(InputError, match="a unit of blocks.1.attn.probs is one of them"):
+        check(model, choose("default", seen=0.5), 0, [Unit("blocks.1.attn.probs", (0, 1, 2))])
 
 
 def test_mistakes_are_said_before_anything_starts():

@@ -30,7 +30,7 @@ Score = Callable[[Values, Any], Float[Array, " image"]]
 
 
 class Goal(Protocol):
-    """What one picture is made for; its text is its name."""
+    """What one picture is made for: a dataclass whose text is its name, different for every `variant`."""
 
     variant: int
 
@@ -81,9 +81,8 @@ class Objective:
         raise NotImplementedError
 
     def earlier(self, sites: Sites) -> "Objective":
-        """The same before the activation function, where there is one."""
-        before = sites[self.tap].before
-        return self if before is None else replace(self, tap=before)
+        """The same before the activation function, where it is clear what that is; by default itself."""
+        return self
 
     def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
         """The cheapest way to it: the taps to read, and a function of their values and one goal's numbers."""
@@ -93,6 +92,11 @@ class Objective:
 @dataclass(frozen=True)
 class UnitActivation(Objective):
     """The activation of a unit, averaged over tokens; its number is its place in the flattened index space."""
+
+    def earlier(self, sites: Sites) -> "UnitActivation":
+        """The same unit before the activation function; of a gated MLP, its gate."""
+        before = sites[self.tap].before
+        return self if before is None else replace(self, tap=before)
 
     def numbers(self, goals: Sequence[Unit], sites: Sites) -> np.ndarray:
         """int32 [goal]."""
@@ -114,6 +118,12 @@ class UnitActivation(Objective):
 @dataclass(frozen=True)
 class AlongDirection(Objective):
     """The activation along a direction in the index space of a tap, averaged over tokens."""
+
+    def earlier(self, sites: Sites) -> "AlongDirection":
+        """The same direction before the activation function, where there are as many units."""
+        before = sites[self.tap].before
+        alike = before is not None and sites[before].units == sites[self.tap].units
+        return replace(self, tap=before) if alike else self
 
     def numbers(self, goals: Sequence[Direction], sites: Sites) -> np.ndarray:
         """float32 [goal, feature]."""
@@ -160,8 +170,17 @@ _OBJECTIVES: dict[type, type[Objective]] = {
 
 
 def objective_of(goal: Unit | Direction | Goal) -> Objective:
-    """What is computed for a goal."""
-    return _OBJECTIVES[type(goal)](goal.tap) if type(goal) in _OBJECTIVES else goal.objective
+    """What is computed for a goal.
+
+    Raises:
+        InputError: it is none.
+    """
+    if hasattr(goal, "objective"):
+        return goal.objective
+    kinds = (_OBJECTIVES[kind] for kind in type(goal).__mro__ if kind in _OBJECTIVES)
+    if (kind := next(kinds, None)) is None:
+        raise InputError(f"{goal!r} is no goal: give a unit, a direction, or what has an objective")
+    return kind(goal.tap)
 
 
 def _by_columns(

@@ -26,7 +26,8 @@ class Recipe:
             singular values are all alike).
         learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
         b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
-        before_activation: take a neuron before its activation function, where its gradient cannot vanish.
+        before_activation: take a neuron before its activation function, where its gradient cannot vanish; of a gated
+            MLP, its gate.
         seen: share of the patch tokens that each view shows, drawn anew at every step; the others are left out.
         seen_shape: "scattered" (any patches) or "window" (a rectangle of them, its sides in the picture's proportion).
         tokens: "patches" (mean over patch tokens), "class", "all", or "patch N" (one patch, row by row).

@@ -70,7 +70,9 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
     given = [units] if isinstance(units, str) or not isinstance(units, Iterable) else list(units)
     goals: list[Goal] = []
     for one in given:
-        if isinstance(one, str | Unit) or not hasattr(one, "hash"):
+        if isinstance(one, str) or (
+            not hasattr(one, "objective") and (isinstance(one, Unit) or not hasattr(one, "hash"))
+        ):
             goals += expand(one, taps, model.class_names)
             continue
         objective = objective_of(one)
@@ -80,7 +82,11 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
         goals.append(one)
     if not goals:
         raise InputError("no units given; name some, e.g. blocks.5.mlp.hidden:0-15")
-    return list({str(goal): goal for goal in goals}.values())
+    named = {}
+    for goal in goals:
+        if (other := named.setdefault(str(goal), goal)) is not goal and other != goal:
+            raise InputError(f"two goals are called {goal}: give them different names")
+    return list(named.values())
 
 
 def paint(
@@ -122,16 +128,23 @@ def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
     if recipe.variants == 1:
         return list(goals)
     found = (replace(goal, variant=number) for goal in goals for number in range(recipe.variants))
-    return list({str(goal): goal for goal in found}.values())
+    named = {str(goal): goal for goal in found}
+    if len(named) < len(goals) * recipe.variants and len({goal.variant for goal in goals}) == 1:
+        raise InputError(f"{goals[0]}: the name of a goal must tell its variants apart")
+    return list(named.values())
 
 
 def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> int:
     """Says before anything starts what is wrong with a recipe or seed for these goals; gives the seed."""
     seed = SEED.check("seed", seed)
     sites = model.taps()
-    *_, last = (site for site in sites.values() if site.places)  # stands for taps without places
+    *_, stand_in = sorted((site for site in sites.values() if site.places), key=lambda site: site.class_token)
     for tap in {tap: None for goal in goals for tap in objective_of(goal).taps}:
-        token_span(recipe.tokens, sites[tap] if sites[tap].places else last)
+        token_span(recipe.tokens, sites[tap] if sites[tap].places else stand_in)
+        if recipe.seen < 1 and {"query", "key"} & set(sites[tap].axes):
+            raise InputError(
+                f"recipe: seen={recipe.seen} leaves tokens out, and a unit of {tap} is one of them; use seen=1"
+            )
     if recipe.seen < 1 and "tokens" not in model.facts:
         raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")
     return seed

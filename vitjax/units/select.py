@@ -84,7 +84,7 @@ def token_span(tokens: str, site: Site) -> slice:
         return slice(site.prefix, None)
     if not isinstance(tokens, str) or not (number := PATCH.fullmatch(tokens)):
         raise InputError(f"unknown tokens {tokens!r}: write patches, class, all or 'patch N'")
-    if "row" in site.axes:
+    if site.axes[0] != "token":
         raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
     patch, patches = int(number[1]), math.prod(site.grid or ())
     if patch >= patches:

@@ -54,7 +54,7 @@ def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
 
 def check_patches(tap: str, site: Site) -> None:
     """Raises an InputError if a tap's units are nowhere on the image."""
-    if not site.places:
+    if site.grid is None or not site.places:
         raise InputError(f"{tap} has no patches (its axes are {', '.join(site.axes)}); try mlp.hidden or attn.z")
 
 

@@ -144,6 +144,8 @@ class ViTConfig(Patches, BlockConfig):
                 )
         if self.pool not in POOLS:
             raise InputError(f"unknown pool {self.pool!r}{nearest(self.pool, POOLS)}")
+        if self.distilled and not self.class_token:
+            raise InputError("a distilled model reads the class token beside its own, but class_token=False")
         if self.pool.startswith("token") and not self.class_token:
             raise InputError(f"pool={self.pool!r} reads the class token, but class_token=False")
         if self.rotary and self.head_width % 4:

@@ -21,7 +21,7 @@ from vitjax.models.core.taps import Edit, Taps, asked, listed
 Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them
 FACTS = frozenset({"tokens", "class token", "global attention", "patch filters", "positions"})
 
-_LISTED: dict[tuple[type, Any], dict[str, Site]] = {}  # the taps of each kind and config that was asked
+_LISTED: dict[tuple, dict[str, Site]] = {}  # the taps of each kind, config and shape of parameters that was asked
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,10 @@ class Network(nnx.Module):
     def taps(self) -> dict[str, Site]:
         """Lists every tap with its shape, axes and places, in the order of the forward pass, from a recording run.
 
-        The run is traced once for each kind of model and config.
+        The run is traced once for each kind of model, config and shapes of its parameters.
         """
-        if (known := (type(self), self.config)) not in _LISTED:
+        known = (type(self), self.config, tuple(leaf.shape for leaf in jax.tree.leaves(self)))
+        if known not in _LISTED:
             image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
             run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
             _LISTED[known] = listed(run, self, image)

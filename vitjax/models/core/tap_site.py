@@ -65,6 +65,8 @@ def site(shape: tuple[int, ...], axes: tuple[str, ...], stood: Places, before: s
     """The site of a value of this shape among tokens that stand on `stood`."""
     if "row" in axes:
         return Site(shape, axes, (shape[axes.index("row")], shape[axes.index("column")]), before=before)
+    if "window" in axes:
+        return Site(shape, axes, before=before)
     if "token" in axes or "key" in axes:
         return Site(shape, axes, *stood, before=before)
     return Site(shape, axes, before=before)

@@ -97,6 +97,7 @@ class Taps:
                 shown = self._edited(whole, shown)
                 value = self._view.back(shown, value, named)
             named = seen
+        if self._view is not None:
             value = checkpoint_name(value, whole[self._outside :])
         if wanted:
             self.values[whole] = shown

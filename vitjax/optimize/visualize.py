@@ -15,7 +15,7 @@ from vitjax.optimize.results.pictures import Pictures, join
 from vitjax.optimize.workers import Starts, Task, batches_of, run
 from vitjax.ranges import COUNT, SEED
 from vitjax.units.select import token_span
-from vitjax.units.units import Unit, check_tap, expand
+from vitjax.units.units import Direction, check_tap, expand
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
 SLOTS = {"cpu": 4, "gpu": 32, "tpu": 32}
@@ -70,9 +70,7 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
     given = [units] if isinstance(units, str) or not isinstance(units, Iterable) else list(units)
     goals: list[Goal] = []
     for one in given:
-        if isinstance(one, str) or (
-            not hasattr(one, "objective") and (isinstance(one, Unit) or not hasattr(one, "hash"))
-        ):
+        if not hasattr(one, "objective") and not isinstance(one, Direction):
             goals += expand(one, taps, model.class_names)
             continue
         objective = objective_of(one)
@@ -142,9 +140,7 @@ def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> i
     for tap in {tap: None for goal in goals for tap in objective_of(goal).taps}:
         token_span(recipe.tokens, sites[tap] if sites[tap].places else stand_in)
         if recipe.seen < 1 and {"query", "key"} & set(sites[tap].axes):
-            raise InputError(
-                f"recipe: seen={recipe.seen} leaves tokens out, and a unit of {tap} is one of them; use seen=1"
-            )
+            raise InputError(f"recipe: seen={recipe.seen} leaves out tokens that a unit of {tap} is of; use seen=1")
     if recipe.seen < 1 and "tokens" not in model.facts:
         raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")
     return seed

@@ -136,7 +136,8 @@ def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> i
     """Says before anything starts what is wrong with a recipe or seed for these goals; gives the seed."""
     seed = SEED.check("seed", seed)
     sites = model.taps()
-    *_, stand_in = sorted((site for site in sites.values() if site.places), key=lambda site: site.class_token)
+    placed = (site for site in sites.values() if site.places)
+    stand_in = max(placed, key=lambda site: site.class_token)  # of taps without places: with a class token, if any has
     for tap in {tap: None for goal in goals for tap in objective_of(goal).taps}:
         token_span(recipe.tokens, sites[tap] if sites[tap].places else stand_in)
         if recipe.seen < 1 and {"query", "key"} & set(sites[tap].axes):

@@ -19,6 +19,7 @@ from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.models.core.config import Rotary, ViTConfig
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import FACTS, Network
+from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.registry import KINDS, Config
 from vitjax.weights import parameters
 from vitjax.weights.publish.converted import export
@@ -42,6 +43,10 @@ CASES = {
         (48, 32),
     ),
     "ViT, rotary": Case(replace(VIT, rotary=Rotary(), class_token=False, pool="mean", registers=2), (40, 40)),
+    "Swin": Case(
+        SwinConfig((32, 32), (4, 4), (12, 24), (3, 2), (2, 3), (24, 48), classes=4, windows=(3, 4)),
+        (40, 32),
+    ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
     "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),
     "DenseNet": Case(DenseNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 2)), (64, 32)),

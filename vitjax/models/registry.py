@@ -12,12 +12,15 @@ from vitjax.models.convnets.resnet import ResNet, ResNetConfig
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
+from vitjax.models.hierarchical.pyramid import PyramidConfig
+from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.vit import ViT
 
-Config = ViTConfig | ConvNetConfig
+Config = ViTConfig | PyramidConfig | ConvNetConfig
 
 KINDS: dict[type[Config], type[Network]] = {
     ViTConfig: ViT,
+    SwinConfig: Swin,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

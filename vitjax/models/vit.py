@@ -15,21 +15,11 @@ from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.parts.attention import Attention
-from vitjax.models.parts.block import TOKENS, Block, stacked
-from vitjax.models.parts.mlp import ACTIVATIONS
+from vitjax.models.parts.block import TOKENS, Block, last_layer, stacked
 from vitjax.models.parts.norm import norm
 from vitjax.models.parts.patches import PatchEmbedding
 from vitjax.models.parts.pool import AttentionPool
 from vitjax.models.parts.positions import RelativeBias, RotaryTurns
-
-# The taps of a block whose layer is known, with the tap that its tokens are read from.
-LAST_LAYERS = {
-    "attn.q": "resid_pre",
-    "attn.k": "resid_pre",
-    "attn.v": "resid_pre",
-    "mlp.pre": "resid_mid",
-    "mlp.hidden": "resid_mid",
-}
 
 
 class ViT(Hierarchical, Staged):
@@ -127,27 +117,11 @@ class ViT(Hierarchical, Staged):
 
     def last_layer(self, tap: str) -> LastLayer | None:
         """See `Network.last_layer`: q, k and v where nothing is done to them, and the MLP's first layer."""
-        _, number, name = split_tap(tap)
-        config, before = self.config, "norm1" if name.startswith("attn.") else "norm2"
-        if name not in LAST_LAYERS or (name in ("attn.q", "attn.k") and (config.qk_norm or config.rotary)):
+        _, number, _ = split_tap(tap)
+        if number is None:
             return None
-        if name == "mlp.hidden" and config.mlp_norm:
-            return None
-        block = self.block(number)
-        layer = block.mlp.fc1 if name.startswith("mlp.") else block.attn.qkv
-        kernel = layer.kernel[...]
-        bias = jnp.zeros(kernel.shape[1:]) if layer.bias is None else layer.bias[...]
-        if name.startswith("attn."):
-            part = "qkv".index(name[-1])
-            kernel, bias = kernel[:, part], bias[part]
-        parts = 2 if name == "mlp.hidden" and config.gated else 1
-        return LastLayer(
-            source=f"blocks.{number}.{LAST_LAYERS[name]}",
-            norm=getattr(block, before),
-            kernel=kernel.reshape(len(kernel), parts, -1),
-            bias=bias.reshape(parts, -1),
-            activation=ACTIVATIONS[config.activation] if name == "mlp.hidden" else None,
-        )
+        scope = f"blocks.{number}."
+        return last_layer(self.block(number), scope, tap.removeprefix(scope))
 
     def begin(self, x: jax.Array, taps: Taps) -> jax.Array:
         """The tokens as the first block reads them."""

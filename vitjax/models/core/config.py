@@ -6,6 +6,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.core.preprocess import Preprocess, Sizes
 
 POOLS = ("token", "mean", "attention", "token+mean")
+NORMED = ("before", "after", "not")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class BlockConfig:
     In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
     and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
     hidden units before the second dense layer (EVA-02). `norm` names the norms of the residual stream and of these, a
-    key of `vitjax.models.parts.norm.NORMS`.
+    key of `vitjax.models.parts.norm.NORMS`. Attention and MLP are `normed` "before" they read the stream, "after" they
+    ran (Swin V2), or "not" (LeViT, whose norms are folded into its dense layers).
     """
 
     width: int = 192
@@ -50,11 +52,14 @@ class BlockConfig:
     activation: str = "gelu"
     norm: str = "layer"
     norm_eps: float = 1e-6
+    normed: str = "before"
 
     def __post_init__(self):
         for name in ("width", "depth", "heads", "mlp_width"):
             if not isinstance(value := getattr(self, name), int) or value < 1:
                 raise InputError(f"{name} is {value!r}, it must be a whole number of at least 1")
+        if self.normed not in NORMED:
+            raise InputError(f"unknown normed {self.normed!r}{nearest(self.normed, NORMED)}")
         self._split_into(self.heads)
 
     def _split_into(self, heads: int) -> None:

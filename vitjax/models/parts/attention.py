@@ -1,11 +1,14 @@
 """Attention among tokens: every product of it passes a tap."""
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
-from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.execution import PLAIN, Execution, Heads
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.norm import norm
 
@@ -56,18 +59,42 @@ class Attention(nnx.Module):
         if self.turns is not None:
             q, k = self.turns(q), self.turns(k)
         q, k, v = (taps(name, part, HEADS) for name, part in (("q", q), ("k", k), ("v", v)))
-        kernel = execution.kernel(q.dtype)
-        seen = self.bias is not None or mask is not None or taps.want("scores", "probs")
-        z = self._products(q, k, v, taps, mask) if seen or kernel is None else kernel(q, k, v)
+        bias = None if self.bias is None else partial(self.bias, q.shape[1])
+        z = attend(q, k, v, taps, execution, bias, mask)
         if self.normed:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z, HEADS))
 
-    def _products(self, q: jax.Array, k: jax.Array, v: jax.Array, taps: Taps, mask: jax.Array | None) -> jax.Array:
-        q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
-        wide = jnp.promote_types(q.dtype, jnp.float32)
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k, preferred_element_type=wide)
-        scores = scores if self.bias is None else scores + self.bias(q.shape[2])
-        scores = taps("scores", scores if mask is None else scores + mask, SCORES)
-        probs = taps("probs", jax.nn.softmax(scores), SCORES)
-        return jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
+
+def attend(
+    q: Heads,
+    k: Heads,
+    v: Heads,
+    taps: Taps,
+    execution: Execution = PLAIN,
+    bias: Callable[[], jax.Array] | None = None,
+    mask: jax.Array | None = None,
+    scale: float | None = None,
+) -> Heads:
+    """Gives each query the mean of v that its scores with the keys say; the scores and their softmax pass taps.
+
+    Args:
+        q, k, v: [batch, token, head, channel]; v may be wider than q and k, and they may be of other tokens than q.
+        taps: of the attention.
+        execution: which kernel may compute it, where nothing of the scores is read or added.
+        bias: gives what is added to the scores, [1, head or 1, query, key].
+        mask: added to the scores, [batch, head or 1, query, key].
+        scale: of the scores; default one over the root of q's channels.
+    """
+    kernel = execution.kernel(q.dtype)
+    seen = bias is not None or mask is not None or scale is not None or v.shape != k.shape
+    if kernel is not None and not seen and not taps.want("scores", "probs"):
+        return kernel(q, k, v)
+    q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
+    wide = jnp.promote_types(q.dtype, jnp.float32)
+    scaled = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+    scores = jnp.einsum("bhqd,bhkd->bhqk", scaled, k, preferred_element_type=wide)
+    scores = scores if bias is None else scores + bias()
+    scores = taps("scores", scores if mask is None else scores + mask, SCORES)
+    probs = taps("probs", jax.nn.softmax(scores), SCORES)
+    return jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)

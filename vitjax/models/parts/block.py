@@ -8,17 +8,27 @@ from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.network import LastLayer
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import Attention
-from vitjax.models.parts.mlp import Mlp
+from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import Grid, norm
 
 TOKENS = "token channel"
 Make = Callable[[nnx.Rngs], nnx.Module]
 
+# The taps of a block whose layer is known, with the tap that its tokens are read from.
+LAST_LAYERS = {
+    "attn.q": "resid_pre",
+    "attn.k": "resid_pre",
+    "attn.v": "resid_pre",
+    "mlp.pre": "resid_mid",
+    "mlp.hidden": "resid_mid",
+}
+
 
 class Block(nnx.Module):
-    """A pre-norm Transformer block; `attn.out` and `mlp.out` are what it adds to the residual stream.
+    """A Transformer block; `attn.out` and `mlp.out` are what it adds to the residual stream, so after all norms.
 
     Args:
         config: its shape.
@@ -42,22 +52,61 @@ class Block(nnx.Module):
         mlp: Make | None = None,
         grid: Grid = None,
     ):
-        self.norm1, self.norm2 = norm(config, rngs, grid=grid), norm(config, rngs, grid=grid)
+        if config.normed != "not":
+            self.norm1, self.norm2 = norm(config, rngs, grid=grid), norm(config, rngs, grid=grid)
         self.attn = Attention(config, rngs) if attn is None else attn(rngs)
         self.mlp = Mlp(config, rngs) if mlp is None else mlp(rngs)
         if config.layer_scale:
             self.scale1 = nnx.Param(jnp.ones(config.width))
             self.scale2 = nnx.Param(jnp.ones(config.width))
-        self.scaled = config.layer_scale
+        self.scaled, self.normed = config.layer_scale, config.normed
 
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+        before, after = self.normed == "before", self.normed == "after"
         x = taps("resid_pre", x, TOKENS)
-        out = self.attn(self.norm1(x), taps.scope("attn"), execution)
+        out = self.attn(self.norm1(x) if before else x, taps.scope("attn"), execution)
+        out = self.norm1(out) if after else out
         x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out, TOKENS), TOKENS)
-        out = self.mlp(self.norm2(x), taps.scope("mlp"))
+        out = self.mlp(self.norm2(x) if before else x, taps.scope("mlp"))
+        out = self.norm2(out) if after else out
         return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out, TOKENS), TOKENS)
 
 
 def stacked(make: Make, count: int, rngs: nnx.Rngs) -> nnx.Module:
     """`count` blocks as one, whose parameters carry a leading axis of so many; see `vitjax.models.core.stack`."""
     return jax.vmap(lambda key: make(nnx.Rngs(key)))(jax.random.split(rngs.params(), count))
+
+
+def last_layer(block: nnx.Module, scope: str, name: str) -> LastLayer | None:
+    """The dense layer of a block that gives a tap, see `Network.last_layer`.
+
+    Args:
+        block: any; one that is no `Block`, or has other parts, has no layer that is known.
+        scope: what its taps begin with.
+        name: of the tap, as seen from inside the block.
+    """
+    if name not in LAST_LAYERS or type(block) is not Block or block.normed != "before":
+        return None
+    inside = block.attn if name.startswith("attn.") else block.mlp
+    if type(inside) is Attention:
+        turned = inside.qk_normed or inside.turns is not None
+        layer, before = (None if turned and name != "attn.v" else inside.qkv), block.norm1
+    elif type(inside) is Mlp:
+        layer, before = (None if inside.normed and name == "mlp.hidden" else inside.fc1), block.norm2
+    else:
+        return None
+    if layer is None:
+        return None
+    kernel = layer.kernel[...]
+    bias = jnp.zeros(kernel.shape[1:]) if layer.bias is None else layer.bias[...]
+    if name.startswith("attn."):
+        part = "qkv".index(name[-1])
+        kernel, bias = kernel[:, part], bias[part]
+    parts = 2 if name == "mlp.hidden" and inside.gated else 1
+    return LastLayer(
+        source=scope + LAST_LAYERS[name],
+        norm=before,
+        kernel=kernel.reshape(len(kernel), parts, -1),
+        bias=bias.reshape(parts, -1),
+        activation=ACTIVATIONS[inside.activation] if name == "mlp.hidden" else None,
+    )

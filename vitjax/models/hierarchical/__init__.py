@@ -1,0 +1,1 @@
+"""Vision Transformers whose stages have fewer and fewer tokens, and more and more channels."""

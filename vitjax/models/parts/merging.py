@@ -1,0 +1,37 @@
+"""The ways from one stage of a hierarchical Transformer to the next, which has fewer tokens and more channels."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vitjax.models.core.config import BlockConfig
+from vitjax.models.parts.norm import norm
+
+
+class PatchMerging(nnx.Module):
+    """Makes one token of every two by two (Swin, arXiv 2103.14030): [batch, token, channel] to a quarter of the tokens.
+
+    An odd grid is filled up with zeros at its lower and right end.
+
+    Args:
+        before: of the blocks that gave the tokens.
+        after: of the blocks that read them, twice as wide.
+        grid: (rows, columns) of the tokens that come in.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, before: BlockConfig, after: BlockConfig, grid: tuple[int, int], rngs: nnx.Rngs):
+        self.norm = norm(before, rngs, 4 * before.width)
+        self.reduction = nnx.Linear(4 * before.width, after.width, use_bias=False, rngs=rngs)
+        self.grid = grid
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.reduction(self.norm(cells(x, self.grid)))
+
+
+def cells(x: jax.Array, grid: tuple[int, int]) -> jax.Array:
+    """The vectors of every two by two tokens as one, column by column: [batch, cell, 4 channels]."""
+    rows, columns = grid
+    x = jnp.pad(x.reshape(len(x), rows, columns, -1), ((0, 0), (0, rows % 2), (0, columns % 2), (0, 0)))
+    x = x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).transpose(0, 1, 3, 4, 2, 5)
+    return x.reshape(len(x), x.shape[1] * x.shape[2], -1)

@@ -19,9 +19,9 @@ from PIL import Image, ImageOps
 
 from converters.referees.parity import EXACT, GRADIENT, TOLERANCE, Reference, output_errors, relative_errors, rounding
 from vitjax.errors import InputError
+from vitjax.models.convnets.base import ConvNet
 from vitjax.models.core.config import Preprocess
 from vitjax.models.core.network import Network
-from vitjax.models.vit import ViT
 from vitjax.weights.families.family import Family
 from vitjax.weights.find.hub import fetch
 from vitjax.weights.find.source import Source, parse
@@ -106,7 +106,7 @@ def shown(model: Network, errors: dict[str, dict[str, float]], library: str) -> 
     failed = 0
     for tap, row in errors.items():
         exact, single, own = row.values()
-        jumps = tap == GRADIENT and not isinstance(model, ViT)
+        jumps = tap == GRADIENT and isinstance(model, ConvNet)
         differs = not (exact <= EXACT and (jumps or single <= max(TOLERANCE, 2 * own)))
         failed += differs
         print(f"{tap:<24}" + "".join(f"{error:24.1e}" for error in row.values()) + "  differs" * differs)

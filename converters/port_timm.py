@@ -8,12 +8,15 @@
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vitjax.models.core.network import Network
     from vitjax.weights.find.source import Source
 
+CONVNETS = "torch_convnet"
+REFEREES = {"ViT": "timm_vit", "Swin": "swin"}  # the module that runs timm's model of each kind of ours
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
 
 
@@ -27,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def referee(source: "Source", model: "Network") -> tuple:
     """Loads the checkpoint as timm does."""
-    from converters.referees import timm_vit, torch_convnet
-    from vitjax.models.vit import ViT
+    from converters.referees.timm_vit import import_timm
 
-    theirs = timm_vit.import_timm().create_model(f"local-dir:{source.weights.parent}", pretrained=True)
-    return theirs.eval(), (timm_vit if isinstance(model, ViT) else torch_convnet).reference
+    theirs = import_timm().create_model(f"local-dir:{source.weights.parent}", pretrained=True)
+    run = import_module(f"converters.referees.{REFEREES.get(type(model).__name__, CONVNETS)}").reference
+    return theirs.eval(), run
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def arguments(config_json: Mapping[str, Any]) -> dict[str, Any]:
         if cfg.get(key) is None:
             raise InputError(f"config.json states no {key}, without which the model would see other colours")
         args[key] = cfg[key]
-    _check(args)
+    _check(args, row)
     return args
 
 
@@ -207,11 +207,21 @@ def _row_of(name: str) -> dict[str, Any]:
     return KNOWN[name]
 
 
-def _check(args: Mapping[str, Any]) -> None:
+def _check(args: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Raises unless every argument is of the kind that timm's class takes, of which the architecture's row is one."""
     for key, allowed in CHOICES.items():
         if key in args and args[key] not in allowed:
             raise InputError(f"{key}={args[key]!r} is not supported, only {', '.join(map(repr, allowed))}")
+    of_stages = set()
     for keys, what, fits in _KINDS:
         for key in keys.split():
-            if key in args and not fits(args[key]):
+            if isinstance(row.get(key), tuple) and not fits(row[key]):
+                of_stages.add(key)
+            elif key in args and not fits(args[key]):
                 raise InputError(f"{key}={args[key]!r} in config.json is not {what}")
+    named = {key for keys, _, _ in _KINDS for key in keys.split()}
+    for key in of_stages | {key for key, value in row.items() if isinstance(value, tuple) and key not in named}:
+        fits = _whole if isinstance(row[key][0], int) else _number
+        if not isinstance(args[key], list | tuple) or not args[key] or not all(map(fits, args[key])):
+            what = "whole numbers above 0" if fits is _whole else "numbers"
+            raise InputError(f"{key}={args[key]!r} in config.json is not {what}, one for each stage")

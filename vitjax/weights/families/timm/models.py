@@ -14,7 +14,9 @@ from vitjax.weights.families.timm.arguments import arguments, name_of
 from vitjax.weights.families.timm.convnet_architectures import CONVNETS
 from vitjax.weights.families.timm.eva import eva_config, eva_table
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
+from vitjax.weights.families.timm.hierarchical.swin import swin_config, swin_table
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
+from vitjax.weights.families.timm.tables.swin_architectures import SWIN
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import Rule
 from vitjax.weights.rules.resize import Resampling
@@ -29,7 +31,7 @@ class Class:
 
     config: Callable[[Arguments, Shapes], Config]
     table: Callable[[Any, Arguments], list[Rule]]
-    covered: Callable[[Any, Shapes], int | None]
+    covered: Callable[[Any, Shapes], int | None] = lambda config, shapes: None
 
 
 def _vit(make: Callable[[Arguments, int], ViTConfig]) -> Callable[[Arguments, Shapes], ViTConfig]:
@@ -53,12 +55,13 @@ EVA = Class(_vit(eva_config), eva_table, _covered)
 CONVNET = Class(
     convnets.convnet_config,
     lambda config, args: convnets.table(config, convnets.BY_TIMM),
-    lambda config, shapes: None,
 )
+SWIN_TRANSFORMER = Class(swin_config, lambda config, args: swin_table(config))
 CLASSES: dict[str, Class] = {
     **dict.fromkeys(ARCHITECTURES, PLAIN),
     **dict.fromkeys(EVA_ARCHITECTURES, EVA),
     **dict.fromkeys(CONVNETS, CONVNET),
+    **dict.fromkeys(SWIN, SWIN_TRANSFORMER),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import vitjax
+from converters.referees.parity import LOOPS
 from tests.support.pictures import levels
 from tests.support.small import convnet as filled
 from vitjax.analysis.photographs.exemplars import exemplars
@@ -113,7 +114,8 @@ def test_memory_and_precision_change_nothing_else(name):
     read = sites[len(sites) // 2]
 
     def gradient(execution):
-        return jax.grad(lambda images: model(name)(images, read, execution=execution)[read].sum())(jnp.asarray(IMAGES))
+        total = lambda images, model: model(images, read, execution=execution)[read].sum()
+        return jax.jit(jax.grad(total), compiler_options=LOOPS)(IMAGES, model(name))
 
     plain = gradient(Execution())
     for execution in (Execution(remat=True), Execution(recompute=False)):

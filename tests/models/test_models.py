@@ -1,5 +1,6 @@
 """The model and its taps: every name read and edited, forwards that stop early, sizes, precision."""
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +18,7 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.flops import operations
 from vitjax.models.registry import abstract
+from vitjax.units.units import expand
 
 IMAGES = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
 
@@ -313,3 +315,15 @@ def test_the_operations_counted_are_xla_s_on_unrolled_blocks(tap):
         counted = operations(partial(function, reads=(tap,)), abstract(config), image)
         xla = jax.jit(function).lower(abstract(config), image).cost_analysis()["flops"]
         assert counted == operations(function, abstract(config), image) == pytest.approx(xla, rel=0.03)
+
+
+def test_a_tap_that_a_kind_has_none_of_is_refused_with_the_reason(monkeypatch):
+    monkeypatch.setattr(type(small.model()), "lacking", {"tokens.hidden": "it mixes tokens by attention: attn.z"})
+    said = r"^there is no tap '{}tokens\.hidden': it mixes tokens by attention: attn\.z$"
+    with pytest.raises(InputError, match=said.format(r"blocks\.1\.")):
+        small.model()(IMAGES, "blocks.1.tokens.hidden")
+    for name in ("blocks.1.", "blocks.*.", ""):
+        with pytest.raises(InputError, match=said.format(re.escape(name))):
+            expand(f"{name}tokens.hidden:0", small.model().taps())
+    with pytest.raises(InputError, match=r"unknown tap 'blocks\.1\.mlp\.hiden' \(did you mean blocks\.1\.mlp"):
+        small.model()(IMAGES, "blocks.1.mlp.hiden")

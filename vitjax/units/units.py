@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitjax.errors import InputError, nearest
+from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
-from vitjax.models.core.tap_site import PLACES, Site
+from vitjax.models.core.tap_site import PLACES, Site, unknown
 from vitjax.models.core.vocabulary import NUMBERS, split_unit
 
 _SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
@@ -117,7 +117,7 @@ def sample(units: list[Unit], count: int, seed: int) -> list[Unit]:
 def check_tap(tap: str, taps: Iterable[str]) -> None:
     """Raises an InputError that names the nearest taps if the model has no such tap."""
     if tap not in taps:
-        raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
+        raise unknown(tap, taps)
 
 
 def matching(pattern: str, taps: Iterable[str]) -> list[str]:
@@ -131,7 +131,7 @@ def matching(pattern: str, taps: Iterable[str]) -> list[str]:
     spelled = _spelled(pattern, pattern, taps)
     found = [tap for tap in spelled if tap in taps]
     if not found:
-        raise InputError(f"unknown tap {pattern!r}{nearest(next(iter(spelled), pattern), taps)}")
+        raise unknown(pattern, taps, next(iter(spelled), pattern))
     return found
 
 

@@ -15,7 +15,7 @@ from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.execution import PLAIN, Execution, platform
 from vitjax.models.core.images import check_floats, checked
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.core.tap_site import Site
+from vitjax.models.core.tap_site import Site, Sites
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 
 Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them
@@ -61,6 +61,8 @@ class Network(nnx.Module):
         grid_arrays: its arrays that hold something for each place of a grid, {dotted name: (what, grid)}, to be
             resampled where it is used at another image size: "positions" [place, channel], or "distances" between two
             places [..., distance, head].
+        lacking: taps of other models that it has none of, {end of their names, e.g. "attn.scores": why, and what there
+            is instead}, for whoever asks for one.
         rows: where the parameters of its blocks are, {stack, e.g. "stages.2.blocks": of each block (name, row)}: a
             block's `attn.qkv.kernel` is that row of the array `NAME.attn.qkv.kernel`, all of it where the row is None.
     """
@@ -72,6 +74,7 @@ class Network(nnx.Module):
     layers: str
     facts: frozenset[str] = frozenset()
     grid_arrays: Mapping[str, tuple[str, tuple[int, int]]] = {}
+    lacking: Mapping[str, str] = {}
     rows: Mapping[str, Rows] = {}
 
     @promoting()
@@ -131,7 +134,7 @@ class Network(nnx.Module):
         return "logits" if self.config.classes else "pooled"
 
     @promoting()
-    def taps(self) -> dict[str, Site]:
+    def taps(self) -> Sites:
         """Lists every tap with its shape, axes and places, in the order of the forward pass, from a recording run.
 
         The run is traced once for each kind of model, config and shapes of its parameters.
@@ -141,7 +144,7 @@ class Network(nnx.Module):
             image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
             run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
             _LISTED[known] = listed(run, self, image)
-        return dict(_LISTED[known])
+        return Sites(_LISTED[known], self.lacking)
 
     @promoting()
     def normalise(self, images: jax.Array) -> jax.Array:

@@ -1,8 +1,11 @@
 """Says what the value of a tap is: its shape, a name for each axis, and the grid of places that it stands on."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from vitjax.errors import InputError, nearest
 
 PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
 
@@ -70,3 +73,30 @@ def site(shape: tuple[int, ...], axes: tuple[str, ...], stood: Places, before: s
     if "token" in axes or "key" in axes:
         return Site(shape, axes, *stood, before=before)
     return Site(shape, axes, before=before)
+
+
+class Sites(dict[str, Site]):
+    """The sites of a model's taps, in the order of the forward pass.
+
+    Attributes:
+        lacking: why the model has none of some taps that others have, see `Network.lacking`.
+    """
+
+    def __init__(self, sites: Mapping[str, Site], lacking: Mapping[str, str]):
+        super().__init__(sites)
+        self.lacking = lacking
+
+
+def unknown(tap: str, taps: Iterable[str], spelled: str | None = None) -> InputError:
+    """The error of a tap that is not there: why the model has none of its kind, if it says so, or which are nearest.
+
+    Args:
+        tap: as the user wrote it.
+        taps: that there are; of `Sites` the reasons are known too.
+        spelled: the tap without what stands for several numbers; default the tap.
+    """
+    if isinstance(taps, Sites):
+        for end, reason in taps.lacking.items():
+            if f".{tap}".endswith(f".{end}"):
+                return InputError(f"there is no tap {tap!r}: {reason}")
+    return InputError(f"unknown tap {tap!r}{nearest(spelled or tap, taps)}")

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from vitjax.errors import InputError, nearest
-from vitjax.models.core.tap_site import NOWHERE, Places, Site, site
+from vitjax.errors import InputError
+from vitjax.models.core.tap_site import NOWHERE, Places, Site, site, unknown
 from vitjax.models.core.vocabulary import split_tap
 
 Edit = Callable[[jax.Array], jax.Array]
@@ -139,9 +139,9 @@ class Taps:
         lost = (self.reads | self.edits.keys()) - self.passed
         if not lost:
             return
-        tap, taps = min(lost), set(known())
+        tap, taps = min(lost), known()
         if tap not in taps:
-            raise InputError(f"unknown tap {tap!r}{nearest(tap, taps)}")
+            raise unknown(tap, taps)
         raise InputError(f"the edit at {tap} has no effect: everything that is read comes before it")
 
     def _with(self, **changes: Any) -> "Taps":

@@ -21,6 +21,7 @@ from vitjax.models.core.config import Rotary, ViTConfig
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import FACTS, Network
 from vitjax.models.hierarchical.swin import SwinConfig
+from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.models.registry import KINDS, Config
 from vitjax.weights import parameters
 from vitjax.weights.publish.converted import export
@@ -46,6 +47,18 @@ CASES = {
     "ViT, rotary": Case(replace(VIT, rotary=Rotary(), class_token=False, pool="mean", registers=2), (40, 40)),
     "Swin": Case(
         SwinConfig((32, 32), (4, 4), (12, 24), (3, 2), (2, 3), (24, 48), classes=4, windows=(3, 4)),
+        (40, 32),
+    ),
+    "Swin, filled up first": Case(
+        SwinConfig(
+            (32, 32), (8, 4), (12, 24), (2, 2), (2, 3), (24, 48), classes=4, windows=((3, 5), 3), pad_first=True
+        ),
+        (40, 32),
+    ),
+    "Swin V2": Case(
+        SwinV2Config(
+            (32, 32), (4, 4), (12, 24), (3, 2), (2, 3), (24, 48), classes=4, windows=(3, 4), trained_windows=(4, 0)
+        ),
         (40, 32),
     ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),

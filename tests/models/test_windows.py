@@ -1,5 +1,6 @@
 """Attention in windows: by hand, token by token, with shifts, with windows that do not fit, and at its taps."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from vitjax.errors import InputError
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import Attention
-from vitjax.models.parts.positions import RelativeBias
-from vitjax.models.parts.windows import APART, Windowed
+from vitjax.models.parts.positions import RelativeBias, distance_rows, log_distances
+from vitjax.models.parts.windows import APART, Windowed, Windows
 from vitjax.units.select import token_span
 
 CONFIG = BlockConfig(width=8, depth=1, heads=2, mlp_width=8)
@@ -85,3 +86,67 @@ def test_taps_show_the_grid_and_edits_leave_what_is_filled_up():
     np.testing.assert_allclose(part(x, Taps((), same)), plain, rtol=1e-5, atol=1e-6)
     away = part(x, Taps((), {"z": lambda z: 0 * z}))
     np.testing.assert_allclose(away, jnp.broadcast_to(part.attn.proj.bias[...], away.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize(("pad_first", "size"), [(False, (7, 7)), (True, (7, 7)), (False, (4, 6))])
+@pytest.mark.parametrize("grid", [(18, 14), (9, 7), (56, 56), (7, 7)], ids=str)
+@pytest.mark.parametrize("shift", [(0, 0), (3, 3), (3, 0)], ids=str)
+def test_places_say_where_each_token_of_a_window_stands(grid, shift, size, pad_first):
+    windows = Windows(grid, size, shift, pad_first)
+    places, x = windows.places, np.random.default_rng(0).standard_normal((2, grid[0] * grid[1], 3)).astype(np.float32)
+    assert sorted(places[places >= 0]) == list(range(grid[0] * grid[1]))  # each once
+    cut = np.asarray(windows.cut(jnp.asarray(x))).reshape(2, *places.shape, 3)
+    assert np.array_equal(cut, np.where(places[..., None] < 0, 0, x[:, places]))
+    scattered = np.zeros_like(x)
+    scattered[:, places[places >= 0]] = cut[:, places >= 0]
+    joined = windows.join(jnp.asarray(cut.reshape(-1, *cut.shape[2:])))
+    assert np.array_equal(joined.reshape(x.shape), scattered) and np.array_equal(scattered, x)
+
+
+def test_how_much_is_filled_up_and_kept_apart():
+    places = Windows((18, 14), (7, 7), (3, 3)).places
+    assert ((places < 0).sum(), places.size) == (42, 294)
+    regions = Windows((56, 56), (7, 7), (3, 3)).regions
+    apart = regions[:, :, None] != regions[:, None, :]
+    assert (apart.sum(), apart.size, apart.any(axis=(1, 2)).sum(), regions.dtype) == (18_240, 153_664, 15, np.int8)
+    assert Windows((56, 56), (7, 7)).regions is None
+    one_sided = Windows((9, 7), (7, 7), (3, 0)).regions
+    assert np.array_equal(np.unique(one_sided), [0, 3, 6])
+
+
+def test_the_rows_of_tables_of_distances():
+    rows = distance_rows((7, 7), 0)
+    assert [rows[0, 0], rows[0, 1], rows[0, 7], rows[0, 48], rows[48, 0], rows.sum()] == [84, 83, 71, 0, 168, 201_684]
+    rows = distance_rows((14, 10), 0)
+    assert [rows[0, 0], rows[139, 0]] == [256, 512]
+
+
+def test_distances_on_a_logarithmic_scale():
+    golden = [0, 0.3665119, 0.572069, 0.7156138, 0.8260158, 0.9157446, 0.9913349, 1.0566417]
+    along = log_distances((8, 8)).reshape(15, 15, 2)
+    np.testing.assert_allclose(along[7, 7:, 1], golden, atol=2e-7)
+    np.testing.assert_allclose(along[7::-1, 7, 0], np.negative(golden), atol=2e-7)
+    np.testing.assert_allclose(log_distances((16, 16), 12)[-1], 1.1913305, atol=2e-7)
+
+
+def test_the_mask_is_compared_in_the_program_and_not_copied_for_each_image():
+    part = windowed((8, 8), (4, 4), (2, 2))
+    program = jax.make_jaxpr(lambda x: part(x, Taps()))(jnp.zeros((32, 64, 8)))
+    assert max(map(np.size, program.consts)) <= 256  # the rows of the table; all four masks have 1,024 entries
+    shapes = {variable.aval.shape for equation in program.eqns for variable in equation.outvars}
+    assert (32, 4, 2, 16, 16) in shapes and (4, 1, 16, 16) in shapes and (128, 1, 16, 16) not in shapes
+
+
+def test_scores_say_where_their_queries_and_keys_stand():
+    part, where = windowed((5, 4), (3, 2), (1, 1)), 13  # row 3, column 1
+    x = jnp.zeros((1, 20, 8)).at[0, where].set(3.0)
+    taps = Taps(["q", "scores"], record=True)
+    part(x, taps)
+    site, scores = taps.sites["scores"], taps.values["scores"][0]
+    assert site.axes == ("window", "head", "query", "key") and site.cut.grid == (5, 4)
+    ((window, query),) = np.argwhere(site.cut.places == where)
+    q = np.asarray(taps.values["q"][0, 3, 1])
+    k = np.einsum("c,chd->hd", x[0, where], part.attn.qkv.kernel[:, 1]) + np.asarray(part.attn.qkv.bias[1])
+    expected = (q * k).sum(axis=-1) / 2 + np.asarray(part.attn.bias.distances[7])  # a distance of zero
+    np.testing.assert_allclose(scores[window, :, query, query], expected, rtol=1e-4)
+    assert taps.sites["q"].cut is None

@@ -14,6 +14,7 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
+from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
 from vitjax.models.vit import ViT
 
 Config = ViTConfig | PyramidConfig | ConvNetConfig
@@ -21,6 +22,7 @@ Config = ViTConfig | PyramidConfig | ConvNetConfig
 KINDS: dict[type[Config], type[Network]] = {
     ViTConfig: ViT,
     SwinConfig: Swin,
+    SwinV2Config: SwinV2,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

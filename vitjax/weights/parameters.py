@@ -14,7 +14,7 @@ from vitjax.models.registry import Config
 from vitjax.weights.rules.faults import hinted, refuse
 from vitjax.weights.rules.layouts import Shape
 from vitjax.weights.rules.places import Stacks
-from vitjax.weights.rules.resize import GridArrays
+from vitjax.weights.rules.resize import GridArrays, Resampling, resized
 
 
 def shapes(config: Config | TextConfig) -> dict[str, Shape]:
@@ -60,6 +60,23 @@ def stacks(config: Config | TextConfig) -> Stacks:
 def grid_arrays(config: Config) -> GridArrays:
     """Lists which parameters hold something for each place of a grid, see `vitjax.weights.rules.resize`."""
     return _described(config).grid_arrays
+
+
+def fitted(model: nnx.Module, config: Config, how: Resampling | None = None) -> nnx.Module:
+    """Makes a model of another config of the same kind, e.g. for another image size, with this model's parameters.
+
+    Args:
+        model: of images.
+        config: of what it shall be.
+        how: the conventions by which what depends on the image size is resampled; default timm's.
+
+    Raises:
+        InputError: parameters that do not fit the config.
+    """
+    arrays = resized(values(model), grid_arrays(model.config), grid_arrays(config), how or Resampling())
+    other = build(config, arrays)
+    other.card, other.class_names = model.card, model.class_names
+    return other
 
 
 class _Described(NamedTuple):

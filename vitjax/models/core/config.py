@@ -35,7 +35,8 @@ class BlockConfig:
     In a `gated` MLP a hidden unit is activation(gate) · up, and `mlp_width` counts hidden units. `qk_norm`, `attn_norm`
     and `mlp_norm` put a LayerNorm over a head's q and k, over all heads before the output projection, and over the
     hidden units before the second dense layer (EVA-02). `norm` names the norms of the residual stream and of these, a
-    key of `vitjax.models.parts.norm.NORMS`. Attention and MLP are `normed` "before" they read the stream, "after" they
+    key of `vitjax.models.parts.norm.NORMS`. In `cosine` attention scores are the cosines of q and k, times a learned
+    number of each head (Swin V2). Attention and MLP are `normed` "before" they read the stream, "after" they
     ran (Swin V2), or "not" (LeViT, whose norms are folded into its dense layers).
     """
 
@@ -48,6 +49,7 @@ class BlockConfig:
     qk_norm: bool = False
     attn_norm: bool = False
     mlp_norm: bool = False
+    cosine: bool = False
     gated: bool = False
     activation: str = "gelu"
     norm: str = "layer"

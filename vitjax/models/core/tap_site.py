@@ -3,7 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Int
 
 from vitjax.errors import InputError, nearest
 
@@ -27,6 +30,18 @@ class Places(NamedTuple):
 NOWHERE = Places()
 
 
+class Cut(Protocol):
+    """How a grid of places is cut into windows; see `vitjax.models.parts.windows.Windows`."""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of the places."""
+
+    @property
+    def places(self) -> Int[np.ndarray, "window token"]:
+        """Which place each token of each window is, counted row by row; -1 for one that a window is filled up with."""
+
+
 @dataclass(frozen=True)
 class Site:
     """What a tap's value is, of one image.
@@ -39,6 +54,8 @@ class Site:
         prefix: its tokens that are no places, which come first.
         class_token: whether the first of these is a class token.
         before: the tap that holds the same units before the activation function; None where there is none.
+        cut: of a value with an axis of windows, how a grid was cut into them: query or key `i` of window `w` is the
+            place `cut.places[w, i]` of `cut.grid`. None elsewhere.
     """
 
     shape: tuple[int, ...]
@@ -47,6 +64,7 @@ class Site:
     prefix: int = 0
     class_token: bool = False
     before: str | None = None
+    cut: Cut | None = None
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -64,12 +82,14 @@ class Site:
         return math.prod(self.places)
 
 
-def site(shape: tuple[int, ...], axes: tuple[str, ...], stood: Places, before: str | None = None) -> Site:
-    """The site of a value of this shape among tokens that stand on `stood`."""
+def site(
+    shape: tuple[int, ...], axes: tuple[str, ...], stood: Places, before: str | None = None, cut: Cut | None = None
+) -> Site:
+    """The site of a value of this shape among tokens that stand on `stood`, or in windows that these are `cut` into."""
     if "row" in axes:
         return Site(shape, axes, (shape[axes.index("row")], shape[axes.index("column")]), before=before)
     if "window" in axes:
-        return Site(shape, axes, before=before)
+        return Site(shape, axes, before=before, cut=cut)
     if "token" in axes or "key" in axes:
         return Site(shape, axes, *stood, before=before)
     return Site(shape, axes, before=before)

@@ -103,7 +103,7 @@ class Taps:
             self.values[whole] = shown
         if self.record:
             earlier = None if before is None else self.prefix + before
-            self.sites[whole] = site(shown.shape[1:], named, self._places, earlier)
+            self.sites[whole] = site(shown.shape[1:], named, self._places, earlier, self._view)
         return value
 
     @property

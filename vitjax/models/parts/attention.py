@@ -13,13 +13,15 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.parts.norm import norm
 
 HEADS, SCORES = "token head channel", "head query key"
+STEEPEST = 100.0  # what cosines are multiplied by at most (Swin V2, arXiv 2111.09883)
+SHORTEST = 1e-12  # length that q and k are divided by at least, as torch's `normalize` has it
 
 
 class Attention(nnx.Module):
     """Multi-head self-attention, [batch, token, channel] to the same.
 
-    The scores are the products of `q` and `k` as their taps show them, so after norms and rotation; `z` is what the
-    output projection reads, so after its norm.
+    The scores are the products of `q` and `k` as their taps show them, so after norms and rotation, and of length 1 in
+    cosine attention; `z` is what the output projection reads, so after its norm.
 
     Args:
         config: of the blocks.
@@ -39,8 +41,10 @@ class Attention(nnx.Module):
             self.q_norm, self.k_norm = norm(config, rngs, size), norm(config, rngs, size)
         if config.attn_norm:
             self.norm = norm(config, rngs)
+        if config.cosine:
+            self.log_scale = nnx.Param(jnp.full(heads, jnp.log(10.0)))
         self.bias, self.turns = bias, turns
-        self.qk_normed, self.normed = config.qk_norm, config.attn_norm
+        self.qk_normed, self.normed, self.cosine = config.qk_norm, config.attn_norm, config.cosine
 
     def __call__(
         self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, mask: jax.Array | None = None
@@ -51,19 +55,26 @@ class Attention(nnx.Module):
             x: [batch, token, channel].
             taps: of this attention.
             execution: which kernel may compute it.
-            mask: added to the scores, [batch, head or 1, query, key].
+            mask: added to the scores; see `attend`.
         """
         q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
         if self.qk_normed:
             q, k = self.q_norm(q), self.k_norm(k)
         if self.turns is not None:
             q, k = self.turns(q), self.turns(k)
+        if self.cosine:
+            q, k = _of_length_one(q), _of_length_one(k)
         q, k, v = (taps(name, part, HEADS) for name, part in (("q", q), ("k", k), ("v", v)))
         bias = None if self.bias is None else partial(self.bias, q.shape[1])
-        z = attend(q, k, v, taps, execution, bias, mask)
+        z = attend(q, k, v, taps, execution, bias, mask, self._scale() if self.cosine else None)
         if self.normed:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z, HEADS))
+
+    def _scale(self) -> jax.Array:
+        """What the cosines of each head are multiplied by, [head, 1, 1]."""
+        wide = jnp.promote_types(self.log_scale.dtype, jnp.float32)
+        return jnp.exp(jnp.minimum(self.log_scale[...].astype(wide), jnp.log(STEEPEST)))[:, None, None]
 
 
 def attend(
@@ -74,7 +85,7 @@ def attend(
     execution: Execution = PLAIN,
     bias: Callable[[], jax.Array] | None = None,
     mask: jax.Array | None = None,
-    scale: float | None = None,
+    scale: float | jax.Array | None = None,
 ) -> Heads:
     """Gives each query the mean of v that its scores with the keys say; the scores and their softmax pass taps.
 
@@ -83,8 +94,8 @@ def attend(
         taps: of the attention.
         execution: which kernel may compute it, where nothing of the scores is read or added.
         bias: gives what is added to the scores, [1, head or 1, query, key].
-        mask: added to the scores, [batch, head or 1, query, key].
-        scale: of the scores; default one over the root of q's channels.
+        mask: added to the scores, [several, head or 1, query, key], for these of the batch by turns.
+        scale: of the scores, or of those of each head [head, 1, 1]; default one over the root of q's channels.
     """
     kernel = execution.kernel(q.dtype)
     seen = bias is not None or mask is not None or scale is not None or v.shape != k.shape
@@ -92,9 +103,21 @@ def attend(
         return kernel(q, k, v)
     q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
     wide = jnp.promote_types(q.dtype, jnp.float32)
-    scaled = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+    scaled = (q * (q.shape[-1] ** -0.5 if scale is None else scale)).astype(q.dtype)
     scores = jnp.einsum("bhqd,bhkd->bhqk", scaled, k, preferred_element_type=wide)
     scores = scores if bias is None else scores + bias()
-    scores = taps("scores", scores if mask is None else scores + mask, SCORES)
+    scores = taps("scores", scores if mask is None else _by_turns(scores, mask), SCORES)
     probs = taps("probs", jax.nn.softmax(scores), SCORES)
     return jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
+
+
+def _by_turns(scores: jax.Array, mask: jax.Array) -> jax.Array:
+    """Adds a mask of several to the scores of as many or a multiple, without a copy of it for each."""
+    return (scores.reshape(-1, len(mask), *scores.shape[1:]) + mask).reshape(scores.shape)
+
+
+def _of_length_one(x: jax.Array) -> jax.Array:
+    """Divides vectors by their lengths; where one is zero, as that of k of a zero is, so is its gradient's factor."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    squares = jnp.square(wide).sum(axis=-1, keepdims=True)
+    return (wide * jax.lax.rsqrt(jnp.maximum(squares, SHORTEST**2))).astype(x.dtype)

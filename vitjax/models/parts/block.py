@@ -89,7 +89,7 @@ def last_layer(block: nnx.Module, scope: str, name: str) -> LastLayer | None:
         return None
     inside = block.attn if name.startswith("attn.") else block.mlp
     if type(inside) is Attention:
-        turned = inside.qk_normed or inside.turns is not None
+        turned = inside.qk_normed or inside.cosine or inside.turns is not None
         layer, before = (None if turned and name != "attn.v" else inside.qkv), block.norm1
     elif type(inside) is Mlp:
         layer, before = (None if inside.normed and name == "mlp.hidden" else inside.fc1), block.norm2

@@ -11,7 +11,8 @@ from vitjax.models.parts.norm import norm
 class PatchMerging(nnx.Module):
     """Makes one token of every two by two (Swin, arXiv 2103.14030): [batch, token, channel] to a quarter of the tokens.
 
-    An odd grid is filled up with zeros at its lower and right end.
+    An odd grid is filled up with zeros at its lower and right end. Where blocks are normed after their parts, so is
+    this (Swin V2): the norm is of what comes out.
 
     Args:
         before: of the blocks that gave the tokens.
@@ -21,12 +22,14 @@ class PatchMerging(nnx.Module):
     """
 
     def __init__(self, before: BlockConfig, after: BlockConfig, grid: tuple[int, int], rngs: nnx.Rngs):
-        self.norm = norm(before, rngs, 4 * before.width)
+        self.after = after.normed == "after"
+        self.norm = norm(after, rngs) if self.after else norm(before, rngs, 4 * before.width)
         self.reduction = nnx.Linear(4 * before.width, after.width, use_bias=False, rngs=rngs)
         self.grid = grid
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.reduction(self.norm(cells(x, self.grid)))
+        x = cells(x, self.grid)
+        return self.norm(self.reduction(x)) if self.after else self.reduction(self.norm(x))
 
 
 def cells(x: jax.Array, grid: tuple[int, int]) -> jax.Array:

@@ -8,6 +8,7 @@ from flax import nnx
 from vitjax.errors import InputError
 from vitjax.models.core.config import Rotary
 
+STRONGEST = 16.0  # bias that `LogDistanceBias` can give
 DISTANT = 3  # distances that are none between patches: token to patch, patch to token, token to itself
 
 
@@ -43,6 +44,31 @@ class RelativeBias(nnx.Module):
         rows = distance_rows(self.grid, self.prefix)
         _all_there(tokens, len(rows))
         return jnp.moveaxis(self.distances[...][rows], -1, 0)[None]
+
+
+class LogDistanceBias(nnx.Module):
+    """A bias of the scores that a small MLP of each head makes of the logarithm of a distance (Swin V2, 2111.09883).
+
+    Args:
+        grid: (rows, columns) of the places.
+        heads: of the attention.
+        rngs: of the initialisation.
+        trained: rows and columns of the grid that distances are shares of, where that is another; 0 for this one.
+        hidden: units of the MLP.
+    """
+
+    def __init__(self, grid: tuple[int, int], heads: int, rngs: nnx.Rngs, trained: int = 0, hidden: int = 512):
+        self.fc1 = nnx.Linear(2, hidden, rngs=rngs)
+        self.fc2 = nnx.Linear(hidden, heads, use_bias=False, rngs=rngs)
+        self.grid, self.trained = grid, trained
+
+    def __call__(self, tokens: int) -> jax.Array:
+        """The bias, [1, head, query, key]; raises as `RelativeBias` does."""
+        rows = distance_rows(self.grid, 0)
+        _all_there(tokens, len(rows))
+        along = jnp.asarray(log_distances(self.grid, self.trained), self.fc1.kernel.dtype)
+        table = STRONGEST * jax.nn.sigmoid(self.fc2(jax.nn.relu(self.fc1(along))))
+        return jnp.moveaxis(table[rows], -1, 0)[None]
 
 
 class RotaryTurns(nnx.Module):
@@ -96,6 +122,18 @@ def distance_rows(grid: tuple[int, int], prefix: int = 1) -> np.ndarray:
         last = distances(grid)
         table[0, :], table[:, 0], table[0, 0] = last - 3, last - 2, last - 1
     return table
+
+
+def log_distances(grid: tuple[int, int], trained: int = 0) -> np.ndarray:
+    """(row, column) of each distance on the scale of `LogDistanceBias`, as `distance_rows` counts them: [distance, 2].
+
+    A distance of the whole grid is 8, and the logarithm's base is 8 too; in float32, as timm makes them.
+    """
+    along = []
+    for side in grid:
+        share = np.arange(1 - side, side, dtype=np.float32) / np.float32(max((trained or side) - 1, 1)) * np.float32(8)
+        along.append(np.sign(share) * np.log2(np.abs(share) + np.float32(1)) / np.float32(3))
+    return np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def _coordinates(rotary: Rotary, axis: int, count: int) -> np.ndarray:

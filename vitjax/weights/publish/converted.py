@@ -107,5 +107,9 @@ def _rebuilt(kind: type, values: Mapping[str, Any]) -> Any:
         if isinstance(value, dict):
             kinds = (hints[name], *get_args(hints[name]))
             value = _rebuilt(next(one for one in kinds if is_dataclass(one)), value)
-        given[name] = tuple(value) if isinstance(value, list) else value
+        given[name] = _frozen(value)
     return kind(**given)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

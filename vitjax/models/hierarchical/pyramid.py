@@ -1,7 +1,7 @@
 """What hierarchical Vision Transformers share: a config of stages, patches, a norm, the mean over places, a head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import jax
@@ -30,7 +30,8 @@ class PyramidConfig(Patches):
 
     `patch_size` is that of a token of the first stage; each later stage has half the rows and columns of the one before
     it, an odd one rounded up. `mlp_widths` are hidden units of the MLPs. `norm` is a key of
-    `vitjax.models.parts.norm.NORMS`, `norm_eps` that of all norms unless a family says otherwise.
+    `vitjax.models.parts.norm.NORMS`, `norm_eps` that of all norms, but for those of embedded patches, whose may be of
+    their own: `embed_eps`.
     """
 
     image_size: tuple[int, int] = (224, 224)
@@ -42,6 +43,7 @@ class PyramidConfig(Patches):
     classes: int = 1000
     norm: str = "layer"
     norm_eps: float = 1e-5
+    embed_eps: float | None = None
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     prefix: ClassVar[int] = 0  # tokens before the patches of the first stage
@@ -78,6 +80,10 @@ class PyramidConfig(Patches):
             norm_eps=self.norm_eps,
         )
 
+    def embedding(self, stage: int) -> BlockConfig:
+        """The same, for the norm of the patches that the stage embeds."""
+        return replace(self.blocks(stage), norm_eps=self.norm_eps if self.embed_eps is None else self.embed_eps)
+
 
 class Pyramid(Hierarchical):
     """A hierarchical Vision Transformer that classifies by the mean over the last stage's places.
@@ -96,7 +102,7 @@ class Pyramid(Hierarchical):
     def __init__(self, config: PyramidConfig, rngs: nnx.Rngs, stages: Sequence[nnx.Module]):
         first, last = config.blocks(0), config.blocks(len(config.widths) - 1)
         self.patch = PatchEmbedding(config.patch_size, config.channels, first.width, rngs)
-        self.patch_norm = norm(first, rngs, grid=config.grids[0])
+        self.patch_norm = norm(config.embedding(0), rngs, grid=config.grids[0])
         self.stages = nnx.List(stages)
         self.norm = norm(last, rngs, grid=config.grids[-1])
         if config.classes:

@@ -33,7 +33,8 @@ class Block(nnx.Module):
     Args:
         config: its shape.
         rngs: of the initialisation.
-        attn: makes its attention, a function (tokens, taps, execution) to tokens; default global attention.
+        attn: makes its attention, a function (tokens, taps, execution, what all blocks share) to tokens; default global
+            attention, which shares nothing.
         mlp: makes its MLP, a function (tokens, taps) to tokens; default `Mlp`.
         grid: (rows, columns) of its tokens, for norms that depend on it.
 
@@ -61,10 +62,10 @@ class Block(nnx.Module):
             self.scale2 = nnx.Param(jnp.ones(config.width))
         self.scaled, self.normed = config.layer_scale, config.normed
 
-    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, *shared: nnx.Module) -> jax.Array:
         before, after = self.normed == "before", self.normed == "after"
         x = taps("resid_pre", x, TOKENS)
-        out = self.attn(self.norm1(x) if before else x, taps.scope("attn"), execution)
+        out = self.attn(self.norm1(x) if before else x, taps.scope("attn"), execution, *shared)
         out = self.norm1(out) if after else out
         x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out, TOKENS), TOKENS)
         out = self.mlp(self.norm2(x) if before else x, taps.scope("mlp"))

@@ -6,6 +6,7 @@ from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.parts.norm import norm
+from vitjax.models.parts.patches import PatchEmbedding
 
 
 class PatchMerging(nnx.Module):
@@ -30,6 +31,26 @@ class PatchMerging(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = cells(x, self.grid)
         return self.norm(self.reduction(x)) if self.after else self.reduction(self.norm(x))
+
+
+class PatchStep(nnx.Module):
+    """Makes one token of every two by two by one linear map and its norm (PVT, arXiv 2102.12122; Twins, CoaT).
+
+    [batch, token, channel] to a quarter of the tokens.
+
+    Args:
+        before: channels of the tokens that come in.
+        after: of the norm.
+        grid: (rows, columns) of the tokens that come in, both even.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, before: int, after: BlockConfig, grid: tuple[int, int], rngs: nnx.Rngs):
+        self.patch, self.norm = PatchEmbedding((2, 2), before, after.width, rngs), norm(after, rngs)
+        self.grid = grid
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.norm(self.patch.tokens(x.reshape(len(x), *self.grid, -1)))
 
 
 def cells(x: jax.Array, grid: tuple[int, int]) -> jax.Array:

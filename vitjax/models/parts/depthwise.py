@@ -1,0 +1,53 @@
+"""Convolutions of each channel by itself, over tokens that stand on a grid: they tell tokens where they are."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vitjax.errors import InputError
+from vitjax.models.core.tap_site import Places
+
+
+class Depthwise(nnx.Conv):
+    """A square convolution of each channel by itself, with a bias, that keeps a map [batch, row, column, channel]."""
+
+    def __init__(self, channels: int, size: int, rngs: nnx.Rngs):
+        super().__init__(channels, channels, (size, size), padding=size // 2, feature_group_count=channels, rngs=rngs)
+
+
+class ConvPositions(nnx.Module):
+    """Adds to each token on the grid a convolution of those around it, [batch, token, channel] to the same.
+
+    Tokens before the grid stay as they are. Source: conditional positions, CPVT (Chu et al. 2021, arXiv 2102.10882),
+    as Twins and CoaT have them.
+
+    Args:
+        width: channels of a token.
+        places: that the tokens stand on.
+        rngs: of the initialisation.
+        size: of the convolution's kernel.
+    """
+
+    def __init__(self, width: int, places: Places, rngs: nnx.Rngs, size: int = 3):
+        self.conv, self.places = Depthwise(width, size, rngs), places
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        before, grid = apart(x, self.places)
+        return together(before, grid + self.conv(grid))
+
+
+def apart(x: jax.Array, places: Places) -> tuple[jax.Array, jax.Array]:
+    """Splits tokens [batch, token, ...] into those before the grid, and the map [batch, row, column, ...].
+
+    Raises:
+        InputError: another number of tokens than stand on the places.
+    """
+    rows, columns = places.grid
+    if x.shape[1] != places.prefix + rows * columns:
+        raise InputError("tokens cannot be dropped from this model: convolutions read them as a map")
+    return x[:, : places.prefix], x[:, places.prefix :].reshape(len(x), rows, columns, *x.shape[2:])
+
+
+def together(before: jax.Array, grid: jax.Array) -> jax.Array:
+    """Puts tokens before those of a map [batch, row, column, ...]: [batch, token, ...]."""
+    return jnp.concatenate([before, grid.reshape(len(grid), -1, *grid.shape[3:])], axis=1)

@@ -1,0 +1,70 @@
+"""Factorised attention: keys and values make one small matrix that all queries read (CoaT, arXiv 2104.06399)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vitjax.models.core.config import BlockConfig
+from vitjax.models.core.execution import Execution
+from vitjax.models.core.tap_site import Places
+from vitjax.models.core.taps import Taps
+from vitjax.models.parts.attention import HEADS
+from vitjax.models.parts.depthwise import Depthwise, apart, together
+
+CONTEXT = "head key_channel channel"  # no key axis: tokens are what it is a sum over
+KERNELS = {3: 2, 5: 3, 7: 3}  # sizes of the relative positions' convolutions, with how many of the heads each is for
+LACKING = dict.fromkeys(  # see `Network.lacking`
+    ("attn.scores", "attn.probs"),
+    "this attention is factorised and compares no two tokens; it has attn.context and attn.position instead",
+)
+
+
+class FactorisedAttention(nnx.Module):
+    """Attention that makes no scores, [batch, token, channel] to the same; its cost grows as the number of tokens.
+
+    Each channel of k is a softmax over all tokens, by which `context` sums v: [head, key channel, channel]. A query
+    reads it by its channels; `position`, q times what convolutions make of v, is added: `z` is the sum.
+
+    Args:
+        config: of the blocks.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, config: BlockConfig, rngs: nnx.Rngs):
+        heads, size = config.heads, config.head_width
+        self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
+        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+
+    def __call__(self, x: jax.Array, taps: Taps, execution: Execution, relative: "ConvRelative") -> jax.Array:
+        q, k, v = (taps(name, part, HEADS) for name, part in zip("qkv", jnp.moveaxis(self.qkv(x), -3, 0), strict=True))
+        wide = jnp.promote_types(k.dtype, jnp.float32)
+        shares = jax.nn.softmax(k.astype(wide), axis=1).astype(v.dtype)
+        context = taps("context", jnp.einsum("bthk,bthc->bhkc", shares, v), CONTEXT)
+        position = taps("position", q * relative(v), HEADS)
+        z = q.shape[-1] ** -0.5 * jnp.einsum("bthk,bhkc->bthc", q, context) + position
+        return self.proj(taps("z", z, HEADS))
+
+
+class ConvRelative(nnx.Module):
+    """Convolves the values of each head over the grid, [batch, token, head, channel] to the same.
+
+    The first heads have small kernels, the last large ones. Tokens before the grid get zeros.
+
+    Args:
+        config: of the blocks, with as many heads as `KERNELS` are for.
+        places: that the tokens stand on.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, config: BlockConfig, places: Places, rngs: nnx.Rngs):
+        self.convs = nnx.List(Depthwise(heads * config.head_width, size, rngs) for size, heads in KERNELS.items())
+        self.places = places
+
+    def __call__(self, v: jax.Array) -> jax.Array:
+        before, grid = apart(v, self.places)
+        found, start = [], 0
+        for conv, heads in zip(self.convs, KERNELS.values(), strict=True):
+            part = grid[..., start : start + heads, :]
+            found.append(conv(part.reshape(*part.shape[:3], -1)).reshape(part.shape))
+            start += heads
+        return together(jnp.zeros_like(before), jnp.concatenate(found, axis=-2))

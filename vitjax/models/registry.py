@@ -12,6 +12,7 @@ from vitjax.models.convnets.resnet import ResNet, ResNetConfig
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
+from vitjax.models.hierarchical.coat import Coat, CoatConfig
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
@@ -23,6 +24,7 @@ KINDS: dict[type[Config], type[Network]] = {
     ViTConfig: ViT,
     SwinConfig: Swin,
     SwinV2Config: SwinV2,
+    CoatConfig: Coat,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

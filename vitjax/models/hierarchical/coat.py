@@ -140,7 +140,7 @@ class Coat(Pyramid):
         among = lambda stage: taps.at(self.config.places(stage))
         last = among(STAGES - 1)("norm", self.norm(x[-1]), TOKENS)[:, 0]
         if self.config.parallel:
-            scales = zip(range(STAGES)[PARALLEL], self.norms, x[PARALLEL], strict=False)
+            scales = zip(range(STAGES)[PARALLEL], self.norms, x, strict=False)  # but the last
             earlier = [among(stage)(f"scale{stage}.norm", norm(tokens), TOKENS)[:, 0] for stage, norm, tokens in scales]
             last = self.mix(jnp.stack([*earlier, last], axis=-1))[..., 0]
         last = taps("pooled", last, "channel")

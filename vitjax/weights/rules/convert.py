@@ -36,7 +36,8 @@ def convert(
         {dotted name: array} with exactly the names and shapes of `shapes`.
 
     Raises:
-        InputError: unknown, missing, doubled, wrongly shaped or non-finite tensors, by name.
+        InputError: unknown, missing, doubled, wrongly shaped or non-finite tensors, or some that should repeat others
+            and do not, by name.
     """
     targets = Targets(shapes, stacks)
     places = [named for rule in table if rule.target is not None for named in targets.written(rule)]
@@ -71,6 +72,8 @@ def convert(
             owners |= dict.fromkeys(cells[place], "zeros")
             place.of(arrays)[...] = 0
 
+    repeats = [(rule.source, rule.repeats) for rule in table if rule.repeats in source and rule.source in source]
+    differing = [f"{name} is not {of}" for name, of in repeats if not np.array_equal(source[name], source[of])]
     dropped = [rule.source for rule in table if rule.target is None]
     unknown = [name for name in source if name not in plan and not any(fnmatchcase(name, known) for known in dropped)]
     spellings: dict[Cell, list[str]] = {}
@@ -92,6 +95,7 @@ def convert(
             "tensors given twice": doubled,
             "tensors of the wrong shape": misshapen,
             "tensors with values that are not finite": infinite,
+            "tensors that should repeat others": differing,
         }
     )
     return arrays

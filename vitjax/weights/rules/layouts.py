@@ -28,13 +28,15 @@ class Rule:
     """One tensor of the source and the array it fills; with target None it is known and left out.
 
     `part` (axis, index) says which part of the array of one block it fills, if not all. Without a source the array is
-    zeros, unless another rule fills it. A source to be left out may have `*` in it, for any part of a name.
+    zeros, unless another rule fills it. A source to be left out may have `*` in it, for any part of a name; one that
+    `repeats` another tensor, as where modules share it, must have its values.
     """
 
     source: str | None
     target: str | None
     layout: Layout
     part: tuple[int, int] | None = None
+    repeats: str | None = None
 
 
 FLAT = Layout(lambda ours: (prod(ours),))
@@ -50,6 +52,11 @@ def same(source: str, target: str, leading: int = 0) -> list[Rule]:
 def drop(*sources: str) -> list[Rule]:
     """Tensors that the model has no use for; they may be absent. `*` stands for any part of a name."""
     return [Rule(source, None, FLAT) for source in sources]
+
+
+def repeated(source: str, of: str) -> list[Rule]:
+    """A layer whose weight and bias are those of another, `of`, by another name; they may be absent."""
+    return [Rule(f"{source}{part}", None, FLAT, repeats=f"{of}{part}") for part in (".weight", ".bias")]
 
 
 def zeros(target: str, part: tuple[int, int] | None = None) -> list[Rule]:

@@ -78,7 +78,7 @@ def _positive(value: Any) -> bool:
 _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("embed_dim depth num_heads", "a whole number above 0", _whole),
     (
-        "num_classes reg_tokens num_reg_tokens swiglu_align_to",
+        "num_classes parallel_depth reg_tokens num_reg_tokens swiglu_align_to",
         "a whole number",
         lambda value: _whole(value, least=0),
     ),

@@ -14,8 +14,10 @@ from vitjax.weights.families.timm.arguments import arguments, name_of
 from vitjax.weights.families.timm.convnet_architectures import CONVNETS
 from vitjax.weights.families.timm.eva import eva_config, eva_table
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
+from vitjax.weights.families.timm.hierarchical import coat
 from vitjax.weights.families.timm.hierarchical.swin import swin_config, swin_table
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
+from vitjax.weights.families.timm.tables.coat_architectures import COAT
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import Rule
@@ -57,11 +59,13 @@ CONVNET = Class(
     lambda config, args: convnets.table(config, convnets.BY_TIMM),
 )
 SWIN_TRANSFORMER = Class(swin_config, lambda config, args: swin_table(config))
+COAT_TRANSFORMER = Class(coat.coat_config, lambda config, args: coat.coat_table(config))
 CLASSES: dict[str, Class] = {
     **dict.fromkeys(ARCHITECTURES, PLAIN),
     **dict.fromkeys(EVA_ARCHITECTURES, EVA),
     **dict.fromkeys(CONVNETS, CONVNET),
     **dict.fromkeys(SWIN, SWIN_TRANSFORMER),
+    **dict.fromkeys(COAT, COAT_TRANSFORMER),
 }
 
 
@@ -120,7 +124,7 @@ TIMM = Family(
     resampling=lambda config_json: Resampling(
         "bilinear" if architecture(config_json).startswith("flexivit") else "bicubic"
     ),
-    marks={MARK: (), **convnets.marks(convnets.BY_TIMM)},
+    marks={MARK: (), coat.MARK: (), **convnets.marks(convnets.BY_TIMM)},
     names=KNOWN,
     licence=licence,
     architecture=architecture,

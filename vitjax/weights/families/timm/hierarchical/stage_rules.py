@@ -3,18 +3,19 @@
 from vitjax.weights.rules.layouts import Rule, linear, merge, norm
 
 
-def block_rules(theirs: str, ours: str, attention: str = "attn") -> list[Rule]:
+def block_rules(theirs: str, ours: str, attention: str = "attn", *, called: str = "attn") -> list[Rule]:
     """Lists the rules of pre- or post-norm blocks with one map for q, k and v.
 
     Args:
         theirs: what a block's names begin with, e.g. "layers.0.blocks.{i}".
         ours: the stack, e.g. "stages.0.blocks".
         attention: where the attention itself is in a block of ours, e.g. "attn.attn" within windows.
+        called: the attention in a block of theirs.
     """
     return [
         *norm(f"{theirs}.norm1", f"{ours}.norm1"),
-        *linear(f"{theirs}.attn.qkv", f"{ours}.{attention}.qkv"),
-        *merge(f"{theirs}.attn.proj", f"{ours}.{attention}.proj"),
+        *linear(f"{theirs}.{called}.qkv", f"{ours}.{attention}.qkv"),
+        *merge(f"{theirs}.{called}.proj", f"{ours}.{attention}.proj"),
         *norm(f"{theirs}.norm2", f"{ours}.norm2"),
         *mlp_rules(f"{theirs}.mlp", f"{ours}.mlp"),
     ]

@@ -72,9 +72,12 @@ def resized(
         old, new: which of them have something for each place of a grid, at the size that they were trained at and at
             the one that they are wanted for.
         how: the source's conventions.
+
+    Raises:
+        InputError: an array that no source says how to resample.
     """
     changed = {
-        name: RESAMPLERS[kind](arrays[name], grid, new[name][1], getattr(how, kind))
+        name: RESAMPLERS[kind](arrays[name], grid, new[name][1], getattr(how, kind, ""))
         for name, (kind, grid) in old.items()
         if grid != new[name][1]
     }
@@ -124,9 +127,20 @@ def resize_distances(table: np.ndarray, old: Grid, new: Grid, convention: str = 
 
 
 # By what an array holds: a field of `Resampling`, whose convention is the last argument.
+def keep_fixed(table: np.ndarray, old: Grid, new: Grid, convention: str = "") -> np.ndarray:
+    """Refuses to resample an array for which there is no convention; arguments as `resize_positions`."""
+    if old == new:
+        return table
+    raise InputError(
+        f"this model works at its own image size alone: it was trained on a grid of {old[0]}x{old[1]} places, and"
+        f" nothing says how its tables are resampled for {new[0]}x{new[1]}; leave image_size out"
+    )
+
+
 RESAMPLERS: dict[str, Callable[[np.ndarray, Grid, Grid, str], np.ndarray]] = {
     "positions": resize_positions,  # of each patch, [patch, channel]
     "distances": resize_distances,  # between two patches, [..., distance, head]
+    "fixed": keep_fixed,
 }
 
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from vitjax.weights.find.source import Source
 
 CONVNETS = "torch_convnet"
-REFEREES = {"ViT": "timm_vit", "Swin": "swin", "Coat": "coat"}  # the module that runs timm's model of each kind of ours
+REFEREES = {  # the module that runs timm's model of each kind of ours
+    "ViT": "timm_vit",
+    "Swin": "swin",
+    "Coat": "coat",
+    "Levit": "levit",
+}
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
 
 

@@ -14,12 +14,14 @@ from tests.support.pictures import levels
 from tests.support.small import convnet as filled
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
 from vitjax.models.convnets.densenet import DenseNetConfig
 from vitjax.models.convnets.mobilenet import MobileNetV2Config
 from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.models.core.config import Rotary, ViTConfig
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import FACTS, Network
+from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.models.registry import KINDS, Config
@@ -31,10 +33,10 @@ from vitjax.weights.rules.resize import Resampling, resized
 
 @dataclass(frozen=True)
 class Case:
-    """A small config of a kind, and another image size that it can be used at."""
+    """A small config of a kind, and another image size that it can be used at; None if it is refused any."""
 
     config: Config
-    other: tuple[int, int]
+    other: tuple[int, int] | None
 
 
 VIT = ViTConfig(image_size=(32, 32), patch_size=(8, 8), width=24, depth=3, heads=2, mlp_width=32, classes=4)
@@ -60,6 +62,10 @@ CASES = {
             (32, 32), (4, 4), (12, 24), (3, 2), (2, 3), (24, 48), classes=4, windows=(3, 4), trained_windows=(4, 0)
         ),
         (40, 32),
+    ),
+    "LeViT": Case(
+        LevitConfig((32, 32), (8, 8), (12, 20), (2, 1), (2, 3), (24, 40), classes=4, key_width=3),
+        None,
     ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
     "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),
@@ -146,8 +152,13 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
     read = parameters.values(vitjax.load(tmp_path / "kept"))
     assert read.keys() == parameters.shapes(config).keys()
     assert all(np.array_equal(array, read[key]) for key, array in parameters.values(one).items())
-    other = replace(config, image_size=CASES[name].other)
-    arrays = resized(read, *map(parameters.grid_arrays, (config, other)), Resampling())
+    other = replace(config, image_size=CASES[name].other or (64, 32))
+    grids = list(map(parameters.grid_arrays, (config, other)))
+    if CASES[name].other is None:
+        with pytest.raises(InputError, match="its own image size alone"):
+            resized(read, *grids, Resampling())
+        return
+    arrays = resized(read, *grids, Resampling())
     resized_model = parameters.build(other, arrays)
     images = np.zeros((1, *other.image_size, 3), np.float32)
     assert jax.eval_shape(resized_model, images)[one.output].shape == (1, 4)

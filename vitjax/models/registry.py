@@ -13,6 +13,7 @@ from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.hierarchical.coat import Coat, CoatConfig
+from vitjax.models.hierarchical.levit import Levit, LevitConfig
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
@@ -25,6 +26,7 @@ KINDS: dict[type[Config], type[Network]] = {
     SwinConfig: Swin,
     SwinV2Config: SwinV2,
     CoatConfig: Coat,
+    LevitConfig: Levit,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

@@ -5,8 +5,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
+from vitjax.models.core.tap_site import Places
+from vitjax.models.core.taps import Taps
+from vitjax.models.parts.attention import HEADS, attend
+from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import norm
 from vitjax.models.parts.patches import PatchEmbedding
+from vitjax.models.parts.positions import UnsignedBias
+
+TOKENS = "token channel"
 
 
 class PatchMerging(nnx.Module):
@@ -51,6 +58,57 @@ class PatchStep(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.norm(self.patch.tokens(x.reshape(len(x), *self.grid, -1)))
+
+
+class AttendedMerging(nnx.Module):
+    """Lets every second row and column of tokens attend to all, then runs an MLP (LeViT, arXiv 2104.01136).
+
+    [batch, token, channel] to a quarter of the tokens. The attention's output has no shortcut around it; its taps are
+    called as a block's.
+
+    Args:
+        before: of the blocks that gave the tokens.
+        after: of the MLP.
+        heads: of the attention.
+        size: channels of a head's q and k; its v has four times as many.
+        grid: (rows, columns) of the tokens that come in.
+        rngs: of the initialisation.
+    """
+
+    def __init__(
+        self, before: BlockConfig, after: BlockConfig, heads: int, size: int, grid: tuple[int, int], rngs: nnx.Rngs
+    ):
+        self.attn = SubsampledAttention(before, after, heads, size, grid, rngs)
+        self.mlp = Mlp(after, rngs)
+
+    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+        x = taps("resid_mid", taps("attn.out", self.attn(x, taps.scope("attn")), TOKENS), TOKENS)
+        return taps("resid_post", x + taps("mlp.out", self.mlp(x, taps.scope("mlp")), TOKENS), TOKENS)
+
+
+class SubsampledAttention(nnx.Module):
+    """Attention of every second row and column of tokens to all of them; see `AttendedMerging` for the arguments.
+
+    `mixed` is what the probabilities make of v, `z` what the output projection reads: `mixed` after the activation
+    function.
+    """
+
+    def __init__(
+        self, before: BlockConfig, after: BlockConfig, heads: int, size: int, grid: tuple[int, int], rngs: nnx.Rngs
+    ):
+        self.q = nnx.LinearGeneral(before.width, (heads, size), rngs=rngs)
+        self.kv = nnx.LinearGeneral(before.width, (heads, 5 * size), rngs=rngs)
+        self.proj = nnx.LinearGeneral((heads, 4 * size), after.width, axis=(-2, -1), rngs=rngs)
+        self.bias = UnsignedBias(grid, heads, step=2)
+        self.grid, self.size, self.activation = grid, size, after.activation
+
+    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+        fewer = x.reshape(len(x), *self.grid, -1)[:, ::2, ::2].reshape(len(x), -1, x.shape[-1])
+        k, v = jnp.split(self.kv(x), [self.size], axis=-1)
+        there = taps.at(Places(self.grid))
+        q, k, v = taps("q", self.q(fewer), HEADS), there("k", k, HEADS), there("v", v, HEADS)
+        mixed = taps("mixed", attend(q, k, v, taps, bias=lambda: self.bias(x.shape[1])), HEADS)
+        return self.proj(taps("z", ACTIVATIONS[self.activation](mixed), HEADS))
 
 
 def cells(x: jax.Array, grid: tuple[int, int]) -> jax.Array:

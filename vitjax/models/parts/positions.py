@@ -71,6 +71,32 @@ class LogDistanceBias(nnx.Module):
         return jnp.moveaxis(table[rows], -1, 0)[None]
 
 
+class UnsignedBias(nnx.Module):
+    """A bias of the scores that is learned for each head and for how many rows and columns two places are apart.
+
+    Source: LeViT (Graham et al. 2021, arXiv 2104.01136).
+
+    Args:
+        grid: (rows, columns) of the places.
+        heads: of the attention.
+        step: the queries are every so many rows and columns of the grid.
+    """
+
+    def __init__(self, grid: tuple[int, int], heads: int, step: int = 1):
+        self.distances = nnx.Param(jnp.zeros((grid[0] * grid[1], heads)))
+        self.grid, self.step = grid, step
+
+    def __call__(self, keys: int) -> jax.Array:
+        """The bias, [1, head, query, key].
+
+        Raises:
+            InputError: another number of keys than the grid has places.
+        """
+        rows = unsigned_rows(self.grid, self.step)
+        _all_there(keys, rows.shape[1])
+        return jnp.moveaxis(self.distances[...][rows], -1, 0)[None]
+
+
 class RotaryTurns(nnx.Module):
     """Turns q and k by angles that grow with a place's row and column; see `Rotary`.
 
@@ -134,6 +160,13 @@ def log_distances(grid: tuple[int, int], trained: int = 0) -> np.ndarray:
         share = np.arange(1 - side, side, dtype=np.float32) / np.float32(max((trained or side) - 1, 1)) * np.float32(8)
         along.append(np.sign(share) * np.log2(np.abs(share) + np.float32(1)) / np.float32(3))
     return np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def unsigned_rows(grid: tuple[int, int], step: int = 1) -> np.ndarray:
+    """The row of a table of unsigned distances for each query, on every `step`-th row and column, and key."""
+    rows, columns = np.indices(grid)
+    of = [axis[::step, ::step].reshape(-1, 1) for axis in (rows, columns)]
+    return abs(of[0] - rows.reshape(-1)) * grid[1] + abs(of[1] - columns.reshape(-1))
 
 
 def _coordinates(rotary: Rotary, axis: int, count: int) -> np.ndarray:

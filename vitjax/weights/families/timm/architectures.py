@@ -6,6 +6,14 @@ from vitjax.weights.families.timm.convnet_architectures import CONVNETS
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
+from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN
 
-KNOWN: dict[str, dict[str, Any]] = ARCHITECTURES | EVA_ARCHITECTURES | SWIN | COAT | CONVNETS
+KNOWN: dict[str, dict[str, Any]] = {
+    **ARCHITECTURES,
+    **EVA_ARCHITECTURES,
+    **SWIN,
+    **COAT,
+    **LEVIT,
+    **CONVNETS,
+}

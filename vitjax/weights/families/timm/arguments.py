@@ -29,6 +29,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "mlp_layer": ("mlp", "swiglu"),
     "norm_layer": (None, "layernorm"),
     "attn_type": ("eva", "rope"),
+    "stem_type": ("s16", "s8"),
     "crop_mode": tuple(CROP_MODES),
     "interpolation": FILTERS,
     "rope_type": ("cat", "dinov3"),
@@ -76,7 +77,7 @@ def _positive(value: Any) -> bool:
 
 
 _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("embed_dim depth num_heads", "a whole number above 0", _whole),
+    ("embed_dim depth num_heads key_dim", "a whole number above 0", _whole),
     (
         "num_classes parallel_depth reg_tokens num_reg_tokens swiglu_align_to",
         "a whole number",
@@ -104,7 +105,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (
         "class_token distilled no_embed_class pre_norm final_norm pool_include_prefix qkv_bias qk_norm scale_attn_norm"
         " scale_mlp_norm swiglu_mlp scale_mlp scale_attn_inner use_abs_pos_emb use_rot_pos_emb rope_rotate_half"
-        " use_rel_pos_bias use_pre_transformer_norm",
+        " use_rel_pos_bias use_pre_transformer_norm use_conv",
         "true or false",
         lambda value: isinstance(value, bool),
     ),

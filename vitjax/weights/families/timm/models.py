@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import Config
@@ -15,9 +17,11 @@ from vitjax.weights.families.timm.convnet_architectures import CONVNETS
 from vitjax.weights.families.timm.eva import eva_config, eva_table
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
 from vitjax.weights.families.timm.hierarchical import coat
+from vitjax.weights.families.timm.hierarchical.levit import LEVIT_MARK, levit_config, levit_table, levit_tensors
 from vitjax.weights.families.timm.hierarchical.swin import swin_config, swin_table
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
+from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import Rule
@@ -29,11 +33,15 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Class:
-    """What one of timm's classes of models is ported by; each function takes `arguments` as they give them."""
+    """What one of timm's classes of models is ported by; each function takes `arguments` as they give them.
+
+    `tensors` makes those that config and table know of those in the file.
+    """
 
     config: Callable[[Arguments, Shapes], Config]
     table: Callable[[Any, Arguments], list[Rule]]
     covered: Callable[[Any, Shapes], int | None] = lambda config, shapes: None
+    tensors: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = lambda tensors: tensors
 
 
 def _vit(make: Callable[[Arguments, int], ViTConfig]) -> Callable[[Arguments, Shapes], ViTConfig]:
@@ -60,12 +68,14 @@ CONVNET = Class(
 )
 SWIN_TRANSFORMER = Class(swin_config, lambda config, args: swin_table(config))
 COAT_TRANSFORMER = Class(coat.coat_config, lambda config, args: coat.coat_table(config))
+LEVIT_CLASS = Class(levit_config, lambda config, args: levit_table(config), tensors=levit_tensors)
 CLASSES: dict[str, Class] = {
     **dict.fromkeys(ARCHITECTURES, PLAIN),
     **dict.fromkeys(EVA_ARCHITECTURES, EVA),
     **dict.fromkeys(CONVNETS, CONVNET),
     **dict.fromkeys(SWIN, SWIN_TRANSFORMER),
     **dict.fromkeys(COAT, COAT_TRANSFORMER),
+    **dict.fromkeys(LEVIT, LEVIT_CLASS),
 }
 
 
@@ -121,10 +131,11 @@ TIMM = Family(
     config=config,
     table=lambda config, config_json, shapes: class_of(config_json).table(config, arguments(config_json)),
     covered=lambda config, config_json, shapes: class_of(config_json).covered(config, shapes),
+    tensors=lambda tensors, config_json: class_of(config_json).tensors(tensors),
     resampling=lambda config_json: Resampling(
         "bilinear" if architecture(config_json).startswith("flexivit") else "bicubic"
     ),
-    marks={MARK: (), coat.MARK: (), **convnets.marks(convnets.BY_TIMM)},
+    marks={MARK: (), coat.MARK: (), LEVIT_MARK: (), **convnets.marks(convnets.BY_TIMM)},
     names=KNOWN,
     licence=licence,
     architecture=architecture,

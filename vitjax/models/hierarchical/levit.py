@@ -27,6 +27,8 @@ from vitjax.models.parts.merging import AttendedMerging
 from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.models.parts.positions import UnsignedBias
 
+LACKING = {"norm": "its norms are part of the layers beside them; read resid_post or pooled"}  # see `Network.lacking`
+
 
 @dataclass(frozen=True)
 class LevitBlocks(BlockConfig):
@@ -133,6 +135,7 @@ class Levit(Hierarchical):
 
     neurons, layers = "stages.*.blocks.*.mlp.hidden", "stages.*.blocks.*.resid_post"
     facts = frozenset({"tokens"})
+    lacking = LACKING
 
     def __init__(self, config: LevitConfig, rngs: nnx.Rngs):
         steps = zip((config.channels, *config.stem), config.stem, strict=False)

@@ -10,8 +10,6 @@ from jaxtyping import Int
 
 from vitjax.errors import InputError, nearest
 
-from vitjax.errors import InputError, nearest
-
 PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
 
 

@@ -19,6 +19,7 @@ CONVNETS = "torch_convnet"
 REFEREES = {  # the module that runs timm's model of each kind of ours
     "ViT": "timm_vit",
     "Swin": "swin",
+    "SwinV2": "swin",
     "Coat": "coat",
     "Levit": "levit",
 }

@@ -92,7 +92,8 @@ class SwinStage(Stage):
         blocks, grid = config.blocks(stage), config.grids[stage]
         how = {"pad_first": config.pad_first, "apart": config.apart}
         if stage:
-            self.merge = PatchMerging(config.blocks(stage - 1), blocks, config.grids[stage - 1], rngs)
+            before, after = config.embedding(stage - 1), config.embedding(stage)
+            self.merge = PatchMerging(before, after, config.grids[stage - 1], rngs)
 
         def block(shift: Grid, rngs: nnx.Rngs) -> Block:
             attention = lambda rngs: Attention(blocks, rngs, bias(rngs))

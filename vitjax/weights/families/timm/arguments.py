@@ -8,7 +8,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import whole
 from vitjax.models.core.preprocess import FILTERS, Preprocess
 from vitjax.models.parts.mlp import ACTIVATIONS
-from vitjax.weights.families.timm.architectures import KNOWN
+from vitjax.weights.families.timm.architectures import KNOWN, RELATIVES
 from vitjax.weights.families.timm.eva_architectures import EVA_UNSUPPORTED
 from vitjax.weights.families.timm.inert import INERT_CFG, INERT_TOP
 from vitjax.weights.families.timm.plain_architectures import UNSUPPORTED
@@ -36,6 +36,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "rope_grid_indexing": ("ij", "xy"),
     "num_kv_heads": (None,),
     "attn_only_layer_scale": (False,),
+    "always_partition": (False,),
+    "head_dim": (None,),
     "use_post_norm": (False,),
     "use_shared_rel_pos_bias": (False,),
 }
@@ -76,6 +78,12 @@ def _positive(value: Any) -> bool:
     return _number(value) and value > 0
 
 
+def _windows(value: Any) -> bool:
+    """One for all stages, or one for each, of which each may be [rows, columns]; two numbers are those of all."""
+    each = value if isinstance(value, list | tuple) and value else [value]
+    return all(_whole(window) or _row(window, 2, _whole) for window in each)
+
+
 _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("embed_dim depth num_heads key_dim", "a whole number above 0", _whole),
     (
@@ -87,6 +95,12 @@ _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("layers block_config", "four whole numbers above 0", lambda value: _row(value, 4, _whole)),
     ("mlp_ratio norm_eps crop_pct rope_temperature", "a number above 0", _positive),
     ("rope_grid_offset", "a number", _number),
+    ("window_size", "a whole number above 0 or [rows, columns], one or one for each stage", _windows),
+    (
+        "pretrained_window_sizes",
+        "whole numbers, one for each stage",
+        lambda value: _channels(value, lambda window: _whole(window, least=0)),
+    ),
     ("init_values attn_pool_mlp_ratio", "a number or null", lambda value: value is None or _number(value)),
     (
         "ref_feat_shape",
@@ -203,6 +217,8 @@ def _row_of(name: str) -> dict[str, Any]:
     unsupported = UNSUPPORTED | EVA_UNSUPPORTED
     if name in unsupported:
         raise InputError(f"{name} is not a plain Vision Transformer: it has {unsupported[name]}")
+    if name in RELATIVES:
+        raise InputError(f"{name} is not supported: it is {RELATIVES[name]}")
     if name not in KNOWN:
         raise InputError(f"unknown architecture {name!r}{nearest(name, KNOWN)}")
     return KNOWN[name]

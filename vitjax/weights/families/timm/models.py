@@ -9,7 +9,7 @@ import numpy as np
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import Config
-from vitjax.weights.families.family import Family, Settings, Shapes, stated_licence
+from vitjax.weights.families.family import Family, Settings, Shapes, no_names, stated_licence
 from vitjax.weights.families.timm import convnets, plain
 from vitjax.weights.families.timm.architectures import KNOWN
 from vitjax.weights.families.timm.arguments import arguments, name_of
@@ -18,11 +18,12 @@ from vitjax.weights.families.timm.eva import eva_config, eva_table
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
 from vitjax.weights.families.timm.hierarchical import coat
 from vitjax.weights.families.timm.hierarchical.levit import LEVIT_MARK, levit_config, levit_table, levit_tensors
-from vitjax.weights.families.timm.hierarchical.swin import swin_config, swin_table
+from vitjax.weights.families.timm.hierarchical.swin import swin_config, swin_table, swin_tensors, swin_v2_config
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
-from vitjax.weights.families.timm.tables.swin_architectures import SWIN
+from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_V2
+from vitjax.weights.formats.tensors import shapes_of
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import Rule
 from vitjax.weights.rules.resize import Resampling
@@ -35,13 +36,13 @@ Arguments = Mapping[str, Any]
 class Class:
     """What one of timm's classes of models is ported by; each function takes `arguments` as they give them.
 
-    `tensors` makes those that config and table know of those in the file.
+    `tensors` gives them by the names, and in the form, that `table` knows, of files of any age.
     """
 
     config: Callable[[Arguments, Shapes], Config]
     table: Callable[[Any, Arguments], list[Rule]]
     covered: Callable[[Any, Shapes], int | None] = lambda config, shapes: None
-    tensors: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = lambda tensors: tensors
+    tensors: Callable[[Mapping[str, np.ndarray], Arguments], Mapping[str, np.ndarray]] = no_names
 
 
 def _vit(make: Callable[[Arguments, int], ViTConfig]) -> Callable[[Arguments, Shapes], ViTConfig]:
@@ -66,14 +67,24 @@ CONVNET = Class(
     convnets.convnet_config,
     lambda config, args: convnets.table(config, convnets.BY_TIMM),
 )
-SWIN_TRANSFORMER = Class(swin_config, lambda config, args: swin_table(config))
+SWIN_CLASSES = {
+    config: Class(
+        config,
+        lambda config, args: swin_table(config),
+        tensors=lambda tensors, args, config=config: swin_tensors(tensors, config(args, shapes_of(tensors))),
+    )
+    for config in (swin_config, swin_v2_config)
+}
 COAT_TRANSFORMER = Class(coat.coat_config, lambda config, args: coat.coat_table(config))
-LEVIT_CLASS = Class(levit_config, lambda config, args: levit_table(config), tensors=levit_tensors)
+LEVIT_CLASS = Class(
+    levit_config, lambda config, args: levit_table(config), tensors=lambda tensors, args: levit_tensors(tensors)
+)
 CLASSES: dict[str, Class] = {
     **dict.fromkeys(ARCHITECTURES, PLAIN),
     **dict.fromkeys(EVA_ARCHITECTURES, EVA),
     **dict.fromkeys(CONVNETS, CONVNET),
-    **dict.fromkeys(SWIN, SWIN_TRANSFORMER),
+    **dict.fromkeys(SWIN, SWIN_CLASSES[swin_config]),
+    **dict.fromkeys(SWIN_V2, SWIN_CLASSES[swin_v2_config]),
     **dict.fromkeys(COAT, COAT_TRANSFORMER),
     **dict.fromkeys(LEVIT, LEVIT_CLASS),
 }
@@ -131,7 +142,7 @@ TIMM = Family(
     config=config,
     table=lambda config, config_json, shapes: class_of(config_json).table(config, arguments(config_json)),
     covered=lambda config, config_json, shapes: class_of(config_json).covered(config, shapes),
-    tensors=lambda tensors, config_json: class_of(config_json).tensors(tensors),
+    tensors=lambda tensors, config_json: class_of(config_json).tensors(tensors, arguments(config_json)),
     resampling=lambda config_json: Resampling(
         "bilinear" if architecture(config_json).startswith("flexivit") else "bicubic"
     ),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitjax.models.vit import ViT
+    from vitjax.models.core.network import Network
     from vitjax.weights.find.source import Source
 
 SOURCE = "a hub id OWNER/NAME, or a folder with model.safetensors, config.json and preprocessor_config.json"
@@ -24,17 +24,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return port.main(__doc__, TRANSFORMERS, SOURCE, referee, arguments)
 
 
-def referee(source: "Source", model: "ViT") -> tuple:
+def referee(source: "Source", model: "Network") -> tuple:
     """Loads the checkpoint as transformers does, by the class that wrote it."""
+    from converters.referees import transformers_swin, transformers_vit
     from converters.referees.timm_vit import import_timm
-    from converters.referees.transformers_vit import reference
 
     import_timm()  # transformers imports torchvision, which needs the same help
     import transformers
 
     kind = getattr(transformers, model.card.architecture, transformers.AutoModel)
     theirs = kind.from_pretrained(source.weights.parent, dtype="float32", attn_implementation="sdpa")
-    return theirs.eval(), reference
+    referees = {"swin": transformers_swin, "swinv2": transformers_swin}
+    return theirs.eval(), referees.get(theirs.config.model_type, transformers_vit).reference
 
 
 if __name__ == "__main__":

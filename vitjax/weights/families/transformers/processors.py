@@ -51,6 +51,8 @@ KINDS = {
     "clip_vision_model": "CLIPImageProcessor",
     "siglip_vision_model": "SiglipImageProcessor",
     "siglip2_vision_model": "Siglip2ImageProcessor",
+    "swin": "ViTImageProcessor",
+    "swinv2": "ViTImageProcessor",
 }
 
 # Fields that leave a photograph's pixels as they are, and why.

@@ -6,16 +6,20 @@ from typing import Any
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig, whole
+from vitjax.models.hierarchical.pyramid import PyramidConfig
+from vitjax.models.registry import Config
 from vitjax.weights.families.family import Beside, Family, Settings, Shapes, Tower
 from vitjax.weights.families.transformers import text_towers
 from vitjax.weights.families.transformers.kinds import DEFAULTS, KINDS, TOWERS, Fields, activation
 from vitjax.weights.families.transformers.processing import NESTED, PROCESSOR, SECTION, preprocess
+from vitjax.weights.families.transformers.pyramids import PYRAMIDS
 from vitjax.weights.rules.layouts import Rule
+from vitjax.weights.rules.resize import Resampling
 
 BESIDE = Beside("preprocessor", {NESTED: SECTION, PROCESSOR: ""})
 
 
-def config(config_json: Settings, shapes: Shapes) -> ViTConfig:
+def config(config_json: Settings, shapes: Shapes) -> Config:
     """Reads the model's config off transformers' settings; heads and poolers are there if their tensors are.
 
     Raises:
@@ -28,6 +32,8 @@ def config(config_json: Settings, shapes: Shapes) -> ViTConfig:
         size = tuple(isqrt(settings["num_patches"]) * side for side in patch)
     image_size = whole(size, patch)
     prepared = preprocess(config_json.get(BESIDE.key), settings["model_type"], size, settings["num_channels"])
+    if pyramid := PYRAMIDS.get(settings["model_type"]):
+        return pyramid.config(settings, shapes, image_size, prepared.of(image_size))
     fields = {
         "image_size": image_size,
         "patch_size": patch,
@@ -45,16 +51,26 @@ def config(config_json: Settings, shapes: Shapes) -> ViTConfig:
     return ViTConfig(**fields | more)
 
 
-def table(config: ViTConfig, config_json: Settings, shapes: Shapes) -> list[Rule]:
+def table(config: Any, config_json: Settings, shapes: Shapes) -> list[Rule]:
     """Lists the rules of this kind of model."""
     settings = _settings(config_json)
+    if pyramid := PYRAMIDS.get(settings["model_type"]):
+        return pyramid.rules(config, _prefix(settings, shapes))
     return KINDS[settings["model_type"]].rules(config, settings, _prefix(settings, shapes))
 
 
-def covered(config: ViTConfig, config_json: Settings, shapes: Shapes) -> int:
-    """Counts the tokens before the patches that have a position."""
+def covered(config: Any, config_json: Settings, shapes: Shapes) -> int | None:
+    """Counts the tokens before the patches that have a position; None of a model that has no such tokens."""
+    if isinstance(config, PyramidConfig):
+        return None
     deit = _settings(config_json)["model_type"] == "deit"
     return 0 if config.rotary else config.prefix if deit else int(config.class_token)
+
+
+def resampling(config_json: Settings) -> Resampling:
+    """Says how transformers resamples this kind of model; it has no way for hierarchical ones, whose is timm's."""
+    kind = KINDS.get(_settings(config_json)["model_type"])
+    return kind.resampling if kind else Resampling()
 
 
 def architecture(config_json: Settings) -> str:
@@ -69,15 +85,17 @@ def _settings(config_json: Settings) -> Fields:
         # Early files have both sections, and transformers follows the second.
         config_json = config_json.get("vision_config_dict") or config_json.get("vision_config") or {}
         kind = TOWERS[kind]
-    if kind not in KINDS:
-        known = [*KINDS, *TOWERS]
+    kinds = KINDS | PYRAMIDS
+    if kind not in kinds:
+        known = [*kinds, *TOWERS]
         raise InputError(f"unknown model_type {kind!r}{nearest(str(kind), known)}; known are {', '.join(known)}")
     stated = {key: value for key, value in config_json.items() if value is not None}
-    return {**DEFAULTS, **KINDS[kind].defaults, **stated, "model_type": kind}
+    common = DEFAULTS if kind in KINDS else {}
+    return {**common, **kinds[kind].defaults, **stated, "model_type": kind}
 
 
 def _prefix(settings: Settings, tensors: Mapping[str, Any]) -> str:
-    prefix = KINDS[settings["model_type"]].prefix
+    prefix = (KINDS | PYRAMIDS)[settings["model_type"]].prefix
     return prefix if any(name.startswith(prefix) for name in tensors) else ""
 
 
@@ -91,10 +109,13 @@ TRANSFORMERS = Family(
     config=config,
     table=table,
     covered=covered,
-    resampling=lambda config_json: KINDS[_settings(config_json)["model_type"]].resampling,
+    resampling=resampling,
     beside=BESIDE,
     marks={
-        "embeddings.patch_embeddings.projection.weight": ("vit", "deit", "beit", "dinov2", "dinov2_with_registers"),
+        "embeddings.patch_embeddings.projection.weight": (
+            *("vit", "deit", "beit", "dinov2", "dinov2_with_registers"),
+            *PYRAMIDS,
+        ),
         "embeddings.patch_embeddings.weight": ("dinov3_vit",),
         "embeddings.patch_embedding.weight": ("vision_model",),
     },

@@ -7,12 +7,19 @@
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vitjax.models.core.network import Network
     from vitjax.weights.find.source import Source
 
+VIT = "transformers_vit"
+REFEREES = {  # the module that runs transformers' model of each other kind of ours
+    "Swin": "transformers_swin",
+    "SwinV2": "transformers_swin",
+    "Levit": "transformers_levit",
+}
 SOURCE = "a hub id OWNER/NAME, or a folder with model.safetensors, config.json and preprocessor_config.json"
 
 
@@ -26,7 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def referee(source: "Source", model: "Network") -> tuple:
     """Loads the checkpoint as transformers does, by the class that wrote it."""
-    from converters.referees import transformers_swin, transformers_vit
     from converters.referees.timm_vit import import_timm
 
     import_timm()  # transformers imports torchvision, which needs the same help
@@ -34,8 +40,8 @@ def referee(source: "Source", model: "Network") -> tuple:
 
     kind = getattr(transformers, model.card.architecture, transformers.AutoModel)
     theirs = kind.from_pretrained(source.weights.parent, dtype="float32", attn_implementation="sdpa")
-    referees = {"swin": transformers_swin, "swinv2": transformers_swin}
-    return theirs.eval(), referees.get(theirs.config.model_type, transformers_vit).reference
+    run = import_module(f"converters.referees.{REFEREES.get(type(model).__name__, VIT)}").reference
+    return theirs.eval(), run
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def transformers_cases(side: int) -> dict[str, tuple[str, dict[str, Any]]]:
         "BiT (DINOv2)": edge("BitImageProcessor", {"shortest_edge": more}, image_mean=IMAGENET["mean"]),
         "SigLIP": ("SiglipImageProcessor", {"size": square}),
         "ConvNeXt": ("ConvNextImageProcessor", {"size": {"shortest_edge": side}, "crop_pct": 0.9}),
+        "LeViT": edge("LevitImageProcessor", {"shortest_edge": side}),
         "EfficientNet": ("EfficientNetImageProcessor", {"size": square}),
         "EfficientNet, rescale_offset": ("EfficientNetImageProcessor", {
             "size": square, "rescale_offset": True, "rescale_factor": 1 / 127.5, "include_top": False}),

@@ -1,9 +1,10 @@
 """Rules, of which tables are written: a source's name of a tensor, its layout there, and the array it fills here.
 
-A table is a list of rules with the source's literal names, `{i}` standing for the number of a block; targets name the
-model's arrays by stack, such as `blocks.attn.qkv.kernel` or `stages.2.blocks.attn.qkv.kernel`, in whichever array the
-blocks of the stack are kept (see `vitjax.weights.rules.places`). Several rules may name one target, for spellings
-that changed over time, or each a part of it, such as the q of qkv. `vitjax.weights.rules.convert` carries a table out.
+A table is a list of rules with the source's literal names, `{i}` standing for the number of a block, `{2i}` and
+`{2i+1}` for those of layers of which a block is two; targets name the model's arrays by stack, such as
+`blocks.attn.qkv.kernel` or `stages.2.blocks.attn.qkv.kernel`, in whichever array the blocks of the stack are kept (see
+`vitjax.weights.rules.places`). Several rules may name one target, for spellings that changed over time, or each a part
+of it, such as the q of qkv. `vitjax.weights.rules.convert` carries a table out.
 """
 
 from collections.abc import Callable, Iterable

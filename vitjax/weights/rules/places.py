@@ -1,5 +1,6 @@
 """Writes rules out, block by block: which array of a model, and which row and part of it, each tensor fills."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,9 @@ import numpy as np
 
 from vitjax.weights.rules.layouts import Layout, Rule, Shape
 
-BLOCK = "{i}"  # in the source of a rule: the number of the block
+BLOCK = re.compile(
+    r"\{(\d*)i(?:\+(\d+))?\}"
+)  # in the source of a rule: {i} is the number of the block, {2i+1} a layer's
 # Where the parameters of each block of each stack of blocks are: {stack: [(prefix of its arrays, row of them) of block
 # 0, of block 1, …]}, e.g. {"blocks": [("blocks", 0), ("blocks", 1)]}; the row is None of arrays that are one block's.
 Stacks = Mapping[str, Sequence[tuple[str, int | None]]]
@@ -43,7 +46,7 @@ class Targets:
         A rule for a stack is one for each of its blocks that has such an array: a pattern of unlike blocks has arrays
         of its own for each kind. Where the source names no block, its tensor fills all rows at once.
         """
-        named, every = BLOCK in (rule.source or ""), rule.source is None
+        named, every = bool(BLOCK.search(rule.source or "")), rule.source is None
         if rule.target in self.shapes and not (rule.target in self._stacked and (named or every)):
             if named:
                 raise ValueError(f"{rule.source} is of a block, {rule.target} of no stack of blocks")
@@ -53,7 +56,7 @@ class Targets:
         found: dict[Place, str | None] = {}
         for block, (prefix, row) in enumerate(self.stacks.get(stack, ())):
             place = Place(prefix + rule.target[len(stack) :], row if named or every else None, rule.layout, rule.part)
-            found.setdefault(place, rule.source and rule.source.replace(BLOCK, str(block)))
+            found.setdefault(place, rule.source and numbered(rule.source, block))
         yield from ((name, place) for place, name in found.items() if place.array in self.shapes)
 
     def cells(self, places: Iterable[Place]) -> dict[Place, list[Cell]]:
@@ -78,3 +81,8 @@ class Targets:
         """The arrays with a row for each of some blocks."""
         prefixes = {prefix for blocks in self.stacks.values() for prefix, row in blocks if row is not None}
         return {array for array in self.shapes if any(array.startswith(f"{prefix}.") for prefix in prefixes)}
+
+
+def numbered(source: str, block: int) -> str:
+    """Puts the number of a block into the source of a rule: `{i}` is that, `{2i+1}` twice that and one more."""
+    return BLOCK.sub(lambda found: str(int(found[1] or 1) * block + int(found[2] or 0)), source)

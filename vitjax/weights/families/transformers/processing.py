@@ -112,6 +112,8 @@ def _layout(fields: Fields) -> dict[str, Any]:
     if "crop_pct" in fields and size:
         size, crop = _convnext(size, crop, fields["crop_pct"])
     edge = size is not None and "shortest_edge" in size
+    if edge and "edge_scale" in fields:  # LeViT's, from which the crop is then cut
+        size = {"shortest_edge": int(fields["edge_scale"] * size["shortest_edge"])}
     target = None if size is None else (size["shortest_edge"],) * 2 if edge else (size["height"], size["width"])
     cut = crop and (crop["height"], crop["width"])
     made = cut or target

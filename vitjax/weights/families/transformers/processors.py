@@ -34,6 +34,10 @@ PROCESSORS: dict[str, dict[str, Any]] = {
     "ConvNextImageProcessor": {
         "resample": 3, "size": {"shortest_edge": 384}, "default_to_square": False, "crop_pct": 224 / 256,
     },
+    "LevitImageProcessor": {
+        **_IMAGENET, "resample": 3, "size": {"shortest_edge": 224}, "default_to_square": False, "do_center_crop": True,
+        "edge_scale": 256 / 224,
+    },
     "EfficientNetImageProcessor": {
         "resample": 3, "size": 346, "crop_size": 289, "rescale_offset": False, "include_top": True,
     },
@@ -48,6 +52,7 @@ KINDS = {
     "dinov2": "BitImageProcessor",
     "dinov2_with_registers": "BitImageProcessor",
     "dinov3_vit": "DINOv3ViTImageProcessor",
+    "levit": "LevitImageProcessor",
     "clip_vision_model": "CLIPImageProcessor",
     "siglip_vision_model": "SiglipImageProcessor",
     "siglip2_vision_model": "Siglip2ImageProcessor",

@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
+import numpy as np
+
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig, whole
-from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.registry import Config
 from vitjax.weights.families.family import Beside, Family, Settings, Shapes, Tower
 from vitjax.weights.families.transformers import text_towers
+from vitjax.weights.families.transformers.hierarchical.levit_kind import LEVIT
+from vitjax.weights.families.transformers.hierarchical.staged import Staged
+from vitjax.weights.families.transformers.hierarchical.swin_kind import SWIN, SWIN_V2
 from vitjax.weights.families.transformers.kinds import DEFAULTS, KINDS, TOWERS, Fields, activation
 from vitjax.weights.families.transformers.processing import NESTED, PROCESSOR, SECTION, preprocess
-from vitjax.weights.families.transformers.pyramids import PYRAMIDS
 from vitjax.weights.rules.layouts import Rule
-from vitjax.weights.rules.resize import Resampling
 
+STAGED: dict[str, Staged] = {"swin": SWIN, "swinv2": SWIN_V2, "levit": LEVIT}  # by `model_type`, as KINDS
+_KNOWN = KINDS | STAGED
 BESIDE = Beside("preprocessor", {NESTED: SECTION, PROCESSOR: ""})
 
 
@@ -26,14 +30,17 @@ def config(config_json: Settings, shapes: Shapes) -> Config:
         InputError: an unknown kind of model, a setting that it cannot have here, or no mean and std.
     """
     settings = _settings(config_json)
+    if kind := STAGED.get(settings["model_type"]):
+        prepared = preprocess(
+            config_json.get(BESIDE.key), settings["model_type"], _pair(settings["image_size"]), settings["num_channels"]
+        )
+        return kind.config(settings, shapes, _prefix(settings, shapes), prepared)
     patch = _pair(settings["patch_size"])
     size = _pair(settings["image_size"])
     if "num_patches" in settings:  # SigLIP 2 for any size states the grid of its positions
         size = tuple(isqrt(settings["num_patches"]) * side for side in patch)
     image_size = whole(size, patch)
     prepared = preprocess(config_json.get(BESIDE.key), settings["model_type"], size, settings["num_channels"])
-    if pyramid := PYRAMIDS.get(settings["model_type"]):
-        return pyramid.config(settings, shapes, image_size, prepared.of(image_size))
     fields = {
         "image_size": image_size,
         "patch_size": patch,
@@ -51,26 +58,24 @@ def config(config_json: Settings, shapes: Shapes) -> Config:
     return ViTConfig(**fields | more)
 
 
-def table(config: Any, config_json: Settings, shapes: Shapes) -> list[Rule]:
+def table(config: Config, config_json: Settings, shapes: Shapes) -> list[Rule]:
     """Lists the rules of this kind of model."""
     settings = _settings(config_json)
-    if pyramid := PYRAMIDS.get(settings["model_type"]):
-        return pyramid.rules(config, _prefix(settings, shapes))
-    return KINDS[settings["model_type"]].rules(config, settings, _prefix(settings, shapes))
+    return _KNOWN[settings["model_type"]].rules(config, settings, _prefix(settings, shapes))
 
 
-def covered(config: Any, config_json: Settings, shapes: Shapes) -> int | None:
-    """Counts the tokens before the patches that have a position; None of a model that has no such tokens."""
-    if isinstance(config, PyramidConfig):
+def tensors(tensors: Mapping[str, np.ndarray], config_json: Settings) -> Mapping[str, np.ndarray]:
+    """Gives the tensors as the rules of this kind of model know them."""
+    kind = STAGED.get(config_json.get("model_type"))
+    return kind.tensors(tensors) if kind else tensors
+
+
+def covered(config: Config, config_json: Settings, shapes: Shapes) -> int | None:
+    """Counts the tokens before the patches that have a position; None for a model that is no plain ViT."""
+    if not isinstance(config, ViTConfig):
         return None
     deit = _settings(config_json)["model_type"] == "deit"
     return 0 if config.rotary else config.prefix if deit else int(config.class_token)
-
-
-def resampling(config_json: Settings) -> Resampling:
-    """Says how transformers resamples this kind of model; it has no way for hierarchical ones, whose is timm's."""
-    kind = KINDS.get(_settings(config_json)["model_type"])
-    return kind.resampling if kind else Resampling()
 
 
 def architecture(config_json: Settings) -> str:
@@ -85,17 +90,15 @@ def _settings(config_json: Settings) -> Fields:
         # Early files have both sections, and transformers follows the second.
         config_json = config_json.get("vision_config_dict") or config_json.get("vision_config") or {}
         kind = TOWERS[kind]
-    kinds = KINDS | PYRAMIDS
-    if kind not in kinds:
-        known = [*kinds, *TOWERS]
+    if kind not in _KNOWN:
+        known = [*_KNOWN, *TOWERS]
         raise InputError(f"unknown model_type {kind!r}{nearest(str(kind), known)}; known are {', '.join(known)}")
     stated = {key: value for key, value in config_json.items() if value is not None}
-    common = DEFAULTS if kind in KINDS else {}
-    return {**common, **kinds[kind].defaults, **stated, "model_type": kind}
+    return {**DEFAULTS, **_KNOWN[kind].defaults, **stated, "model_type": kind}
 
 
 def _prefix(settings: Settings, tensors: Mapping[str, Any]) -> str:
-    prefix = (KINDS | PYRAMIDS)[settings["model_type"]].prefix
+    prefix = _KNOWN[settings["model_type"]].prefix
     return prefix if any(name.startswith(prefix) for name in tensors) else ""
 
 
@@ -109,15 +112,17 @@ TRANSFORMERS = Family(
     config=config,
     table=table,
     covered=covered,
-    resampling=resampling,
+    tensors=tensors,
+    resampling=lambda config_json: _KNOWN[_settings(config_json)["model_type"]].resampling,
     beside=BESIDE,
     marks={
         "embeddings.patch_embeddings.projection.weight": (
             *("vit", "deit", "beit", "dinov2", "dinov2_with_registers"),
-            *PYRAMIDS,
+            *("swin", "swinv2"),
         ),
         "embeddings.patch_embeddings.weight": ("dinov3_vit",),
         "embeddings.patch_embedding.weight": ("vision_model",),
+        "patch_embeddings.embedding_layer_1.convolution.weight": ("levit",),
     },
     architecture=architecture,
     referee="transformers",

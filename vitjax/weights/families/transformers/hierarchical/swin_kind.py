@@ -1,51 +1,34 @@
-"""The hierarchical Vision Transformers of Hugging Face transformers: their configs and rule tables by `model_type`.
+"""Swin and Swin V2 of transformers: a grid is filled up before it is rolled, and the way to a stage is the last's.
 
 Source of the facts: transformers 5.24, `models/swin/*.py` and `models/swinv2/*.py`. Files on the hub have the names of
 transformers 4, which version 5 still writes; both spellings are known.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from vitjax.errors import InputError
+from vitjax.models.core.config import whole
 from vitjax.models.core.preprocess import Preprocess
-from vitjax.models.hierarchical.pyramid import Grid, PyramidConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.models.parts.windows import APART
 from vitjax.weights.families.family import Settings, Shapes
 from vitjax.weights.families.timm.hierarchical.swin import SCALES
+from vitjax.weights.families.transformers.hierarchical.staged import Staged
 from vitjax.weights.rules.layouts import KERNEL, Rule, drop, linear, merge, norm, patch_conv, same, split, zeros
+from vitjax.weights.rules.resize import Resampling
 
 EMBED_EPS = 1e-5  # of the norms of patches and of merged ones, whatever the settings say
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class PyramidKind:
-    """What one `model_type` is: its config, its rule table, and what its settings are unless stated.
-
-    Attributes:
-        config: makes it, of the settings, the shapes of the tensors, the image size and how pictures are prepared.
-        rules: of a config and what the names of the tensors begin with.
-        prefix: of these names in a model with a head.
-        defaults: settings that are not stated.
-    """
-
-    config: Callable[[Settings, Shapes, Grid, Preprocess], PyramidConfig]
-    rules: Callable[[Any, str], list[Rule]]
-    prefix: str
-    defaults: Fields
-
-
-def swin(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Preprocess) -> SwinConfig:
+def swin(settings: Settings, shapes: Shapes, p: str, prepared: Preprocess) -> SwinConfig:
     """Reads Swin's config.
 
     Raises:
         InputError: a setting that it cannot have here, or a grid that is smaller than its window.
     """
-    config = SwinConfig(**_fields(settings, shapes, image_size, preprocess))
+    config = SwinConfig(**_fields(settings, shapes, prepared))
     for stage, size in enumerate(config.windows):
         if config.window(stage) != (size, size):
             rows, columns = config.grids[stage]
@@ -56,7 +39,7 @@ def swin(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Prepr
     return config
 
 
-def swin_v2(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Preprocess) -> SwinV2Config:
+def swin_v2(settings: Settings, shapes: Shapes, p: str, prepared: Preprocess) -> SwinV2Config:
     """Reads Swin V2's config: transformers adds the mask twice.
 
     Raises:
@@ -64,7 +47,7 @@ def swin_v2(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Pr
     """
     stages = len(settings["depths"])
     config = SwinV2Config(
-        **_fields(settings, shapes, image_size, preprocess),
+        **_fields(settings, shapes, prepared),
         apart=2 * APART,
         trained_windows=tuple(settings["pretrained_window_sizes"][:stages]),
     )
@@ -79,7 +62,7 @@ def swin_v2(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Pr
     return config
 
 
-def swin_rules(config: SwinConfig, p: str) -> list[Rule]:
+def swin_rules(config: SwinConfig, settings: Settings, p: str) -> list[Rule]:
     """Lists the rules of Swin and of Swin V2."""
     bias = _v2_bias_rules if isinstance(config, SwinV2Config) else _bias_rules
     rules = [
@@ -129,15 +112,16 @@ def _v2_bias_rules(theirs: str, ours: str) -> list[Rule]:
     ]
 
 
-def _fields(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Preprocess) -> Fields:
+def _fields(settings: Settings, shapes: Shapes, prepared: Preprocess) -> Fields:
     for name, only in (("hidden_act", "gelu"), ("use_absolute_embeddings", False)):
         if settings[name] != only:
             raise InputError(f"{name}={settings[name]!r} is not supported of Swin, only {only!r}")
-    patch = settings["patch_size"]
+    patch, size = (_pair(settings[name]) for name in ("patch_size", "image_size"))
+    image_size = whole(size, patch)
     widths = tuple(settings["embed_dim"] * 2**stage for stage in range(len(settings["depths"])))
     return {
         "image_size": image_size,
-        "patch_size": (patch, patch) if isinstance(patch, int) else tuple(patch),
+        "patch_size": patch,
         "widths": widths,
         "depths": tuple(settings["depths"]),
         "heads": tuple(settings["num_heads"]),
@@ -148,8 +132,12 @@ def _fields(settings: Settings, shapes: Shapes, image_size: Grid, preprocess: Pr
         "windows": (settings["window_size"],) * len(widths),
         "qkv_bias": settings["qkv_bias"],
         "pad_first": True,
-        "preprocess": preprocess,
+        "preprocess": prepared.of(image_size),
     }
+
+
+def _pair(size: int | list[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 _SWIN = {
@@ -158,7 +146,5 @@ _SWIN = {
     "use_absolute_embeddings": False, "layer_norm_eps": 1e-5,
 }  # fmt: skip
 
-PYRAMIDS: dict[str, PyramidKind] = {
-    "swin": PyramidKind(swin, swin_rules, "swin.", _SWIN),
-    "swinv2": PyramidKind(swin_v2, swin_rules, "swinv2.", {**_SWIN, "pretrained_window_sizes": (0, 0, 0, 0)}),
-}
+SWIN = Staged(swin, swin_rules, "swin.", _SWIN, Resampling())
+SWIN_V2 = Staged(swin_v2, swin_rules, "swinv2.", {**_SWIN, "pretrained_window_sizes": (0, 0, 0, 0)}, Resampling())

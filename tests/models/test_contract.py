@@ -21,6 +21,7 @@ from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.models.core.config import Rotary, ViTConfig
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import FACTS, Network
+from vitjax.models.hierarchical.coat import CoatConfig
 from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
@@ -40,6 +41,7 @@ class Case:
 
 
 VIT = ViTConfig(image_size=(32, 32), patch_size=(8, 8), width=24, depth=3, heads=2, mlp_width=32, classes=4)
+COAT = CoatConfig((32, 32), (4, 4), (16, 24, 24, 24), (2, 1, 1, 1), (8,) * 4, (24, 32, 32, 32), classes=4)
 CASES = {
     "ViT": Case(VIT, (40, 32)),
     "ViT, all parts": Case(
@@ -67,6 +69,8 @@ CASES = {
         LevitConfig((32, 32), (8, 8), (12, 20), (2, 1), (2, 3), (24, 40), classes=4, key_width=3),
         None,
     ),
+    "CoaT-Lite": Case(replace(COAT, widths=(16, 24, 32, 40)), (64, 32)),
+    "CoaT": Case(replace(COAT, parallel=2), (64, 64)),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
     "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),
     "DenseNet": Case(DenseNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 2)), (64, 32)),

@@ -1,19 +1,30 @@
 """Small random CoaTs of timm through the converter: every activation, the output and its gradient."""
 
+import math
+from dataclasses import replace
+from itertools import permutations
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
 from converters.referees.coat import reference
-from converters.referees.parity import GRADIENT, TOLERANCE, relative_errors
+from converters.referees.parity import COMPILER, GRADIENT, TOLERANCE, relative_errors
 from tests.support.noise import randomise
+from vitjax.models.core.tap_site import Places
+from vitjax.models.hierarchical.coat_scales import resized
+from vitjax.models.parts.depthwise import ConvPositions
+from vitjax.models.parts.factorised import ConvRelative
 from vitjax.weights.families.family import port
 from vitjax.weights.families.timm.models import TIMM
-from vitjax.weights.parameters import build
+from vitjax.weights.parameters import build, values
 
 EXACT = 1e-9
+FIRST = "stages.0.blocks.1.resid_post"  # what the first stage gives
 SMALL = {
-    "img_size": [64, 96],
+    "img_size": [64, 32],
     "embed_dims": [16, 32, 40, 48],
     "serial_depths": [2, 1, 1, 1],
     "mlp_ratios": [3.0, 2.0, 2.0, 1.5],
@@ -47,8 +58,6 @@ def errors(model, theirs, dtype):
     ("architecture", "arguments", "dtype"),
     [
         ("coat_lite_tiny", {}, np.float32),
-        ("coat_lite_tiny", {}, np.float64),
-        ("coat_tiny", PARALLEL, np.float32),
         ("coat_tiny", PARALLEL, np.float64),
     ],
 )
@@ -58,5 +67,75 @@ def test_every_activation(timm, architecture, arguments, dtype):
     found = errors(model, theirs, dtype)
     assert set(found) == {*model.taps(), GRADIENT}
     worst = max(found, key=found.get)
-    print(worst, found[worst], found["logits"], found[GRADIENT])
     assert found[worst] <= (TOLERANCE if dtype is np.float32 else EXACT), (worst, found[worst])
+
+
+@pytest.fixture(scope="module")
+def lite(timm):
+    """A CoaT-Lite of ours, images for it, and what its first stage gives in timm, in float64."""
+    theirs, config_json = make(timm, "coat_lite_tiny", img_size=[32, 64])
+    model = ported(theirs, config_json)
+    images = np.random.default_rng(1).random((1, *model.config.image_size, 3))
+    return model, images, reference(theirs.double(), images, model.config.preprocess).taps[FIRST]
+
+
+def error(model, images, due):
+    """That of what the first stage gives; nothing else is computed."""
+    with jax.enable_x64(True):
+        model = jax.tree.map(lambda leaf: leaf.astype(np.float64), model)
+        run = jax.jit(lambda model, images: model(images, FIRST)[FIRST], compiler_options=COMPILER)
+        return np.abs(run(model, images) - due).max() / np.abs(due).max()
+
+
+def without_class_token(k, axis, real=jax.nn.softmax):
+    return jnp.pad(real(k[:, 1:], axis=axis), ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+
+TRAPS = {
+    "keys' softmax without the class token": lambda patch: patch.setattr(jax.nn, "softmax", without_class_token),
+    "the positions' term scaled as the other": lambda patch: patch.setattr(
+        ConvRelative, "__call__", lambda self, v, real=ConvRelative.__call__: real(self, v) * v.shape[-1] ** -0.5
+    ),
+    "relative positions with a shortcut": lambda patch: patch.setattr(
+        ConvRelative, "__call__", lambda self, v, real=ConvRelative.__call__: real(self, v) + v.at[:, 0].set(0)
+    ),
+    "positions without a shortcut": lambda patch: patch.setattr(
+        ConvPositions, "__call__", lambda self, x, real=ConvPositions.__call__: real(self, x) - x.at[:, 0].set(0)
+    ),
+    "eps of the blocks": lambda patch: {"norm_eps": 1e-5},
+    "eps of embedded patches": lambda patch: {"embed_eps": 1e-6},
+}
+
+
+def test_the_first_stage_alone(lite):
+    assert error(*lite) <= EXACT
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_a_trap_is_seen(lite, trap, monkeypatch):
+    model, *rest = lite
+    changes = TRAPS[trap](monkeypatch) or {}
+    changed = build(replace(model.config, **changes), values(model))
+    assert error(changed, *rest) > 10 * EXACT
+
+
+def test_scales_are_resized_as_in_torch_and_class_tokens_copied():
+    rng, sizes = np.random.default_rng(0), [(8, 16), (4, 8), (2, 4)]
+    for old, new in permutations(sizes, 2):
+        tokens = rng.random((2, 1 + math.prod(old), 3))
+        grid = torch.tensor(tokens[:, 1:]).reshape(2, *old, 3).movedim(3, 1)
+        due = torch.nn.functional.interpolate(grid, scale_factor=new[0] / old[0], mode="bilinear").movedim(1, 3)
+        with jax.enable_x64(True):
+            found = np.asarray(resized(jnp.asarray(tokens), *(Places(size, 1, True) for size in (old, new))))
+        np.testing.assert_array_equal(found[:, 0], tokens[:, 0])
+        np.testing.assert_allclose(found[:, 1:].reshape(due.shape), due, rtol=0, atol=1e-15)
+
+
+def test_a_half_and_a_quarter_are_means_of_the_places_in_the_middle():
+    grid = np.random.default_rng(0).random((1, 8, 8, 1))
+    tokens = np.concatenate([np.zeros((1, 1, 1)), grid.reshape(1, 64, 1)], axis=1)
+    cut = lambda by: grid.reshape(1, 8 // by, by, 8 // by, by)
+    with jax.enable_x64(True):
+        half, quarter = (resized(jnp.asarray(tokens), Places((8, 8), 1), Places((side, side), 1)) for side in (4, 2))
+    np.testing.assert_allclose(half[0, 1:, 0], cut(2).mean(axis=(2, 4)).ravel(), rtol=1e-15)
+    np.testing.assert_allclose(quarter[0, 1:, 0], cut(4)[:, :, 1:3, :, 1:3].mean(axis=(2, 4)).ravel(), rtol=1e-15)

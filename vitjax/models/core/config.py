@@ -143,12 +143,7 @@ class ViTConfig(Patches, BlockConfig):
     def __post_init__(self):
         super().__post_init__()
         self._split_into(self.pool_heads or self.heads)
-        for side, patch, what in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
-            if side < patch or side % patch:
-                raise InputError(
-                    f"image {what} {side} is not divisible by the patch {what} {patch}"
-                    f" (nearest: {_multiple(side, patch)})"
-                )
+        check_patches(self.image_size, self.patch_size)
         if self.pool not in POOLS:
             raise InputError(f"unknown pool {self.pool!r}{nearest(self.pool, POOLS)}")
         if self.distilled and not self.class_token:
@@ -176,5 +171,13 @@ def whole(size: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
     return tuple(side - side % p for side, p in zip(size, patch, strict=True))
 
 
-def _multiple(side: int, patch: int) -> int:
-    return max(patch, round(side / patch) * patch)
+def check_patches(image_size: tuple[int, int], patch_size: tuple[int, int]) -> None:
+    """Checks that an image, (height, width), is cut into whole patches.
+
+    Raises:
+        InputError: a side that is not, with the nearest that is.
+    """
+    for side, patch, what in zip(image_size, patch_size, ("height", "width"), strict=True):
+        if side < patch or side % patch:
+            near = max(patch, round(side / patch) * patch)
+            raise InputError(f"image {what} {side} is not divisible by the patch {what} {patch} (nearest: {near})")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.errors import InputError
-from vitjax.models.core.config import BlockConfig, Patches
+from vitjax.models.core.config import BlockConfig, Patches, check_patches
 from vitjax.models.core.network import LastLayer
 from vitjax.models.core.preprocess import Preprocess
 from vitjax.models.core.stages import Hierarchical
@@ -54,10 +54,7 @@ class PyramidConfig(Patches):
         if len(set(lengths.values())) > 1:
             said = ", ".join(f"{count} {name}" for name, count in lengths.items())
             raise InputError(f"every stage has one of each, but there are {said}")
-        for side, patch, what in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
-            if side < patch or side % patch:
-                near = max(patch, round(side / patch) * patch)
-                raise InputError(f"image {what} {side} is not divisible by the patch {what} {patch} (nearest: {near})")
+        check_patches(self.image_size, self.patch_size)
         for stage in range(len(self.widths)):
             self.blocks(stage)
 

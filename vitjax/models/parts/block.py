@@ -37,13 +37,14 @@ class Block(nnx.Module):
             attention, which shares nothing.
         mlp: makes its MLP, a function (tokens, taps) to tokens; default `Mlp`.
         grid: (rows, columns) of its tokens, for norms that depend on it.
+        called: what taps call that which mixes its tokens, where it is no attention.
 
     Attributes:
         kept: what the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it
             down takes.
     """
 
-    kept = ("attn.q", "attn.k", "attn.v", "resid_mid", "mlp.pre")
+    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.pre")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Block(nnx.Module):
         attn: Make | None = None,
         mlp: Make | None = None,
         grid: Grid = None,
+        called: str = "attn",
     ):
         if config.normed != "not":
             self.norm1, self.norm2 = norm(config, rngs, grid=grid), norm(config, rngs, grid=grid)
@@ -60,14 +62,15 @@ class Block(nnx.Module):
         if config.layer_scale:
             self.scale1 = nnx.Param(jnp.ones(config.width))
             self.scale2 = nnx.Param(jnp.ones(config.width))
-        self.scaled, self.normed = config.layer_scale, config.normed
+        self.scaled, self.normed, self.called = config.layer_scale, config.normed, called
 
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, *shared: nnx.Module) -> jax.Array:
         before, after = self.normed == "before", self.normed == "after"
         x = taps("resid_pre", x, TOKENS)
-        out = self.attn(self.norm1(x) if before else x, taps.scope("attn"), execution, *shared)
+        out = self.attn(self.norm1(x) if before else x, taps.scope(self.called), execution, *shared)
         out = self.norm1(out) if after else out
-        x = taps("resid_mid", x + taps("attn.out", out * self.scale1[...] if self.scaled else out, TOKENS), TOKENS)
+        out = taps(f"{self.called}.out", out * self.scale1[...] if self.scaled else out, TOKENS)
+        x = taps("resid_mid", x + out, TOKENS)
         out = self.mlp(self.norm2(x) if before else x, taps.scope("mlp"))
         out = self.norm2(out) if after else out
         return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out, TOKENS), TOKENS)

@@ -18,8 +18,18 @@ def layer_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs) -> n
     return nnx.LayerNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
 
 
+class Affine(nnx.Module):
+    """Scales and shifts each channel by what is learned, whatever the tokens are (ResMLP, arXiv 2105.03404)."""
+
+    def __init__(self, width: int):
+        self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.scale[...] + self.bias[...]
+
+
 # Makes a norm of so many channels, for tokens that stand on a grid where that is known; by `BlockConfig.norm`.
-NORMS: dict[str, Make] = {"layer": layer_norm}
+NORMS: dict[str, Make] = {"layer": layer_norm, "affine": lambda width, config, grid, rngs: Affine(width)}
 
 
 def norm(config: BlockConfig, rngs: nnx.Rngs, width: int | None = None, grid: Grid = None) -> nnx.Module:

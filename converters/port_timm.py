@@ -21,6 +21,7 @@ REFEREES = {  # the module that runs timm's model of each kind of ours
     "Swin": "swin",
     "SwinV2": "swin",
     "Coat": "coat",
+    "Mixer": "mixer",
     "Levit": "levit",
 }
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"

@@ -25,6 +25,7 @@ from vitjax.models.hierarchical.coat import CoatConfig
 from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
+from vitjax.models.mixer import MixerConfig
 from vitjax.models.registry import KINDS, Config
 from vitjax.weights import parameters
 from vitjax.weights.publish.converted import export
@@ -71,6 +72,11 @@ CASES = {
     ),
     "CoaT-Lite": Case(replace(COAT, widths=(16, 24, 32, 40)), (64, 32)),
     "CoaT": Case(replace(COAT, parallel=2), (64, 64)),
+    "MLP-Mixer": Case(MixerConfig((32, 32), (8, 4), 24, 3, 20, 40, classes=4), None),
+    "ResMLP": Case(
+        MixerConfig((32, 32), (8, 8), 24, 3, 0, 40, classes=4, layer_scale=True, norm="affine"),
+        None,
+    ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
     "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),
     "DenseNet": Case(DenseNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 2)), (64, 32)),

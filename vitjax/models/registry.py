@@ -17,9 +17,10 @@ from vitjax.models.hierarchical.levit import Levit, LevitConfig
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
+from vitjax.models.mixer import Mixer, MixerConfig
 from vitjax.models.vit import ViT
 
-Config = ViTConfig | PyramidConfig | ConvNetConfig
+Config = ViTConfig | PyramidConfig | MixerConfig | ConvNetConfig
 
 KINDS: dict[type[Config], type[Network]] = {
     ViTConfig: ViT,
@@ -27,6 +28,7 @@ KINDS: dict[type[Config], type[Network]] = {
     SwinV2Config: SwinV2,
     CoatConfig: Coat,
     LevitConfig: Levit,
+    MixerConfig: Mixer,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

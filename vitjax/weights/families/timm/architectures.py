@@ -7,6 +7,7 @@ from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
+from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_UNSUPPORTED, SWIN_V2
 
 KNOWN: dict[str, dict[str, Any]] = {
@@ -16,6 +17,8 @@ KNOWN: dict[str, dict[str, Any]] = {
     **SWIN_V2,
     **COAT,
     **LEVIT,
+    **MIXER,
+    **RESMLP,
     **CONVNETS,
 }
 RELATIVES: dict[str, str] = SWIN_UNSUPPORTED  # of hierarchical ones that are known: what they are instead

@@ -85,7 +85,7 @@ def _windows(value: Any) -> bool:
 
 
 _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("embed_dim depth num_heads key_dim", "a whole number above 0", _whole),
+    ("embed_dim depth num_blocks num_heads key_dim", "a whole number above 0", _whole),
     (
         "num_classes parallel_depth reg_tokens num_reg_tokens swiglu_align_to",
         "a whole number",

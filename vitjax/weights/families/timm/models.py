@@ -1,48 +1,30 @@
 """timm's checkpoints, by which of its classes of models each is of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.registry import Config
-from vitjax.weights.families.family import Family, Settings, Shapes, no_names, stated_licence
+from vitjax.weights.families.family import Family, Settings, Shapes, stated_licence
 from vitjax.weights.families.timm import convnets, plain
 from vitjax.weights.families.timm.architectures import KNOWN
 from vitjax.weights.families.timm.arguments import arguments, name_of
 from vitjax.weights.families.timm.convnet_architectures import CONVNETS
 from vitjax.weights.families.timm.eva import eva_config, eva_table
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
-from vitjax.weights.families.timm.hierarchical import coat
-from vitjax.weights.families.timm.hierarchical.levit import LEVIT_MARK, levit_config, levit_table, levit_tensors
-from vitjax.weights.families.timm.hierarchical.swin import swin_config, swin_table, swin_tensors, swin_v2_config
+from vitjax.weights.families.timm.hierarchical.coat import COAT_CLASS
+from vitjax.weights.families.timm.hierarchical.levit import LEVIT_CLASS
+from vitjax.weights.families.timm.hierarchical.mixer import MIXER_CLASS, RESMLP_CLASS
+from vitjax.weights.families.timm.hierarchical.swin import SWIN_CLASS, SWIN_V2_CLASS
+from vitjax.weights.families.timm.model_class import MARK, Arguments, ModelClass
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
+from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_V2
-from vitjax.weights.formats.tensors import shapes_of
 from vitjax.weights.rules.channels import channels_of
-from vitjax.weights.rules.layouts import Rule
 from vitjax.weights.rules.resize import Resampling
-
-MARK = "patch_embed.proj.weight"  # of every Vision Transformer
-Arguments = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Class:
-    """What one of timm's classes of models is ported by; each function takes `arguments` as they give them.
-
-    `tensors` gives them by the names, and in the form, that `table` knows, of files of any age.
-    """
-
-    config: Callable[[Arguments, Shapes], Config]
-    table: Callable[[Any, Arguments], list[Rule]]
-    covered: Callable[[Any, Shapes], int | None] = lambda config, shapes: None
-    tensors: Callable[[Mapping[str, np.ndarray], Arguments], Mapping[str, np.ndarray]] = no_names
 
 
 def _vit(make: Callable[[Arguments, int], ViTConfig]) -> Callable[[Arguments, Shapes], ViTConfig]:
@@ -61,36 +43,24 @@ def _covered(config: ViTConfig, shapes: Shapes) -> int:
     return positions[1] - config.patches if len(positions) == 3 else 0
 
 
-PLAIN = Class(_vit(plain.plain_config), lambda config, args: plain.table(config), _covered)
-EVA = Class(_vit(eva_config), eva_table, _covered)
-CONVNET = Class(
-    convnets.convnet_config,
-    lambda config, args: convnets.table(config, convnets.BY_TIMM),
+PLAIN = ModelClass(_vit(plain.plain_config), lambda config, args: plain.table(config), _covered)
+EVA = ModelClass(_vit(eva_config), eva_table, _covered)
+CONVNET = ModelClass(convnets.convnet_config, lambda config, args: convnets.table(config, convnets.BY_TIMM))
+TABLES: tuple[tuple[Mapping[str, Any], ModelClass], ...] = (  # architectures by name, and what they are ported by
+    (ARCHITECTURES, PLAIN),
+    (EVA_ARCHITECTURES, EVA),
+    (CONVNETS, CONVNET),
+    (SWIN, SWIN_CLASS),
+    (SWIN_V2, SWIN_V2_CLASS),
+    (COAT, COAT_CLASS),
+    (LEVIT, LEVIT_CLASS),
+    (MIXER, MIXER_CLASS),
+    (RESMLP, RESMLP_CLASS),
 )
-SWIN_CLASSES = {
-    config: Class(
-        config,
-        lambda config, args: swin_table(config),
-        tensors=lambda tensors, args, config=config: swin_tensors(tensors, config(args, shapes_of(tensors))),
-    )
-    for config in (swin_config, swin_v2_config)
-}
-COAT_TRANSFORMER = Class(coat.coat_config, lambda config, args: coat.coat_table(config))
-LEVIT_CLASS = Class(
-    levit_config, lambda config, args: levit_table(config), tensors=lambda tensors, args: levit_tensors(tensors)
-)
-CLASSES: dict[str, Class] = {
-    **dict.fromkeys(ARCHITECTURES, PLAIN),
-    **dict.fromkeys(EVA_ARCHITECTURES, EVA),
-    **dict.fromkeys(CONVNETS, CONVNET),
-    **dict.fromkeys(SWIN, SWIN_CLASSES[swin_config]),
-    **dict.fromkeys(SWIN_V2, SWIN_CLASSES[swin_v2_config]),
-    **dict.fromkeys(COAT, COAT_TRANSFORMER),
-    **dict.fromkeys(LEVIT, LEVIT_CLASS),
-}
+CLASSES: dict[str, ModelClass] = {name: found for names, found in TABLES for name in names}
 
 
-def class_of(config_json: Settings) -> Class:
+def class_of(config_json: Settings) -> ModelClass:
     """Finds the class of models of a checkpoint, by its architecture, of which `arguments` says whether it is known."""
     return CLASSES.get(name_of(config_json), PLAIN)
 
@@ -146,7 +116,7 @@ TIMM = Family(
     resampling=lambda config_json: Resampling(
         "bilinear" if architecture(config_json).startswith("flexivit") else "bicubic"
     ),
-    marks={MARK: (), coat.MARK: (), LEVIT_MARK: (), **convnets.marks(convnets.BY_TIMM)},
+    marks={**{found.mark: () for _, found in TABLES if found is not CONVNET}, **convnets.marks(convnets.BY_TIMM)},
     names=KNOWN,
     licence=licence,
     architecture=architecture,

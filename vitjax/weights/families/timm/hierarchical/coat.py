@@ -11,6 +11,7 @@ from vitjax.models.hierarchical.coat import STAGES, CoatConfig
 from vitjax.weights.families.family import Shapes
 from vitjax.weights.families.timm.arguments import image_size, pair, preprocess
 from vitjax.weights.families.timm.hierarchical.stage_rules import block_rules, mlp_rules
+from vitjax.weights.families.timm.model_class import ModelClass
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import (
     CONV,
@@ -108,3 +109,6 @@ def _crpe(scale: int, ours: str) -> list[Rule]:
 def _repeated_crpe(theirs: str, scale: int) -> list[Rule]:
     names = [f"crpe{scale}.conv_list.{i}" for i in CONVOLUTIONS]
     return [rule for name in names for rule in repeated(f"{theirs}.{name.replace(str(scale), '', 1)}", name)]
+
+
+COAT_CLASS = ModelClass(coat_config, lambda config, args: coat_table(config), mark=MARK)

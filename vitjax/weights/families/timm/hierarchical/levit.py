@@ -12,6 +12,7 @@ from vitjax.errors import InputError
 from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.weights.families.family import Shapes
 from vitjax.weights.families.timm.arguments import pair, preprocess
+from vitjax.weights.families.timm.model_class import ModelClass
 from vitjax.weights.rules.batch_norms import folded
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import CONV, KERNEL, Rule, dense, drop, linear, merge
@@ -83,3 +84,11 @@ def _rest(theirs: str, ours: str) -> list[Rule]:
 
 def _mlp(theirs: str, ours: str) -> list[Rule]:
     return [*linear(f"{theirs}.ln1.linear", f"{ours}.fc1"), *linear(f"{theirs}.ln2.linear", f"{ours}.fc2")]
+
+
+LEVIT_CLASS = ModelClass(
+    levit_config,
+    lambda config, args: levit_table(config),
+    tensors=lambda tensors, args: levit_tensors(tensors),
+    mark=LEVIT_MARK,
+)

@@ -4,7 +4,7 @@ Source of the facts: timm 1.0.31, `models/swin_transformer.py` and `models/swin_
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isqrt
 from typing import Any
 
@@ -17,6 +17,7 @@ from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.weights.families.family import Shapes
 from vitjax.weights.families.timm.arguments import image_size, pair, preprocess
 from vitjax.weights.families.timm.hierarchical.stage_rules import block_rules
+from vitjax.weights.families.timm.model_class import Arguments, ModelClass
 from vitjax.weights.formats.tensors import Tensors, shapes_of
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.layouts import FLAT, KERNEL, Layout, Rule, drop, linear, norm, patch_conv, same, zeros
@@ -150,3 +151,12 @@ def _window_of(name: str, count: int, new: Grid) -> Grid:
     if count == _distances(new):
         return new
     raise InputError(f"{name} has {count} distances, which no square window has, nor one of {new[0]}x{new[1]}")
+
+
+def _class(config: Callable[[Arguments, Shapes], SwinConfig]) -> ModelClass:
+    """The class of models with configs of this kind."""
+    tensors = lambda tensors, args: swin_tensors(tensors, config(args, shapes_of(tensors)))
+    return ModelClass(config, lambda config, args: swin_table(config), tensors=tensors)
+
+
+SWIN_CLASS, SWIN_V2_CLASS = _class(swin_config), _class(swin_v2_config)

@@ -38,7 +38,7 @@ class ViT(Hierarchical, Staged):
         self.position = nnx.Param(normal(rngs.params(), (config.patches, config.width)))
         if config.pre_norm:
             self.pre_norm = norm(config, rngs, grid=config.grid)
-        self.blocks = stacked(lambda rngs: _block(config, rngs), config.depth, rngs)
+        self.make_blocks(config, rngs)
         if config.final_norm != "none":
             self.norm = norm(config, rngs, grid=config.grid)
         if config.pool == "attention":
@@ -52,6 +52,10 @@ class ViT(Hierarchical, Staged):
             if config.distilled:
                 self.head_distilled = nnx.Linear(config.width, config.classes, rngs=rngs)
         self.config = config
+
+    def make_blocks(self, config: ViTConfig, rngs: nnx.Rngs) -> None:
+        """Makes the arrays of the blocks."""
+        self.blocks = stacked(lambda rngs: block(config, rngs), config.depth, rngs)
 
     @property
     def output(self) -> str:
@@ -80,6 +84,11 @@ class ViT(Hierarchical, Staged):
     def places(self) -> Places:
         """The patches, after the prefix tokens."""
         return Places(self.config.grid, self.config.prefix, self.config.class_token)
+
+    @property
+    def last_places(self) -> Places:
+        """Those that tokens stand on after the last block."""
+        return self.places
 
     def stack(self) -> Stack:
         """All blocks."""
@@ -129,7 +138,7 @@ class ViT(Hierarchical, Staged):
 
     def end(self, x: jax.Array, taps: Taps) -> None:
         """Norm, pooling, projection and head."""
-        taps = taps.at(self.places)
+        taps = taps.at(self.last_places)
         x = taps("norm", self.norm(x) if self.config.final_norm == "tokens" else x, TOKENS)
         x = taps("pooled", self._pool(x, taps), "output channel" if self.config.distilled else "channel")
         if self.config.projection:
@@ -142,7 +151,7 @@ class ViT(Hierarchical, Staged):
             return x[:, :2]
         whole = self.config.pool_prefix
         patches = x if whole else x[:, self.config.prefix :]
-        among = taps.scope("pool").at(self.places if whole else Places(self.config.grid))
+        among = taps.scope("pool").at(self.last_places if whole else Places(self.config.grid))
         pools: dict[str, Callable[[], jax.Array]] = {
             "token": lambda: x[:, 0],
             "mean": lambda: patches.mean(axis=1),
@@ -159,7 +168,8 @@ class ViT(Hierarchical, Staged):
         return self.head(pooled)
 
 
-def _block(config: ViTConfig, rngs: nnx.Rngs) -> Block:
+def block(config: ViTConfig, rngs: nnx.Rngs) -> Block:
+    """Makes one block."""
     bias = lambda: RelativeBias(config.grid, config.heads, config.prefix) if config.relative_bias else None
     turns = config.rotary and RotaryTurns(config.rotary, config.grid, config.head_width, config.prefix)
     return Block(config, rngs, attn=lambda rngs: Attention(config, rngs, bias(), turns), grid=config.grid)

@@ -60,7 +60,8 @@ class Network(nnx.Module):
             patch ("patch filters"), learned positions are added to these ("positions"). Analyses say which they need.
         grid_arrays: its arrays that hold something for each place of a grid, {dotted name: (what, grid)}, to be
             resampled where it is used at another image size: "positions" [place, channel], "distances" between two
-            places [..., distance, head], or "fixed", for which there is no way and another size is refused.
+            places [..., distance, head], or "fixed", for which there is no way and another size is refused; of these,
+            positions are "fixed positions".
         lacking: taps of other models that it has none of, {end of their names, e.g. "attn.scores": why, and what there
             is instead}, for whoever asks for one.
         rows: where the parameters of its blocks are, {stack, e.g. "stages.2.blocks": of each block (name, row)}: a

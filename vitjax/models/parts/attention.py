@@ -29,10 +29,16 @@ class Attention(nnx.Module):
         bias: gives what is added to the scores, [1, head or 1, query, key], of a count of tokens: see
             `vitjax.models.parts.positions`.
         turns: turns q and k [batch, token, head, channel] by their positions.
+        gate: makes of what the scores say, [batch, head, query, key], what the values are mixed by.
     """
 
     def __init__(
-        self, config: BlockConfig, rngs: nnx.Rngs, bias: nnx.Module | None = None, turns: nnx.Module | None = None
+        self,
+        config: BlockConfig,
+        rngs: nnx.Rngs,
+        bias: nnx.Module | None = None,
+        turns: nnx.Module | None = None,
+        gate: nnx.Module | None = None,
     ):
         heads, size = config.heads, config.head_width
         self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
@@ -43,7 +49,7 @@ class Attention(nnx.Module):
             self.norm = norm(config, rngs)
         if config.cosine:
             self.log_scale = nnx.Param(jnp.full(heads, jnp.log(10.0)))
-        self.bias, self.turns = bias, turns
+        self.bias, self.turns, self.gate = bias, turns, gate
         self.qk_normed, self.normed, self.cosine = config.qk_norm, config.attn_norm, config.cosine
 
     def __call__(
@@ -66,7 +72,7 @@ class Attention(nnx.Module):
             q, k = _of_length_one(q), _of_length_one(k)
         q, k, v = (taps(name, part, HEADS) for name, part in (("q", q), ("k", k), ("v", v)))
         bias = None if self.bias is None else partial(self.bias, q.shape[1])
-        z = attend(q, k, v, taps, execution, bias, mask, self._scale() if self.cosine else None)
+        z = attend(q, k, v, taps, execution, bias, mask, self._scale() if self.cosine else None, self.gate)
         if self.normed:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z, HEADS))
@@ -86,6 +92,7 @@ def attend(
     bias: Callable[[], jax.Array] | None = None,
     mask: jax.Array | None = None,
     scale: float | jax.Array | None = None,
+    gate: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Heads:
     """Gives each query the mean of v that its scores with the keys say; the scores and their softmax pass taps.
 
@@ -96,9 +103,10 @@ def attend(
         bias: gives what is added to the scores, [1, head or 1, query, key].
         mask: added to the scores, [several, head or 1, query, key], for these of the batch by turns.
         scale: of the scores, or of those of each head [head, 1, 1]; default one over the root of q's channels.
+        gate: makes of the scores' softmax what the values are mixed by, which is what `probs` shows.
     """
     kernel = execution.kernel(q.dtype)
-    seen = bias is not None or mask is not None or scale is not None or v.shape != k.shape
+    seen = any(part is not None for part in (bias, mask, scale, gate)) or v.shape != k.shape
     if kernel is not None and not seen and not taps.want("scores", "probs"):
         return kernel(q, k, v)
     q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
@@ -107,7 +115,8 @@ def attend(
     scores = jnp.einsum("bhqd,bhkd->bhqk", scaled, k, preferred_element_type=wide)
     scores = scores if bias is None else scores + bias()
     scores = taps("scores", scores if mask is None else _by_turns(scores, mask), SCORES)
-    probs = taps("probs", jax.nn.softmax(scores), SCORES)
+    probs = jax.nn.softmax(scores)
+    probs = taps("probs", probs if gate is None else gate(probs), SCORES)
     return jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
 
 

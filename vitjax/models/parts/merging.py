@@ -8,6 +8,7 @@ from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS, attend
+from vitjax.models.parts.depthwise import apart, together
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import norm
 from vitjax.models.parts.patches import PatchEmbedding
@@ -109,6 +110,31 @@ class SubsampledAttention(nnx.Module):
         q, k, v = taps("q", self.q(fewer), HEADS), there("k", k, HEADS), there("v", v, HEADS)
         mixed = taps("mixed", attend(q, k, v, taps, bias=lambda: self.bias(x.shape[1])), HEADS)
         return self.proj(taps("z", ACTIVATIONS[self.activation](mixed), HEADS))
+
+
+class StridedPooling(nnx.Module):
+    """Makes a quarter of the tokens on a grid, and as many before it, all of them wider (PiT, arXiv 2103.16302).
+
+    On the grid a convolution makes several channels of each one by itself; tokens before it have a dense layer. Where
+    these were left alone, they stay alone.
+
+    Args:
+        before: channels of the tokens that come in.
+        after: of those that come out, a multiple.
+        places: that the tokens stand on which come in.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, before: int, after: int, places: Places, rngs: nnx.Rngs):
+        self.conv = nnx.Conv(before, after, (3, 3), strides=2, padding=1, feature_group_count=before, rngs=rngs)
+        self.dense = nnx.Linear(before, after, rngs=rngs)
+        self.places = places
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        if x.shape[1] == self.places.prefix:
+            return self.dense(x)
+        before, grid = apart(x, self.places)
+        return together(self.dense(before), self.conv(grid))
 
 
 def cells(x: jax.Array, grid: tuple[int, int]) -> jax.Array:

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -16,11 +17,21 @@ class PatchEmbedding(nnx.Linear):
         width: channels of a token.
         rngs: of the initialisation.
         use_bias: whether the map has one.
+        stride: pixels from one patch to the next, (down, across); default a patch. They overlap where it divides a
+            patch into several (PiT).
     """
 
-    def __init__(self, size: tuple[int, int], channels: int, width: int, rngs: nnx.Rngs, use_bias: bool = True):
+    def __init__(
+        self,
+        size: tuple[int, int],
+        channels: int,
+        width: int,
+        rngs: nnx.Rngs,
+        use_bias: bool = True,
+        stride: tuple[int, int] | None = None,
+    ):
         super().__init__(math.prod(size) * channels, width, use_bias=use_bias, rngs=rngs)
-        self.size, self.channels = size, channels
+        self.size, self.channels, self.stride = size, channels, stride or size
 
     def tokens(self, images: Float[Array, "batch h w color"]) -> Float[Array, "batch patch channel"]:
         """Embeds images: cut into patches, row by row, each with its pixels as one axis."""
@@ -29,10 +40,11 @@ class PatchEmbedding(nnx.Linear):
 
     def cut(self, images: Float[Array, "*batch h w color"]) -> Float[Array, "batch patch height width color"]:
         """Cuts images into patches, row by row."""
-        height, width = self.size
-        rows, columns = images.shape[-3] // height, images.shape[-2] // width
-        pieces = images.reshape(-1, rows, height, columns, width, self.channels).swapaxes(2, 3)
-        return pieces.reshape(-1, rows * columns, *pieces.shape[3:])
+        pieces = images.reshape(-1, *images.shape[-3:])
+        for axis, size, stride in zip((1, 3), self.size, self.stride, strict=True):
+            pieces = _pieces(pieces, axis, size, stride)
+        pieces = pieces.swapaxes(2, 3)
+        return pieces.reshape(len(pieces), -1, *pieces.shape[3:])
 
     def views(
         self,
@@ -55,3 +67,13 @@ class PatchEmbedding(nnx.Linear):
         if self.bias is not None:
             patches = patches + self.bias[...]
         return patches.reshape(-1, *patches.shape[2:])
+
+
+def _pieces(x: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
+    """Makes two axes of one: pieces, one every `stride`, and the places in each of them, `size` many."""
+    x = x.reshape(*x.shape[:axis], -1, stride, *x.shape[axis + 1 :])
+    if (steps := size // stride) == 1:
+        return x
+    count = x.shape[axis] - steps + 1
+    shifted = [jax.lax.slice_in_dim(x, first, first + count, axis=axis) for first in range(steps)]
+    return jnp.concatenate(shifted, axis=axis + 1)

@@ -1,4 +1,4 @@
-"""Positions inside attention: causal masks, relative position bias, and rotary embedding."""
+"""Positions inside attention: causal masks, relative position bias, rotary embedding, and gates between two maps."""
 
 import jax
 import jax.numpy as jnp
@@ -122,6 +122,46 @@ class RotaryTurns(nnx.Module):
         else:
             crossed = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
         return (x * cos + crossed * sin).astype(x.dtype)
+
+
+class PositionGate(nnx.Module):
+    """Mixes the attention that the scores say with one of places alone, head by head (ConViT, arXiv 2103.10697).
+
+    The latter is a softmax, over the keys, of a linear map of where a key stands from the query: columns to the right,
+    rows down, and the square of the distance. A head's gate is its sigmoid: the share of the places.
+
+    Args:
+        grid: (rows, columns) of the places, without tokens before them.
+        heads: of the attention.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, grid: tuple[int, int], heads: int, rngs: nnx.Rngs):
+        self.places = nnx.Linear(3, heads, rngs=rngs)
+        self.gate = nnx.Param(jnp.ones(heads))
+        self.grid = grid
+
+    def __call__(self, probs: jax.Array) -> jax.Array:
+        """The mixture, [batch, head, query, key], of probabilities of the same shape.
+
+        Raises:
+            InputError: another number of tokens than the grid has.
+        """
+        _all_there(probs.shape[-1], self.grid[0] * self.grid[1])
+        kernel, bias, gate = (
+            part[...].astype(probs.dtype) for part in (self.places.kernel, self.places.bias, self.gate)
+        )
+        at_places = jnp.moveaxis(offsets(self.grid).astype(probs.dtype) @ kernel + bias, -1, 0)
+        share = jax.nn.sigmoid(gate)[:, None, None]
+        mixed = (1 - share) * probs + share * jax.nn.softmax(at_places)
+        return mixed / mixed.sum(axis=-1, keepdims=True)
+
+
+def offsets(grid: tuple[int, int]) -> np.ndarray:
+    """Where each key stands from each query, [query, key, 3]: columns to the right, rows down, the squared distance."""
+    rows, columns = (index.reshape(-1) for index in np.indices(grid))
+    down, right = rows - rows[:, None], columns - columns[:, None]
+    return np.stack([right, down, right**2 + down**2], axis=-1)
 
 
 def angles(rotary: Rotary, grid: tuple[int, int], width: int, prefix: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 Shape = tuple[int, ...]
+Part = tuple[int, int | range]
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,15 @@ class Layout:
 class Rule:
     """One tensor of the source and the array it fills; with target None it is known and left out.
 
-    `part` (axis, index) says which part of the array of one block it fills, if not all. Without a source the array is
-    zeros, unless another rule fills it. A source to be left out may have `*` in it, for any part of a name; one that
-    `repeats` another tensor, as where modules share it, must have its values.
+    `part` (axis, index) says which part of the array of one block it fills, if not all; a range of indices keeps the
+    axis. Without a source the array is zeros, unless another rule fills it. A source to be left out may have `*` in it,
+    for any part of a name; one that `repeats` another tensor, as where modules share it, must have its values.
     """
 
     source: str | None
     target: str | None
     layout: Layout
-    part: tuple[int, int] | None = None
+    part: Part | None = None
     repeats: str | None = None
 
 
@@ -60,7 +61,7 @@ def repeated(source: str, of: str) -> list[Rule]:
     return [Rule(f"{source}{part}", None, FLAT, repeats=f"{of}{part}") for part in (".weight", ".bias")]
 
 
-def zeros(target: str, part: tuple[int, int] | None = None) -> list[Rule]:
+def zeros(target: str, part: Part | None = None) -> list[Rule]:
     """What the model has and this source leaves out, such as the bias of k."""
     return [Rule(None, target, FLAT, part)]
 

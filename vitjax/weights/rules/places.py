@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vitjax.weights.rules.layouts import Layout, Rule, Shape
+from vitjax.weights.rules.layouts import Layout, Part, Rule, Shape
 
 BLOCK = re.compile(
     r"\{(\d*)i(?:\+(\d+))?\}"
@@ -25,12 +25,16 @@ class Place:
     array: str
     row: int | None
     layout: Layout
-    part: tuple[int, int] | None
+    part: Part | None
 
     def of(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Gives a view of the place."""
         array = arrays[self.array][... if self.row is None else self.row]
-        return array if self.part is None else np.moveaxis(array, self.part[0], 0)[self.part[1]]
+        if self.part is None:
+            return array
+        axis, index = self.part
+        index = slice(index.start, index.stop) if isinstance(index, range) else index
+        return array[(*[slice(None)] * axis, index)]
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Targets:
         def covered(place: Place) -> list[Cell]:
             every = place.row is None and place.array in self._stacked
             rows = range(self.shapes[place.array][0]) if every else [place.row]
-            pieces = [place.part[1]] if place.part else range(parts.get(place.array, 1))
+            index = place.part[1] if place.part else range(parts.get(place.array, 1))
+            pieces = index if isinstance(index, range) else [index]
             return [(place.array, row, piece) for row in rows for piece in pieces]
 
         return {place: covered(place) for place in places}

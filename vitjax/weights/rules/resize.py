@@ -126,21 +126,22 @@ def resize_distances(table: np.ndarray, old: Grid, new: Grid, convention: str = 
     return changed.astype(table.dtype)
 
 
-# By what an array holds: a field of `Resampling`, whose convention is the last argument.
 def keep_fixed(table: np.ndarray, old: Grid, new: Grid, convention: str = "") -> np.ndarray:
     """Refuses to resample an array for which there is no convention; arguments as `resize_positions`."""
     if old == new:
         return table
     raise InputError(
         f"this model works at its own image size alone: it was trained on a grid of {old[0]}x{old[1]} places, and"
-        f" nothing says how its tables are resampled for {new[0]}x{new[1]}; leave image_size out"
+        f" nothing says how they are resampled for {new[0]}x{new[1]}; leave image_size out"
     )
 
 
+# By what an array holds: a field of `Resampling`, whose convention is the last argument.
 RESAMPLERS: dict[str, Callable[[np.ndarray, Grid, Grid, str], np.ndarray]] = {
     "positions": resize_positions,  # of each patch, [patch, channel]
     "distances": resize_distances,  # between two patches, [..., distance, head]
     "fixed": keep_fixed,
+    "fixed positions": keep_fixed,  # as "positions", of a source that resamples none
 }
 
 

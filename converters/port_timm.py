@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 CONVNETS = "torch_convnet"
 REFEREES = {  # the module that runs timm's model of each kind of ours
     "ViT": "timm_vit",
+    "Convit": "convit",
     "Swin": "swin",
     "SwinV2": "swin",
     "Coat": "coat",
     "Mixer": "mixer",
     "Levit": "levit",
+    "Pit": "pit",
 }
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
 

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 from flax import nnx
 
+from vitjax.models.convit import Convit, ConvitConfig
 from vitjax.models.convnets.base import ConvNetConfig
 from vitjax.models.convnets.densenet import DenseNet, DenseNetConfig
 from vitjax.models.convnets.mobilenet import MobileNetV2, MobileNetV2Config
@@ -14,6 +15,7 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.hierarchical.coat import Coat, CoatConfig
 from vitjax.models.hierarchical.levit import Levit, LevitConfig
+from vitjax.models.hierarchical.pit import Pit, PitConfig
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
@@ -24,11 +26,13 @@ Config = ViTConfig | PyramidConfig | MixerConfig | ConvNetConfig
 
 KINDS: dict[type[Config], type[Network]] = {
     ViTConfig: ViT,
+    ConvitConfig: Convit,
     SwinConfig: Swin,
     SwinV2Config: SwinV2,
     CoatConfig: Coat,
     LevitConfig: Levit,
     MixerConfig: Mixer,
+    PitConfig: Pit,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

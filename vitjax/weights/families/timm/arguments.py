@@ -38,6 +38,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "attn_only_layer_scale": (False,),
     "always_partition": (False,),
     "head_dim": (None,),
+    "use_pos_embed": (True,),
     "use_post_norm": (False,),
     "use_shared_rel_pos_bias": (False,),
 }
@@ -51,6 +52,7 @@ INERT = frozenset(
         "dynamic_img_size",
         "fix_init",
         "head_init_scale",
+        "locality_strength",
         "qkv_fused",
         "strict_img_size",
         "weight_init",
@@ -85,7 +87,7 @@ def _windows(value: Any) -> bool:
 
 
 _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("embed_dim depth num_blocks num_heads key_dim", "a whole number above 0", _whole),
+    ("embed_dim depth num_blocks num_heads key_dim local_up_to_layer stride", "a whole number above 0", _whole),
     (
         "num_classes parallel_depth reg_tokens num_reg_tokens swiglu_align_to",
         "a whole number",

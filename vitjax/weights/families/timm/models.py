@@ -14,14 +14,18 @@ from vitjax.weights.families.timm.convnet_architectures import CONVNETS
 from vitjax.weights.families.timm.eva import eva_config, eva_table
 from vitjax.weights.families.timm.eva_architectures import EVA_ARCHITECTURES
 from vitjax.weights.families.timm.hierarchical.coat import COAT_CLASS
+from vitjax.weights.families.timm.hierarchical.convit import convit_config, convit_table
 from vitjax.weights.families.timm.hierarchical.levit import LEVIT_CLASS
 from vitjax.weights.families.timm.hierarchical.mixer import MIXER_CLASS, RESMLP_CLASS
+from vitjax.weights.families.timm.hierarchical.pit import PIT_CLASS
 from vitjax.weights.families.timm.hierarchical.swin import SWIN_CLASS, SWIN_V2_CLASS
 from vitjax.weights.families.timm.model_class import MARK, Arguments, ModelClass
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
+from vitjax.weights.families.timm.tables.convit_architectures import CONVIT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
 from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
+from vitjax.weights.families.timm.tables.pit_architectures import PIT
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_V2
 from vitjax.weights.rules.channels import channels_of
 from vitjax.weights.rules.resize import Resampling
@@ -32,7 +36,7 @@ def _vit(make: Callable[[Arguments, int], ViTConfig]) -> Callable[[Arguments, Sh
 
     def config(args: Arguments, shapes: Shapes) -> ViTConfig:
         found = make(args, channels_of(shapes, MARK))
-        _agree(found, 0 if args["no_embed_class"] else found.prefix, shapes)
+        _agree(found, 0 if args.get("no_embed_class", True) else found.prefix, shapes)
         return found
 
     return config
@@ -46,10 +50,13 @@ def _covered(config: ViTConfig, shapes: Shapes) -> int:
 PLAIN = ModelClass(_vit(plain.plain_config), lambda config, args: plain.table(config), _covered)
 EVA = ModelClass(_vit(eva_config), eva_table, _covered)
 CONVNET = ModelClass(convnets.convnet_config, lambda config, args: convnets.table(config, convnets.BY_TIMM))
+CONVIT_CLASS = ModelClass(_vit(convit_config), lambda config, args: convit_table(config))
 TABLES: tuple[tuple[Mapping[str, Any], ModelClass], ...] = (  # architectures by name, and what they are ported by
     (ARCHITECTURES, PLAIN),
     (EVA_ARCHITECTURES, EVA),
     (CONVNETS, CONVNET),
+    (CONVIT, CONVIT_CLASS),
+    (PIT, PIT_CLASS),
     (SWIN, SWIN_CLASS),
     (SWIN_V2, SWIN_V2_CLASS),
     (COAT, COAT_CLASS),

@@ -15,6 +15,7 @@ from tests.support.small import convnet as filled
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
+from vitjax.models.convit import ConvitConfig
 from vitjax.models.convnets.densenet import DenseNetConfig
 from vitjax.models.convnets.mobilenet import MobileNetV2Config
 from vitjax.models.convnets.resnet import ResNetConfig
@@ -23,6 +24,7 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import FACTS, Network
 from vitjax.models.hierarchical.coat import CoatConfig
 from vitjax.models.hierarchical.levit import LevitConfig
+from vitjax.models.hierarchical.pit import PitConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.models.mixer import MixerConfig
@@ -50,6 +52,10 @@ CASES = {
         (48, 32),
     ),
     "ViT, rotary": Case(replace(VIT, rotary=Rotary(), class_token=False, pool="mean", registers=2), (40, 40)),
+    "ConViT": Case(
+        ConvitConfig(24, 3, 2, 32, image_size=(32, 32), patch_size=(8, 8), classes=4, local=2),
+        None,
+    ),
     "Swin": Case(
         SwinConfig((32, 32), (4, 4), (12, 24), (3, 2), (2, 3), (24, 48), classes=4, windows=(3, 4)),
         (40, 32),
@@ -75,6 +81,10 @@ CASES = {
     "MLP-Mixer": Case(MixerConfig((32, 32), (8, 4), 24, 3, 20, 40, classes=4), None),
     "ResMLP": Case(
         MixerConfig((32, 32), (8, 8), 24, 3, 0, 40, classes=4, layer_scale=True, norm="affine"),
+        None,
+    ),
+    "PiT": Case(
+        PitConfig((32, 32), (8, 8), (12, 24), (1, 2), (2, 3), (24, 48), classes=4, stride=(4, 4), distilled=True),
         None,
     ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
@@ -162,7 +172,7 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
     read = parameters.values(vitjax.load(tmp_path / "kept"))
     assert read.keys() == parameters.shapes(config).keys()
     assert all(np.array_equal(array, read[key]) for key, array in parameters.values(one).items())
-    other = replace(config, image_size=CASES[name].other or (64, 32))
+    other = replace(config, image_size=CASES[name].other or (64, 64))
     grids = list(map(parameters.grid_arrays, (config, other)))
     if CASES[name].other is None:
         with pytest.raises(InputError, match="its own image size alone"):

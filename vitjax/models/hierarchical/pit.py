@@ -1,4 +1,4 @@
-"""PiT: a Vision Transformer with pooling between its stages, plain and distilled (Heo et al. 2021, arXiv 2103.16302)."""
+"""PiT: a Vision Transformer with pooling between its stages, plain or distilled (Heo et al. 2021, arXiv 2103.16302)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -27,6 +27,7 @@ from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.hierarchical.pit import PitConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
+from vitjax.models.hierarchical.t2t import T2tConfig
 from vitjax.models.mixer import MixerConfig
 from vitjax.models.registry import KINDS, Config
 from vitjax.weights import parameters
@@ -86,6 +87,15 @@ CASES = {
     "PiT": Case(
         PitConfig((32, 32), (8, 8), (12, 24), (1, 2), (2, 3), (24, 48), classes=4, stride=(4, 4), distilled=True),
         None,
+    ),
+    "T2T-ViT, kernels": Case(
+        T2tConfig((32, 32), (16, 16), (6, 8, 12), (1, 1, 2), (1, 1, 2), (5, 7, 24), classes=4, features=3), (48, 48)
+    ),
+    "T2T-ViT": Case(
+        T2tConfig(
+            (32, 32), (16, 16), (6, 8, 12), (1, 1, 2), (1, 1, 2), (5, 7, 24), classes=4, token_layers="transformer"
+        ),
+        (48, 48),
     ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
     "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),

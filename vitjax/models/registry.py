@@ -19,6 +19,7 @@ from vitjax.models.hierarchical.pit import Pit, PitConfig
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
+from vitjax.models.hierarchical.t2t import T2t, T2tConfig
 from vitjax.models.mixer import Mixer, MixerConfig
 from vitjax.models.vit import ViT
 
@@ -33,6 +34,7 @@ KINDS: dict[type[Config], type[Network]] = {
     LevitConfig: Levit,
     MixerConfig: Mixer,
     PitConfig: Pit,
+    T2tConfig: T2t,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

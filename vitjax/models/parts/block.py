@@ -38,6 +38,8 @@ class Block(nnx.Module):
         mlp: makes its MLP, a function (tokens, taps) to tokens; default `Mlp`.
         grid: (rows, columns) of its tokens, for norms that depend on it.
         called: what taps call that which mixes its tokens, where it is no attention.
+        reads: channels of its tokens where they are not the config's (T2T-ViT); then `attn` gives a pair: what the
+            block adds, and tokens of the config's channels, to which it is added in place of its own.
 
     Attributes:
         kept: what the backward pass keeps of a block; it computes the cheap rest again, at less time than writing it
@@ -54,20 +56,22 @@ class Block(nnx.Module):
         mlp: Make | None = None,
         grid: Grid = None,
         called: str = "attn",
+        reads: int | None = None,
     ):
         if config.normed != "not":
-            self.norm1, self.norm2 = norm(config, rngs, grid=grid), norm(config, rngs, grid=grid)
+            self.norm1, self.norm2 = norm(config, rngs, reads, grid), norm(config, rngs, grid=grid)
         self.attn = Attention(config, rngs) if attn is None else attn(rngs)
         self.mlp = Mlp(config, rngs) if mlp is None else mlp(rngs)
         if config.layer_scale:
             self.scale1 = nnx.Param(jnp.ones(config.width))
             self.scale2 = nnx.Param(jnp.ones(config.width))
-        self.scaled, self.normed, self.called = config.layer_scale, config.normed, called
+        self.scaled, self.normed, self.called, self.reads = config.layer_scale, config.normed, called, reads
 
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, *shared: nnx.Module) -> jax.Array:
         before, after = self.normed == "before", self.normed == "after"
         x = taps("resid_pre", x, TOKENS)
         out = self.attn(self.norm1(x) if before else x, taps.scope(self.called), execution, *shared)
+        out, x = (out, x) if self.reads is None else out
         out = self.norm1(out) if after else out
         out = taps(f"{self.called}.out", out * self.scale1[...] if self.scaled else out, TOKENS)
         x = taps("resid_mid", x + out, TOKENS)

@@ -1,11 +1,14 @@
-"""Factorised attention: keys and values make one small matrix that all queries read (CoaT, arXiv 2104.06399)."""
+"""Factorised attention: keys and values make one small matrix that all queries read.
+
+That of CoaT (arXiv 2104.06399), and of a kernel in place of the softmax (Performer, arXiv 2009.14794).
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
-from vitjax.models.core.execution import Execution
+from vitjax.models.core.execution import Execution, Heads
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS
@@ -68,3 +71,27 @@ class ConvRelative(nnx.Module):
             found.append(conv(part.reshape(*part.shape[:3], -1)).reshape(part.shape))
             start += heads
         return together(jnp.zeros_like(before), jnp.concatenate(found, axis=-2))
+
+
+def kernel_attend(q: Heads, k: Heads, v: Heads, directions: jax.Array, least: float = 1e-8) -> Heads:
+    """Gives each query the mean of v, weighted by a kernel of q and k that random features make.
+
+    The features of a vector a are exp(w · a - |a|² / 2) / √m of m directions w: their product over a query and a key is
+    near exp(q · k). They reach e^16 and more, so all of this is float32 at least.
+
+    Args:
+        q, k, v: [batch, token, head, channel].
+        directions: [m, channel].
+        least: added to the sum of the weights.
+    """
+    wide = jnp.promote_types(q.dtype, jnp.float32)
+
+    def features(x: jax.Array) -> jax.Array:
+        x = x.astype(wide)
+        along = jnp.einsum("bthc,mc->bthm", x, directions.astype(wide))
+        return jnp.exp(along - jnp.square(x).sum(axis=-1, keepdims=True) / 2) * len(directions) ** -0.5
+
+    queries, keys = features(q), features(k)
+    context, total = jnp.einsum("bthm,bthc->bhmc", keys, v.astype(wide)), keys.sum(axis=1)
+    weighed = jnp.einsum("bthm,bhmc->bthc", queries, context)
+    return (weighed / (jnp.einsum("bthm,bhm->bth", queries, total)[..., None] + least)).astype(v.dtype)

@@ -1,10 +1,11 @@
-"""The embedding of patches: every patch of an image becomes a token by one linear map."""
+"""Patches of images, and of maps: every patch of an image becomes a token, as it is or by one linear map."""
 
 import math
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 
@@ -69,11 +70,26 @@ class PatchEmbedding(nnx.Linear):
         return patches.reshape(-1, *patches.shape[2:])
 
 
+def unfold(
+    maps: Float[Array, "batch row column channel"], size: int, stride: int, padding: int
+) -> Float[Array, "batch patch value"]:
+    """Cuts maps into square patches that overlap, with zeros around them, each as one vector: torch's `unfold`.
+
+    In a vector channels come first, then rows, then columns.
+    """
+    maps = jnp.pad(maps, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    for axis in (1, 2):
+        last = maps.shape[axis] - size
+        of_each = [lax.slice_in_dim(maps, at, last + at + 1, stride, axis) for at in range(size)]
+        maps = jnp.stack(of_each, axis=-1)
+    return maps.reshape(len(maps), maps.shape[1] * maps.shape[2], -1)
+
+
 def _pieces(x: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
     """Makes two axes of one: pieces, one every `stride`, and the places in each of them, `size` many."""
     x = x.reshape(*x.shape[:axis], -1, stride, *x.shape[axis + 1 :])
     if (steps := size // stride) == 1:
         return x
     count = x.shape[axis] - steps + 1
-    shifted = [jax.lax.slice_in_dim(x, first, first + count, axis=axis) for first in range(steps)]
+    shifted = [lax.slice_in_dim(x, first, first + count, axis=axis) for first in range(steps)]
     return jnp.concatenate(shifted, axis=axis + 1)

@@ -10,6 +10,7 @@ from vitjax.weights.families.google import GOOGLE
 from vitjax.weights.families.open_clip import OPEN_CLIP
 from vitjax.weights.families.openai import OPENAI
 from vitjax.weights.families.originals.microsoft import MICROSOFT
+from vitjax.weights.families.originals.t2t import T2T
 from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.families.torchvision import TORCHVISION
 from vitjax.weights.families.transformers.towers import TRANSFORMERS
@@ -17,7 +18,18 @@ from vitjax.weights.formats.tensors import Tensors
 from vitjax.weights.rules.parts import Marks
 
 # The first that knows a checkpoint has it.
-FAMILIES: tuple[Family, ...] = (TIMM, TRANSFORMERS, OPEN_CLIP, BIG_VISION, GOOGLE, TORCHVISION, OPENAI, DINO, MICROSOFT)
+FAMILIES: tuple[Family, ...] = (
+    TIMM,
+    TRANSFORMERS,
+    OPEN_CLIP,
+    BIG_VISION,
+    GOOGLE,
+    TORCHVISION,
+    OPENAI,
+    DINO,
+    MICROSOFT,
+    T2T,
+)
 
 
 def known_as(settings: Settings) -> Family | None:

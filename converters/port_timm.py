@@ -25,6 +25,8 @@ REFEREES = {  # the module that runs timm's model of each kind of ours
     "Mixer": "mixer",
     "Levit": "levit",
     "Pit": "pit",
+    "Twins": "twins",
+    "PvtV2": "pvt",
 }
 SOURCE = "a hub id timm/NAME, or a folder with model.safetensors and config.json"
 

@@ -16,10 +16,13 @@ from vitjax.models.core.surroundings import key, standard
 from vitjax.models.hierarchical.coat import Coat, CoatConfig
 from vitjax.models.hierarchical.levit import Levit, LevitConfig
 from vitjax.models.hierarchical.pit import Pit, PitConfig
+from vitjax.models.hierarchical.pvt import Pvt, PvtConfig
+from vitjax.models.hierarchical.pvt_v2 import PvtV2, PvtV2Config
 from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import Swin, SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
 from vitjax.models.hierarchical.t2t import T2t, T2tConfig
+from vitjax.models.hierarchical.twins import Twins, TwinsConfig
 from vitjax.models.mixer import Mixer, MixerConfig
 from vitjax.models.vit import ViT
 
@@ -35,6 +38,9 @@ KINDS: dict[type[Config], type[Network]] = {
     MixerConfig: Mixer,
     PitConfig: Pit,
     T2tConfig: T2t,
+    TwinsConfig: Twins,
+    PvtConfig: Pvt,
+    PvtV2Config: PvtV2,
     ResNetConfig: ResNet,
     MobileNetV2Config: MobileNetV2,
     DenseNetConfig: DenseNet,

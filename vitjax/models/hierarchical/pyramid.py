@@ -81,6 +81,25 @@ class PyramidConfig(Patches):
         """The same, for the norm of the patches that the stage embeds."""
         return replace(self.blocks(stage), norm_eps=self.norm_eps if self.embed_eps is None else self.embed_eps)
 
+    def places(self, stage: int) -> Places:
+        """What the tokens of a stage stand on."""
+        return Places(self.grids[stage])
+
+
+def check_halves(config: PyramidConfig) -> None:
+    """Checks that each stage's grid has exactly half the rows and columns of the one before it.
+
+    Raises:
+        InputError: an image size that stages do not halve evenly, with the nearest that they do.
+    """
+    for side, patch, what in zip(config.image_size, config.patch_size, ("height", "width"), strict=True):
+        if side % (coarse := patch * 2 ** (len(config.widths) - 1)):
+            near = max(coarse, round(side / coarse) * coarse)
+            raise InputError(
+                f"image {what} {side} is not divisible by {coarse}, what a token of the last stage covers"
+                f" (nearest: {near})"
+            )
+
 
 class Pyramid(Hierarchical):
     """A hierarchical Vision Transformer that classifies by the mean over the last stage's places.
@@ -91,17 +110,27 @@ class Pyramid(Hierarchical):
         config: of its family.
         rngs: of the initialisation.
         stages: of blocks, each a `Stage` whose `places` are its tokens'.
+        patch: embeds images, before their norm; default the patches, each by one linear map.
+        normed: whether there is a norm after the last stage.
     """
 
     neurons, layers = "stages.*.blocks.*.mlp.hidden", "stages.*.blocks.*.resid_post"
     facts = frozenset({"tokens"})
 
-    def __init__(self, config: PyramidConfig, rngs: nnx.Rngs, stages: Sequence[nnx.Module]):
+    def __init__(
+        self,
+        config: PyramidConfig,
+        rngs: nnx.Rngs,
+        stages: Sequence[nnx.Module],
+        patch: nnx.Module | None = None,
+        normed: bool = True,
+    ):
         first, last = config.blocks(0), config.blocks(len(config.widths) - 1)
-        self.patch = PatchEmbedding(config.patch_size, config.channels, first.width, rngs)
+        self.patch = patch or PatchEmbedding(config.patch_size, config.channels, first.width, rngs)
         self.patch_norm = norm(config.embedding(0), rngs, grid=config.grids[0])
         self.stages = nnx.List(stages)
-        self.norm = norm(last, rngs, grid=config.grids[-1])
+        if normed:
+            self.norm = norm(last, rngs, grid=config.grids[-1])
         if config.classes:
             self.head = nnx.Linear(last.width, config.classes, rngs=rngs)
         self.config = config
@@ -118,7 +147,7 @@ class Pyramid(Hierarchical):
 
     def begin(self, x: jax.Array, taps: Taps) -> jax.Array:
         """The tokens as the first block reads them."""
-        return taps.at(Places(self.config.grids[0]))("embed", self.patch_norm(x), TOKENS)
+        return taps.at(self.config.places(0))("embed", self.patch_norm(x), TOKENS)
 
     def last_layer(self, tap: str) -> LastLayer | None:
         """See `Network.last_layer`: the MLP's first layer, where its tokens are read alone."""
@@ -128,9 +157,17 @@ class Pyramid(Hierarchical):
         scope = f"stages.{stage}.blocks.{number}."
         return last_layer(self.stages[stage].stack().block(number), scope, tap.removeprefix(scope))
 
+    def pool(self, x: jax.Array) -> jax.Array:
+        """What the head reads of the last stage's normed tokens: their mean."""
+        return x.mean(axis=1)
+
     def end(self, x: jax.Array, taps: Taps) -> None:
-        """Norm, mean over the places, and head."""
-        x = taps.at(Places(self.config.grids[-1]))("norm", self.norm(x), TOKENS)
-        x = taps("pooled", x.mean(axis=1), "channel")
+        """Norm, pooling, and head."""
+        places = self.config.places(len(self.config.widths) - 1)
+        self.classify(taps.at(places)("norm", self.norm(x), TOKENS), taps)
+
+    def classify(self, x: jax.Array, taps: Taps) -> None:
+        """Pooling and head, of normed tokens."""
+        x = taps("pooled", self.pool(x), "channel")
         if self.config.classes:
             taps("logits", self.head(x), "class")

@@ -46,7 +46,7 @@ class Block(nnx.Module):
             down takes.
     """
 
-    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.pre")
+    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.wide", "mlp.pre")
 
     def __init__(
         self,
@@ -100,7 +100,8 @@ def last_layer(block: nnx.Module, scope: str, name: str) -> LastLayer | None:
         turned = inside.qk_normed or inside.cosine or inside.turns is not None
         layer, before = (None if turned and name != "attn.v" else inside.qkv), block.norm1
     elif type(inside) is Mlp:
-        layer, before = (None if inside.normed and name == "mlp.hidden" else inside.fc1), block.norm2
+        mixed = inside.mixer is not None or (inside.normed and name == "mlp.hidden")
+        layer, before = (None if mixed else inside.fc1), block.norm2
     else:
         return None
     if layer is None:

@@ -6,6 +6,7 @@ from flax import nnx
 
 from vitjax.errors import InputError
 from vitjax.models.core.tap_site import Places
+from vitjax.models.core.taps import Taps
 
 
 class Depthwise(nnx.Conv):
@@ -34,6 +35,26 @@ class ConvPositions(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         before, grid = apart(x, self.places)
         return together(before, grid + self.conv(grid))
+
+
+class ConvMixer(nnx.Module):
+    """Mixes hidden units of an MLP with those of the tokens around, by a convolution of each, [batch, token, channel].
+
+    Its tap `wide` is what the convolution reads. Source: PVT v2 (Wang et al. 2021, arXiv 2106.13797).
+
+    Args:
+        width: hidden units.
+        places: that the tokens stand on.
+        rngs: of the initialisation.
+        rectified: whether negative numbers are zero before the convolution, as in its linear variant.
+    """
+
+    def __init__(self, width: int, places: Places, rngs: nnx.Rngs, rectified: bool = False):
+        self.conv, self.places, self.rectified = Depthwise(width, 3, rngs), places, rectified
+
+    def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
+        before, grid = apart(taps("wide", jax.nn.relu(x) if self.rectified else x, "token channel"), self.places)
+        return together(before, self.conv(grid))
 
 
 def apart(x: jax.Array, places: Places) -> tuple[jax.Array, jax.Array]:

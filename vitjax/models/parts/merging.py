@@ -4,17 +4,18 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vitjax.models.core.config import BlockConfig
+from vitjax.models.core.config import BlockConfig, whole
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS, attend
 from vitjax.models.parts.depthwise import apart, together
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import norm
-from vitjax.models.parts.patches import PatchEmbedding
+from vitjax.models.parts.patches import OverlappingPatches, PatchEmbedding
 from vitjax.models.parts.positions import UnsignedBias
 
 TOKENS = "token channel"
+Grid = tuple[int, int]  # (rows, columns)
 
 
 class PatchMerging(nnx.Module):
@@ -42,23 +43,52 @@ class PatchMerging(nnx.Module):
 
 
 class PatchStep(nnx.Module):
-    """Makes one token of every two by two by one linear map and its norm (PVT, arXiv 2102.12122; Twins, CoaT).
+    """Makes one token of every cell of tokens by one linear map and its norm: [batch, token, channel] to fewer of them.
 
-    [batch, token, channel] to a quarter of the tokens.
+    Rows and columns beyond the last whole cell are left out. It leads from stage to stage in PVT (arXiv 2102.12122),
+    Twins and CoaT, and in the first two it gives attention fewer keys.
 
     Args:
         before: channels of the tokens that come in.
         after: of the norm.
-        grid: (rows, columns) of the tokens that come in, both even.
+        grid: (rows, columns) of the tokens that come in.
+        rngs: of the initialisation.
+        size: rows and columns of a cell.
+    """
+
+    def __init__(self, before: int, after: BlockConfig, grid: Grid, rngs: nnx.Rngs, size: int = 2):
+        self.patch, self.norm = PatchEmbedding((size, size), before, after.width, rngs), norm(after, rngs)
+        self.grid, self.size = grid, size
+
+    @property
+    def reached(self) -> Grid:
+        """(rows, columns) of the tokens that it gives."""
+        return tuple(side // self.size for side in self.grid)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        rows, columns = whole(self.grid, (self.size, self.size))
+        _, cells = apart(x, Places(self.grid))
+        return self.norm(self.patch.tokens(cells[:, :rows, :columns]))
+
+
+class OverlappingStep(nnx.Module):
+    """Makes a quarter of the tokens by a convolution of three by three and its norm (PVT v2, arXiv 2106.13797).
+
+    [batch, token, channel]; of an odd number of rows or columns half of one more.
+
+    Args:
+        before: channels of the tokens that come in.
+        after: of the norm.
+        grid: (rows, columns) of the tokens that come in.
         rngs: of the initialisation.
     """
 
-    def __init__(self, before: int, after: BlockConfig, grid: tuple[int, int], rngs: nnx.Rngs):
-        self.patch, self.norm = PatchEmbedding((2, 2), before, after.width, rngs), norm(after, rngs)
+    def __init__(self, before: int, after: BlockConfig, grid: Grid, rngs: nnx.Rngs):
+        self.patch, self.norm = OverlappingPatches(3, 2, before, after.width, rngs), norm(after, rngs)
         self.grid = grid
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.norm(self.patch.tokens(x.reshape(len(x), *self.grid, -1)))
+        return self.norm(self.patch.tokens(apart(x, Places(self.grid))[1]))
 
 
 class AttendedMerging(nnx.Module):

@@ -31,19 +31,26 @@ class Mlp(nnx.Module):
 
     `hidden` is what the second layer reads, so after its norm. In a gated MLP `pre` is [gate, up], and a neuron is
     activation(gate) · up (arXiv 2002.05202).
+
+    Args:
+        config: of the block.
+        rngs: of the initialisation.
+        mixer: what is done to the hidden units between the first layer and `pre`, a function (tokens, taps) to tokens.
     """
 
-    def __init__(self, config: BlockConfig, rngs: nnx.Rngs):
+    def __init__(self, config: BlockConfig, rngs: nnx.Rngs, mixer: nnx.Module | None = None):
         wide = (2, config.mlp_width) if config.gated else config.mlp_width
         self.fc1 = nnx.LinearGeneral(config.width, wide, rngs=rngs)
         self.fc2 = nnx.Linear(config.mlp_width, config.width, rngs=rngs)
         if config.mlp_norm:
             self.norm = norm(config, rngs, config.mlp_width)
         self.activation, self.gated, self.normed = config.activation, config.gated, config.mlp_norm
+        self.mixer = mixer
 
     def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
         axes = "token channel" if x.ndim == 3 else "channel"
-        pre = taps("pre", self.fc1(x).reshape(*x.shape[:-1], -1), axes)
+        wide = self.fc1(x).reshape(*x.shape[:-1], -1)
+        pre = taps("pre", wide if self.mixer is None else self.mixer(wide, taps), axes)
         gate, *up = jnp.split(pre, 2, axis=-1) if self.gated else [pre]
         hidden = ACTIVATIONS[self.activation](gate)
         hidden = hidden * up[0] if self.gated else hidden

@@ -1,4 +1,4 @@
-"""Patches of images, and of maps: every patch of an image becomes a token, as it is or by one linear map."""
+"""Patches of images, and of maps: every patch becomes a token, as it is, by one linear map, or by a convolution."""
 
 import math
 
@@ -68,6 +68,28 @@ class PatchEmbedding(nnx.Linear):
         if self.bias is not None:
             patches = patches + self.bias[...]
         return patches.reshape(-1, *patches.shape[2:])
+
+
+class OverlappingPatches(nnx.Conv):
+    """Makes tokens of a map by a convolution whose kernel is larger than its stride (PVT v2, arXiv 2106.13797).
+
+    There is one token for each `stride` rows and columns, and one more where some are left over.
+
+    Args:
+        size: rows and columns of the kernel, an odd number; zeros stand around the map.
+        stride: rows and columns from one token to the next.
+        channels: of the map.
+        width: channels of a token.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, size: int, stride: int, channels: int, width: int, rngs: nnx.Rngs):
+        super().__init__(channels, width, (size, size), strides=stride, padding=size // 2, rngs=rngs)
+
+    def tokens(self, x: Float[Array, "batch row column color"]) -> Float[Array, "batch token channel"]:
+        """Embeds maps, row by row."""
+        x = self(x.astype(self.kernel.dtype))
+        return x.reshape(len(x), -1, x.shape[-1])
 
 
 def unfold(

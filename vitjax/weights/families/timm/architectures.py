@@ -11,6 +11,7 @@ from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
 from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
 from vitjax.weights.families.timm.tables.pit_architectures import PIT
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_UNSUPPORTED, SWIN_V2
+from vitjax.weights.families.timm.tables.twins_architectures import TWINS
 
 KNOWN: dict[str, dict[str, Any]] = {
     **ARCHITECTURES,
@@ -18,6 +19,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     **CONVIT,
     **SWIN,
     **SWIN_V2,
+    **TWINS,
     **COAT,
     **LEVIT,
     **MIXER,

@@ -1,0 +1,77 @@
+"""Attention whose keys and values are of fewer places than its queries (PVT, arXiv 2102.12122; Twins' global part)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vitjax.models.core.config import BlockConfig
+from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.tap_site import Places
+from vitjax.models.core.taps import Taps
+from vitjax.models.parts.attention import HEADS, attend
+from vitjax.models.parts.depthwise import apart
+from vitjax.models.parts.merging import Grid, PatchStep
+from vitjax.models.parts.mlp import gelu
+from vitjax.models.parts.norm import norm
+
+
+class ReducedAttention(nnx.Module):
+    """Multi-head attention of all tokens to fewer, [batch, token, channel] to the same.
+
+    The taps `k`, `v` and `source`, what both are made of, are of tokens on the fewer places; the queries of `scores`
+    are the tokens that come in.
+
+    Args:
+        config: of the blocks.
+        rngs: of the initialisation.
+        step: makes the fewer tokens of those that come in, and says what grid it has `reached`; default all tokens as
+            they are.
+    """
+
+    def __init__(self, config: BlockConfig, rngs: nnx.Rngs, step: "PatchStep | PooledStep | None" = None):
+        heads, size, bias = config.heads, config.head_width, config.qkv_bias
+        self.q = nnx.LinearGeneral(config.width, (heads, size), use_bias=bias, rngs=rngs)
+        self.kv = nnx.LinearGeneral(config.width, (2, heads, size), use_bias=bias, rngs=rngs)
+        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.step = step
+
+    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+        q, among = taps("q", self.q(x), HEADS), taps
+        if self.step is not None:
+            x, among = self.step(x), taps.at(Places(self.step.reached))
+        kv = self.kv(among("source", x, "token channel"))
+        k, v = (among(name, part, HEADS) for name, part in zip("kv", jnp.moveaxis(kv, -3, 0), strict=True))
+        return self.proj(taps("z", attend(q, k, v, taps, execution), HEADS))
+
+
+class PooledStep(nnx.Module):
+    """Makes a fixed number of tokens of any grid by the means over its cells, a linear map, a norm and GELU (PVT v2).
+
+    Args:
+        config: of the norm.
+        grid: (rows, columns) of the tokens that come in.
+        side: rows and columns of those that it gives.
+        rngs: of the initialisation.
+    """
+
+    def __init__(self, config: BlockConfig, grid: Grid, side: int, rngs: nnx.Rngs):
+        self.map, self.norm = nnx.Linear(config.width, config.width, rngs=rngs), norm(config, rngs)
+        self.grid, self.reached = grid, (side, side)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        _, grid = apart(x, Places(self.grid))
+        down, across = (jnp.asarray(means(*sides), x.dtype) for sides in zip(self.reached, self.grid, strict=True))
+        cells = jnp.einsum("brsc,pr,qs->bpqc", grid, down, across)
+        return gelu(self.norm(self.map(cells.reshape(len(x), -1, x.shape[-1]))))
+
+
+def means(cells: int, places: int) -> np.ndarray:
+    """The share of each place of a line in the mean over each cell, [cell, place]; cells may overlap by a place.
+
+    Cell i is of the places from i·places / cells, rounded down, to (i + 1)·places / cells, rounded up. Source: torch,
+    `AdaptiveAvgPool2d`.
+    """
+    cell, place = np.arange(cells)[:, None], np.arange(places)
+    inside = (place >= cell * places // cells) & (place < -(-(cell + 1) * places // cells))
+    return inside / inside.sum(axis=1, keepdims=True)

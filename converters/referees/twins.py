@@ -28,17 +28,17 @@ def _taps(kept: Captured) -> dict[str, Any]:
             found[f"stages.{stage}.peg"] = kept.gave[f"pos_block.{stage}"]
             if stage != "0":
                 found[f"stages.{stage}.embed"] = kept.gave[f"patch_embeds.{stage}.norm"]
-        inside = _windows(name, module.attn, grid, kept) if hasattr(module.attn, "ws") else _fewer(name, kept)
+        inside = _windows(name, module.attn, grid, kept) if hasattr(module.attn, "ws") else fewer_keys(name, kept)
         ours = {f"attn.{tap}": value for tap, value in inside.items()} | block(name, kept)
         found |= {f"stages.{stage}.blocks.{number}.{tap}": value for tap, value in ours.items()}
     return found
 
 
-def block(name: str, kept: Captured, attention: str = "attn") -> dict[str, Any]:
+def block(name: str, kept: Captured) -> dict[str, Any]:
     """Gives what a block of timm's adds to its stream, by our names."""
     return {
         "resid_pre": kept.read[name],
-        "attn.out": kept.gave[f"{name}.{attention}"],
+        "attn.out": kept.gave[f"{name}.attn"],
         "resid_mid": kept.read[f"{name}.norm2"],
         "mlp.pre": kept.gave[f"{name}.mlp.fc1"],
         "mlp.hidden": kept.read[f"{name}.mlp.fc2"],
@@ -62,8 +62,8 @@ def _windows(name: str, attention: Any, grid: tuple[int, int], kept: Captured) -
     return found | {tap: inside[tap].unflatten(0, (-1, down * across)) for tap in ("scores", "probs")}
 
 
-def _fewer(name: str, kept: Captured) -> dict[str, Any]:
-    """Attention to fewer keys."""
+def fewer_keys(name: str, kept: Captured) -> dict[str, Any]:
+    """Gives attention to fewer keys, by our names."""
     heads = kept.modules[f"{name}.attn"].num_heads
     q = kept.gave[f"{name}.attn.q"].unflatten(-1, (heads, -1)).transpose(1, 2)
     k, v = kept.gave[f"{name}.attn.kv"].unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4)

@@ -25,9 +25,12 @@ from vitjax.models.core.network import FACTS, Network
 from vitjax.models.hierarchical.coat import CoatConfig
 from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.hierarchical.pit import PitConfig
+from vitjax.models.hierarchical.pvt import PvtConfig
+from vitjax.models.hierarchical.pvt_v2 import PvtV2Config
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.models.hierarchical.t2t import T2tConfig
+from vitjax.models.hierarchical.twins import TwinsConfig
 from vitjax.models.mixer import MixerConfig
 from vitjax.models.registry import KINDS, Config
 from vitjax.weights import parameters
@@ -96,6 +99,18 @@ CASES = {
             (32, 32), (16, 16), (6, 8, 12), (1, 1, 2), (1, 1, 2), (5, 7, 24), classes=4, token_layers="transformer"
         ),
         (48, 48),
+    ),
+    "Twins, windows and fewer keys": Case(
+        TwinsConfig((32, 32), (4, 4), (12, 24), (4, 1), (2, 3), (24, 48), 4, reductions=(2, 1), windows=(3, 3)),
+        (40, 32),
+    ),
+    "Twins, fewer keys alone": Case(
+        TwinsConfig((32, 32), (4, 4), (12, 24), (3, 1), (2, 3), (24, 48), 4, reductions=(3, 2)), (40, 32)
+    ),
+    "PVT": Case(PvtConfig((32, 32), (4, 4), (12, 24), (2, 1), (2, 3), (24, 48), 4, reductions=(3, 1)), (40, 32)),
+    "PVT v2": Case(PvtV2Config((32, 32), (4, 4), (12, 24), (2, 1), (2, 3), (24, 48), 4, reductions=(3, 2)), (36, 32)),
+    "PVT v2, as many keys on any grid": Case(
+        PvtV2Config((32, 32), (4, 4), (12, 24), (2, 1), (2, 3), (24, 48), 4, reductions=(2, 1), pooled=3), (36, 32)
     ),
     "ResNet": Case(ResNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 1)), (64, 32)),
     "MobileNetV2": Case(MobileNetV2Config(image_size=(32, 32), classes=4), (64, 32)),

@@ -10,6 +10,7 @@ from vitjax.weights.families.timm.tables.convit_architectures import CONVIT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
 from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
 from vitjax.weights.families.timm.tables.pit_architectures import PIT
+from vitjax.weights.families.timm.tables.pvt_architectures import PVT_V2
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_UNSUPPORTED, SWIN_V2
 from vitjax.weights.families.timm.tables.twins_architectures import TWINS
 
@@ -20,6 +21,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     **SWIN,
     **SWIN_V2,
     **TWINS,
+    **PVT_V2,
     **COAT,
     **LEVIT,
     **MIXER,

@@ -121,7 +121,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (
         "class_token distilled no_embed_class pre_norm final_norm pool_include_prefix qkv_bias qk_norm scale_attn_norm"
         " scale_mlp_norm swiglu_mlp scale_mlp scale_attn_inner use_abs_pos_emb use_rot_pos_emb rope_rotate_half"
-        " use_rel_pos_bias use_pre_transformer_norm use_conv",
+        " use_rel_pos_bias use_pre_transformer_norm use_conv linear",
         "true or false",
         lambda value: isinstance(value, bool),
     ),

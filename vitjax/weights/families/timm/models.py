@@ -18,7 +18,7 @@ from vitjax.weights.families.timm.hierarchical.convit import convit_config, conv
 from vitjax.weights.families.timm.hierarchical.levit import LEVIT_CLASS
 from vitjax.weights.families.timm.hierarchical.mixer import MIXER_CLASS, RESMLP_CLASS
 from vitjax.weights.families.timm.hierarchical.pit import PIT_CLASS
-from vitjax.weights.families.timm.hierarchical.reducing import TWINS_CLASS
+from vitjax.weights.families.timm.hierarchical.reducing import PVT_V2_CLASS, TWINS_CLASS
 from vitjax.weights.families.timm.hierarchical.swin import SWIN_CLASS, SWIN_V2_CLASS
 from vitjax.weights.families.timm.model_class import MARK, Arguments, ModelClass
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
@@ -27,6 +27,7 @@ from vitjax.weights.families.timm.tables.convit_architectures import CONVIT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
 from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
 from vitjax.weights.families.timm.tables.pit_architectures import PIT
+from vitjax.weights.families.timm.tables.pvt_architectures import PVT_V2
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_V2
 from vitjax.weights.families.timm.tables.twins_architectures import TWINS
 from vitjax.weights.rules.channels import channels_of
@@ -62,6 +63,7 @@ TABLES: tuple[tuple[Mapping[str, Any], ModelClass], ...] = (  # architectures by
     (SWIN, SWIN_CLASS),
     (SWIN_V2, SWIN_V2_CLASS),
     (TWINS, TWINS_CLASS),
+    (PVT_V2, PVT_V2_CLASS),
     (COAT, COAT_CLASS),
     (LEVIT, LEVIT_CLASS),
     (MIXER, MIXER_CLASS),

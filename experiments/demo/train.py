@@ -1,10 +1,10 @@
-"""Trains the embedded model `demo` from scratch on Tiny ImageNet; `pack.py` then puts it into `vitjax/demo`.
+"""Trains a small model from scratch on Tiny ImageNet: the embedded `demo`, or a Swin.
 
-    python -m experiments.demo.train --data FOLDER [--teacher MODEL] [--epochs 9] [--out runs/demo]
+    python -m experiments.demo.train --data FOLDER [--model swin] [--teacher MODEL] [--epochs 9] [--out runs/demo]
 
-FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`, `classes.tsv`). A run that was stopped goes on where
+`pack.py` then puts a ViT into `vitjax/demo`; of any other model it writes a folder. FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`, `classes.tsv`). A run that was stopped goes on where
 its last Orbax checkpoint stands. With a teacher (any model `vitjax.load` takes), a second head that is thrown away
-afterwards learns the teacher's distribution over its own classes; half of the patch tokens are dropped in the first
+afterwards learns the teacher's distribution over its own classes; half of a ViT's patch tokens are dropped in the first
 part of the training (Li et al. 2023, arXiv 2212.00794), which halves its cost.
 """
 
@@ -26,16 +26,18 @@ from jax import lax
 
 from experiments.demo import tiny_imagenet
 from vitjax.models.core.config import Preprocess, ViTConfig
-from vitjax.models.registry import random
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
+from vitjax.models.hierarchical.swin import SwinConfig
+from vitjax.models.registry import Config, random
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a run is made of; the defaults are the committed run's."""
+    """What a run is made of; the defaults are the committed run's of `demo`, those of others are in `DEFAULTS`."""
 
-    width: int = 160
-    depth: int = 6
+    model: str = "vit"  # a key of `MODELS`
+    width: int = 160  # of the first stage, as are its heads
+    depth: int = 6  # of the deepest stage
     heads: int = 5
     patch: int = 8
     epochs: float = 9
@@ -53,17 +55,44 @@ class Training:
     chunk: int = 50  # steps between two looks at the loss
 
     @property
-    def model(self) -> ViTConfig:
-        return ViTConfig(
-            image_size=(tiny_imagenet.SIDE, tiny_imagenet.SIDE),
-            patch_size=(self.patch, self.patch),
-            width=self.width,
-            depth=self.depth,
-            heads=self.heads,
-            mlp_width=4 * self.width,
-            classes=200,
-            preprocess=Preprocess(crop=1.0),
-        )
+    def config(self) -> Config:
+        """Of the model."""
+        both = {
+            "image_size": (tiny_imagenet.SIDE, tiny_imagenet.SIDE),
+            "patch_size": (self.patch, self.patch),
+            "classes": 200,
+            "preprocess": Preprocess(crop=1.0),
+        }
+        return MODELS[self.model](self, both)
+
+    @property
+    def kept(self) -> int:
+        """Patches that a picture keeps in the first part."""
+        return int(self.config.patches * self.keep)
+
+
+def vit(training: Training, both: dict) -> ViTConfig:
+    """One stage."""
+    sizes = {"width": training.width, "depth": training.depth, "heads": training.heads}
+    return ViTConfig(mlp_width=4 * training.width, **sizes, **both)
+
+
+def swin(training: Training, both: dict) -> SwinConfig:
+    """Three stages, the middle one the deepest, in windows of 4."""
+    widths, heads = ([times * of for times in (1, 2, 4)] for of in (training.width, training.heads))
+    mlp_widths, depths = [4 * width for width in widths], (2, training.depth, 2)
+    return SwinConfig(
+        widths=tuple(widths),
+        depths=depths,
+        heads=tuple(heads),
+        mlp_widths=tuple(mlp_widths),
+        windows=(4, 4, 4),
+        **both,
+    )
+
+
+MODELS = {"vit": vit, "swin": swin}
+DEFAULTS = {"swin": {"width": 48, "depth": 4, "heads": 3, "patch": 4, "keep": 1.0, "full": 0.0}}
 
 
 def augment(key: jax.Array, image: jax.Array, crop: float) -> jax.Array:
@@ -89,9 +118,9 @@ def loss_of(
     """Cross-entropy with label smoothing, plus the teacher's: images uint8, `soft` log-probabilities [batch, class]."""
     crop, drop = jax.random.split(key)
     pixels = jax.vmap(partial(augment, crop=config.crop))(jax.random.split(crop, len(images)), images / 255.0)
-    edits = {"embed": partial(drop_tokens, drop, keep)} if keep < config.model.patches else None
+    edits = {"embed": partial(drop_tokens, drop, keep)} if keep < config.config.patches else None
     seen = learned["model"](pixels, ["pooled", "logits"], edits)
-    target = optax.smooth_labels(jax.nn.one_hot(labels, config.model.classes), config.smoothing)
+    target = optax.smooth_labels(jax.nn.one_hot(labels, config.config.classes), config.smoothing)
     loss = optax.softmax_cross_entropy(seen["logits"], target).mean()
     if "teacher" in learned:
         guess = jax.nn.log_softmax(learned["teacher"](seen["pooled"]))
@@ -129,13 +158,14 @@ def train_chunk(state, images, labels, soft, order, *, config: Training, steps: 
 
 def start(config: Training, steps: int, teacher_classes: int) -> dict:
     """The state before the first step: the model, the teacher's head if there is one, the optimizer's moments."""
-    learned: dict = {"model": random(config.model, config.seed)}
+    learned: dict = {"model": random(config.config, config.seed)}
     if teacher_classes:
-        learned["teacher"] = nnx.Linear(config.width, teacher_classes, rngs=nnx.Rngs(config.seed))
+        width = learned["model"].taps()["pooled"].shape[0]
+        learned["teacher"] = nnx.Linear(width, teacher_classes, rngs=nnx.Rngs(config.seed))
     return {"learned": learned, "optimizer": optimizer(config, steps).init(learned), "step": jnp.zeros((), jnp.int32)}
 
 
-def accuracy(model: ViT, images: np.ndarray, labels: np.ndarray, batch: int = 500) -> tuple[float, float]:
+def accuracy(model: Network, images: np.ndarray, labels: np.ndarray, batch: int = 500) -> tuple[float, float]:
     """Top-1 and top-5 accuracy in per cent on uint8 images."""
     top = jax.jit(lambda model, x: lax.top_k(model(x / 255.0, "logits")["logits"], 5)[1])
     hits = np.concatenate(
@@ -168,7 +198,7 @@ def epochs_order(config: Training, count: int, steps: int) -> np.ndarray:
     return np.concatenate(epochs)[: steps * config.batch].reshape(steps, config.batch).astype(np.int32)
 
 
-def train(config: Training, data: Path, teacher: str | None, out: Path) -> ViT:
+def train(config: Training, data: Path, teacher: str | None, out: Path) -> Network:
     """Runs or resumes a training; keeps `curve.jsonl`, `training.json` and the checkpoints in `out`."""
     cache = out / "data"
     images, labels = tiny_imagenet.load(data, "train", cache)
@@ -195,7 +225,7 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> ViT:
         done, clock = int(state["step"]), time.perf_counter()
         while done < steps:
             stop = min([s for s in (done + config.chunk, switch, steps) if s > done])
-            keep = int(config.model.patches * (config.keep if done < switch else 1))
+            keep = config.kept if done < switch else config.config.patches
             state, loss = train_chunk(state, *arrays, order[done:stop], config=config, steps=steps, keep=keep)
             row = {"step": stop, "loss": round(float(loss), 4), "seconds": round(time.perf_counter() - clock, 1)}
             if (stop // config.chunk) % 10 == 0 or stop in (switch, steps):
@@ -215,8 +245,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with Tiny ImageNet")
     parser.add_argument("--teacher", help="model to distil from: a folder, a file or a hub id")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where checkpoints and curves go")
-    for field in dataclasses.fields(Training):
+    parser.add_argument("--model", choices=MODELS, default="vit", help="kind of model")
+    for field in dataclasses.fields(Training)[1:]:
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
+    parser.set_defaults(**DEFAULTS.get(parser.parse_known_args()[0].model, {}))
     args = vars(parser.parse_args())
     data, teacher, out = args.pop("data"), args.pop("teacher"), args.pop("out")
     out.mkdir(parents=True, exist_ok=True)

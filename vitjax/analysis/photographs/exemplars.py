@@ -17,7 +17,7 @@ from vitjax.analysis.photographs.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.tally import Tally, add, empty, merge
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.passes import IMAGE, Pace, mesh_for
-from vitjax.analysis.study.patches import counted_tokens, numbers_of_tokens
+from vitjax.analysis.study.patches import counted_tokens, numbers_of_tokens, own_grid
 from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images, checksum
 from vitjax.data.files.prints import UNREAD, compare, digest, heads, watched
@@ -120,7 +120,8 @@ def exemplars(
             )
     sampled = _sampled(len(data.images))
     where = {tap: numbers_of_tokens(tokens, sites[tap], model.config.grid) for tap in taps}
-    found = {tap: Natural(tap, sites[tap].units, where[tap], tallies[tap], sampled) for tap in taps}
+    on = {tap: own_grid(sites[tap], model.config.grid) for tap in taps}
+    found = {tap: Natural(tap, sites[tap].units, where[tap], tallies[tap], sampled, on[tap]) for tap in taps}
     unreadable = {name: reason for part in parts for name, reason in part.unreadable.items()}
     data.unreadable.update(unreadable)
     np.maximum.reduce([part.sums for part in parts], out=sums)  # `seen` now holds what any host has read
@@ -191,7 +192,8 @@ def _run(
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
     sampled = _sampled(len(data.images))
-    tokens_of = lambda site: site.prefix + math.prod(model.config.grid) if site.places else 1
+    places = lambda site: math.prod(own_grid(site, model.config.grid) or model.config.grid)
+    tokens_of = lambda site: site.prefix + places(site) if site.places else 1
     blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), tokens_of(sites[tap])))
     stack = lambda *leaves: np.stack(leaves)
     tallies = {
@@ -230,7 +232,8 @@ def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: 
         values = model(images.astype(jnp.float32) / 255, read, execution=OVER_DATA)
         here = jax.tree.map(lambda x: x[0], tallies)
         seen = {tap: counted_tokens(values[tap], sites[tap], tokens, grid) for tap in taps}
-        ratios = stream_ratios(values, [tap for tap in taps if sites[tap].grid == grid], sites)
+        whole = [tap for tap in taps if sites[tap].grid == own_grid(sites[tap], grid)]
+        ratios = stream_ratios(values, whole, sites)
         norms = {tap: ratio[:, token_span(tokens, sites[tap])] for tap, ratio in ratios.items()}
         added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in taps}
         # The count is something to wait for: the tallies themselves are donated.

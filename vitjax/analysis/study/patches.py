@@ -1,9 +1,10 @@
 """Reads from a tap's value what each unit does at each patch, and measures how unevenly.
 
-Values that stand on another grid than the patches of the model's config, such as the maps of a convolutional network,
-are averaged over these, so that they lie beside those of a Vision Transformer.
+Values that stand on another grid than the patches of the model's config, such as those of a network's later stages, are
+laid over these, so that they lie beside each other. Which place fires is asked on the tap's own grid, see `own_grid`.
 """
 
+import math
 from collections.abc import Iterable
 
 import jax.numpy as jnp
@@ -33,22 +34,40 @@ def at_patches(values: Array, site: Site, grid: Grid) -> Float[Array, "image pat
     return found.reshape(len(found), -1, found.shape[-1])
 
 
+def own_grid(site: Site, grid: Grid) -> Grid | None:
+    """The grid on which a tap's places are counted: its own, but that of the patches where these are larger.
+
+    None for a tap without places.
+    """
+    if site.grid is None or not site.places:
+        return None
+    return min(site.grid[0], grid[0]), min(site.grid[1], grid[1])
+
+
 def counted_tokens(values: Array, site: Site, tokens: str, grid: Grid) -> Float[Array, "image token unit"]:
-    """A tap's value at the tokens that count, as in `Recipe.tokens`; on another grid than the patches' at these."""
-    if site.places and site.grid != grid:
-        return at_patches(values, site, grid)
-    return at_tokens(values, site, tokens)
+    """A tap's value at the tokens that count, as in `Recipe.tokens`; places smaller than a patch are averaged over it.
+
+    Args:
+        values: as the model gives it.
+        site: of the tap.
+        tokens: see `Recipe.tokens`.
+        grid: of the patches, `model.config.grid`.
+    """
+    own = own_grid(site, grid)
+    return at_tokens(values, site, tokens) if own == site.grid or own is None else at_patches(values, site, own)
 
 
 def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
-    """The tokens that count, as numbers of patches; those before the patches are negative. None without places.
+    """The tokens that count, as numbers on the tap's grid, see `own_grid`; those before it are negative.
+
+    None without places.
 
     Raises:
         InputError: tokens that the tap does not have.
     """
     if not site.places:
         return range(0)
-    start, stop, _ = token_span(tokens, site).indices(site.prefix + grid[0] * grid[1])
+    start, stop, _ = token_span(tokens, site).indices(site.prefix + math.prod(own_grid(site, grid) or grid))
     return range(start - site.prefix, stop - site.prefix)
 
 

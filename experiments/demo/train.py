@@ -2,10 +2,11 @@
 
     python -m experiments.demo.train --data FOLDER [--model swin] [--teacher MODEL] [--epochs 9] [--out runs/demo]
 
-`pack.py` then puts a ViT into `vitjax/demo`; of any other model it writes a folder. FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`, `classes.tsv`). A run that was stopped goes on where
-its last Orbax checkpoint stands. With a teacher (any model `vitjax.load` takes), a second head that is thrown away
-afterwards learns the teacher's distribution over its own classes; half of a ViT's patch tokens are dropped in the first
-part of the training (Li et al. 2023, arXiv 2212.00794), which halves its cost.
+`pack.py` then puts a ViT into `vitjax/demo`. FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`,
+`classes.tsv`). A run that was stopped goes on where its last Orbax checkpoint stands. With a teacher (any model
+`vitjax.load` takes), a second head that is thrown away afterwards learns the teacher's distribution over its own
+classes; half of a ViT's patch tokens are dropped in the first part of the training (Li et al. 2023, arXiv 2212.00794),
+which halves its cost.
 """
 
 import argparse

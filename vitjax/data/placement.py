@@ -8,6 +8,7 @@ import numpy as np
 
 from vitjax.errors import InputError
 from vitjax.models.core.preprocess import Input
+from vitjax.models.core.tap_site import halved
 
 Size = tuple[int, int]  # (height, width), unlike Pillow's
 
@@ -51,8 +52,20 @@ def placement(size: tuple[int, int], config: Input) -> Placement:
     return Placement(top, left, *resized, *config.image_size)
 
 
+def place_size(config: Input, grid: Size) -> tuple[float, float]:
+    """The (height, width) in pixels of a place of a grid: of one that stages have halved once or more, of more patches.
+
+    A later stage's places are twice as high and wide as those of the stage before it, the last ones beyond the image
+    where that has an odd number of rows or columns. Any other grid divides the image evenly.
+    """
+    height, width = config.patch_size
+    if times := halved(config.grid, grid):
+        return height * times, width * times
+    return config.image_size[0] / grid[0], config.image_size[1] / grid[1]
+
+
 def patch_box(
-    size: tuple[int, int], config: Input, row: int | np.ndarray, column: int | np.ndarray
+    size: tuple[int, int], config: Input, row: int | np.ndarray, column: int | np.ndarray, grid: Size | None = None
 ) -> tuple[float, float, float, float]:
     """Finds a patch of the model's input in the original image: (left, top, right, bottom) in its pixels.
 
@@ -61,11 +74,12 @@ def patch_box(
     Args:
         size: (width, height) of the original.
         config: the model's; its `Input` will do.
-        row, column: on the patch grid; numbers or arrays.
+        row, column: on the grid; numbers or arrays.
+        grid: (rows, columns); default that of the patches.
     """
     at = placement(size, config)
     across, down = size[0] / at.width, size[1] / at.height
-    height, width = config.patch_size
+    height, width = place_size(config, grid or config.grid)
     row, column = np.float64(row), np.float64(column)  # numbers of few bits would overflow in a long, thin image
     x, y = at.left + column * width, at.top + row * height
     return x * across, y * down, (x + width) * across, (y + height) * down

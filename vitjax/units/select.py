@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vitjax.errors import InputError
-from vitjax.models.core.tap_site import PLACES, Site
+from vitjax.models.core.tap_site import PLACES, Site, halved
 from vitjax.models.core.vocabulary import PATCH
 from vitjax.units.units import Unit
 
@@ -46,8 +46,9 @@ def on_grid(
     Args:
         values: of the tap.
         site: of the tap.
-        grid: (rows, columns) of patches over which the places are averaged, so that values of different resolutions lie
-            beside each other; their mean over all places stays what it was. Default: the places as they are.
+        grid: (rows, columns) of patches over which the places are averaged, or that a later stage's places cover, so
+            that values of different resolutions lie beside each other; their mean over all places stays what it was,
+            but where a stage halved an odd number. Default: the places as they are.
 
     Raises:
         InputError: the tap has no places on the image.
@@ -57,8 +58,15 @@ def on_grid(
     found = at_tokens(values, site, "patches").reshape(len(values), *site.grid, -1)
     if grid is None or grid == site.grid:
         return found
-    down, across = (shares(of, to) for of, to in zip(site.grid, grid, strict=True))
+    times = halved(grid, site.grid)
+    sides = zip(site.grid, grid, strict=True)
+    down, across = (covered(of, to, times) if times else shares(of, to) for of, to in sides)
     return jnp.einsum("irsu,pr,qs->ipqu", found, down, across, precision="highest")
+
+
+def covered(places: int, patches: int, times: int) -> Float[np.ndarray, "patch place"]:
+    """Which place each patch is part of, 1 or 0, where a place covers so many patches of one side of an image."""
+    return (np.arange(patches)[:, None] // times == np.arange(places)).astype(np.float32)
 
 
 def shares(places: int, patches: int) -> Float[np.ndarray, "patch place"]:

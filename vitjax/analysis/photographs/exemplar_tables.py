@@ -20,10 +20,10 @@ from vitjax.data.dataset import Dataset
 from vitjax.data.files.images import Images
 from vitjax.data.pipeline import pixels
 from vitjax.data.pixels import shown
-from vitjax.data.placement import patch_box
+from vitjax.data.placement import patch_box, place_size
 from vitjax.data.prepare import size
-from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
+from vitjax.models.registry import Config
 from vitjax.units.units import caption, matching
 
 SHOWN, ACROSS = 12, 6  # units in the figure, and images of each
@@ -85,13 +85,13 @@ def tap_row(natural: Natural) -> dict[str, str | int | float]:
     }
 
 
-def image_table(found: Exemplars, images: Images, config: ViTConfig) -> pa.Table:
+def image_table(found: Exemplars, images: Images, config: Config) -> pa.Table:
     """A row per unit and image: best images first ("top", rank from 0), then those at the quantiles of the scores.
 
     Columns: unit, kind, rank, quantile, image, score, peak (the highest activation of a token; best images only), norm
     (of that token in the residual stream, over the median of the image's patches; above 5 it is an outlier, whose patch
-    says little; best images only), patch, row, column (null where no patch fired), that patch's left, top, right,
-    bottom in the original's pixels, and photo (the image's place in the data set).
+    says little; best images only), patch, row, column (on the tap's grid; null where no patch fired), that patch's
+    left, top, right, bottom in the original's pixels, and photo (the image's place in the data set).
     """
     sizes = _Sizes(images)
     return pa.concat_tables(
@@ -99,7 +99,7 @@ def image_table(found: Exemplars, images: Images, config: ViTConfig) -> pa.Table
     )
 
 
-def _image_tables(natural: Natural, names: tuple[str, ...], sizes: "_Sizes", config: ViTConfig) -> list[pa.Table]:
+def _image_tables(natural: Natural, names: tuple[str, ...], sizes: "_Sizes", config: Config) -> list[pa.Table]:
     units, k = natural.score.shape
     place, score, patch = (x.T for x in natural.quantiles())
     steps = len(QUANTILES)
@@ -131,8 +131,9 @@ _SIDES = ("left", "top", "right", "bottom")
 
 def _image_rows(natural, names, sizes, config, place, score, patch) -> dict[str, pa.Array]:
     place, patch = place.ravel(), patch.ravel()
-    row, column = np.divmod(patch, config.grid[1])
-    boxes = sizes.boxes(place, config, row, column)
+    grid = natural.grid or config.grid
+    row, column = np.divmod(patch, grid[1])
+    boxes = sizes.boxes(place, config, row, column, grid)
     without = patch < 0
     units = [str(natural.unit(i)) for i in range(len(score))]
     return {
@@ -153,14 +154,16 @@ class _Sizes:
     def __init__(self, images: Images):
         self.images, self.known = images, {}
 
-    def boxes(self, place: np.ndarray, config: ViTConfig, row: np.ndarray, column: np.ndarray) -> list[np.ndarray]:
+    def boxes(
+        self, place: np.ndarray, config: Config, row: np.ndarray, column: np.ndarray, grid: tuple[int, int]
+    ) -> list[np.ndarray]:
         """`patch_box` for many images: left, top, right, bottom."""
         found = np.zeros((4, len(place)), np.float32)
         for one in np.unique(place[place >= 0]):
             if one not in self.known:
                 self.known[one] = size(self.images.read(int(one)))
             here = place == one
-            found[:, here] = patch_box(self.known[one], config, row[here], column[here])
+            found[:, here] = patch_box(self.known[one], config, row[here], column[here], grid)
         return list(found)
 
 
@@ -189,7 +192,7 @@ def unit_table(found: Exemplars) -> pa.Table:
     return whole.replace_schema_metadata({"edges": json.dumps([float(f"{edge:.6g}") for edge in edges()])})
 
 
-def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
+def figure(found: Exemplars, images: Images, config: Config) -> Figure:
     """Best images of some units, drawn evenly from the taps, with the patch that fired; and each unit's histogram.
 
     The patch is framed in orange, or in red if it is a token of huge norm.
@@ -199,7 +202,6 @@ def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
     rng = np.random.default_rng(0)
     chosen = [(natural, int(rng.integers(len(natural.score)))) for natural in picks]
     across = min(ACROSS, naturals[0].score.shape[1], int(naturals[0].tally.images))
-    height, width = config.patch_size
     with style():
         drawing, axes = panels(len(chosen), across + 1, size=(1.15, 1.25))
         for line, (natural, unit) in enumerate(chosen):
@@ -210,7 +212,8 @@ def figure(found: Exemplars, images: Images, config: ViTConfig) -> Figure:
                 bare(axis).imshow(shown(picture))
                 axis.set_title(f"{score:.3g}", fontsize=7, loc="center", pad=2)
                 if patch >= 0:
-                    y, x = divmod(int(patch), config.grid[1])
+                    grid = natural.grid or config.grid
+                    (y, x), (height, width) = divmod(int(patch), grid[1]), place_size(config, grid)
                     corner = x * width - 0.5, y * height - 0.5
                     axis.add_patch(
                         Rectangle(corner, width, height, fill=False, color=FRAME[bool(outlier)], linewidth=1.4)

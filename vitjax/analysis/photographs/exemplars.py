@@ -67,8 +67,8 @@ def exemplars(
     """Finds each unit's best images and measures its ordinary ones.
 
     Images are scored by the mean activation over patch tokens, as Ghiasi et al. do (B2 of their code: running maximum
-    over ImageNet); `patch` is where on the grid it was highest. The state has a fixed size: memory does not grow with
-    the number of images. Equal scores are ordered by place in the data set, so batches, devices and hosts change
+    over ImageNet); `patch` is where on the tap's grid it was highest. The state has a fixed size: memory does not grow
+    with the number of images. Equal scores are ordered by place in the data set, so batches, devices and hosts change
     nothing.
 
     Args:
@@ -192,9 +192,7 @@ def _run(
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
     sampled = _sampled(len(data.images))
-    places = lambda site: math.prod(own_grid(site, model.config.grid) or model.config.grid)
-    tokens_of = lambda site: site.prefix + places(site) if site.places else 1
-    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), tokens_of(sites[tap])))
+    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), sites[tap].tokens))
     stack = lambda *leaves: np.stack(leaves)
     tallies = {
         tap: jax.tree.map(stack, Tally(*part.tallies.get(tap, blank(tap))), *[blank(tap)] * (mesh.size - 1))

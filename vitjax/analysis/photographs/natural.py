@@ -30,6 +30,7 @@ class Natural:
         tokens: the tokens that count, 0 being the first patch and -1 the token before it; empty without a token axis.
         tally: what was counted, see `Tally`.
         sample_place: places of the images in `tally.sample`; all images where they are no more than it holds.
+        grid: (rows, columns) that patches are counted on; None for a tap without places on the image.
     """
 
     tap: str
@@ -37,6 +38,7 @@ class Natural:
     tokens: range
     tally: Tally
     sample_place: Int[np.ndarray, " image"]
+    grid: tuple[int, int] | None = None
 
     @property
     def score(self) -> Float[np.ndarray, "unit k"]:

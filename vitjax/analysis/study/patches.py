@@ -58,7 +58,7 @@ def counted_tokens(values: Array, site: Site, tokens: str, grid: Grid) -> Float[
 
 
 def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
-    """The tokens that count, as numbers on the tap's grid, see `own_grid`; those before it are negative.
+    """The tokens that count, as numbers on the tap's grid, see `own_grid`; those before it, or on none, are negative.
 
     None without places.
 
@@ -67,8 +67,10 @@ def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
     """
     if not site.places:
         return range(0)
-    start, stop, _ = token_span(tokens, site).indices(site.prefix + math.prod(own_grid(site, grid) or grid))
-    return range(start - site.prefix, stop - site.prefix)
+    own = own_grid(site, grid)
+    before = site.tokens if own is None else site.prefix
+    start, stop, _ = token_span(tokens, site).indices(before + (0 if own is None else math.prod(own)))
+    return range(start - before, stop - before)
 
 
 def check_patches(tap: str, site: Site) -> None:

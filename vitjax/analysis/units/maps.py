@@ -18,7 +18,7 @@ from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.study.passes import on_pictures
-from vitjax.analysis.study.patches import above_half, at_patches, check_patches, unevenness
+from vitjax.analysis.study.patches import above_half, at_patches, check_patches, own_grid, unevenness
 from vitjax.analysis.study.style import MAP
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
@@ -40,8 +40,9 @@ def activation_maps(
     units: str | Unit | Iterable[str | Unit],
     *,
     batch: int = 32,
+    grid: tuple[int, int] | None = None,
 ) -> Float[np.ndarray, "image unit row column"]:
-    """The activation of each unit at the patches of each image, on the patch grid.
+    """The activation of each unit at the patches of each image.
 
     All units of a tap share one compiled forward pass, which stops after the last tap.
 
@@ -50,17 +51,26 @@ def activation_maps(
         images: of the model's size.
         units: unit sets, e.g. "blocks.6.mlp.hidden:0-7" or "blocks.3.attn.z:2.*", or `Unit`s; in the order of `expand`.
         batch: images that go to the devices together.
+        grid: (rows, columns) that the maps are on; default the patches', which what stands on others is laid over.
 
     Raises:
         InputError: unknown units, units of taps without patches, or images that are not uint8.
     """
-    return _read(model, images, units, batch, norms=False)[0]
+    return _read(model, images, units, batch, grid or model.config.grid, norms=False)[0]
 
 
 def _read(
-    model: Network, images: np.ndarray, units: str | Unit | Iterable[str | Unit], batch: int, norms: bool
+    model: Network,
+    images: np.ndarray,
+    units: str | Unit | Iterable[str | Unit],
+    batch: int,
+    grid: tuple[int, int],
+    norms: bool,
 ) -> tuple[Float[np.ndarray, "image unit row column"], dict[str, Float[np.ndarray, "image row column"]]]:
-    """`activation_maps`, and for each tap the norms of its stream's patches over their median; NaN where not read."""
+    """`activation_maps`, and for each tap the norms of its stream's tokens over their median, on the tap's own grid.
+
+    NaN where not read.
+    """
     sites = model.taps()
     wanted = expand(units, sites, model.class_names)
     groups: dict[str, list[int]] = {}
@@ -73,20 +83,19 @@ def _read(
         raise InputError(f"images are {kind} of shape {shape}, they must be uint8 [image, {size}], one at least")
     places = [flat_index([wanted[i] for i in group], sites[tap]) for tap, group in groups.items()]
     rows = [np.tile(place, (len(images), 1)) for place in places]
-    streams = streams_of(_streaming(groups, sites, model.config.grid), sites) if norms else ()
-    found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, taps=tuple(groups), streams=streams)
+    own, streaming = {tap: own_grid(sites[tap], grid) for tap in groups}, _streaming(groups, sites, grid)
+    about = {"taps": tuple(groups), "streams": streams_of(streaming, sites) if norms else (), "grid": grid}
+    found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, **about)
     order = np.argsort([position for group in groups.values() for position in group])
-    grid = model.config.grid
-    known = dict.fromkeys(groups, np.full((len(images), *grid), np.nan))
-    streaming = _streaming(groups, sites, grid)
-    known |= {tap: ratio.reshape(-1, *grid) for tap, ratio in zip(streaming, ratios, strict=norms)}
+    known = {tap: np.full((len(images), *own[tap]), np.nan) for tap in groups}
+    known |= {tap: ratio.reshape(-1, *own[tap]) for tap, ratio in zip(streaming, ratios, strict=norms)}
     return found[:, order].reshape(*found.shape[:2], *grid), known
 
 
 def _at_units(
-    model: Network, images: Array, *places: Array, taps: tuple[str, ...], streams: tuple[str, ...]
+    model: Network, images: Array, *places: Array, taps: tuple[str, ...], streams: tuple[str, ...], grid: tuple
 ) -> tuple[Array, ...]:
-    values, sites, grid = model(images, {*taps, *streams}), model.taps(), model.config.grid
+    values, sites = model(images, {*taps, *streams}), model.taps()
     pick = lambda tap, place: jnp.take_along_axis(at_patches(values[tap], sites[tap], grid), place[:, None], axis=2)
     maps = jnp.concatenate(list(map(pick, taps, places)), axis=2).swapaxes(1, 2)
     ratios = stream_ratios(values, _streaming(taps, sites, grid), sites) if streams else {}
@@ -94,8 +103,8 @@ def _at_units(
 
 
 def _streaming(taps: Iterable[str], sites: Mapping[str, Site], grid: tuple[int, int]) -> list[str]:
-    """The taps whose stream's tokens stand where the maps' patches do."""
-    return [tap for tap in taps if sites[tap].grid == grid and stream(tap, sites)]
+    """The taps whose stream's tokens stand where their own places do, none of them averaged."""
+    return [tap for tap in taps if sites[tap].grid == own_grid(sites[tap], grid) and stream(tap, sites)]
 
 
 def normalised(maps: Float[np.ndarray, "*n row column"]) -> Float[np.ndarray, "*n row column"]:
@@ -160,9 +169,9 @@ def run(
         found: exemplars that are known already, with at least `k` images for the taps meant.
 
     Returns:
-        A row for each unit and image: the score (mean over patches), the peak and where on the grid it is, the `norm`
-        of the token there over the median of the image's patches (None without one; an outlier, see `outliers`, is
-        named in its caption), the unevenness (standard deviation over mean of the patches) and the share of patches
+        A row for each unit and image: the score (mean over patches), the peak and where on the tap's grid it is, the
+        `norm` of the token there over the median of the image's patches (None without one; an outlier, see `outliers`,
+        is named in its caption), the unevenness (standard deviation over mean of the patches) and the share of patches
         above half the peak.
 
     Raises:
@@ -181,7 +190,7 @@ def run(
     best = np.stack([found.taps[unit.tap].place[_number(unit, found)][:k] for unit in wanted])
     distinct = np.unique(best[best >= 0])
     images = pixels(data.images, distinct, data.config)
-    maps, norms = _read(model, images, wanted, data.batch, norms=True)
+    maps, norms = _read(model, images, wanted, data.batch, model.config.grid, norms=True)
     shown = [[int(np.searchsorted(distinct, place)) for place in row if place >= 0] for row in best]
     rows = [
         _row(unit, rank, data.images.names[distinct[image]], maps[image, i], norms[unit.tap][image])
@@ -202,7 +211,8 @@ def _number(unit: Unit, found: Exemplars) -> int:
 
 
 def _row(unit: Unit, rank: int, image: str, map: np.ndarray, norms: np.ndarray) -> dict:
-    row, column = np.unravel_index(map.argmax(), map.shape)
+    peak = np.unravel_index(map.argmax(), map.shape)
+    row, column = (place * own // of for place, own, of in zip(peak, norms.shape, map.shape, strict=True))
     uneven = float(unevenness(map.reshape(-1)))
     return {
         "unit": str(unit),

@@ -57,7 +57,11 @@ def compare(run: Run, found: Exemplars | None, makes: Sequence[Made]) -> None:
         exemplars = tables.exemplar_rows(found, units, data, model)
         classes = tables.classes_of(exemplars, units)
         written |= {"exemplars": exemplars, "photos": tables.photo_table(exemplars, data)}
-        _write_array(store, "maps", tables.exemplar_maps(model, found, units, replace(data, shard=(0, 1))))
+        maps = tables.exemplar_maps(model, found, units, replace(data, shard=(0, 1)))
+        if len({one.shape for one in maps}) == 1:
+            _write_array(store, "maps", np.stack(maps))
+        else:
+            written["maps"] = tables.map_table(maps)
     table = tables.unit_rows(units, pictures, found, classes)
     table = table.append_column("duplicate", pa.array(likeness.repeats(behaviour, LIKE), pa.int32()))
     written |= {"units": table, "pictures": pictures, "near": tables.near_table(near)}

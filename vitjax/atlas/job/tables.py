@@ -148,15 +148,15 @@ def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:
 
 def exemplar_maps(
     model: Network, found: Exemplars, units: Sequence[Unit], data: Dataset
-) -> UInt8[np.ndarray, "unit k row column"]:
+) -> list[UInt8[np.ndarray, "k row column"]]:
     """Maps where each unit is active on its best photographs, each map from 0, its minimum, to 255, its maximum.
 
-    Black where there is no photograph, or no patch.
+    They are on the grid of the unit's tap; black where there is no photograph, or no patch.
     """
     k = next(iter(found.taps.values())).score.shape[1]
-    maps = np.zeros((len(units), k, *model.config.grid), np.uint8)
+    maps = [np.zeros((k, *(found.taps[unit.tap].grid or model.config.grid)), np.uint8) for unit in units]
     for tap, natural in found.taps.items():
-        if not len(natural.tokens):
+        if natural.grid is None:
             continue
         mine = [i for i, unit in enumerate(units) if unit.tap == tap]
         rows = np.array([np.ravel_multi_index(units[i].index, natural.shape) for i in mine])
@@ -168,12 +168,24 @@ def exemplar_maps(
                 continue
             images = pixels(data.images, distinct, data.config)
             here = [units[i] for i in mine[some]]
-            values = normalised(activation_maps(model, images, here, batch=data.batch))
+            values = normalised(activation_maps(model, images, here, batch=data.batch, grid=natural.grid))
             for column, (unit, photos) in enumerate(zip(mine[some], places[some], strict=True)):
                 there = np.flatnonzero(photos >= 0)
                 at = np.searchsorted(distinct, photos[there])
-                maps[unit, there] = np.round(255 * values[at, column])
+                maps[unit][there] = np.round(255 * values[at, column])
     return maps
+
+
+def map_table(maps: Sequence[UInt8[np.ndarray, "k row column"]]) -> pa.Table:
+    """Lists the maps of an atlas whose taps stand on several grids: number, rows, columns, and the bytes of k maps."""
+    return pa.table(
+        {
+            "number": pa.array(range(len(maps)), pa.int32()),
+            "rows": pa.array([one.shape[1] for one in maps], pa.int32()),
+            "columns": pa.array([one.shape[2] for one in maps], pa.int32()),
+            "maps": pa.array([one.tobytes() for one in maps], pa.binary()),
+        }
+    )
 
 
 def profiles(found: Exemplars, units: Sequence[Unit]) -> Float[np.ndarray, "unit image"]:

@@ -48,8 +48,8 @@ class Exemplar:
         name: what the data set calls it: untrusted text.
         label: its class, or None where the data has none.
         score: the unit's score on it.
-        patch: the patch that fired, counted row by row, or None where no patch did.
-        map: the unit's activation at each patch on any scale, or None.
+        patch: the patch that fired, counted row by row on the map's grid, or None where no patch did.
+        map: the unit's activation at each patch on any scale, on a grid of its own or `Contents.grid`; or None.
     """
 
     photo: int
@@ -143,7 +143,7 @@ class Contents:
         recipe: {"name": …, "fields": {…}}.
         seeds: of the pictures.
         image_size: (height, width) of the pictures, pixels.
-        grid: (rows, columns) of patches.
+        grid: (rows, columns) of patches, of maps that stand on no other.
         versions: {package: version}.
         data: {"source": …, "images": …}, or None without photographs.
         manifest: how it was made: anything that JSON can say.

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
@@ -110,7 +111,7 @@ class _Reader:
             recipe={"name": known, "fields": recipe},
             seeds=self.manifest.seeds,
             image_size=tuple(self.manifest.image_size),
-            grid=self.maps.shape[2:] if self.maps is not None else (1, 1),
+            grid=max((one.shape[1:] for one in self.maps), key=math.prod) if self.maps is not None else (1, 1),
             versions=about["made"],
             data=self.manifest.data and {key: self.manifest.data[key] for key in ("source", "images")},
             manifest=about | {"finished": asdict(self.ended)},
@@ -131,8 +132,14 @@ class _Reader:
         return self.table("units")
 
     @cached_property
-    def maps(self) -> np.ndarray | None:
-        return self.array("maps")
+    def maps(self) -> Sequence[np.ndarray] | None:
+        """The maps of each unit, [k, row, column]; in a table where they are on several grids."""
+        table = self.table("maps")
+        if table is None:
+            return self.array("maps")
+        return [
+            np.frombuffer(row["maps"], np.uint8).reshape(-1, row["rows"], row["columns"]) for row in table.to_pylist()
+        ]
 
     @cached_property
     def photos(self) -> pa.Table | None:
@@ -205,7 +212,7 @@ class _Reader:
 
         def best(unit: int) -> list[Exemplar]:
             return [
-                Exemplar(place[r["photo"]], r["image"], r["class"], r["score"], r["patch"], self.maps[unit, r["rank"]])
+                Exemplar(place[r["photo"]], r["image"], r["class"], r["score"], r["patch"], self.maps[unit][r["rank"]])
                 for r in rows(unit)
                 if r["kind"] == "top"
             ]

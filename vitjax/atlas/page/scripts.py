@@ -123,14 +123,15 @@ def detail(contents: Contents, number: int, pictures: Sequence[Picture], files: 
             {"file": file, "made": picture.made, "chosen": picture.chosen, "grades": picture.grades}
             for file, picture in zip(files, pictures, strict=True)
         ],
-        "exemplars": [_exemplar(found) for found in contents.exemplars(number)],
+        "exemplars": [_exemplar(found, contents.grid) for found in contents.exemplars(number)],
         "quantiles": [_quantile(found) for found in contents.quantiles(number)],
         "histogram": None if histogram is None else _histogram(histogram),
         "near": {kind: [_neighbour(found) for found in near] for kind, near in contents.near(number).items()},
     }
 
 
-def _exemplar(found: Exemplar) -> dict[str, object]:
+def _exemplar(found: Exemplar, grid: tuple[int, int]) -> dict[str, object]:
+    own = grid if found.map is None else found.map.shape
     return {
         "photo": found.photo,
         "name": found.name,
@@ -138,6 +139,7 @@ def _exemplar(found: Exemplar) -> dict[str, object]:
         "score": found.score,
         "patch": found.patch,
         "map": None if found.map is None else _bytes(found.map),
+        **({} if tuple(own) == tuple(grid) else {"grid": own}),
     }
 
 

@@ -82,6 +82,17 @@ class Site:
         return math.prod(self.places)
 
 
+def halved(grid: tuple[int, int], later: tuple[int, int]) -> int | None:
+    """How many rows and columns of a grid a place of a later stage's grid covers; None if stages that halve it, odd
+    numbers rounded up, do not lead there."""
+    times = 1
+    while (reached := tuple(-(-side // times) for side in grid)) != later:
+        if reached == (1, 1):
+            return None
+        times *= 2
+    return times
+
+
 def site(
     shape: tuple[int, ...], axes: tuple[str, ...], stood: Places, before: str | None = None, cut: Cut | None = None
 ) -> Site:

@@ -43,8 +43,8 @@
     element("figcaption", null, caption));
 
   const exemplar = (atlas, entry) => photograph(atlas, entry, [
-    entry.map && overlay(entry.map, atlas.about.grid),
-    entry.patch !== null && entry.patch !== undefined && box(entry.patch, atlas.about.grid),
+    entry.map && overlay(entry.map, entry.grid ?? atlas.about.grid),
+    entry.patch !== null && entry.patch !== undefined && box(entry.patch, entry.grid ?? atlas.about.grid),
   ], [
     element("b", null, fixed(entry.score)), " ", entry.class && element("span", { class: "class", title: entry.class }, entry.class),
     element("span", { class: "note", title: entry.name }, entry.name)]);

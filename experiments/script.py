@@ -40,6 +40,18 @@ def add_data(parser: argparse.ArgumentParser, batch: int = 32, *, classes: bool 
         parser.add_argument("--labels", type=Path, help="classes: .csv, .tsv, .txt or .json of image and class")
 
 
+def labelled(words: Sequence[str]) -> dict[str, str]:
+    """The models of `--model`, {label: source}: each is called as its file or folder is, or as LABEL=SOURCE says."""
+    found = {}
+    for word in words:
+        label, equals, source = word.partition("=")
+        if equals and "/" not in label:
+            found[label] = source
+        else:
+            found[Path(word).name] = word
+    return found
+
+
 def opened(args: argparse.Namespace, model: str | None = None) -> tuple[Network, Dataset]:
     """Loads the model, that of `--model` where none is named, and opens the images for it."""
     found = vitjax.load(model or args.model)

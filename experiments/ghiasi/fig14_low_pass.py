@@ -17,7 +17,6 @@ the last two being torchvision's files (IMAGENET1K_V1, from download.pytorch.org
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 from experiments import script
 from vitjax.analysis.ablations.frequency import RADII, SHAPES, compare, run
@@ -30,8 +29,8 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="disk")
     args = parser.parse_args()
     found = {}
-    for source in args.model:
-        (model, data), label = script.opened(args, source), Path(source).name
+    for label, source in script.labelled(args.model).items():
+        model, data = script.opened(args, source)
         findings = run(model, data, radii=args.radii, shape=args.shape)
         found[label] = replace(findings, name=f"fig14-{label}")
         print(*found[label].save(args.out), sep="\n")

@@ -13,8 +13,12 @@ On the paper's model, with ImageNet's XML files of boxes as a folder or zip:
     python -m experiments.ghiasi.fig7_background --model timm/vit_base_patch16_384.orig_in21k_ft_in1k \
         --data imagenet/val --boxes Annotation/ --block 6 --batch 128
 
+Several models are drawn together, over how much of their depth lies behind a block, which counts through all stages:
+
+    python -m experiments.ghiasi.fig7_background --model demo Swin=runs/swin --data tiny-imagenet-200/val.zip
+
 The paper asks no convolutional network. `--model timm/resnet50.tv_in1k` does; its neurons are the channels that blocks
-give, and blocks count through all stages.
+give.
 """
 
 from dataclasses import replace
@@ -25,7 +29,7 @@ from vitjax.analysis.units import background, objects
 
 
 def main() -> None:
-    parser = script.parser(__doc__, __file__)
+    parser = script.parser(__doc__, __file__, ["demo"], about="one or several, drawn together", nargs="+")
     script.add_data(parser)
     parser.add_argument("--boxes", type=Path, help="list of boxes (default: Tiny ImageNet's lists among the images)")
     parser.add_argument("--all-objects", action="store_true", help="objects of other classes count, too")
@@ -33,12 +37,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6, help="neurons shown")
     parser.add_argument("--k", type=int, default=3, help="photographs of each neuron")
     args = parser.parse_args()
-    model, data = script.opened(args)
-    where = {"boxes": args.boxes, "all_objects": args.all_objects, "k": args.k}
-    shown = background.run(model, data, block=args.block, count=args.count, **where)
-    measured = objects.run(model, data, **where)
-    for findings in (replace(shown, name="fig7"), replace(measured, name="fig7-objects")):
-        script.keep(args, findings)
+    where, found = {"boxes": args.boxes, "all_objects": args.all_objects, "k": args.k}, {}
+    for label, source in script.labelled(args.model).items():
+        model, data = script.opened(args, source)
+        name = f"fig7-{label}" if len(args.model) > 1 else "fig7"
+        shown = background.run(model, data, block=args.block, count=args.count, **where)
+        found[label] = objects.run(model, data, **where)
+        script.keep(args, replace(shown, name=name), replace(found[label], name=f"{name}-objects"))
+    if len(found) > 1:
+        objects.compare(found).savefig(args.out / "fig7-models.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def main() -> None:
     parser.add_argument("--all-objects", action="store_true", help="objects of other classes are foreground, too")
     args = parser.parse_args()
     found = {}
-    for source in args.model:
-        (model, data), label = script.opened(args, source), Path(source).name
+    for label, source in script.labelled(args.model).items():
+        model, data = script.opened(args, source)
         findings = run(model, data, boxes=args.boxes, all_objects=args.all_objects)
         found[label] = replace(findings, name=f"table2-{label}")
         print(*found[label].save(args.out), sep="\n")

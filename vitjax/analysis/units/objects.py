@@ -198,6 +198,24 @@ def unit_table(measured: Mapping[str, Overlap]) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
+def compare(found: Mapping[str, Findings]) -> Figure:
+    """Draws how well maps of several models agree with the boxes from their first to their last block.
+
+    Args:
+        found: {label: findings of `run`}.
+    """
+    with style():
+        figure, (panel,) = panels(size=(4.6, 3.0))
+        for label, findings in found.items():
+            share, error = ([row[key] for row in findings.rows] for key in ("iou_of_chance", "iou_of_chance_error"))
+            depth = np.linspace(0, 1, len(share))
+            panel.errorbar(depth, share, error, marker="o", capsize=2, label=label)
+        panel.axhline(1, color=COLORS[-1], linestyle=":", linewidth=1.2, label="as many patches anywhere")
+        panel.set(xlabel="depth, from the first block to the last", ylabel="IoU with the boxes / by chance")
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
 def _by_block(rows: Sequence[Mapping]) -> Figure:
     x = [row["block"] for row in rows]
     best = {"marker": "o", "label": "best images of the units"}

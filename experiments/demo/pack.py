@@ -1,9 +1,13 @@
 """Packs a finished training into `vitjax/demo` and keeps its curves: the model users get without downloading anything.
 
-python -m experiments.demo.pack --run runs/demo --data FOLDER
+    python -m experiments.demo.pack --run runs/demo --data FOLDER
+    python -m experiments.demo.pack --run runs/swin --data FOLDER --to runs/swin/model
+
+With --to the model is written there, as `vitjax convert` does, and its curves and accuracy beside the run's own.
 """
 
 import argparse
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,16 +18,20 @@ import orbax.checkpoint as ocp
 
 import vitjax
 from experiments.demo import tiny_imagenet, train
+from vitjax.models.core.network import Network
+from vitjax.weights import parameters
+from vitjax.weights.publish.converted import export
+from vitjax.weights.publish.provenance import Card
 from vitjax.weights.save import export_timm
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
 
 
-def finished(run: Path) -> tuple[train.ViT, dict]:
+def finished(run: Path) -> tuple[Network, dict]:
     """The model of a run's last checkpoint, and the run's settings; a run that is not finished is refused."""
     settings = json.loads((run / "training.json").read_text())
-    fields = {field: settings[field] for field in train.Training.__dataclass_fields__}
+    fields = {field: settings[field] for field in train.Training.__dataclass_fields__ if field in settings}
     config, steps = train.Training(**fields), settings["steps"]
     state = train.start(config, steps, settings["teacher_classes"])
     with ocp.CheckpointManager((run / "checkpoints").absolute()) as kept:
@@ -31,6 +39,13 @@ def finished(run: Path) -> tuple[train.ViT, dict]:
             raise SystemExit(f"{run} stands at step {kept.latest_step()} of {steps}: let it finish first")
         leaves = kept.restore(steps, args=ocp.args.StandardRestore(jax.tree.leaves(state)))
     return jax.tree.unflatten(jax.tree.structure(state), leaves)["learned"]["model"], settings
+
+
+def card_of(model: Network, place: Path) -> Card:
+    """The card of a model that was trained here: the digest of its weights says which it is."""
+    arrays = parameters.values(model)
+    digest = hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
+    return Card(str(place), "", digest, "apache-2.0", type(model).__name__.lower(), "experiments.demo")
 
 
 def draw_curves(rows: list[dict], path: Path) -> None:
@@ -52,18 +67,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the training")
     parser.add_argument("--data", type=Path, required=True, help="folder with Tiny ImageNet")
+    parser.add_argument("--to", type=Path, help="folder for the model, of any kind (default: vitjax/demo, a ViT)")
     args = parser.parse_args()
     model, settings = finished(args.run)
-    export_timm(model, ROOT / "vitjax" / "demo", dtype="float16", licence="apache-2.0")
-    packed = vitjax.load(ROOT / "vitjax" / "demo")
-    top1, top5 = train.accuracy(packed, *tiny_imagenet.load(args.data, "val", args.run / "data"))
-    RESULTS.mkdir(exist_ok=True)
-    shutil.copy(args.run / "curve.jsonl", RESULTS)
+    place, results = args.to or ROOT / "vitjax" / "demo", args.run if args.to else RESULTS
+    if args.to:
+        model.card = card_of(model, place)
+        export(model, place)
+    else:
+        export_timm(model, place, dtype="float16", licence="apache-2.0")
+        RESULTS.mkdir(exist_ok=True)
+        shutil.copy(args.run / "curve.jsonl", RESULTS)
+    top1, top5 = train.accuracy(vitjax.load(place), *tiny_imagenet.load(args.data, "val", args.run / "data"))
     rows = [json.loads(line) for line in (args.run / "curve.jsonl").read_text().splitlines()]
-    draw_curves(rows, RESULTS / "curves.png")
+    draw_curves(rows, results / "curves.png")
     record = settings | {"top1": round(float(top1), 2), "top5": round(float(top5), 2)}
-    (RESULTS / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(f"packed: top-1 {top1:.2f} %, top-5 {top5:.2f} % on validation, as float16")
+    (results / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(f"packed into {place}: top-1 {top1:.2f} %, top-5 {top5:.2f} % on validation")
 
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
 @every
 def test_pictures_and_photographs(name):
     one = model(name)
-    tap = next(tap for tap in one.taps() if tap.endswith(one.neurons.rpartition(".")[2]))
+    tap = next(tap for tap in one.taps() if tap.endswith(one.neurons.rpartition("*.")[2]))
     pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1)
     assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
     found = exemplars(one, Dataset(levels(4), one.config, batch=2), tap, k=2).taps[tap]

@@ -33,6 +33,7 @@ from vitjax.models.hierarchical.t2t import T2tConfig
 from vitjax.models.hierarchical.twins import TwinsConfig
 from vitjax.models.mixer import MixerConfig
 from vitjax.models.registry import KINDS, Config
+from vitjax.units.units import matching
 from vitjax.weights import parameters
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card
@@ -212,7 +213,7 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
 @every
 def test_pictures_and_photographs(name):
     one = model(name)
-    tap = next(tap for tap in one.taps() if tap.endswith(one.neurons.rpartition("*.")[2]))
+    tap = matching(one.neurons, one.taps())[0]
     pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1)
     assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
     found = exemplars(one, Dataset(levels(4), one.config, batch=2), tap, k=2).taps[tap]

@@ -12,7 +12,7 @@ from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import PLACES, Site, unknown
-from vitjax.models.core.vocabulary import NUMBERS, split_unit
+from vitjax.models.core.vocabulary import NUMBERS, SCALE, split_unit
 
 _SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
 _VARIANT = re.compile(r"(.*?)(?:(#)(\d{1,9}))?", re.DOTALL)
@@ -123,7 +123,8 @@ def check_tap(tap: str, taps: Iterable[str]) -> None:
 def matching(pattern: str, taps: Iterable[str]) -> list[str]:
     """The taps that a pattern means: `blocks.*.mlp.hidden` those of all blocks, `blocks.2-5.…` of some.
 
-    Likewise for `stages.*.blocks.*.out`. Of the blocks meant, those that lack the tap are left out.
+    Likewise for `stages.*.blocks.*.out`. Of the blocks meant, those that lack the tap are left out, and of a block that
+    runs on several scales every scale is meant where the pattern names none.
 
     Raises:
         InputError: a tap (with the nearest), a block or a stage that is not there.
@@ -137,6 +138,8 @@ def matching(pattern: str, taps: Iterable[str]) -> list[str]:
 
 def neurons(model: Network, blocks: Iterable[int] | None = None) -> dict[str, int]:
     """The taps of the model's neurons, each with the number of its block; blocks count through all stages.
+
+    A block that runs on several scales counts once for each.
 
     Args:
         model: any.
@@ -156,7 +159,8 @@ def _spelled(pattern: str, whole: str, taps: Iterable[str]) -> list[str]:
     """Writes a pattern out number by number; those left open are of stages or of blocks."""
     left = _OPEN.match(pattern)
     if not left:
-        return [pattern]
+        scales = [] if pattern in taps else [tap for tap in taps if SCALE.sub("", tap) == pattern]
+        return scales or [pattern]
     numbers = {tap[left.end(1) :].partition(".")[0] for tap in taps if tap.startswith(left[1])}
     if not numbers:
         return [pattern]

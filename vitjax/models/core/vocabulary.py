@@ -7,12 +7,16 @@ from vitjax.errors import InputError
 
 NUMBERS = re.compile(r"[\d,\-.*]+(#\d{1,9})?")  # an index without names
 PATCH = re.compile(r"patch ([0-9]{1,9})")  # one patch token, row by row
+SCALE = re.compile(r"(?<=\.)scale\d+\.")  # in the tap of a block that runs on several scales at once: which
 LOGITS = "logits"  # the tap whose units are classes, which may be called by name
-_TAP = re.compile(r"^(?:stages\.(\d+)\.)?(?:blocks\.(\d+)\.)?(.+)$")
+_TAP = re.compile(r"^(?:stages\.(\d+)\.)?(?:blocks\.(\d+)\.)?(?:scale\d+\.)?(.+)$")
 
 
 class TapName(NamedTuple):
-    """A tap's name in parts: the numbers of its stage and block, None outside of any, and its name there."""
+    """A tap's name in parts: the numbers of its stage and block, None outside of any, and its name there.
+
+    The name does not say which scale it is of, where a block runs on several.
+    """
 
     stage: int | None
     block: int | None

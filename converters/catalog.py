@@ -31,7 +31,8 @@ FAMILIES = {  # what the name of an architecture or its weights begins with or h
     "clip": "CLIP", "beit3": "BEiT 3", "deit3": "DeiT III", "deit": "DeiT", "beitv2": "BEiT v2", "beit": "BEiT",
     "eva02": "EVA-02", "eva": "EVA", "flexivit": "FlexiViT", "vit_pe": "Perception Encoder", "tipsv2": "TIPS",
     "resnet": "ResNet", "mobilenetv2": "MobileNetV2", "densenet": "DenseNet",
-    "swinv2": "Swin V2", "swin_s3": "Swin S3", "swin": "Swin",
+    "swinv2": "Swin V2", "swin_s3": "Swin S3", "swin": "Swin", "twins": "Twins", "pvt_v2": "PVT v2", "convit": "ConViT",
+    "pit_": "PiT", "coat": "CoaT", "levit": "LeViT", "mixer": "MLP-Mixer", "resmlp": "ResMLP",
 }  # fmt: skip
 TRANSFORMERS = Path(__file__).with_name("transformers.csv")
 SIZES = {  # of transformers.csv: width, blocks, heads, width of the MLP

@@ -30,7 +30,7 @@ import vitjax
 from converters.referees.timm_vit import import_timm
 from vitjax.bench.rates import machine
 from vitjax.cli.arguments import use_cores
-from vitjax.models.vit import ViT
+from vitjax.models.core.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import GHIASI
@@ -39,6 +39,7 @@ from vitjax.units.units import expand
 UNIT = 7  # the first; others follow it
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 Run = Callable[[int], None]
+Hidden = Callable[[torch.Tensor], torch.Tensor]  # of normalised images, to hidden units [image, patch, unit]
 
 
 def total_variation(x: torch.Tensor) -> torch.Tensor:
@@ -78,10 +79,16 @@ def descent(images: torch.Tensor) -> Callable[[torch.Tensor], None]:
     return step
 
 
-def eager(model: torch.nn.Module, block: int) -> Run:
-    """The paper's loop: a function that runs so many steps of one picture."""
+def eager(model: torch.nn.Module, act: torch.nn.Module, prefix: int = 1) -> Run:
+    """The paper's loop: a function that runs so many steps of one picture.
+
+    Args:
+        model: all of it runs.
+        act: the activation function that gives the neurons.
+        prefix: tokens before the patches.
+    """
     seen: dict[str, torch.Tensor] = {}
-    model.blocks[block].mlp.act.register_forward_hook(lambda _, __, out: seen.update(hidden=out))
+    act.register_forward_hook(lambda _, __, out: seen.update(hidden=out))
     side = model.patch_embed.img_size[0]
     image = torch.rand(1, 3, side, side, device=DEVICE, requires_grad=True)
     descend = descent(image)
@@ -91,16 +98,29 @@ def eager(model: torch.nn.Module, block: int) -> Run:
             gain, shift, jitter = drawn(step)
             batch = torch.roll(image.repeat(GHIASI.views, 1, 1, 1) * gain + shift, jitter, (2, 3))
             model((batch - 0.5) / 0.5)
-            loss = -GHIASI.scale * seen["hidden"][:, 1:, UNIT].mean()
+            loss = -GHIASI.scale * seen["hidden"][:, prefix:, UNIT].mean()
             loss = loss + GHIASI.total_variation * total_variation(batch)
             descend(loss)
 
     return run
 
 
-def compiled(model: torch.nn.Module, block: int, pictures: int) -> Run:
+def up_to(model: torch.nn.Module, block: int) -> Hidden:
+    """The hidden units of a ViT's block at its patches: nothing after them is computed."""
+    last = model.blocks[block]
+
+    def hidden(images: torch.Tensor) -> torch.Tensor:
+        x = model.norm_pre(model.patch_drop(model._pos_embed(model.patch_embed(images))))
+        for each in model.blocks[:block]:
+            x = each(x)
+        x = x + last.ls1(last.attn(last.norm1(x)))
+        return last.mlp.act(last.mlp.fc1(last.norm2(x)))[:, 1:]
+
+    return hidden
+
+
+def compiled(hidden: Hidden, side: int, pictures: int) -> Run:
     """The best an engineer would write: `pictures` units at once, truncated and compiled."""
-    side, last = model.patch_embed.img_size[0], model.blocks[block]
     images = torch.rand(pictures, 1, 3, side, side, device=DEVICE, requires_grad=True)
     units = torch.arange(UNIT, UNIT + pictures, device=DEVICE)
     descend = descent(images)
@@ -108,13 +128,8 @@ def compiled(model: torch.nn.Module, block: int, pictures: int) -> Run:
     def loss_of(images: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         views = images * gain + shift
         variation = total_variation(views)
-        x = model.patch_embed((views.flatten(0, 1) - 0.5) / 0.5)
-        x = model.norm_pre(model.patch_drop(model._pos_embed(x)))
-        for each in model.blocks[:block]:
-            x = each(x)
-        x = x + last.ls1(last.attn(last.norm1(x)))
-        hidden = last.mlp.act(last.mlp.fc1(last.norm2(x)))[:, 1:].mean(1).unflatten(0, (pictures, GHIASI.views))
-        reached = hidden.mean(1).float().gather(1, units[:, None]).sum()
+        means = hidden((views.flatten(0, 1) - 0.5) / 0.5).mean(1).unflatten(0, (pictures, GHIASI.views))
+        reached = means.mean(1).float().gather(1, units[:, None]).sum()
         return GHIASI.total_variation * variation.sum() - GHIASI.scale * reached
 
     fused = torch.compile(loss_of)
@@ -131,9 +146,9 @@ def compiled(model: torch.nn.Module, block: int, pictures: int) -> Run:
     return run
 
 
-def ours(model: ViT, block: int, pictures: int, steps: int) -> Run:
+def ours(model: Network, tap: str, pictures: int, steps: int) -> Run:
     """The loop of vitjax, `pictures` shared out over the local devices."""
-    tap, devices = f"blocks.{block}.mlp.hidden", jax.local_devices()
+    devices = jax.local_devices()
     each = -(-pictures // len(devices))
     program = loop.Program(GHIASI, UnitActivation(tap), chunk=steps)
     places = []
@@ -201,29 +216,40 @@ def main() -> None:
         folder = Path(args.model) if known else random_checkpoint(args.model, Path(temporary))
         model, rows = vitjax.load(folder), []
         for block in args.blocks:
+            own, whole, cut = torch_model(folder), torch_model(folder), args.pictures
             runs = {
-                "vitjax": (ours(model, block, args.pictures, args.steps), args.pictures),
-                "eager": (eager(torch_model(folder), block), 1),
-                "compiled": (compiled(torch_model(folder), block, args.pictures), args.pictures),
+                "vitjax": (ours(model, f"blocks.{block}.mlp.hidden", cut, args.steps), cut),
+                "eager": (eager(whole, whole.blocks[block].mlp.act), 1),
+                "compiled": (compiled(up_to(own, block), own.patch_embed.img_size[0], cut), cut),
             }
-            seconds = timed(runs, args.steps, args.rounds)
-            ratios = {
-                name: [slow / fast for slow, fast in zip(seconds[name], seconds["vitjax"], strict=True)]
-                for name in ("eager", "compiled")
-            }
-            rows.append({"block": block, "ratios": ratios, "seconds_per_step": seconds})
-            spread = ", ".join(
-                f"{name} {statistics.median(seconds[name]):.3f} s = {statistics.median(found):.2f} times"
-                f" ({min(found):.2f}-{max(found):.2f})"
-                for name, found in ratios.items()
-            )
-            print(f"block {block:2}: vitjax {statistics.median(seconds['vitjax']):.3f} s a step; {spread}", flush=True)
-    means = {name: statistics.mean(statistics.median(row["ratios"][name]) for row in rows) for name in ratios}
+            rows.append({"block": block} | compared(f"block {block:2}", timed(runs, args.steps, args.rounds)))
+    write(rows, {"model": Path(args.model).name, "recipe": "ghiasi", "pictures": args.pictures}, args.out)
+
+
+def compared(what: str, seconds: dict[str, list[float]]) -> dict:
+    """Prints how many times vitjax's time the others took, and gives that round by round, beside the seconds."""
+    ratios = {
+        name: [slow / fast for slow, fast in zip(seconds[name], seconds["vitjax"], strict=True)]
+        for name in seconds
+        if name != "vitjax"
+    }
+    spread = ", ".join(
+        f"{name} {statistics.median(seconds[name]):.3f} s = {statistics.median(found):.2f} times"
+        f" ({min(found):.2f}-{max(found):.2f})"
+        for name, found in ratios.items()
+    )
+    print(f"{what}: vitjax {statistics.median(seconds['vitjax']):.3f} s a step; {spread}", flush=True)
+    return {"ratios": ratios, "seconds_per_step": seconds}
+
+
+def write(rows: list[dict], about: dict, out: Path | None) -> None:
+    """Prints the means over the rows, and writes all of it where that is asked."""
+    names = rows[0]["ratios"]
+    means = {name: statistics.mean(statistics.median(row["ratios"][name]) for row in rows) for name in names}
     print("mean: " + ", ".join(f"{name} {mean:.2f} times vitjax's time" for name, mean in means.items()))
-    if args.out:
-        about = {"model": Path(args.model).name, "recipe": "ghiasi", "pictures": args.pictures, "means": means}
-        record = {"machine": machine() | {"torch": torch.__version__}} | about | {"rows": rows}
-        args.out.write_text(json.dumps(record, indent=1) + "\n")
+    if out:
+        record = {"machine": machine() | {"torch": torch.__version__}} | about | {"means": means, "rows": rows}
+        out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

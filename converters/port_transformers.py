@@ -19,6 +19,8 @@ REFEREES = {  # the module that runs transformers' model of each other kind of o
     "Swin": "transformers_swin",
     "SwinV2": "transformers_swin",
     "Levit": "transformers_levit",
+    "Pvt": "transformers_pvt",
+    "PvtV2": "transformers_pvt",
 }
 SOURCE = "a hub id OWNER/NAME, or a folder with model.safetensors, config.json and preprocessor_config.json"
 

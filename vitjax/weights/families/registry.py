@@ -10,6 +10,7 @@ from vitjax.weights.families.google import GOOGLE
 from vitjax.weights.families.open_clip import OPEN_CLIP
 from vitjax.weights.families.openai import OPENAI
 from vitjax.weights.families.originals.microsoft import MICROSOFT
+from vitjax.weights.families.originals.pvt import PVT
 from vitjax.weights.families.originals.t2t import T2T
 from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.families.torchvision import TORCHVISION
@@ -28,6 +29,7 @@ FAMILIES: tuple[Family, ...] = (
     OPENAI,
     DINO,
     MICROSOFT,
+    PVT,
     T2T,
 )
 

@@ -38,6 +38,7 @@ PROCESSORS: dict[str, dict[str, Any]] = {
         **_IMAGENET, "resample": 3, "size": {"shortest_edge": 224}, "default_to_square": False, "do_center_crop": True,
         "edge_scale": 256 / 224,
     },
+    "PvtImageProcessor": {**_IMAGENET, "resample": 3},
     "EfficientNetImageProcessor": {
         "resample": 3, "size": 346, "crop_size": 289, "rescale_offset": False, "include_top": True,
     },
@@ -53,6 +54,8 @@ KINDS = {
     "dinov2_with_registers": "BitImageProcessor",
     "dinov3_vit": "DINOv3ViTImageProcessor",
     "levit": "LevitImageProcessor",
+    "pvt": "PvtImageProcessor",
+    "pvt_v2": "PvtImageProcessor",
     "clip_vision_model": "CLIPImageProcessor",
     "siglip_vision_model": "SiglipImageProcessor",
     "siglip2_vision_model": "Siglip2ImageProcessor",

@@ -12,13 +12,20 @@ from vitjax.models.registry import Config
 from vitjax.weights.families.family import Beside, Family, Settings, Shapes, Tower
 from vitjax.weights.families.transformers import text_towers
 from vitjax.weights.families.transformers.hierarchical.levit_kind import LEVIT
+from vitjax.weights.families.transformers.hierarchical.pvt_kinds import PVT, PVT_V2
 from vitjax.weights.families.transformers.hierarchical.staged import Staged
 from vitjax.weights.families.transformers.hierarchical.swin_kind import SWIN, SWIN_V2
 from vitjax.weights.families.transformers.kinds import DEFAULTS, KINDS, TOWERS, Fields, activation
 from vitjax.weights.families.transformers.processing import NESTED, PROCESSOR, SECTION, preprocess
 from vitjax.weights.rules.layouts import Rule
 
-STAGED: dict[str, Staged] = {"swin": SWIN, "swinv2": SWIN_V2, "levit": LEVIT}  # by `model_type`, as KINDS
+STAGED: dict[str, Staged] = {  # by `model_type`, as KINDS
+    "swin": SWIN,
+    "swinv2": SWIN_V2,
+    "levit": LEVIT,
+    "pvt": PVT,
+    "pvt_v2": PVT_V2,
+}
 _KNOWN = KINDS | STAGED
 BESIDE = Beside("preprocessor", {NESTED: SECTION, PROCESSOR: ""})
 
@@ -123,6 +130,8 @@ TRANSFORMERS = Family(
         "embeddings.patch_embeddings.weight": ("dinov3_vit",),
         "embeddings.patch_embedding.weight": ("vision_model",),
         "patch_embeddings.embedding_layer_1.convolution.weight": ("levit",),
+        "encoder.patch_embeddings.0.projection.weight": ("pvt",),
+        "encoder.layers.0.patch_embedding.proj.weight": ("pvt_v2",),
     },
     architecture=architecture,
     referee="transformers",

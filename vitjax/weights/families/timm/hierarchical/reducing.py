@@ -29,9 +29,9 @@ def twins_table(config: TwinsConfig) -> list[Rule]:
     """Lists the rules of a Twins."""
     rules = [*patch_conv("patch_embeds.0.proj", "patch", config.patch_size), *norm("patch_embeds.0.norm", "patch_norm")]
     for stage in range(len(config.widths)):
-        theirs, ours = f"blocks.{stage}.{{i}}", f"stages.{stage}"
+        theirs, patches, ours = f"blocks.{stage}.{{i}}", f"patch_embeds.{stage}", f"stages.{stage}"
         rules += [
-            *(step_rules(f"patch_embeds.{stage}", f"{ours}.step") if stage else []),
+            *(step_rules(f"{patches}.proj", f"{patches}.norm", f"{ours}.step") if stage else []),
             *fewer_keys_rules(theirs, f"{ours}.blocks", config, stage),
             *linear(f"{theirs}.attn.qkv", f"{ours}.blocks.attn.attn.qkv"),
             *merge(f"{theirs}.attn.proj", f"{ours}.blocks.attn.attn.proj"),
@@ -94,9 +94,9 @@ def source_rules(layer: str, last: str, ours: str, config: ReducingConfig, stage
     return [*patch_conv(layer, f"{ours}.patch", (size, size)), *norm(last, f"{ours}.norm")]
 
 
-def step_rules(theirs: str, ours: str) -> list[Rule]:
-    """Lists the rules of a step to the next stage, which makes one token of every two by two."""
-    return [*patch_conv(f"{theirs}.proj", f"{ours}.patch", (2, 2)), *norm(f"{theirs}.norm", f"{ours}.norm")]
+def step_rules(layer: str, last: str, ours: str) -> list[Rule]:
+    """Lists the rules of a step to the next stage, which makes one token of every two by two: a layer and its norm."""
+    return [*patch_conv(layer, f"{ours}.patch", (2, 2)), *norm(last, f"{ours}.norm")]
 
 
 def head_rules(config: ReducingConfig) -> list[Rule]:

@@ -19,7 +19,7 @@ from vitjax.models.core.stages import Stage, Staged
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.coat_scales import ParallelStage, Scales, SideBySide
-from vitjax.models.hierarchical.pyramid import Pyramid, PyramidConfig
+from vitjax.models.hierarchical.pyramid import Pyramid, PyramidConfig, check_halves
 from vitjax.models.parts.block import TOKENS, Block, stacked
 from vitjax.models.parts.depthwise import ConvPositions
 from vitjax.models.parts.factorised import KERNELS, LACKING, ConvRelative, FactorisedAttention
@@ -50,13 +50,7 @@ class CoatConfig(PyramidConfig):
             raise InputError(f"a CoaT has {STAGES} stages, not {len(self.widths)}")
         if set(self.heads) != {due := sum(KERNELS.values())}:
             raise InputError(f"heads are {self.heads}: CoaT's convolutions are for {due}")
-        for side, patch, what in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
-            if side % (coarse := patch * 2 ** (STAGES - 1)):
-                near = max(coarse, round(side / coarse) * coarse)
-                raise InputError(
-                    f"image {what} {side} is not divisible by {coarse}, what a token of the last scale covers"
-                    f" (nearest: {near})"
-                )
+        check_halves(self)
         for name in ("widths", "mlp_widths"):
             if self.parallel and len({*getattr(self, name)[PARALLEL]}) > 1:
                 raise InputError(

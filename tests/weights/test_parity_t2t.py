@@ -3,15 +3,30 @@
 Its own code is no package that could be installed; torch is the arithmetic here, its `unfold` the order of a patch.
 """
 
+from dataclasses import replace
+from functools import cache
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from converters.referees.captured import products
-from converters.referees.parity import GRADIENT, Reference, relative_errors
+from converters.referees.parity import GRADIENT, TOLERANCE, Reference, relative_errors
+from tests.support.traps import output_error
+from vitjax.errors import InputError
+from vitjax.models.hierarchical import t2t as model_of
+from vitjax.models.hierarchical.t2t import T2tConfig
+from vitjax.models.parts.factorised import kernel_attend
+from vitjax.models.parts.positions import sinusoids
+from vitjax.weights import parameters
+from vitjax.weights.families.family import port
+from vitjax.weights.families.originals import t2t
 from vitjax.weights.load import load
 
+pytest.importorskip("torch")
+
 EXACT = 1e-9
-NARROW, WIDE, HEADS, DEPTH, FEATURES, CLASSES, SIDE = 8, 128, 2, 2, 5, 7, 32
+NARROW, WIDE, HEADS, DEPTH, FEATURES, CLASSES, SIDE = 8, 128, 2, 1, 5, 7, 32
 NAMES = {"performer": "81.5_T2T_ViT_14", "transformer": "81.7_T2T_ViTt_14"}
 
 
@@ -146,7 +161,6 @@ def images(count: int = 2, side: int = SIDE) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_every_activation(tmp_path, kind):
-    pytest.importorskip("torch")
     tensors = published(kind)
     model = load(saved(tensors, tmp_path / f"{NAMES[kind]}.pth.tar", legacy=kind == "performer"), cache=False)
     assert (model.card.architecture, model.card.converter[:3]) == (NAMES[kind], "t2t")
@@ -154,3 +168,143 @@ def test_every_activation(tmp_path, kind):
     assert set(found) == {*model.taps(), GRADIENT}
     worst = max(found, key=found.get)
     assert found[worst] <= EXACT, (worst, found[worst])
+
+
+@cache
+def small(kind: str):
+    """A model of a kind's tensors, these, and an image."""
+    tensors = published(kind)
+    return parameters.build(*port(t2t.T2T, tensors, {t2t.KEY: NAMES[kind]})), tensors, images(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "trap"),
+    [
+        ("performer", {"shortcut": "x"}),
+        ("performer", {"eps": 1e-6}),
+        ("performer", {"least": 1e-3}),
+        ("transformer", {"scale": NARROW**-0.5}),
+    ],
+    ids=lambda one: str(one),
+)
+def test_what_is_computed_otherwise_shows(kind, trap):
+    model, tensors, image = small(kind)
+    assert output_error(model, reference(tensors, image, **trap)) > 10 * EXACT
+
+
+def test_k_comes_first(monkeypatch):
+    _, tensors, image = small("performer")
+    monkeypatch.setattr(t2t, "_QUERY_FIRST", [0, 1, 2])
+    wrong = parameters.build(*port(t2t.T2T, tensors, {t2t.KEY: NAMES["performer"]}))
+    assert output_error(wrong, reference(tensors, image)) > 1e-6
+
+
+def test_channels_come_before_rows_and_columns(monkeypatch):
+    model, tensors, image = small("performer")
+    right = model_of.unfold
+
+    def channels_last(maps, size, stride, padding):
+        found = right(maps, size, stride, padding)
+        return found.reshape(*found.shape[:2], maps.shape[-1], -1).swapaxes(2, 3).reshape(found.shape)
+
+    monkeypatch.setattr(model_of, "unfold", channels_last)
+    assert output_error(model, reference(tensors, image)) > 1e-6
+
+
+def test_features_beyond_float16():
+    directions = np.random.default_rng(0).standard_normal((32, 64))
+    directions *= (32 / (directions**2).sum(axis=1, keepdims=True)) ** 0.5
+    q = k = jnp.asarray(directions[None, :, None], jnp.float16)
+    v = jnp.asarray(np.random.default_rng(1).standard_normal(q.shape), jnp.float16)
+    half = kernel_attend(q, k, v, jnp.asarray(directions, jnp.float16))
+    whole = kernel_attend(*(part.astype(jnp.float32) for part in (q, k, v)), jnp.asarray(directions, jnp.float32))
+    assert half.dtype == jnp.float16 and np.exp(16) / 32**0.5 > np.finfo(np.float16).max
+    np.testing.assert_allclose(half.astype(np.float32), whole, atol=0.02)
+
+
+def test_sinusoids():
+    golden = [0.8414710, 0.5403023, 0.8152506, 0.5791082]
+    np.testing.assert_allclose(sinusoids(2, 384)[1, :4], golden, atol=1e-7)
+    np.testing.assert_array_equal(sinusoids(1, 4), [[0, 1, 0, 1]])
+
+
+def test_another_image_size(tmp_path):
+    import torch
+
+    tensors = published("performer", side=48)
+    path = saved(tensors, tmp_path / "t2t.pth.tar", key="state_dict", word="")
+    model = load(path, image_size=32, cache=False)
+    grid = torch.tensor(tensors["pos_embed"][:, 1:]).transpose(1, 2).unflatten(2, (3, 3))
+    smaller = torch.nn.functional.interpolate(grid, size=(2, 2), mode="bicubic").flatten(2).transpose(1, 2)
+    tensors["pos_embed"] = np.concatenate([tensors["pos_embed"][:, :1], smaller.numpy()], axis=1)
+    assert model.config.grids == ((8, 8), (4, 4), (2, 2))
+    assert output_error(model, reference(tensors, images(1))) <= TOLERANCE
+
+
+# C, depth, heads and hidden units over channels of each, and millions of parameters where they were published.
+VARIANTS = {
+    "T2T_ViT_7": (256, 7, 4, 2, 4.3),
+    "T2T_ViT_10": (256, 10, 4, 2, 5.9),
+    "T2T_ViT_12": (256, 12, 4, 2, 6.9),
+    "T2T_ViT_14": (384, 14, 6, 3, 21.5),
+    "T2T_ViT_19": (448, 19, 7, 3, 39.2),
+    "T2T_ViT_24": (512, 24, 8, 3, 64.1),
+    "T2T_ViT_14_resnext": (384, 14, 32, 3, 21.5),
+    "T2T_ViT_14_wide": (768, 4, 12, 3, None),
+    "T2T_ViTt_14": (384, 14, 6, 3, 21.5),
+    "T2T_ViTt_19": (448, 19, 7, 3, 39.2),
+    "T2T_ViTt_24": (512, 24, 8, 3, 64.1),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_by_its_tensors_and_the_name_of_its_file(name):
+    width, depth, heads, ratio, millions = VARIANTS[name]
+    softmax = "ViTt" in name
+    layer = [f"tokens_to_token.attention{number}.{'attn.' * softmax}proj.weight" for number in (1, 2)]
+    hidden = [f"tokens_to_token.attention{number}.mlp.{'fc1' if softmax else '0'}.weight" for number in (1, 2)]
+    shapes = {
+        **dict.fromkeys((*layer, *hidden), (64, 64)),
+        **({} if softmax else {"tokens_to_token.attention1.w": (32, 64)}),
+        **{f"blocks.{number}.mlp.fc1.weight": (ratio * width, width) for number in range(depth)},
+        "tokens_to_token.attention1.norm1.weight": (147,),
+        "tokens_to_token.project.weight": (width, 576),
+        "pos_embed": (1, 197, width),
+        "head.weight": (1000, width),
+    }
+    config = t2t.config({t2t.KEY: name}, shapes)
+    assert config == T2tConfig(
+        widths=(64, 64, width),
+        depths=(1, 1, depth),
+        heads=(1, 1, heads),
+        mlp_widths=(64, 64, ratio * width),
+        token_layers="transformer" if softmax else "performer",
+        preprocess=t2t.PREPROCESS,
+    )
+    if millions:
+        assert sum(map(np.prod, parameters.shapes(config).values())) / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_what_cannot_be_is_said(tmp_path):
+    tensors = published("performer")
+    for name, wrong, message in [
+        ("blocks.0.attn.se.weight", np.zeros((3, 3)), r"t2t\.pth\.tar: unknown tensors: blocks\.0\.attn\.se\.weight"),
+        ("pos_embed", np.zeros((1, 6, WIDE)), "5 positions do not fill a square"),
+        (
+            "tokens_to_token.attention2.proj.weight",
+            None,
+            "no tensor .*proj.weight of 2 axes: this is no T2T-ViT, or one",
+        ),
+        ("tokens_to_token.project.weight", np.zeros((63, 9 * NARROW)), "width 63 does not split into heads of 64"),
+        ("blocks.0.norm1.weight", None, r"missing tensors: blocks\.0\.norm1\.weight"),
+    ]:
+        changed = tensors | {name: np.float32(wrong)} if wrong is not None else dict(tensors)
+        if wrong is None:
+            del changed[name]
+        with pytest.raises(InputError, match=message):
+            load(saved(changed, tmp_path / "t2t.pth.tar"), cache=False)
+    model, _, _ = small("performer")
+    with pytest.raises(InputError, match="images of a T2T-ViT are square, not 32x48"):
+        replace(model.config, image_size=(32, 48))
+    with pytest.raises(InputError, match=r"a kernel's and compares no two tokens; see stages\.2"):
+        model(images(1), "stages.1.blocks.0.attn.probs")

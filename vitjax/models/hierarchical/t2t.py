@@ -24,6 +24,7 @@ from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.factorised import kernel_attend
 from vitjax.models.parts.norm import norm
 from vitjax.models.parts.patches import unfold
+from vitjax.models.parts.positions import sinusoids
 
 LAYERS = ("performer", "transformer")
 # Of each stage: rows and columns that a token is made of, how many from one to the next, and how many of zeros around.
@@ -141,14 +142,14 @@ class TokenStage(Stage):
 
 
 class Backbone(Stage):
-    """A Vision Transformer of tokens that are unfolded and projected."""
+    """A Vision Transformer of tokens that are unfolded and projected; its positions are sinusoids at first."""
 
     def __init__(self, config: T2tConfig, rngs: nnx.Rngs):
         blocks, normal = config.blocks(2), jax.nn.initializers.normal(0.02)
+        positions = jnp.asarray(sinusoids(1 + config.patches, blocks.width))
         self.project = nnx.Linear(config.reads[2], blocks.width, rngs=rngs)
         self.prefix = nnx.Param(normal(rngs.params(), (1, blocks.width)))
-        self.prefix_position = nnx.Param(normal(rngs.params(), (1, blocks.width)))
-        self.position = nnx.Param(normal(rngs.params(), (config.patches, blocks.width)))
+        self.prefix_position, self.position = map(nnx.Param, jnp.split(positions, [1]))
         self.blocks = stacked(lambda rngs: Block(blocks, rngs, grid=config.grid), blocks.depth, rngs)
         self.places, self.depth, self.before = Places(config.grid, 1, True), blocks.depth, Places(config.grids[1])
 

@@ -164,6 +164,13 @@ def offsets(grid: tuple[int, int]) -> np.ndarray:
     return np.stack([right, down, right**2 + down**2], axis=-1)
 
 
+def sinusoids(count: int, width: int) -> np.ndarray:
+    """Positions that are not learned, [place, channel]: sines and cosines by turns, slower from pair to pair."""
+    pairs = np.arange(width) // 2
+    turned = np.arange(count)[:, None] / 10000.0 ** (2 * pairs / width)
+    return np.where(np.arange(width) % 2, np.cos(turned), np.sin(turned)).astype(np.float32)
+
+
 def angles(rotary: Rotary, grid: tuple[int, int], width: int, prefix: int) -> np.ndarray:
     """The angles by which the channels of a head of this width turn, [token, channel], float64."""
     bands = rotary.temperature ** -np.linspace(0, 1, width // 4, endpoint=False)

@@ -9,7 +9,6 @@ yitu-opensource/T2T-ViT at 0f63dc9, `models/t2t_vit.py`, `models/token_performer
 
 from math import isqrt, prod
 from pathlib import Path
-from typing import Any
 
 from vitjax.errors import InputError
 from vitjax.models.core.preprocess import Preprocess
@@ -25,7 +24,7 @@ MARK = "tokens_to_token.project.weight"
 HEAD_WIDTH = 64
 MANY = {"resnext": 32}  # heads of models that have another number, by a part of their names
 PATCH = (16, 16)
-PREPROCESS: dict[str, Any] = {"std": (0.229, 0.224, 0.225), "crop": 0.9, "interpolation": "bicubic"}
+PREPROCESS = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), crop=0.9, interpolation="bicubic")
 
 _QUERY_FIRST = [1, 0, 2]  # of k, q, v
 KEY_FIRST = Layout(
@@ -81,7 +80,7 @@ def config(settings: Settings, shapes: Shapes) -> T2tConfig:
         classes=shape("head.weight", 2)[0] if "head.weight" in shapes else 0,
         token_layers="performer" if performer else "transformer",
         features=shape(f"{layers[0]}.w", 2)[0] if performer else T2tConfig.features,
-        preprocess=Preprocess(mean=(0.485, 0.456, 0.406), **PREPROCESS),
+        preprocess=PREPROCESS,
     )
 
 

@@ -16,7 +16,6 @@ from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.style import bare, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import Site
 
@@ -33,7 +32,7 @@ def patch_logits(model: Network, images: Float[Array, "image h w 3"]) -> Float[A
     Raises:
         InputError: a model whose head does not read a class token after the final norm.
     """
-    _check(model.config)
+    _check(model)
     return _classify(model, _tokens(model, model(images, "norm")["norm"])[:, 1:])
 
 
@@ -55,7 +54,7 @@ def run(model: Network, data: Dataset) -> Findings:
     Raises:
         InputError: another kind of head, or images without classes.
     """
-    _check(model.config)
+    _check(model)
     site = model.taps()["norm"]
     outcome = evaluate(model, data.batches(), data.labels_for(model), {"heads": _heads})["heads"]
     whole = {name: outcome.at(i) for i, name in enumerate([CLASS, *POOLED])}
@@ -76,13 +75,17 @@ def run(model: Network, data: Dataset) -> Findings:
     )
 
 
-def _check(config: ViTConfig) -> None:
-    if not config.classes or config.pool != "token" or config.final_norm != "tokens":
+def _check(model: Network) -> None:
+    config, site = model.config, model.taps()["norm"]
+    pool, final_norm = getattr(config, "pool", "token"), getattr(config, "final_norm", "tokens")
+    if not config.classes or pool != "token" or final_norm != "tokens":
         raise InputError(
             "the classifier fits patch tokens only where it reads a class token after the final norm"
-            f" (pool='token', final_norm='tokens'); this model has pool={config.pool!r},"
-            f" final_norm={config.final_norm!r}, classes={config.classes}"
+            f" (pool='token', final_norm='tokens'); this model has pool={pool!r},"
+            f" final_norm={final_norm!r}, classes={config.classes}"
         )
+    if not (site.places and site.class_token):
+        raise InputError("the final norm of this model has no patch tokens, for which its classifier could be asked")
 
 
 def _tokens(model: Network, tokens: Array) -> Array:
@@ -91,7 +94,7 @@ def _tokens(model: Network, tokens: Array) -> Array:
 
 
 def _classify(model: Network, tokens: Array) -> Array:
-    if model.config.distilled:
+    if getattr(model.config, "distilled", False):
         return (model.head(tokens) + model.head_distilled(tokens)) / 2
     return model.head(tokens)
 

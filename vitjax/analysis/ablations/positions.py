@@ -20,6 +20,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key
 
+POSITIONS = ("positions", "fixed positions")  # by what `Network.grid_arrays` calls them
 STD = 0.02  # of the random positions, as in the published code
 
 
@@ -40,7 +41,7 @@ def random_positions(model: Network, seed: int, std: float = STD) -> Network:
 def _with(model: Network, change: Callable[[Array], Array]) -> Network:
     """A copy of the model, its learned positions changed."""
     copy = jax.tree.map(lambda leaf: leaf, model)
-    for name in (name for name, (what, _) in model.grid_arrays.items() if what == "positions"):
+    for name in (name for name, (what, _) in model.grid_arrays.items() if what in POSITIONS):
         *path, last = name.split(".")
         owner = reduce(getattr, path, copy)
         setattr(owner, last, nnx.Param(change(getattr(owner, last)[...])))

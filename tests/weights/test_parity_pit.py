@@ -21,7 +21,6 @@ from vitjax.weights import parameters
 from vitjax.weights.families.family import config_of, port
 from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.families.timm.tables.pit_architectures import PIT
-from vitjax.weights.formats.tensors import Tensors
 from vitjax.weights.parameters import build
 from vitjax.weights.rules.resize import Resampling, resized
 
@@ -132,11 +131,6 @@ def test_an_old_file_names_its_pooling_otherwise(small):
     assert all(np.array_equal(array, arrays[name]) for name, array in parameters.values(model).items())
 
 
-def shaped(shapes):
-    """Tensors of which nothing but the shapes is known."""
-    return Tensors((), shapes, lambda name: None)
-
-
 MILLIONS = {"ti": (4.85, 5.10), "xs": (10.62, 11.00), "s": (23.46, 24.04), "b": (73.76, 74.79)}
 
 
@@ -145,8 +139,7 @@ def test_every_variant_by_name(size):
     for distilled, millions in enumerate(MILLIONS[size]):
         name = f"pit_{size}{'_distilled' * distilled}_224"
         preprocess = PREPROCESS | {"crop_pct": 0.9}
-        shapes = {"patch_embed.conv.weight": (0, 3, 0, 0)}
-        config = config_of(TIMM, shaped(shapes), {"architecture": f"{name}.in1k", "pretrained_cfg": preprocess})
+        config = config_of(TIMM, {}, {"architecture": f"{name}.in1k", "pretrained_cfg": preprocess})
         assert sum(map(np.prod, parameters.shapes(config).values())) / 1e6 == pytest.approx(millions, abs=0.006)
         assert config.grids == (((31, 31), (16, 16), (8, 8)) if size == "b" else ((27, 27), (14, 14), (7, 7)))
         assert (config.prefix, config.preprocess.crop) == (1 + distilled, 0.9)

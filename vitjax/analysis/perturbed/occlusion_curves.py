@@ -44,7 +44,7 @@ from vitjax.analysis.perturbed.occlusion import (
 )
 from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy, draw_by_layer
 from vitjax.analysis.perturbed.occlusion_tables import NONE, accuracy_rows, image_table
-from vitjax.analysis.study.blocks import after_blocks, beside, same_tokens, stream
+from vitjax.analysis.study.blocks import after_blocks, beside, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.annotations.masks import Masks, box_masks, fitted_labels, masks
@@ -115,12 +115,11 @@ def run(
         raise InputError("nothing is hidden: give ratios and fills")
     if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1]:
         raise InputError(f"the ratio {wrong[0]:g} is not above 0 and at most 1: it is the share that is hidden")
-    removable = "global attention" in getattr(model, "facts", ()) and same_tokens(model) and not native
-    usable = (*FILLS, REMOVE) if removable else (*FILLS,)
+    usable = (*FILLS, REMOVE) if "global attention" in getattr(model, "facts", ()) and not native else (*FILLS,)
     if unknown := [fill for fill in fills if fill not in usable]:
         raise InputError(f"no occlusion by {unknown[0]!r}{nearest(unknown[0], usable)}: {', '.join(usable)}")
     data, found = _with_objects(data, masks, boxes)
-    if not (found or native or _attended(model)):
+    if not (found or native or getattr(model.config, "class_token", False)):
         raise InputError("which patches are salient? No class token attends to them: give masks or boxes")
     sets = SETS if found or not native else SETS[:1]
     every = [Setting(*one) for one in product(dict.fromkeys(fills), sets, sorted(set(ratios)))]
@@ -153,12 +152,6 @@ def _with_objects(data: Dataset, masked: Path | None, boxes: Path | None) -> tup
     found = masks(data.images, masked) if masked else box_masks(data.images, boxes)
     there = [place for place, name in enumerate(data.images.names) if name in found]
     return replace(data, images=data.images.take(there)), found
-
-
-def _attended(model: Network) -> bool:
-    """Whether a class token attends to the patches of the config in the last block."""
-    site = stream(model)
-    return site.class_token and site.grid == model.config.grid
 
 
 Found = Iterator[tuple[Setting, Measured, int]]

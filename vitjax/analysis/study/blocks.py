@@ -16,12 +16,6 @@ def stream(model: Network) -> Site:
     return model.taps()[after_blocks(model)[-1]]
 
 
-def same_tokens(model: Network) -> bool:
-    """Whether the same tokens run through all blocks."""
-    sites = model.taps()
-    return len({(sites[tap].grid, sites[tap].prefix) for tap in after_blocks(model)}) == 1
-
-
 def beside(tap: str, name: str) -> str:
     """Names another tap of the same block: of `blocks.3.mlp.hidden`, "attn.probs" is `blocks.3.attn.probs`."""
     return tap.removesuffix(split_tap(tap).name) + name

@@ -25,9 +25,10 @@ class PitConfig(PyramidConfig):
     """A PiT: the patches of its first stage overlap, one begins every `stride` pixels (down, across).
 
     `grid` are the patches that do not overlap, on which maps are drawn. They are the places of the second stage, each
-    centred on its patch; of the first stage there are twice as many less one, so that no place of it is drawn further
-    than a quarter of a patch from the centre of its pixels. A `distilled` model has a second token beside the class
-    token, with a head of its own, whose logits are averaged.
+    centred on its patch. The first stage has twice as many less one, of which none is drawn further than a quarter of a
+    patch from the centre of its pixels; a place of the third stands for two by two patches, a quarter of these to the
+    lower right of that centre. A `distilled` model has a second token beside the class token, with a head of its own,
+    whose logits are averaged.
     """
 
     patch_size: tuple[int, int] = (16, 16)

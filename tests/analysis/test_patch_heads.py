@@ -9,6 +9,7 @@ import pytest
 from tests.support import noise, small
 from vitjax.analysis.ablations.patch_heads import patch_logits, run
 from vitjax.errors import InputError
+from vitjax.models.hierarchical.pit import PitConfig
 from vitjax.models.registry import abstract
 
 CONFIG = replace(small.CONFIG, depth=1)
@@ -87,3 +88,9 @@ def test_mistakes_are_named():
         ):
             with pytest.raises(InputError, match=rf"this model has .*{name}={value!r}"):
                 call()
+
+
+def test_a_norm_of_the_class_token_alone_has_no_patches():
+    config = PitConfig((32, 32), (16, 16), (8, 16), (1, 1), (1, 2), (8, 16), classes=10)
+    with pytest.raises(InputError, match="the final norm"):
+        run(abstract(config), DATA)

@@ -17,6 +17,7 @@ from vitjax.analysis.ablations.positions import (
     shuffled,
     without_positions,
 )
+from vitjax.models.hierarchical.pit import PitConfig
 
 MODEL = noise.model(replace(small.CONFIG, depth=1))
 DATA = noise.dataset(4, 3)  # the second batch holds one
@@ -103,3 +104,11 @@ def test_batches_and_their_order_change_nothing(order):
     straight = evaluate(MODEL, DATA.batches(), DATA.labels_for(MODEL), condition)["shuffled"]
     other = evaluate(MODEL, data.batches(), data.labels_for(MODEL), condition)["shuffled"]
     np.testing.assert_allclose(other.loss, straight.loss[order], rtol=1e-5)
+
+
+def test_positions_that_nothing_resamples_are_positions_too():
+    config = PitConfig((32, 32), (16, 16), (8, 16), (1, 1), (1, 2), (8, 16), classes=10)
+    model = noise.model(config)
+    assert np.abs(model.position[...]).min() > 0
+    assert not without_positions(model).position[...].any()
+    assert np.array_equal(without_positions(model).prefix[...], model.prefix[...])

@@ -52,7 +52,7 @@ class T2tConfig(PyramidConfig):
     token_layers: str = "performer"
     features: int = 32
 
-    prefix: ClassVar[int] = 0
+    class_token: ClassVar[bool] = True  # in the last stage
 
     def __post_init__(self):
         super().__post_init__()

@@ -30,6 +30,7 @@ FAMILIES = {  # what the name of an architecture or its weights begins with or h
     "dinov3": "DINOv3", "dinov2": "DINOv2", ".dino": "DINO", ".mae": "MAE", ".v2_webli": "SigLIP 2", "siglip": "SigLIP",
     "clip": "CLIP", "beit3": "BEiT 3", "deit3": "DeiT III", "deit": "DeiT", "beitv2": "BEiT v2", "beit": "BEiT",
     "eva02": "EVA-02", "eva": "EVA", "flexivit": "FlexiViT", "vit_pe": "Perception Encoder", "tipsv2": "TIPS",
+    "coat_lite": "CoaT-Lite", "coat": "CoaT", "mixer": "MLP-Mixer", "resmlp": "ResMLP",
     "resnet": "ResNet", "mobilenetv2": "MobileNetV2", "densenet": "DenseNet",
     "swinv2": "Swin V2", "swin_s3": "Swin S3", "swin": "Swin", "twins": "Twins", "pvt_v2": "PVT v2", "convit": "ConViT",
     "pit_": "PiT", "coat": "CoaT", "levit": "LeViT", "mixer": "MLP-Mixer", "resmlp": "ResMLP",

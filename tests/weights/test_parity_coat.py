@@ -1,6 +1,7 @@
 """Small random CoaTs of timm through the converter: every activation, the output and its gradient."""
 
 import math
+import re
 from dataclasses import replace
 from itertools import permutations
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+import vitjax
 from converters.referees.coat import reference
 from converters.referees.parity import COMPILER, GRADIENT, TOLERANCE, relative_errors
 from tests.support.noise import randomise
+from vitjax.errors import InputError
 from vitjax.models.core.tap_site import Places
 from vitjax.models.hierarchical.coat_scales import resized
 from vitjax.models.parts.depthwise import ConvPositions
@@ -139,3 +142,85 @@ def test_a_half_and_a_quarter_are_means_of_the_places_in_the_middle():
         half, quarter = (resized(jnp.asarray(tokens), Places((8, 8), 1), Places((side, side), 1)) for side in (4, 2))
     np.testing.assert_allclose(half[0, 1:, 0], cut(2).mean(axis=(2, 4)).ravel(), rtol=1e-15)
     np.testing.assert_allclose(quarter[0, 1:, 0], cut(4)[:, :, 1:3, :, 1:3].mean(axis=(2, 4)).ravel(), rtol=1e-15)
+
+
+def file_of(theirs):
+    return {name: tensor.numpy().copy() for name, tensor in theirs.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def small(timm):
+    """The tensors of a CoaT and its config.json."""
+    theirs, config_json = make(timm, "coat_tiny", **PARALLEL, img_size=[32, 32])
+    return file_of(theirs), config_json
+
+
+def test_what_a_file_repeats_may_be_missing_and_must_agree(small):
+    tensors, config_json = small
+    config, whole = port(TIMM, tensors, config_json)
+    repeated = [name for name in tensors if re.search(r"_blocks.*\.(cpe|crpe)\.|\.mlp[34]\.", name)]
+    assert len(repeated) == 5 * (2 + 6) + 2 * (3 * 6 + 2 * 4)
+    alone = port(TIMM, {name: tensor for name, tensor in tensors.items() if name not in repeated}, config_json)
+    assert alone[0] == config and all(np.array_equal(array, whole[name]) for name, array in alone[1].items())
+    for name in (
+        repeated[0],
+        "parallel_blocks.1.mlp4.fc2.bias",
+        "parallel_blocks.0.factoratt_crpe3.crpe.conv_list.2.bias",
+    ):
+        with pytest.raises(InputError, match=rf"^tensors that should repeat others: {re.escape(name)} is not "):
+            port(TIMM, {**tensors, name: tensors[name] + 1}, config_json)
+    with pytest.raises(InputError, match=r"^unknown tensors: serial_blocks1\.2\.cpe\.proj\.weight"):
+        port(TIMM, {**tensors, "serial_blocks1.2.cpe.proj.weight": tensors["cpe1.proj.weight"]}, config_json)
+
+
+@pytest.mark.parametrize("architecture", ["coat_lite_medium_384x384_f9129688", "coat_tiny_473c2a20"])
+def test_the_authors_files(timm, small, architecture, tmp_path):
+    """They have norms that nothing uses, no config, and all in a `model`."""
+    lite = "lite" in architecture
+    tensors = file_of(make(timm, "coat_lite_tiny", img_size=[32, 32])[0]) if lite else small[0]
+    for scale in (1, 2, 3):
+        width = len(tensors[f"cls_token{scale}"].ravel())
+        for part in ("weight", "bias"):
+            tensors.setdefault(f"norm{scale}.{part}", np.ones(width, np.float32))
+    torch.save(
+        {"model": {name: torch.tensor(tensor) for name, tensor in tensors.items()}}, tmp_path / f"{architecture}.pth"
+    )
+    model = vitjax.load(tmp_path / f"{architecture}.pth")
+    assert model.config.image_size == ((384, 384) if lite else (224, 224)) and model.config.preprocess.crop == 0.875
+    assert model.config.parallel == (0 if lite else 2) and model.card.architecture == architecture
+    args = {**(SMALL if lite else SMALL | PARALLEL), "img_size": list(model.config.image_size)}
+    config_json = {
+        "architecture": "coat_lite_tiny" if lite else "coat_tiny",
+        "model_args": args,
+        "pretrained_cfg": PREPROCESS,
+    }
+    config, arrays = port(TIMM, tensors, config_json)
+    assert replace(config, preprocess=model.config.preprocess) == model.config
+    assert all(np.array_equal(array, arrays[name]) for name, array in values(model).items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"global_pool": "avg"}, "global_pool='avg' is not supported for this model, only 'token'"),
+        ({"qkv_bias": False}, "qkv_bias=False is not supported"),
+        ({"parallel_depth": -1}, "parallel_depth=-1 in config.json is not a whole number"),
+        ({"img_size": [48, 64]}, "image height 48 is not divisible by 32"),
+        ({"crpe_window": 3}, "unknown model_args.crpe_window"),
+    ],
+)
+def test_what_cannot_be_is_said(small, changes, words):
+    tensors, config_json = small
+    arguments = {**config_json["model_args"], **changes}
+    with pytest.raises(InputError, match=re.escape(words)) as error:
+        port(TIMM, tensors, {**config_json, "model_args": arguments})
+    assert "\n" not in str(error.value)
+
+
+def test_a_headless_file_and_another_size(small):
+    tensors, config_json = small
+    headless = {**config_json, "num_classes": 0, "model_args": {**config_json["model_args"], "num_classes": 0}}
+    config, arrays = port(TIMM, tensors, headless)
+    assert config.classes == 0 and "head.kernel" not in arrays
+    other = replace(config, image_size=(96, 64))
+    assert build(other, arrays).taps()["stages.4.blocks.0.scale1.resid_post"].grid == (12, 8)

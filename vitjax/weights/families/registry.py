@@ -9,9 +9,11 @@ from vitjax.weights.families.family import Family, Settings
 from vitjax.weights.families.google import GOOGLE
 from vitjax.weights.families.open_clip import OPEN_CLIP
 from vitjax.weights.families.openai import OPENAI
+from vitjax.weights.families.originals.deit import DEIT
 from vitjax.weights.families.originals.microsoft import MICROSOFT
 from vitjax.weights.families.originals.pvt import PVT
 from vitjax.weights.families.originals.t2t import T2T
+from vitjax.weights.families.originals.ucsd import UCSD
 from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.families.torchvision import TORCHVISION
 from vitjax.weights.families.transformers.towers import TRANSFORMERS
@@ -31,6 +33,8 @@ FAMILIES: tuple[Family, ...] = (
     MICROSOFT,
     PVT,
     T2T,
+    UCSD,
+    DEIT,
 )
 
 

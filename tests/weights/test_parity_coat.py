@@ -22,7 +22,9 @@ from vitjax.models.parts.depthwise import ConvPositions
 from vitjax.models.parts.factorised import ConvRelative
 from vitjax.weights.families.family import port
 from vitjax.weights.families.timm.models import TIMM
-from vitjax.weights.parameters import build, values
+from vitjax.weights.families.timm.models import config as settings
+from vitjax.weights.families.timm.tables.coat_architectures import COAT
+from vitjax.weights.parameters import build, shapes, values
 
 EXACT = 1e-9
 FIRST = "stages.0.blocks.1.resid_post"  # what the first stage gives
@@ -34,6 +36,16 @@ SMALL = {
     "num_classes": 7,
 }
 PARALLEL = {"embed_dims": [16, 32, 32, 32], "mlp_ratios": [3.0, 1.5, 1.5, 1.5], "parallel_depth": 2}
+MILLIONS = {  # of parameters
+    "coat_tiny": 5.50,
+    "coat_mini": 10.34,
+    "coat_small": 21.69,
+    "coat_lite_tiny": 5.72,
+    "coat_lite_mini": 11.01,
+    "coat_lite_small": 19.84,
+    "coat_lite_medium": 44.57,
+    "coat_lite_medium_384": 44.57,
+}
 PREPROCESS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
@@ -177,7 +189,7 @@ def test_what_a_file_repeats_may_be_missing_and_must_agree(small):
 def test_the_authors_files(timm, small, architecture, tmp_path):
     """They have norms that nothing uses, no config, and all in a `model`."""
     lite = "lite" in architecture
-    tensors = file_of(make(timm, "coat_lite_tiny", img_size=[32, 32])[0]) if lite else small[0]
+    tensors = file_of(make(timm, "coat_lite_tiny", img_size=[32, 32])[0]) if lite else dict(small[0])
     for scale in (1, 2, 3):
         width = len(tensors[f"cls_token{scale}"].ravel())
         for part in ("weight", "bias"):
@@ -217,10 +229,19 @@ def test_what_cannot_be_is_said(small, changes, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_headless_file_and_another_size(small):
+def test_a_file_without_a_head(small):
     tensors, config_json = small
     headless = {**config_json, "num_classes": 0, "model_args": {**config_json["model_args"], "num_classes": 0}}
     config, arrays = port(TIMM, tensors, headless)
     assert config.classes == 0 and "head.kernel" not in arrays
-    other = replace(config, image_size=(96, 64))
-    assert build(other, arrays).taps()["stages.4.blocks.0.scale1.resid_post"].grid == (12, 8)
+
+
+def test_every_name_of_timm_in_its_size(timm):
+    assert {*timm.list_models(module="coat")} == {*COAT} == {*MILLIONS}
+    for name, millions in MILLIONS.items():
+        pretrained = timm.models.get_pretrained_cfg(f"{name}.in1k")
+        found = settings({"architecture": name, "pretrained_cfg": pretrained.to_dict()}, {})
+        assert round(sum(map(math.prod, shapes(found).values())) / 1e6, 2) == millions, name
+        squashed = name.endswith("_384")
+        assert found.image_size == ((384, 384) if squashed else (224, 224))
+        assert (found.preprocess.mode, found.preprocess.crop) == (("squash", 1.0) if squashed else ("crop", 0.9))

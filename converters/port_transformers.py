@@ -41,8 +41,10 @@ def referee(source: "Source", model: "Network") -> tuple:
     import transformers
 
     kind = getattr(transformers, model.card.architecture, transformers.AutoModel)
-    theirs = kind.from_pretrained(source.weights.parent, dtype="float32", attn_implementation="sdpa")
-    run = import_module(f"converters.referees.{REFEREES.get(type(model).__name__, VIT)}").reference
+    name = REFEREES.get(type(model).__name__, VIT)
+    how = {"attn_implementation": "sdpa"} if name == VIT else {}  # which others do not all have
+    theirs = kind.from_pretrained(source.weights.parent, dtype="float32", **how)
+    run = import_module(f"converters.referees.{name}").reference
     return theirs.eval(), run
 
 

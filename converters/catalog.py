@@ -33,7 +33,7 @@ FAMILIES = {  # what the name of an architecture or its weights begins with or h
     "coat_lite": "CoaT-Lite", "coat": "CoaT", "mixer": "MLP-Mixer", "resmlp": "ResMLP",
     "resnet": "ResNet", "mobilenetv2": "MobileNetV2", "densenet": "DenseNet",
     "swinv2": "Swin V2", "swin_s3": "Swin S3", "swin": "Swin", "twins": "Twins", "pvt_v2": "PVT v2", "convit": "ConViT",
-    "pit_": "PiT", "coat": "CoaT", "levit": "LeViT", "mixer": "MLP-Mixer", "resmlp": "ResMLP",
+    "pit_": "PiT", "levit": "LeViT",
 }  # fmt: skip
 TRANSFORMERS = Path(__file__).with_name("transformers.csv")
 SIZES = {  # of transformers.csv: width, blocks, heads, width of the MLP

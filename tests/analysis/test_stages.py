@@ -5,21 +5,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support import small
 from tests.support.pictures import encode, photo, unpack
 from tests.support.small import convnet as filled
 from tests.support.small import read
 from vitjax.analysis.photographs import exemplar_tables
 from vitjax.analysis.photographs.exemplars import exemplars
+from vitjax.analysis.study.blocks import after_blocks, last_stage, same_tokens
+from vitjax.analysis.study.checks import check_facts
 from vitjax.analysis.study.patches import at_patches, numbers_of_tokens, own_grid
 from vitjax.analysis.units import maps
 from vitjax.analysis.units.maps import activation_maps
+from vitjax.analysis.views.rollout import relevance
 from vitjax.data.dataset import open_dataset
 from vitjax.data.pipeline import pixels
 from vitjax.data.placement import patch_box, place_size
 from vitjax.errors import InputError
+from vitjax.models.core.network import FACTS
 from vitjax.models.core.preprocess import Input, Preprocess
 from vitjax.models.core.tap_site import Site, halved
+from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.hierarchical.swin import SwinConfig
+from vitjax.weights.publish.provenance import Card
+from vitjax.weights.publish.readme import of_model
 
 # 9 x 7 places, then 5 x 4: windows that are filled up, odd merging, and in block 1 a shift.
 CONFIG = SwinConfig(
@@ -156,3 +164,36 @@ def test_places_smaller_than_patches_are_averaged_over_them():
     assert own_grid(site, (3, 6)) == (3, 6) and numbers_of_tokens("patches", site, (3, 6)) == range(18)
     values = np.random.default_rng(0).random((1, 6, 12, 5), np.float32)
     np.testing.assert_allclose(at_patches(values, site, (3, 6))[0, 7], values[0, 2:4, 2:4].mean(axis=(0, 1)), rtol=1e-5)
+
+
+def test_blocks_of_the_last_stage_are_those_of_the_same_tokens(model):
+    assert last_stage(model) == [f"{LATER}.resid_post"] and not same_tokens(model)
+    assert last_stage(small.model()) == after_blocks(small.model()) and same_tokens(small.model())
+
+
+def test_what_needs_the_same_tokens_is_refused_whatever_a_model_says_of_itself(model):
+    class Boastful:
+        facts, layers, taps = FACTS, model.layers, model.taps
+
+    lacking = "class-token needs a model with the same tokens in all blocks; this one can do: exemplars, maps"
+    with pytest.raises(InputError, match=lacking):
+        check_facts("class-token", Boastful)
+    check_facts("rollout", Boastful)
+
+
+def test_rollout_is_that_of_the_last_stage():
+    model = filled(LevitConfig((32, 32), (8, 8), (12, 20), (1, 2), (2, 3), (24, 40), classes=4, key_width=3))
+    images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    taps = tuple(f"stages.1.blocks.{block}.attn.probs" for block in range(2))
+    values = read(model, images, reads=taps)
+    first, second = (np.asarray(values[tap]).mean(axis=1) / 2 + np.eye(4) / 2 for tap in taps)
+    found = relevance(model, images)
+    assert found.shape == (2, 2, 4, 4)
+    np.testing.assert_allclose(found[0], first, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1], second @ first, rtol=1e-4, atol=1e-6)
+
+
+def test_the_readme_of_a_converted_model_has_its_stages():
+    readme = of_model(CONFIG, Card("swin", "", "00", "mit", "swin_tiny_patch4_window7_224", "timm-1"), 5, "path")
+    assert "| stages | 2 |" in readme and "| blocks, heads, width of each | 2, 1; 2, 3; 12, 24 |" in readme
+    assert '"vision-transformer"' in readme

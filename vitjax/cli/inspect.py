@@ -14,8 +14,10 @@ def add_taps(commands) -> None:
 
 
 def _run_taps(args: argparse.Namespace) -> int:
-    for tap, site in load(args).taps().items():
-        print(f"{tap:28}", " x ".join(f"{size} {axis}" for size, axis in zip(site.shape, site.axes, strict=True)))
+    taps = load(args).taps()
+    wide = max(28, *map(len, taps))
+    for tap, site in taps.items():
+        print(f"{tap:{wide}}", " x ".join(f"{size} {axis}" for size, axis in zip(site.shape, site.axes, strict=True)))
     return 0
 
 

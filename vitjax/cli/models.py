@@ -5,9 +5,9 @@ import argparse
 from vitjax.errors import InputError, nearest
 
 MORE = """
-neurons are the hidden units of all MLPs, blocks.*.mlp.hidden, of a convolutional network the channels that its blocks
-give, stages.*.blocks.*.out; every model also has the other taps that `vitjax taps --model NAME`
-lists. Any other hub id or file of an architecture or model_type that is known loads as well.
+neurons are the hidden units of all MLPs, blocks.*.mlp.hidden or stages.*.blocks.*.mlp.hidden, of a convolutional
+network the channels that its blocks give, stages.*.blocks.*.out; every model also has the other taps that
+`vitjax taps --model NAME` lists. Any other hub id or file of an architecture or model_type that is known loads as well.
 
 examples:
   vitjax models dinov2 reg4                          names that hold both words

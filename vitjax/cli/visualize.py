@@ -11,6 +11,7 @@ units are written TAP:INDEX. In TAP, * stands for any block and 2-5 for some; IN
   blocks.6.mlp.hidden:1203         one neuron: hidden unit 1203 of the MLP in block 6
   blocks.*.mlp.hidden:0-7          eight neurons of every block
   blocks.3.attn.z:2.0-31           32 channels of head 2
+  stages.2.blocks.5.mlp.hidden:7   of a model of stages, block 5 of stage 2; stages.*.blocks.*.… all of them
   logits:207                       a class, or by its name: 'logits:golden retriever'
 a sentence is written --text "a photo of a dog", with a CLIP or SigLIP as --model.
 `vitjax taps` lists the taps of a model.

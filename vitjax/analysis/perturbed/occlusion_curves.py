@@ -44,7 +44,7 @@ from vitjax.analysis.perturbed.occlusion import (
 )
 from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy, draw_by_layer
 from vitjax.analysis.perturbed.occlusion_tables import NONE, accuracy_rows, image_table
-from vitjax.analysis.study.blocks import after_blocks, beside, stream
+from vitjax.analysis.study.blocks import after_blocks, beside, same_tokens, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.annotations.masks import Masks, box_masks, fitted_labels, masks
@@ -115,11 +115,12 @@ def run(
         raise InputError("nothing is hidden: give ratios and fills")
     if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1]:
         raise InputError(f"the ratio {wrong[0]:g} is not above 0 and at most 1: it is the share that is hidden")
-    usable = (*FILLS, REMOVE) if "global attention" in getattr(model, "facts", ()) and not native else (*FILLS,)
+    able = "global attention" in getattr(model, "facts", ()) and same_tokens(model)
+    usable = (*FILLS, REMOVE) if able and not native else (*FILLS,)
     if unknown := [fill for fill in fills if fill not in usable]:
         raise InputError(f"no occlusion by {unknown[0]!r}{nearest(unknown[0], usable)}: {', '.join(usable)}")
     data, found = _with_objects(data, masks, boxes)
-    if not (found or native or getattr(model.config, "class_token", False)):
+    if not (found or native or _attended(model)):
         raise InputError("which patches are salient? No class token attends to them: give masks or boxes")
     sets = SETS if found or not native else SETS[:1]
     every = [Setting(*one) for one in product(dict.fromkeys(fills), sets, sorted(set(ratios)))]
@@ -143,6 +144,12 @@ def run(
         summary=_summary(rows),
         tables={"occlusion-layers": pa.Table.from_pylist(lines), "occlusion-images": images},
     )
+
+
+def _attended(model: Network) -> bool:
+    """Whether a class token attends to every patch in the last block."""
+    site, there = stream(model), getattr(model.config, "class_token", False)
+    return there and site.grid == model.config.grid and beside(after_blocks(model)[-1], "attn.probs") in model.taps()
 
 
 def _with_objects(data: Dataset, masked: Path | None, boxes: Path | None) -> tuple[Dataset, Masks]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vitjax.analysis.study.blocks import after_blocks
+from vitjax.analysis.study.blocks import last_stage
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import Site
@@ -76,7 +76,7 @@ def stream_ratios(values: Mapping[str, Array], taps: Iterable[str], sites: Mappi
 
 
 def outliers_by_layer(model: Network, images: Float[Array, "image h w 3"]) -> Bool[Array, "image layer patch"]:
-    """The patch tokens of huge norm after each block."""
-    taps, sites = after_blocks(model), model.taps()
+    """The patch tokens of huge norm after each block of the last stage, all blocks of a plain ViT."""
+    taps, sites = last_stage(model), model.taps()
     values = model(images, taps)
     return jnp.stack([outliers(values[tap][:, sites[tap].prefix :]) for tap in taps], axis=1)

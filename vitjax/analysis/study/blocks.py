@@ -1,4 +1,7 @@
-"""Finds taps by block, whatever they are called: the residual stream after each, and other taps of the same block."""
+"""Finds taps by block, whatever they are called: the residual stream after each, and other taps of the same block.
+
+And says of which blocks the tokens are the same: not of all in models of stages, or where a class token joins later.
+"""
 
 from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import Site
@@ -14,6 +17,18 @@ def after_blocks(model: Network) -> list[str]:
 def stream(model: Network) -> Site:
     """Says where the tokens of the residual stream stand, after the last block."""
     return model.taps()[after_blocks(model)[-1]]
+
+
+def last_stage(model: Network) -> list[str]:
+    """Lists the taps after the blocks whose patches are those of the last one: all blocks of a plain ViT."""
+    sites = model.taps()
+    return [tap for tap in after_blocks(model) if sites[tap].grid == stream(model).grid]
+
+
+def same_tokens(model: Network) -> bool:
+    """Whether the same tokens run through all blocks."""
+    sites = model.taps()
+    return len({(sites[tap].grid, sites[tap].prefix) for tap in after_blocks(model)}) == 1
 
 
 def beside(tap: str, name: str) -> str:

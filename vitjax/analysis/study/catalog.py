@@ -2,7 +2,7 @@
 
 from vitjax.analysis.study.catalog_ghiasi import GHIASI
 from vitjax.analysis.study.catalog_nguyen import NGUYEN
-from vitjax.analysis.study.entry import Analysis, Option
+from vitjax.analysis.study.entry import SAME, Analysis, Option
 
 OWN: dict[str, Analysis] = {
     "norms": Analysis(
@@ -16,7 +16,7 @@ OWN: dict[str, Analysis] = {
             Option("--control", "flag", "look at a model with random weights too"),
             Option("--seed", "seed", "of the other tokens and of random weights"),
         ),
-        needs=frozenset({"tokens", "patch filters", "global attention"}),
+        needs=frozenset({"tokens", "patch filters", "global attention", SAME}),
     ),
     "words": Analysis(
         "photographs.words",

@@ -1,6 +1,6 @@
 """The analyses after Ghiasi et al. 2022, and the report card of pictures, by name."""
 
-from vitjax.analysis.study.entry import Analysis, Option
+from vitjax.analysis.study.entry import SAME, Analysis, Option
 
 _BLOCKS = Option("--blocks", "numbers", "blocks to take, counted through all stages, e.g. 0,6,11 (default: all)")
 _K = "best images of each unit"
@@ -100,7 +100,7 @@ GHIASI: dict[str, Analysis] = {
         "Accuracy with the class token isolated in the first L blocks, and left alone after L blocks (table 1 of Ghiasi"
         " et al. 2022).",
         (Option("--layers", "numbers", "numbers of blocks, 0 to all (default: all of them)"),),
-        needs=frozenset({"class token", "global attention"}),
+        needs=frozenset({"class token", "global attention", SAME}),
     ),
     "patch-heads": Analysis(
         "ablations.patch_heads",

@@ -1,6 +1,6 @@
 """The analyses after Nguyen et al. 2022, by name."""
 
-from vitjax.analysis.study.entry import Analysis, Option
+from vitjax.analysis.study.entry import SAME, Analysis, Option
 
 _MASKED = (
     Option("--masks", "path", "masks of objects: VOC's root, COCO's JSON, or PNG class maps (NAME.png, NAME_mask.png)"),
@@ -23,7 +23,7 @@ NGUYEN: dict[str, Analysis] = {
             Option("--gamma", "fraction", "contrast; 2.5 fits the paper's figures of object patches"),
             Option("--count", "count", "images shown, evenly spaced"),
         ),
-        needs=frozenset({"patch filters", "global attention"}),
+        needs=frozenset({"patch filters", "global attention", SAME}),
     ),
     "view-cards": Analysis(
         "views.view_beside_picture",
@@ -43,7 +43,7 @@ NGUYEN: dict[str, Analysis] = {
             Option("--k", "count", "best images of each unit"),
             Option("--seed", "seed", "of the pictures"),
         ),
-        needs=frozenset({"patch filters", "global attention"}),
+        needs=frozenset({"patch filters", "global attention", SAME}),
     ),
     "view-worth": Analysis(
         "views.view_worth",
@@ -51,14 +51,15 @@ NGUYEN: dict[str, Analysis] = {
         "The correlation, over the patches of an image, of every unit of the residual stream with the sum of its view,"
         " after every block; beside it that with the local view alone, as if no token had looked elsewhere.",
         (Option("--residual", "fraction", "weight of a token itself in what a block does to it"),),
-        needs=frozenset({"patch filters", "global attention"}),
+        needs=frozenset({"patch filters", "global attention", SAME}),
     ),
     "rollout": Analysis(
         "views.attention_maps",
         "where the information in a token comes from",
         "Attention maps by rollout, by each block's attention alone or weighted by the gradient of the model's choice"
         " (figures of Nguyen et al. 2022; Abnar and Zuidema 2020; Chefer et al. 2021), and over all images how far"
-        " tokens have looked after each block.",
+        " tokens have looked after each block. In a model of stages they are of the last stage, whose tokens are the"
+        " same.",
         (
             Option("--method", "text", "rollout, attention or gradient"),
             Option(

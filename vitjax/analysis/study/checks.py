@@ -10,7 +10,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
+from vitjax.analysis.study.blocks import same_tokens
 from vitjax.analysis.study.catalog import ANALYSES
+from vitjax.analysis.study.entry import SAME
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import FACTS, Network
@@ -48,7 +50,7 @@ def analysis(function: Callable[P, R]) -> Callable[P, R]:
 
 def check_facts(name: str, model: Network) -> None:
     """Raises an InputError if a model lacks what an analysis needs; models of somebody else's making are not asked."""
-    facts = getattr(model, "facts", FACTS)
+    facts = getattr(model, "facts", FACTS) | ({SAME} if same_tokens(model) else set())
     if lacking := ANALYSES[name].needs - facts:
         able = ", ".join(other for other, one in ANALYSES.items() if one.needs <= facts)
         raise InputError(f"{name} needs a model with {' and '.join(sorted(lacking))}; this one can do: {able}")

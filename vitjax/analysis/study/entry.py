@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+SAME = "the same tokens in all blocks"  # what an analysis may need beside what a model says of itself
+
 
 @dataclass(frozen=True)
 class Option:
@@ -31,7 +33,7 @@ class Analysis:
         summary: one line.
         text: what is measured, and by whom it was first.
         options: its keywords; their defaults are those of the function.
-        needs: what must be true of a model, of `vitjax.models.core.network.FACTS`.
+        needs: what must be true of a model, of `vitjax.models.core.network.FACTS` or `SAME`.
         resumable: it takes `folder`, where it keeps its state, and hosts may share it.
     """
 

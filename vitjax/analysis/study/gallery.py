@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from vitjax.analysis.study.style import COLORS, bare, style
 from vitjax.data.pixels import shown
+from vitjax.data.placement import place_size
 from vitjax.models.registry import Config
 
 # In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type.
@@ -83,14 +84,22 @@ def _row(
 
 
 def framed(
-    image: UInt8[np.ndarray, "h w 3"], patches: Iterable[int], config: Config, color: str = OUTLIER_COLOR
+    image: UInt8[np.ndarray, "h w 3"],
+    patches: Iterable[int],
+    config: Config,
+    color: str = OUTLIER_COLOR,
+    grid: tuple[int, int] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A copy of an image of the model's size with a frame inside each of some patches, an eighth of them thick."""
-    image, (height, width) = image.copy(), config.patch_size
+    """A copy of an image of the model's size with a frame inside each of some patches, an eighth of them thick.
+
+    The patches are those of a grid, by default of the config's.
+    """
+    image, grid = image.copy(), grid or config.grid
+    height, width = map(round, place_size(config, grid))
     paint = np.round(255 * np.array(matplotlib.colors.to_rgb(color))).astype(np.uint8)
     thick = max(1, min(height, width) // 8)
     for patch in patches:
-        row, column = divmod(int(patch), config.grid[1])
+        row, column = divmod(int(patch), grid[1])
         piece = image[row * height : (row + 1) * height, column * width : (column + 1) * width]
         piece[:thick] = piece[-thick:] = piece[:, :thick] = piece[:, -thick:] = paint
     return image

@@ -6,6 +6,7 @@ laid over these, so that they lie beside each other. Which place fires is asked 
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -54,7 +55,11 @@ def counted_tokens(values: Array, site: Site, tokens: str, grid: Grid) -> Float[
         grid: of the patches, `model.config.grid`.
     """
     own = own_grid(site, grid)
-    return at_tokens(values, site, tokens) if own == site.grid or own is None else at_patches(values, site, own)
+    if own is None or own == site.grid:
+        return at_tokens(values, site, tokens)
+    before = at_tokens(values, site, "all")[:, : site.prefix]
+    found = jnp.concatenate([before, at_patches(values, site, own)], axis=1)
+    return found[:, token_span(tokens, replace(site, grid=own))]
 
 
 def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
@@ -69,7 +74,8 @@ def numbers_of_tokens(tokens: str, site: Site, grid: Grid) -> range:
         return range(0)
     own = own_grid(site, grid)
     before = site.tokens if own is None else site.prefix
-    start, stop, _ = token_span(tokens, site).indices(before + (0 if own is None else math.prod(own)))
+    span = token_span(tokens, replace(site, grid=own))
+    start, stop, _ = span.indices(before + (0 if own is None else math.prod(own)))
     return range(start - before, stop - before)
 
 

@@ -67,10 +67,7 @@ def _read(
     grid: tuple[int, int],
     norms: bool,
 ) -> tuple[Float[np.ndarray, "image unit row column"], dict[str, Float[np.ndarray, "image row column"]]]:
-    """`activation_maps`, and for each tap the norms of its stream's tokens over their median, on the tap's own grid.
-
-    NaN where not read.
-    """
+    """`activation_maps`, and the norms of each tap's stream over their median, on the tap's grid; NaN for none."""
     sites = model.taps()
     wanted = expand(units, sites, model.class_names)
     groups: dict[str, list[int]] = {}
@@ -86,9 +83,9 @@ def _read(
     own, streaming = {tap: own_grid(sites[tap], grid) for tap in groups}, _streaming(groups, sites, grid)
     about = {"taps": tuple(groups), "streams": streams_of(streaming, sites) if norms else (), "grid": grid}
     found, *ratios = on_pictures(model, _at_units, images, *rows, batch=batch, **about)
-    order = np.argsort([position for group in groups.values() for position in group])
     known = {tap: np.full((len(images), *own[tap]), np.nan) for tap in groups}
     known |= {tap: ratio.reshape(-1, *own[tap]) for tap, ratio in zip(streaming, ratios, strict=norms)}
+    order = np.argsort([position for group in groups.values() for position in group])
     return found[:, order].reshape(*found.shape[:2], *grid), known
 
 
@@ -187,7 +184,8 @@ def run(
     for unit in wanted:
         check_patches(unit.tap, taps[unit.tap])
     found = found or exemplars(model, data, dict.fromkeys(unit.tap for unit in wanted), k=k)
-    best = np.stack([found.taps[unit.tap].place[_number(unit, found)][:k] for unit in wanted])
+    number = lambda unit: np.ravel_multi_index(unit.index, found.taps[unit.tap].shape)
+    best = np.stack([found.taps[unit.tap].place[number(unit)][:k] for unit in wanted])
     distinct = np.unique(best[best >= 0])
     images = pixels(data.images, distinct, data.config)
     maps, norms = _read(model, images, wanted, data.batch, model.config.grid, norms=True)
@@ -204,10 +202,6 @@ def run(
     summary = f"{len(wanted)} units, {len(rows)} maps: the median one has {half:.0%} of its patches above half its peak"
     summary += f"; {len(strange)} have their peak on a token of huge norm" if strange else ""
     return Findings("maps", rows, about, {"": figure}, summary)
-
-
-def _number(unit: Unit, found: Exemplars) -> int:
-    return int(np.ravel_multi_index(unit.index, found.taps[unit.tap].shape))
 
 
 def _row(unit: Unit, rank: int, image: str, map: np.ndarray, norms: np.ndarray) -> dict:

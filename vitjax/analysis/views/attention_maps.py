@@ -1,5 +1,6 @@
 """The analysis `rollout`: attention maps of images, and over the blocks how far tokens have looked."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.photographs.outliers import outliers_by_layer
-from vitjax.analysis.study.blocks import after_blocks, stream
+from vitjax.analysis.study.blocks import last_stage, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import framed, gallery
@@ -28,8 +29,9 @@ from vitjax.analysis.views.rollout import (
 )
 from vitjax.data.dataset import Dataset
 from vitjax.data.pipeline import pixels
-from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
+from vitjax.models.core.tap_site import Site
+from vitjax.models.registry import Config
 from vitjax.units.select import token_span
 
 MEASURES = {
@@ -96,7 +98,7 @@ def run(
     Raises:
         InputError: an unknown method, tokens or layers that the model does not have.
     """
-    config, site, depth = model.config, stream(model), len(after_blocks(model))
+    config, site, depth = model.config, stream(model), len(last_stage(model))
     tokens = tokens or default_tokens(site)
     check_method(method, residual)
     token_span(tokens, site)
@@ -123,12 +125,12 @@ def run(
             {f"after {n} blocks": outlier[shown, n - 1] for n in layers},
             config,
         ),
-        "reach": _curves(rows, config),
+        "reach": _curves(rows, site),
     }
     last = rows[-1]
     summary = (
         f"after {last['layer']} blocks {last['own']:.1%} of a patch token come from its own patch; the map"
-        f" (tokens: {tokens}) spreads over {last['patches']:.0f} of {config.patches} patches"
+        f" (tokens: {tokens}) spreads over {last['patches']:.0f} of {math.prod(site.grid)} patches"
     )
     if last["fair"]:
         summary += f"; {last['on_outliers']:.1%} of it lie on tokens of huge norm, {last['fair']:.1%} of the patches"
@@ -138,7 +140,7 @@ def run(
 
 def even_attention(model: Network, residual: float | None = None) -> dict[str, Float[Array, " layer"]]:
     """`own_share` and `reach` of a model of this size whose attention is the same everywhere: what depth alone does."""
-    site, depth = stream(model), len(after_blocks(model))
+    site, depth = stream(model), len(last_stage(model))
     flat = jnp.full((depth, site.tokens, site.tokens), 1 / site.tokens)
     found = rollout(mixing(flat, RESIDUAL if residual is None else residual))
     return {"own": own_share(found, site.prefix), "reach": reach(found, site.prefix)}
@@ -148,14 +150,15 @@ def in_rows(
     images: UInt8[np.ndarray, "image h w 3"],
     maps: Mapping[str, Float[np.ndarray, "image row column"]],
     outlier: Mapping[str, Bool[np.ndarray, "image patch"]],
-    config: ViTConfig,
+    config: Config,
 ) -> Figure:
     """A row for each image, with its maps over it, named above, and frames around the outliers of each map."""
 
     def over(i: int) -> list:
         drawn = ((overlay(images[i], found[i], smooth=True), outlier[name][i]) for name, found in maps.items())
-        return [[framed(cell, np.flatnonzero(there), config)] for cell, there in drawn]
+        return [[framed(cell, np.flatnonzero(there), config, grid=grid)] for cell, there in drawn]
 
+    grid = next(iter(maps.values())).shape[1:]
     rows = [[[image], *over(i)] for i, image in enumerate(images)]
     return gallery(rows, titles=["image", *maps], side=1.3)
 
@@ -174,7 +177,7 @@ def _error(values: np.ndarray) -> float | None:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def _curves(rows: Sequence[Mapping], config: ViTConfig) -> Figure:
+def _curves(rows: Sequence[Mapping], site: Site) -> Figure:
     with style():
         figure, axes = panels(1, len(MEASURES), size=(3.0, 2.6))
         for panel, (name, title) in zip(axes, MEASURES.items(), strict=True):
@@ -187,5 +190,5 @@ def _curves(rows: Sequence[Mapping], config: ViTConfig) -> Figure:
                 panel.legend()
             panel.set(xlabel="blocks gone through", title=title, ylim=(0, None))
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes[-1].set_ylim(0, config.patches)
+        axes[-1].set_ylim(0, math.prod(site.grid))
     return figure

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from vitjax.analysis.study.blocks import after_blocks, beside
+from vitjax.analysis.study.blocks import beside, last_stage, stream
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.images import checked
 from vitjax.models.core.network import Network
@@ -26,10 +26,22 @@ RESIDUAL = 0.5  # the weight of a token itself beside what it attends to: (A + 1
 def attention(
     model: Network, images: Float[Array, "image h w 3"], layers: int | None = None
 ) -> Float[Array, "layer image head query key"]:
-    """The attention probabilities A_l of the first `layers` blocks, default all."""
+    """The attention probabilities A_l of the first `layers` blocks of the last stage, default all of them.
+
+    A token that joins later, as ConViT's class token does, attends to itself alone until then.
+    """
     taps = _probs(model)[:layers]
     values = model(images, taps)
-    return jnp.stack([values[tap] for tap in taps])
+    return jnp.stack([_of_all(values[tap], stream(model).tokens, 1) for tap in taps])
+
+
+def _of_all(found: Float[Array, "*n query key"], tokens: int, own: float) -> Float[Array, "*n token token"]:
+    """What is known of the last of so many tokens; those before them have `own` of themselves and nothing of others."""
+    more = tokens - found.shape[-1]
+    if not more:
+        return found
+    padded = jnp.pad(found, [(0, 0)] * (found.ndim - 2) + [(more, 0)] * 2)
+    return padded + own * jnp.diag(jnp.arange(tokens) < more)
 
 
 def mixing(attention: Float[Array, "*n query key"], residual: float = RESIDUAL) -> Float[Array, "*n query key"]:
@@ -74,22 +86,23 @@ def gradient_weighted(
     """
     if not model.config.classes:
         raise InputError("gradients of a class need a head, and this model has none (classes=0)")
-    taps = _probs(model)
+    taps, sites = _probs(model), model.taps()
 
     def score(added):
-        edits = {tap: lambda probs, i=i: probs + added[i] for i, tap in enumerate(taps)}
+        edits = {tap: lambda probs, tap=tap: probs + added[tap] for tap in taps}
         values = model(images, [*taps, "logits"], edits)
         logits = values["logits"]
         chosen = logits.max(axis=1) if classes is None else logits[jnp.arange(len(logits)), classes]
-        return chosen.sum(), jnp.stack([values[tap] for tap in taps])
+        return chosen.sum(), {tap: values[tap] for tap in taps}
 
-    shape = (len(taps), len(images), *model.taps()[taps[0]].shape)
-    gradient, probs = jax.grad(score, has_aux=True)(jnp.zeros(shape))
-    return jnp.maximum(gradient * probs, 0).mean(axis=2)
+    nothing = {tap: jnp.zeros((len(images), *sites[tap].shape)) for tap in taps}
+    gradient, probs = jax.grad(score, has_aux=True)(nothing)
+    found = [jnp.maximum(gradient[tap] * probs[tap], 0).mean(axis=1) for tap in taps]
+    return jnp.stack([_of_all(weighted, stream(model).tokens, 0) for weighted in found])
 
 
 def _probs(model: Network) -> list[str]:
-    return [beside(tap, "attn.probs") for tap in after_blocks(model)]
+    return [beside(tap, "attn.probs") for tap in last_stage(model)]
 
 
 def _rollout(model: Network, images: Array, residual: float) -> Array:
@@ -118,6 +131,8 @@ def relevance(
     model: Network, images: Float[Array, "image h w 3"], method: str = "rollout", residual: float | None = None
 ) -> Float[Array, "layer image query key"]:
     """Computes what each token after each block (query) has of each token of the embedding (key); heads are averaged.
+
+    In a model of stages these are the blocks of the last one, and what it embeds.
 
     Args:
         model: any.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from vitjax.models.convnets.base import ConvNetConfig
 from vitjax.models.core.config import ViTConfig
+from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.registry import Config
 from vitjax.weights.publish.provenance import Card
 
@@ -44,7 +45,11 @@ _VIT = """| patches | {height} x {width} pixels |
 | blocks, heads, width | {depth}, {heads}, {channels} |
 | MLP neurons | {neurons:,} |
 """
-_TAGS = {ViTConfig: "vision-transformer", ConvNetConfig: "convolutional-network"}
+_STAGES = """| patches | {height} x {width} pixels |
+| stages | {stages} |
+| blocks, heads, width of each | {depths}; {heads}; {widths} |
+"""
+_TAGS = {ViTConfig: "vision-transformer", PyramidConfig: "vision-transformer", ConvNetConfig: "convolutional-network"}
 _PROVEN = "\n`{proof}` has the errors of every activation and of the image's gradient against its library."
 
 
@@ -81,6 +86,13 @@ def of_model(config: Config, card: Card, parameters: int, place: str, proof: str
             heads=config.heads,
             channels=config.width,
             neurons=config.depth * config.mlp_width,
+        )
+    if isinstance(config, PyramidConfig):
+        body += _STAGES.format(
+            height=config.patch_size[0],
+            width=config.patch_size[1],
+            stages=len(config.widths),
+            **{name: ", ".join(map(str, getattr(config, name))) for name in ("depths", "heads", "widths")},
         )
     kinds = [tag for kind, tag in _TAGS.items() if isinstance(config, kind)]
     tags = [*kinds, "jax", "flax", "interpretability"]

@@ -15,9 +15,7 @@ shared processors only the ratios mean something.
 
 import argparse
 import json
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,8 +25,8 @@ import jax.numpy as jnp
 import torch
 
 import vitjax
+from benchmarks.turns import Run, compared, timed, write
 from converters.referees.timm_vit import import_timm
-from vitjax.bench.rates import machine
 from vitjax.cli.arguments import use_cores
 from vitjax.models.core.network import Network
 from vitjax.optimize import loop
@@ -38,7 +36,7 @@ from vitjax.units.units import expand
 
 UNIT = 7  # the first; others follow it
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-Run = Callable[[int], None]
+
 Hidden = Callable[[torch.Tensor], torch.Tensor]  # of normalised images, to hidden units [image, patch, unit]
 
 
@@ -189,18 +187,6 @@ def random_checkpoint(name: str, folder: Path) -> Path:
     return folder
 
 
-def timed(runs: dict[str, tuple[Run, int]], steps: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds per step and picture of each contender, {name: (run, pictures)}, round by round."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name, (run, pictures) in runs.items():
-            clock = time.perf_counter()
-            run(steps)
-            if turn:  # the first turn compiles and warms up
-                seconds[name].append((time.perf_counter() - clock) / steps / pictures)
-    return seconds
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
@@ -224,32 +210,6 @@ def main() -> None:
             }
             rows.append({"block": block} | compared(f"block {block:2}", timed(runs, args.steps, args.rounds)))
     write(rows, {"model": Path(args.model).name, "recipe": "ghiasi", "pictures": args.pictures}, args.out)
-
-
-def compared(what: str, seconds: dict[str, list[float]]) -> dict:
-    """Prints how many times vitjax's time the others took, and gives that round by round, beside the seconds."""
-    ratios = {
-        name: [slow / fast for slow, fast in zip(seconds[name], seconds["vitjax"], strict=True)]
-        for name in seconds
-        if name != "vitjax"
-    }
-    spread = ", ".join(
-        f"{name} {statistics.median(seconds[name]):.3f} s = {statistics.median(found):.2f} times"
-        f" ({min(found):.2f}-{max(found):.2f})"
-        for name, found in ratios.items()
-    )
-    print(f"{what}: vitjax {statistics.median(seconds['vitjax']):.3f} s a step; {spread}", flush=True)
-    return {"ratios": ratios, "seconds_per_step": seconds}
-
-
-def write(rows: list[dict], about: dict, out: Path | None) -> None:
-    """Prints the means over the rows, and writes all of it where that is asked."""
-    names = rows[0]["ratios"]
-    means = {name: statistics.mean(statistics.median(row["ratios"][name]) for row in rows) for name in names}
-    print("mean: " + ", ".join(f"{name} {mean:.2f} times vitjax's time" for name, mean in means.items()))
-    if out:
-        record = {"machine": machine() | {"torch": torch.__version__}} | about | {"means": means, "rows": rows}
-        out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

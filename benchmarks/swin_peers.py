@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 import vitjax
-from benchmarks.peers import Hidden, Run, compared, compiled, eager, ours, random_checkpoint, timed, torch_model, write
+from benchmarks.peers import Hidden, compiled, eager, ours, random_checkpoint, torch_model
+from benchmarks.turns import Run, compared, timed, write
 from vitjax.cli.arguments import use_cores
 
 
@@ -50,7 +51,7 @@ def first_call(run: Run) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="swin_base_patch4_window7_224")
-    parser.add_argument("--pictures", type=int, default=1, help="at once, in vitjax and in compiled PyTorch")
+    parser.add_argument("--pictures", type=int, default=2, help="at once, in vitjax and in compiled PyTorch")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stages", type=int, nargs="+", default=[0, 1, 2, 3])

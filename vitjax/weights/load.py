@@ -55,8 +55,9 @@ def load(
         source: "demo" (comes with vitjax), a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, a file of weights
             (.safetensors, .npz, .pth, .pt, .bin, .ckpt, or the .index.json of several) with config.json beside it, or
             a folder with both, or one that `vitjax convert` wrote, or a LoRA adapter of PEFT's. Google's .npz, the .pth
-            of DINO, OpenAI's CLIP .pt and files of torchvision with its names (resnet50-0676ba61.pth, or resnet50.pth)
-            need no config. What a training script put around the weights (`module.`, `state_dict`) is taken off.
+            of DINO and of Swin, OpenAI's CLIP .pt and files of torchvision with its names (resnet50-0676ba61.pth, or
+            resnet50.pth) need no config. What a training script put around the weights (`module.`, `state_dict`) is
+            taken off.
         image_size: pixels, one side or (height, width), divisible by the patch if there is one; position embeddings are
             resampled as their source does. Default: that of the pictures which the checkpoint's own processor makes.
         dtype: of the weights and the arithmetic, "float32" or "bfloat16".

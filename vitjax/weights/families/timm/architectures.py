@@ -8,7 +8,7 @@ from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
 from vitjax.weights.families.timm.tables.convit_architectures import CONVIT
 from vitjax.weights.families.timm.tables.levit_architectures import LEVIT
-from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, RESMLP
+from vitjax.weights.families.timm.tables.mixer_architectures import MIXER, MIXER_UNSUPPORTED, RESMLP
 from vitjax.weights.families.timm.tables.pit_architectures import PIT
 from vitjax.weights.families.timm.tables.pvt_architectures import PVT_V2
 from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_UNSUPPORTED, SWIN_V2
@@ -29,4 +29,6 @@ KNOWN: dict[str, dict[str, Any]] = {
     **PIT,
     **CONVNETS,
 }
-RELATIVES: dict[str, str] = SWIN_UNSUPPORTED  # of hierarchical ones that are known: what they are instead
+RELATIVES: dict[str, str] = (
+    SWIN_UNSUPPORTED | MIXER_UNSUPPORTED
+)  # of hierarchical ones that are known: what they are instead

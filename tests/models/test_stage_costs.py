@@ -13,7 +13,7 @@ from vitjax.models.registry import abstract
 from vitjax.units.units import matching
 
 # One of each kind of model with stages.
-STAGED = {type(case.config): name for name, case in CASES.items() if hasattr(case.config, "widths")}
+STAGED = {type(case.config): name for name, case in reversed(CASES.items()) if hasattr(case.config, "widths")}
 
 
 def counted(model: Network, tap: str) -> tuple[float, float]:

@@ -73,7 +73,7 @@ def main() -> None:
             seconds = timed(runs, args.steps, args.rounds)
             about = {"stage": stage, "block": block, "seconds_of_first_call": compiling}
             rows.append(about | compared(f"stage {stage}, block {block:2}", seconds))
-    write(rows, {"model": args.model, "recipe": "ghiasi", "pictures": args.pictures}, args.out)
+            write(rows, {"model": args.model, "recipe": "ghiasi", "pictures": args.pictures}, args.out)
 
 
 if __name__ == "__main__":

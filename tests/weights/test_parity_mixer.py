@@ -138,6 +138,12 @@ def test_what_cannot_be_is_said(timm, architecture, changes, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", MIXER_UNSUPPORTED)
+def test_relatives_are_named(name):
+    with pytest.raises(InputError, match=f"^{name} is not supported: it is an? (MLP-Mixer whose|gMLP, whose)"):
+        settings({"architecture": name, "pretrained_cfg": PREPROCESS}, {})
+
+
 def test_every_name_of_timm_in_its_size(timm):
     assert {*timm.list_models(module="mlp_mixer")} == {*MIXERS, *RESMLPS, *MIXER_UNSUPPORTED}
     for name in (*MIXERS, *RESMLPS):

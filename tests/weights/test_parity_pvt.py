@@ -93,6 +93,7 @@ def saved(transformers, request, tmp_path_factory):  # noqa: F811
     return model, folder
 
 
+@pytest.mark.parametrize("saved", ["Pvt", "PvtV2, linear"], indirect=True)
 def test_every_activation_of_transformers(saved):
     theirs, folder = saved
     model = load(folder, cache=False)
@@ -150,7 +151,8 @@ def test_files_as_first_published(saved, tmp_path):
     tensors = original({name: tensor.float().numpy() for name, tensor in theirs.state_dict().items()})
     torch.save({"model": {name: torch.tensor(tensor) for name, tensor in tensors.items()}}, tmp_path / "pvt_tiny.pth")
     model = load(tmp_path / "pvt_tiny.pth", cache=False)
-    by_transformers = load(folder, cache=False).config
+    saved_model = load(folder, cache=False)
+    by_transformers = saved_model.config
     size = model.config.image_size if isinstance(model.config, PvtV2Config) else (32, 32)
     assert model.config.preprocess.crop == 0.875 and model.card.converter.startswith("pvt-")
     fields = {"heads": (1, 1), "norm_eps": 1e-6, "embed_eps": 1e-5, "preprocess": model.config.preprocess}
@@ -158,9 +160,10 @@ def test_files_as_first_published(saved, tmp_path):
     assert replace(by_transformers, image_size=size, **fields) == model.config
     config = replace(model.config, heads=by_transformers.heads, image_size=(32, 32))
     arrays, wanted = values(model), shapes(config)  # whose heads nothing in a file says
-    same = build(config, {name: array.reshape(wanted[name]) for name, array in arrays.items()})
+    arrays = {name: array.reshape(wanted[name]) for name, array in arrays.items()}
+    assert all(np.array_equal(array, arrays[name]) for name, array in values(saved_model).items())
     with jax.enable_x64(True):
-        exact = jax.tree.map(lambda leaf: leaf.astype(np.float64), same)
+        exact = jax.tree.map(lambda leaf: leaf.astype(np.float64), build(config, arrays))
         images = np.random.default_rng(1).random((2, 32, 32, 3))
         run = jax.jit(lambda model, images: model(images)["logits"], compiler_options=COMPILER)
         found = np.asarray(run(exact, images))

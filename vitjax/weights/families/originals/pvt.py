@@ -16,7 +16,7 @@ from vitjax.models.hierarchical.pvt import PvtConfig
 from vitjax.models.hierarchical.pvt_v2 import PvtV2Config
 from vitjax.models.hierarchical.reducing import ReducingConfig
 from vitjax.weights.families.family import Family, Settings, Shapes
-from vitjax.weights.families.timm.hierarchical.reducing import (
+from vitjax.weights.families.timm.hierarchical.twins_pvt import (
     POOLED,
     fewer_keys_rules,
     head_rules,

@@ -18,8 +18,8 @@ from vitjax.weights.families.timm.hierarchical.convit import convit_config, conv
 from vitjax.weights.families.timm.hierarchical.levit import LEVIT_CLASS
 from vitjax.weights.families.timm.hierarchical.mixer import MIXER_CLASS, RESMLP_CLASS
 from vitjax.weights.families.timm.hierarchical.pit import PIT_CLASS
-from vitjax.weights.families.timm.hierarchical.reducing import PVT_V2_CLASS, TWINS_CLASS
 from vitjax.weights.families.timm.hierarchical.swin import SWIN_CLASS, SWIN_V2_CLASS
+from vitjax.weights.families.timm.hierarchical.twins_pvt import PVT_V2_CLASS, TWINS_CLASS
 from vitjax.weights.families.timm.model_class import MARK, Arguments, ModelClass
 from vitjax.weights.families.timm.plain_architectures import ARCHITECTURES
 from vitjax.weights.families.timm.tables.coat_architectures import COAT

@@ -11,7 +11,7 @@ from vitjax.models.hierarchical.pvt import PvtConfig
 from vitjax.models.hierarchical.pvt_v2 import PvtV2Config
 from vitjax.weights.families.family import Settings, Shapes
 from vitjax.weights.families.originals.pvt import position_rules
-from vitjax.weights.families.timm.hierarchical.reducing import POOLED, source_rules, step_rules
+from vitjax.weights.families.timm.hierarchical.twins_pvt import POOLED, source_rules, step_rules
 from vitjax.weights.families.transformers.hierarchical.staged import Staged
 from vitjax.weights.rules.layouts import CONV, Rule, dense, linear, merge, norm, patch_conv, split
 from vitjax.weights.rules.resize import Resampling

@@ -49,7 +49,7 @@ class Case:
 
 
 VIT = ViTConfig(image_size=(32, 32), patch_size=(8, 8), width=24, depth=3, heads=2, mlp_width=32, classes=4)
-COAT = CoatConfig((32, 32), (4, 4), (16, 24, 24, 24), (2, 1, 1, 1), (8,) * 4, (24, 32, 32, 32), classes=4)
+COAT = CoatConfig((32, 32), (4, 4), (16, 24, 24, 24), (1, 1, 1, 1), (8,) * 4, (24, 32, 32, 32), classes=4)
 CASES = {
     "ViT": Case(VIT, (40, 32)),
     "ViT, all parts": Case(

@@ -92,10 +92,8 @@ def cycles(text: str) -> Counter[str]:
 
 
 def called(name: str) -> str:
-    """The last operation of a name, of a product of several axes with these, and whether it is of the gradient."""
-    *path, last = name.split("/")
-    axes = f" {path[-1]}" if path and "->" in path[-1] else ""
-    return last + axes + (", backward" if "transpose(" in name else "")
+    """The last operation of a name, and whether it is of the gradient."""
+    return name.rpartition("/")[2] + (", backward" if "transpose(" in name else "")
 
 
 def row(config: Config, tap: str, recipe: Recipe, slots: int) -> dict[str, object]:

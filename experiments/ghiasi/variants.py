@@ -13,7 +13,7 @@ each picture, with two of figure 1's measures. A model that cannot be loaded is 
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 import jax
@@ -69,7 +69,10 @@ def sources(words: Iterable[str]) -> dict[str, str]:
 
 
 def drawn(model: Network, columns: int, count: int, seed: int) -> list[list[Unit]]:
-    """Neurons of blocks from the first to the last, `count` of each of at most `columns` blocks."""
+    """Neurons of blocks from the first to the last, `count` of each of at most `columns` blocks.
+
+    In blocks of the same width they have the same numbers.
+    """
     taps = list(neurons(model))
     chosen = dict.fromkeys(np.linspace(0, len(taps) - 1, columns).round().astype(int).tolist())
     return [sample(expand(f"{taps[i]}:*", model.taps()), count, seed) for i in chosen]
@@ -93,10 +96,11 @@ def measured(label: str, model: Network, pictures: Pictures) -> list[dict]:
     ]
 
 
-def caption(unit: Unit) -> str:
-    """The stage, if there are any, the block and the neuron: `2.5: 31`."""
-    stage, block, _ = split_tap(unit.tap)
-    return f"{'' if stage is None else f'{stage}.'}{block}: {'.'.join(map(str, unit.index))}"
+def caption(units: Sequence[Unit]) -> str:
+    """The stage, if there are any, the block and its neurons: `2.5: 31, 40`."""
+    stage, block, _ = split_tap(units[0].tap)
+    numbers = ", ".join(".".join(map(str, unit.index)) for unit in units)
+    return f"{'' if stage is None else f'{stage}.'}{block}: {numbers}"
 
 
 def row_of(label: str, source: str, columns: int, count: int, recipe: str, seed: int) -> tuple[Findings, list, list]:
@@ -106,7 +110,7 @@ def row_of(label: str, source: str, columns: int, count: int, recipe: str, seed:
     pictures = visualize(model, list(chain(*groups)), recipe, seed=seed)
     images = dict(zip(pictures.units, pictures.images, strict=True))
     rows = measured(label, model, pictures)
-    said = [" ".join(caption(unit) for unit in group) for group in groups]
+    said = list(map(caption, groups))
     return Findings(label, rows, provenance(model)), [[images[unit] for unit in group] for group in groups], said
 
 

@@ -43,7 +43,10 @@ def main() -> None:
         name = f"fig7-{label}" if len(args.model) > 1 else "fig7"
         shown = background.run(model, data, block=args.block, count=args.count, **where)
         found[label] = objects.run(model, data, **where)
-        script.keep(args, replace(shown, name=name), replace(found[label], name=f"{name}-objects"))
+        tables = found[label].tables
+        if len(args.model) > 1:
+            tables = {f"{name}-{table}": rows for table, rows in tables.items()}
+        script.keep(args, replace(shown, name=name), replace(found[label], name=f"{name}-objects", tables=tables))
     if len(found) > 1:
         objects.compare(found).savefig(args.out / "fig7-models.png", dpi=150)
 

@@ -37,3 +37,12 @@ def test_results_land_beside_the_script_or_where_they_are_sent(tmp_path, monkeyp
     script.main()
     assert len(json.loads((tmp_path / "filter-row.json").read_text())["rows"]) == 8
     assert str(tmp_path / "filter-row.png") in capsys.readouterr().out
+
+
+def test_the_papers_variants_are_architectures_that_load():
+    from experiments.ghiasi.variants import VARIANTS, sources
+    from vitjax.weights.families.timm.models import CLASSES
+
+    assert len(VARIANTS) == 32 and len(sources(["swin"])) == 10 and len(sources(["twins", "coat"])) == 11
+    assert [name for name, source in VARIANTS.items() if source.split("/")[1].split(".")[0] not in CLASSES] == []
+    assert sources(["A=b/c", "d/e"]) == {"A": "b/c", "e": "d/e"}

@@ -148,8 +148,10 @@ def run(
 
 def _attended(model: Network) -> bool:
     """Whether a class token attends to every patch in the last block."""
-    site, there = stream(model), getattr(model.config, "class_token", False)
-    return there and site.grid == model.config.grid and beside(after_blocks(model)[-1], "attn.probs") in model.taps()
+    if not getattr(model.config, "class_token", False):
+        return False
+    probs = beside(after_blocks(model)[-1], "attn.probs")
+    return stream(model).grid == model.config.grid and probs in model.taps()
 
 
 def _with_objects(data: Dataset, masked: Path | None, boxes: Path | None) -> tuple[Dataset, Masks]:

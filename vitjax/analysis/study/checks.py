@@ -15,7 +15,7 @@ from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.analysis.study.entry import SAME
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
-from vitjax.models.core.network import FACTS, Network
+from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.ranges import COUNT, SEED, Range
 
@@ -50,7 +50,9 @@ def analysis(function: Callable[P, R]) -> Callable[P, R]:
 
 def check_facts(name: str, model: Network) -> None:
     """Raises an InputError if a model lacks what an analysis needs; models of somebody else's making are not asked."""
-    facts = getattr(model, "facts", FACTS) | ({SAME} if same_tokens(model) else set())
+    if not hasattr(model, "facts"):
+        return
+    facts = model.facts | ({SAME} if same_tokens(model) else set())
     if lacking := ANALYSES[name].needs - facts:
         able = ", ".join(other for other, one in ANALYSES.items() if one.needs <= facts)
         raise InputError(f"{name} needs a model with {' and '.join(sorted(lacking))}; this one can do: {able}")

@@ -44,7 +44,7 @@ from vitjax.analysis.perturbed.occlusion import (
 )
 from vitjax.analysis.perturbed.occlusion_figures import draw_accuracy, draw_by_layer
 from vitjax.analysis.perturbed.occlusion_tables import NONE, accuracy_rows, image_table
-from vitjax.analysis.study.blocks import after_blocks, beside, same_tokens, stream
+from vitjax.analysis.study.blocks import after_blocks, beside, class_attends, same_tokens, stream
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.data.annotations.masks import Masks, box_masks, fitted_labels, masks
@@ -120,7 +120,7 @@ def run(
     if unknown := [fill for fill in fills if fill not in usable]:
         raise InputError(f"no occlusion by {unknown[0]!r}{nearest(unknown[0], usable)}: {', '.join(usable)}")
     data, found = _with_objects(data, masks, boxes)
-    if not (found or native or _attended(model)):
+    if not (found or native or class_attends(model)):
         raise InputError("which patches are salient? No class token attends to them: give masks or boxes")
     sets = SETS if found or not native else SETS[:1]
     every = [Setting(*one) for one in product(dict.fromkeys(fills), sets, sorted(set(ratios)))]
@@ -144,14 +144,6 @@ def run(
         summary=_summary(rows),
         tables={"occlusion-layers": pa.Table.from_pylist(lines), "occlusion-images": images},
     )
-
-
-def _attended(model: Network) -> bool:
-    """Whether a class token attends to every patch in the last block."""
-    if not getattr(model.config, "class_token", False):
-        return False
-    probs = beside(after_blocks(model)[-1], "attn.probs")
-    return stream(model).grid == model.config.grid and probs in model.taps()
 
 
 def _with_objects(data: Dataset, masked: Path | None, boxes: Path | None) -> tuple[Dataset, Masks]:

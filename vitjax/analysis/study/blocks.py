@@ -34,3 +34,11 @@ def same_tokens(model: Network) -> bool:
 def beside(tap: str, name: str) -> str:
     """Names another tap of the same block: of `blocks.3.mlp.hidden`, "attn.probs" is `blocks.3.attn.probs`."""
     return tap.removesuffix(split_tap(tap).name) + name
+
+
+def class_attends(model: Network) -> bool:
+    """Whether a class token attends to every patch of the model's config in the last block."""
+    if not getattr(model.config, "class_token", False):
+        return False
+    probs = beside(after_blocks(model)[-1], "attn.probs")
+    return stream(model).grid == model.config.grid and probs in model.taps()

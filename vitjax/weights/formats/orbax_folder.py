@@ -52,7 +52,7 @@ def write(
         _reserve(partial / ARRAYS, [array.nbytes for array in arrays.values()])
         with _checkpointer() as (checkpointer, ocp):  # Orbax does not store empty arrays
             full = {name: array for name, array in arrays.items() if array.size}
-            checkpointer.save(partial.absolute() / ARRAYS, args=ocp.args.PyTreeSave(full))
+            checkpointer.save(partial.resolve() / ARRAYS, args=ocp.args.PyTreeSave(full))
         packages = {"vitjax": __version__} | {name: version(name) for name in PACKAGES}
         made = {"origin": dict(origin), "packages": packages, "files": _sizes(partial / ARRAYS)}
         for name, text in {**texts, PROVENANCE: json.dumps({**contents, **made}, indent=2)}.items():
@@ -120,7 +120,7 @@ def _read(folder: Path, want: jax.ShapeDtypeStruct) -> np.ndarray:
 
     array = host.empty(want.shape, want.dtype)
     if array.size:
-        spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": str(folder.absolute())}}
+        spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": str(folder.resolve())}}
         stored = tensorstore.open(spec, open=True, read=True).result()
         if stored.shape != want.shape:
             raise ValueError(f"{folder.name} is {stored.shape} instead of {want.shape}")

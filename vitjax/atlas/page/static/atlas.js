@@ -120,8 +120,8 @@
   /** The units that a reader who wrote `name` may have meant. */
   vitjax.nearestUnits = (atlas, name, count = 5) => {
     const [tap, index] = vitjax.parts(name);
-    const words = new Set(tap.split("."));
-    const alike = (other) => other.split(".").filter((word) => words.has(word)).length;
+    const words = tap.split(".");
+    const alike = (other) => other.split(".").reduce((sum, word, place) => sum + words.includes(word) + 10 * (words[place] === word), 0);
     const where = atlas.about.taps.reduce((best, one) => (alike(one.tap) > alike(best.tap) ? one : best));
     const distance = (unit) => {
       const off = atlas.units.index[unit].split(".").map((part, place) => Math.abs(part - (index.split(".")[place] ?? 0)));

@@ -4,13 +4,15 @@
   const vitjax = window.vitjax;
   const folded = (text) => text.toLowerCase().normalize("NFKD");
 
-  /** Whether the words of `asked` stand in `tap` in this order, e.g. 3.mlp in blocks.3.mlp.hidden; the last may be begun. */
+  /** Whether the words of `asked` stand in `tap` in this order, e.g. 3.mlp in blocks.3.mlp.hidden, a number right after the word before it; the last may be begun. */
   const within = (tap, asked) => {
     const words = tap.split(".");
     let from = 0;
     return asked.every((word, place) => {
-      const begun = place === asked.length - 1 && Number.isNaN(Number(word));
-      const found = words.findIndex((one, at) => at >= from && (begun ? one.startsWith(word) : one === word));
+      const number = !Number.isNaN(Number(word));
+      const begun = place === asked.length - 1 && !number;
+      const there = (at) => (number && place ? at === from : at >= from);
+      const found = words.findIndex((one, at) => there(at) && (begun ? one.startsWith(word) : one === word));
       from = found + 1;
       return found >= 0;
     });

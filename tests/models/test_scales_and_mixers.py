@@ -13,11 +13,13 @@ from tests.support.small import convnet as filled
 from tests.support.small import read
 from vitjax.analysis.photographs.outliers import stream
 from vitjax.analysis.study.blocks import after_blocks, beside
+from vitjax.analysis.study.checks import check_facts
 from vitjax.errors import InputError
 from vitjax.models import registry
 from vitjax.models.core.tap_site import Site
 from vitjax.models.flops import operations
 from vitjax.models.hierarchical.coat import CoatConfig
+from vitjax.models.hierarchical.pvt_v2 import PvtV2Config
 from vitjax.models.mixer import MixerConfig
 from vitjax.units.units import expand, neurons
 
@@ -127,3 +129,17 @@ def test_what_cannot_be_is_said(config, changes, words):
     with pytest.raises(InputError, match=words) as error:
         replace(config, **changes)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["spread", "features"])
+def test_an_analysis_of_attention_is_not_offered_to_a_mixer(name):
+    with pytest.raises(InputError, match=f"{name} needs a model with attention; this one can do: exemplars") as error:
+        check_facts(name, filled(MIXER))
+    assert "spread" not in str(error.value).partition("can do")[2]
+
+
+def test_keys_of_unlike_cells_have_no_place():
+    even = PvtV2Config((64, 64), (4, 4), (8, 8), (1, 1), (2, 2), (8, 8), 4, reductions=(4, 2))
+    odd = replace(even, image_size=(72, 72))
+    source = "stages.0.blocks.0.attn.source"
+    assert filled(even).taps()[source].grid == (4, 4) and filled(odd).taps()[source].grid is None

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from converters import port_swin, port_timm
-from converters.referees.parity import GRADIENT, relative_errors
+from converters.referees.parity import GRADIENT, TOLERANCE, relative_errors
 from converters.referees.transformers_swin import reference
 from tests.support.noise import randomise
 from tests.weights.test_parity_swin import ODD, PREPROCESS, V1, V2, errors, make
@@ -23,6 +23,7 @@ from vitjax.weights.families.timm.tables.swin_architectures import SWIN, SWIN_UN
 from vitjax.weights.families.transformers.towers import TRANSFORMERS
 from vitjax.weights.load import load
 from vitjax.weights.parameters import build, fitted, shapes, values
+from vitjax.weights.rules.resize import resize_distances
 
 EXACT = 1e-9
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -265,3 +266,24 @@ def test_the_scripts_prove_both(timm, tmp_path, capsys):
     folder.mkdir()
     assert port_timm.main([str(folder_of(theirs, config_json, folder)), "--out", str(tmp_path / "out")]) == 0
     assert load(tmp_path / "out").config == load(folder, cache=False).config
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torch")  # of how timm indexes
+@pytest.mark.filterwarnings("ignore::UserWarning:timm")
+@pytest.mark.parametrize("new", [(7, 4), (5, 7), (4, 4)])
+def test_a_table_of_which_one_side_changes_is_resampled_as_in_timm(timm, new):
+    import torch
+    from timm.layers import resize_rel_pos_bias_table
+
+    table = np.random.default_rng(0).standard_normal((169, 3)).astype(np.float32)
+    shape = ((2 * new[0] - 1) * (2 * new[1] - 1), 3)
+    theirs = resize_rel_pos_bias_table(torch.tensor(table), new_window_size=new, new_bias_shape=shape)
+    np.testing.assert_allclose(resize_distances(table, (7, 7), new), theirs.numpy(), atol=1e-5)
+
+
+def test_a_window_with_as_many_distances_as_a_square_is_the_model_s(timm):
+    arguments = {"img_size": [32, 224], "depths": [1], "num_heads": [2], "window_size": [2, 14]}
+    theirs, config_json = make(timm, "swin_tiny_patch4_window7_224", arguments)
+    tensors = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    model = build(*port(TIMM, tensors, config_json))
+    assert errors(model, theirs.double())["logits"] <= TOLERANCE

@@ -84,7 +84,7 @@ def token_span(tokens: str, site: Site) -> slice:
     """
     if tokens == "class":
         if not site.class_token:
-            raise InputError("tokens='class': this model has no class token; use tokens='patches'")
+            raise InputError("tokens='class': there is no class token at this tap; use tokens='patches'")
         return slice(0, 1)
     if tokens == "all":
         return slice(None)
@@ -96,5 +96,5 @@ def token_span(tokens: str, site: Site) -> slice:
         raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
     patch, patches = int(number[1]), math.prod(site.grid or ())
     if patch >= patches:
-        raise InputError(f"tokens='patch {patch}' is out of range, this model has {patches} patches")
+        raise InputError(f"tokens='patch {patch}' is out of range, there are {patches} patches")
     return slice(site.prefix + patch, site.prefix + patch + 1)

@@ -45,7 +45,7 @@ GHIASI: dict[str, Analysis] = {
         "How evenly units light up their best images, and how alike the patches of an image are, block after block."
         " Ghiasi et al. 2022 show maps of the last block that spread over all patches (section 4).",
         (_BLOCKS,),
-        needs=frozenset({"tokens"}),
+        needs=frozenset({"tokens", "attention"}),
     ),
     "objects": Analysis(
         "units.objects",
@@ -92,7 +92,7 @@ GHIASI: dict[str, Analysis] = {
             Option("--recipe", "text", "how they are painted"),
             Option("--seed", "seed", "of the draw and of the pictures"),
         ),
-        needs=frozenset({"tokens"}),
+        needs=frozenset({"tokens", "attention"}),
     ),
     "class-token": Analysis(
         "ablations.class_token",

@@ -19,7 +19,7 @@ from vitjax.models.core.tap_site import Site, Sites
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 
 Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them
-FACTS = frozenset({"tokens", "class token", "global attention", "patch filters", "positions"})
+FACTS = frozenset({"tokens", "attention", "class token", "global attention", "patch filters", "positions"})
 
 _LISTED: dict[tuple, dict[str, Site]] = {}  # the taps of each kind, config and shape of parameters that was asked
 
@@ -55,9 +55,10 @@ class Network(nnx.Module):
         execution: how it runs where a call does not say.
         neurons: the taps of its units, the ones painted where nothing else is asked.
         layers: the taps whose embeddings are compared, from the first layer to the last.
-        facts: what is true of it that not every model has, of `FACTS`: it is tokens that run through it ("tokens"), one
-            of them stands for the class, all attend to all ("global attention"), one linear map of pixels embeds each
-            patch ("patch filters"), learned positions are added to these ("positions"). Analyses say which they need.
+        facts: what is true of it that not every model has, of `FACTS`: tokens run through it ("tokens"), they attend to
+            each other ("attention"), all to all ("global attention"), one of them stands for the class, one linear map
+            of pixels embeds each patch ("patch filters"), learned positions are added to these ("positions"). Analyses
+            say which they need.
         grid_arrays: its arrays that hold something for each place of a grid, {dotted name: (what, grid)}, to be
             resampled where it is used at another image size: "positions" [place, channel], "distances" between two
             places [..., distance, head], or "fixed", for which there is no way and another size is refused; of these,

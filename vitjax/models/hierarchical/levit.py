@@ -134,7 +134,7 @@ class Levit(Hierarchical):
     """A LeViT whose every activation can be read and edited by name."""
 
     neurons, layers = "stages.*.blocks.*.mlp.hidden", "stages.*.blocks.*.resid_post"
-    facts = frozenset({"tokens"})
+    facts = frozenset({"tokens", "attention"})
     lacking = LACKING
 
     def __init__(self, config: LevitConfig, rngs: nnx.Rngs):

@@ -98,7 +98,7 @@ class Pit(Pyramid):
     It classifies by the class token, after a norm of that and, if it is distilled, the distillation token alone.
     """
 
-    facts = frozenset({"tokens", "class token", "global attention", "positions"})
+    facts = frozenset({"tokens", "attention", "class token", "global attention", "positions"})
 
     def __init__(self, config: PitConfig, rngs: nnx.Rngs):
         normal, first, last = jax.nn.initializers.normal(0.02), config.blocks(0), config.blocks(len(config.widths) - 1)

@@ -115,7 +115,7 @@ class Pyramid(Hierarchical):
     """
 
     neurons, layers = "stages.*.blocks.*.mlp.hidden", "stages.*.blocks.*.resid_post"
-    facts = frozenset({"tokens"})
+    facts = frozenset({"tokens", "attention"})
 
     def __init__(
         self,

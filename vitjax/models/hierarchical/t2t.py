@@ -167,7 +167,7 @@ class Backbone(Stage):
 class T2t(Pyramid):
     """A T2T-ViT whose every activation can be read and edited by name; it classifies by the class token."""
 
-    facts = frozenset({"tokens", "class token", "global attention"})
+    facts = frozenset({"tokens", "attention", "class token", "global attention"})
 
     def __init__(self, config: T2tConfig, rngs: nnx.Rngs):
         last = config.blocks(2)

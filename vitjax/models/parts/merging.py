@@ -65,6 +65,11 @@ class PatchStep(nnx.Module):
         """(rows, columns) of the tokens that it gives."""
         return tuple(side // self.size for side in self.grid)
 
+    @property
+    def places(self) -> Places:
+        """What the tokens that it gives stand on; not said where they leave rows or columns of the image out."""
+        return Places(None if any(side % self.size for side in self.grid) else self.reached)
+
     def __call__(self, x: jax.Array) -> jax.Array:
         rows, columns = whole(self.grid, (self.size, self.size))
         _, cells = apart(x, Places(self.grid))

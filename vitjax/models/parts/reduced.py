@@ -19,13 +19,13 @@ from vitjax.models.parts.norm import norm
 class ReducedAttention(nnx.Module):
     """Multi-head attention of all tokens to fewer, [batch, token, channel] to the same.
 
-    The taps `k`, `v` and `source`, what both are made of, are of tokens on the fewer places; the queries of `scores`
-    are the tokens that come in.
+    The taps `k`, `v` and `source`, what both are made of, are of tokens on the fewer places, of which it is only said
+    where they are if each is of as many of the tokens that come in. The latter are the queries of `scores`.
 
     Args:
         config: of the blocks.
         rngs: of the initialisation.
-        step: makes the fewer tokens of those that come in, and says what grid it has `reached`; default all tokens as
+        step: makes the fewer tokens of those that come in, and says on what `places` they stand; default all tokens as
             they are.
     """
 
@@ -39,7 +39,7 @@ class ReducedAttention(nnx.Module):
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
         q, among = taps("q", self.q(x), HEADS), taps
         if self.step is not None:
-            x, among = self.step(x), taps.at(Places(self.step.reached))
+            x, among = self.step(x), taps.at(self.step.places)
         kv = self.kv(among("source", x, "token channel"))
         k, v = (among(name, part, HEADS) for name, part in zip("kv", jnp.moveaxis(kv, -3, 0), strict=True))
         return self.proj(taps("z", attend(q, k, v, taps, execution), HEADS))
@@ -58,6 +58,11 @@ class PooledStep(nnx.Module):
     def __init__(self, config: BlockConfig, grid: Grid, side: int, rngs: nnx.Rngs):
         self.map, self.norm = nnx.Linear(config.width, config.width, rngs=rngs), norm(config, rngs)
         self.grid, self.reached = grid, (side, side)
+
+    @property
+    def places(self) -> Places:
+        """What the tokens that it gives stand on; not said where its cells overlap."""
+        return Places(None if any(side % self.reached[0] for side in self.grid) else self.reached)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         _, grid = apart(x, Places(self.grid))

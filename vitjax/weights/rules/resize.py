@@ -44,7 +44,7 @@ def geometric(grid: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     for axis in (0, 1):
         places, wanted = _places(grid.shape[axis], shape[axis]), np.arange(shape[axis]) - shape[axis] // 2
         along = partial(np.interp, wanted, places)
-        grid = grid if grid.shape[axis] == shape[axis] else np.apply_along_axis(along, axis, grid)
+        grid = np.apply_along_axis(along, axis, grid)  # also along an axis that keeps its length, as in timm
     return grid
 
 

@@ -65,7 +65,7 @@ def swin_tensors(tensors: Mapping[str, np.ndarray], config: SwinConfig) -> Mappi
     """Gives the tensors by the names, and with the tables of distances, that a model of this config has in timm.
 
     Files as first published, and timm's before 0.9, merge patches at the end of a stage, not before the next. A table
-    of another window is resampled; its window was a square, unless no square has so many distances.
+    of another window is resampled; its window was the model's if that has so many distances, else a square.
 
     Raises:
         InputError: a table that is of no square window.
@@ -144,12 +144,12 @@ def _distances(window: Grid) -> int:
 
 
 def _window_of(name: str, count: int, new: Grid) -> Grid:
-    """The window of a table of so many distances."""
+    """The window of a table of so many distances: the model's own if it has as many, else a square."""
     side = isqrt(count)
-    if side * side == count and side % 2:
-        return ((side + 1) // 2,) * 2
     if count == _distances(new):
         return new
+    if side * side == count and side % 2:
+        return ((side + 1) // 2,) * 2
     raise InputError(f"{name} has {count} distances, which no square window has, nor one of {new[0]}x{new[1]}")
 
 

@@ -109,7 +109,7 @@ def _fields(args: Arguments, shapes: Shapes, first: str) -> dict[str, Any]:
     if args["global_pool"] not in ("avg", ""):
         raise InputError(f"global_pool={args['global_pool']!r} is not supported for this model, only 'avg'")
     widths = tuple(args["embed_dims"])
-    ratios = zip(widths, args["mlp_ratios"], strict=True)
+    ratios = zip(widths, args["mlp_ratios"], strict=False)  # the config counts them
     return {
         "image_size": image_size(args),
         "patch_size": pair(args["patch_size"]),

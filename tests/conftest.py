@@ -22,6 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the network
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: threads of torch and scikit-learn would only wait
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 QUICK = (  # to compile, which most of the suite's time went into: small programs, each run once or twice
     "--xla_backend_optimization_level=0",
     "--xla_cpu_use_fusion_emitters=false",

@@ -148,7 +148,7 @@ def test_one_image_has_no_error_and_a_model_without_class_token_maps_its_patches
         (lambda: relevance(MODEL, (255 * IMAGES).astype(jnp.uint8)), "images are uint8, a model takes floats"),
         (lambda: run(MODEL, DATA, layers=[0]), "layer 0 is out of range: layers count the blocks gone through, 1-4"),
         (lambda: run(MODEL, DATA, layers=[5]), "layer 5 is out of range"),
-        (lambda: run(MODEL, DATA, tokens="patch 16"), "'patch 16' is out of range, there are 16 patches"),
+        (lambda: run(MODEL, DATA, tokens="patch 16"), "'patch 16' is out of range, this tap has 16 patches"),
         (lambda: run(MODEL, DATA, tokens="cls"), "unknown tokens 'cls'"),
     ],
 )

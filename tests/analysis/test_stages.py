@@ -105,7 +105,7 @@ def test_one_patch_is_one_of_the_taps_own(model, data):
     values = on_own_grid(model, pixels(data.images, range(6), CONFIG))[2]
     np.testing.assert_allclose(natural.score[:, 0], values[:, 3, 1].max(axis=0), rtol=1e-4, atol=1e-5)
     assert (natural.patch == 13).all()
-    with pytest.raises(InputError, match="'patch 20' is out of range, there are 20 patches"):
+    with pytest.raises(InputError, match="'patch 20' is out of range, this tap has 20 patches"):
         exemplars(model, data, TAPS[2], tokens="patch 20", k=1)
 
 

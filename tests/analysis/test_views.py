@@ -223,7 +223,7 @@ def test_a_run_finds_its_own_units():
         (lambda: views(MODEL, IMAGES, units=[48]), r"unit 48 is out of range: there are 48 filters \(0-47\)"),
         (lambda: views(MODEL, IMAGES, units=[-1]), "unit -1 is out of range"),
         (lambda: views(MODEL, IMAGES, units=[]), "no units are given"),
-        (lambda: views(MODEL, IMAGES, tokens=["patch 16"]), "'patch 16' is out of range, there are 16 patches"),
+        (lambda: views(MODEL, IMAGES, tokens=["patch 16"]), "'patch 16' is out of range, this tap has 16 patches"),
         (lambda: views(MODEL, IMAGES, tokens=["token 3"]), "unknown tokens 'token 3'"),
         (lambda: views(MODEL, IMAGES, heads=3), "heads=3: write mean, own, or a head's number, 0-2"),
         (lambda: views(MODEL, IMAGES, heads="max"), "heads='max': write mean"),

@@ -96,5 +96,5 @@ def token_span(tokens: str, site: Site) -> slice:
         raise InputError(f"tokens={tokens!r}: the maps of this model have different sizes; use tokens='patches'")
     patch, patches = int(number[1]), math.prod(site.grid or ())
     if patch >= patches:
-        raise InputError(f"tokens='patch {patch}' is out of range, there are {patches} patches")
+        raise InputError(f"tokens='patch {patch}' is out of range, this tap has {patches} patches")
     return slice(site.prefix + patch, site.prefix + patch + 1)

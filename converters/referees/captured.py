@@ -74,5 +74,18 @@ def products(q: Any, k: Any, v: Any, bias: Any = 0, scale: float | None = None) 
     return {**heads, "scores": scores, "probs": probs}
 
 
+def stream(name: str, kept: Captured) -> dict[str, Any]:
+    """Gives what a pre-norm block by timm's names reads, adds to its stream and makes of it, by our names."""
+    return {
+        "resid_pre": kept.read[name],
+        "attn.out": kept.gave[f"{name}.attn"],
+        "resid_mid": kept.read[f"{name}.norm2"],
+        "mlp.pre": kept.gave[f"{name}.mlp.fc1"],
+        "mlp.hidden": kept.read[f"{name}.mlp.fc2"],
+        "mlp.out": kept.gave[f"{name}.mlp"],
+        "resid_post": kept.gave[name],
+    }
+
+
 def _copied(value: Any) -> Any:
     return value.detach().clone() if hasattr(value, "detach") else None

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from converters.referees import captured
-from converters.referees.captured import Captured, products
+from converters.referees.captured import Captured, products, stream
 from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess
 
@@ -34,13 +34,4 @@ def block(name: str, kept: Captured) -> dict[str, Any]:
     """Gives the activations of a plain pre-norm block of timm's."""
     attention = kept.modules[f"{name}.attn"]
     q, k, v = kept.gave[f"{name}.attn.qkv"].unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    return {
-        **{f"attn.{tap}": value for tap, value in products(q, k, v).items()},
-        "resid_pre": kept.read[name],
-        "attn.out": kept.gave[f"{name}.attn"],
-        "resid_mid": kept.read[f"{name}.norm2"],
-        "mlp.pre": kept.gave[f"{name}.mlp.fc1"],
-        "mlp.hidden": kept.read[f"{name}.mlp.fc2"],
-        "mlp.out": kept.gave[f"{name}.mlp"],
-        "resid_post": kept.gave[name],
-    }
+    return {f"attn.{tap}": value for tap, value in products(q, k, v).items()} | stream(name, kept)

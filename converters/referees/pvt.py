@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from converters.referees import captured
-from converters.referees.captured import Captured
+from converters.referees.captured import Captured, stream
 from converters.referees.parity import Reference
-from converters.referees.twins import block, fewer_keys
+from converters.referees.twins import fewer_keys
 from vitjax.models.core.config import Preprocess
 
 
@@ -26,7 +26,7 @@ def _taps(kept: Captured) -> dict[str, Any]:
                 found[f"{name}.embed"] = kept.gave[f"{name}.downsample"].flatten(1, 2)
         if type(module).__name__ != "Block":
             continue
-        ours = {f"attn.{tap}": value for tap, value in fewer_keys(name, kept).items()} | block(name, kept)
+        ours = {f"attn.{tap}": value for tap, value in fewer_keys(name, kept).items()} | stream(name, kept)
         rectified = type(module.mlp.relu).__name__ == "ReLU"
         ours["mlp.wide"] = ours["mlp.pre"].relu() if rectified else ours["mlp.pre"]
         ours["mlp.pre"] = kept.gave[f"{name}.mlp.dwconv"].flatten(2).mT

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from converters.referees import captured
-from converters.referees.captured import Captured, products
+from converters.referees.captured import Captured, products, stream
 from converters.referees.parity import Reference
 from vitjax.models.core.config import Preprocess
 
@@ -29,22 +29,9 @@ def _taps(kept: Captured) -> dict[str, Any]:
             if stage != "0":
                 found[f"stages.{stage}.embed"] = kept.gave[f"patch_embeds.{stage}.norm"]
         inside = _windows(name, module.attn, grid, kept) if hasattr(module.attn, "ws") else fewer_keys(name, kept)
-        ours = {f"attn.{tap}": value for tap, value in inside.items()} | block(name, kept)
+        ours = {f"attn.{tap}": value for tap, value in inside.items()} | stream(name, kept)
         found |= {f"stages.{stage}.blocks.{number}.{tap}": value for tap, value in ours.items()}
     return found
-
-
-def block(name: str, kept: Captured) -> dict[str, Any]:
-    """Gives what a block of timm's adds to its stream, by our names."""
-    return {
-        "resid_pre": kept.read[name],
-        "attn.out": kept.gave[f"{name}.attn"],
-        "resid_mid": kept.read[f"{name}.norm2"],
-        "mlp.pre": kept.gave[f"{name}.mlp.fc1"],
-        "mlp.hidden": kept.read[f"{name}.mlp.fc2"],
-        "mlp.out": kept.gave[f"{name}.mlp"],
-        "resid_post": kept.gave[name],
-    }
 
 
 def _windows(name: str, attention: Any, grid: tuple[int, int], kept: Captured) -> dict[str, Any]:

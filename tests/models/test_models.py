@@ -12,7 +12,7 @@ import pytest
 from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.config import Rotary, ViTConfig
-from vitjax.models.core.execution import OVER_DATA, Execution, platform
+from vitjax.models.core.execution import OVER_DATA, Execution
 from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
@@ -247,18 +247,6 @@ def test_an_attention_kernel_computes_what_the_products_do(config):
     np.testing.assert_allclose(scores, written, rtol=1e-5, atol=1e-5)
     doubled = last(embedded, "xla", edits={"blocks.2.attn.probs": lambda probs: probs * 2})["logits"]
     assert np.abs(doubled - found["logits"]).max() > 1e-3
-
-
-def test_which_attention_kernel_is_taken(monkeypatch):
-    half, full = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
-    here = Execution().on(platform(small.model()))
-    assert here.kernel(half) is None and Execution(attention="xla").on("tpu").kernel(full) is not None
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # the weights lie elsewhere
-    assert Execution().on(platform(small.model())) == here
-    there = Execution().on(platform(abstract(small.CONFIG)))
-    assert there.kernel(half).keywords == {"implementation": "cudnn"} and there.kernel(full) is None
-    with pytest.raises(InputError, match="one of auto, products, xla, cudnn"):
-        Execution(attention="flash")
 
 
 def test_bfloat16_weights_compute_in_bfloat16_with_float32_statistics():

@@ -49,7 +49,7 @@ def add_bench(commands) -> None:
         nargs="+",
         choices=("auto", "products", "xla", "cudnn"),
         default=["auto"],
-        help="its kernel: scores written down, XLA's, or cuDNN's (auto: cuDNN's on NVIDIA GPUs in 16 bits)",
+        help="its kernel: scores written down, XLA's, or cuDNN's (auto: cuDNN's on NVIDIA GPUs where it can be)",
     )
     group.add_argument(
         "--devices", type=numbers, default=[1], metavar="N,...", help="devices that work side by side (1)"

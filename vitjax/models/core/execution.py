@@ -3,14 +3,43 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.kernels import cudnn
+from vitjax.models.kernels.cudnn import Heads
 
-Heads = Float[Array, "batch token head channel"]
+
+class Kernel(NamedTuple):
+    """Attention that is computed in one, without its scores lying in memory.
+
+    Attributes:
+        attend: from q, k and v to z.
+        takes: whether it is made for this q, and for the devices that are here.
+        fits: what it takes, in words.
+        platform: whose devices take it where nothing else is asked; none by itself if empty.
+    """
+
+    attend: Callable[[Heads, Heads, Heads], Heads]
+    takes: Callable[[Heads], bool] = lambda q: True
+    fits: str = ""
+    platform: str = ""
+
+
+# By name, the better before the worse.
+KERNELS = {
+    "xla": Kernel(partial(jax.nn.dot_product_attention, implementation="xla")),
+    "cudnn": Kernel(
+        cudnn.attend,
+        cudnn.takes,
+        f"16 bits and heads of {cudnn.MULTIPLE}, {2 * cudnn.MULTIPLE}, … {cudnn.WIDEST} channels on NVIDIA GPUs of"
+        f" compute capability {cudnn.CAPABILITY} and later",
+        "gpu",
+    ),
+}
+ATTENTIONS = ("auto", "products", *KERNELS)
 
 
 @dataclass(frozen=True)
@@ -20,33 +49,48 @@ class Execution:
     Attributes:
         remat: recompute blocks in the backward pass instead of keeping their activations.
         attention: "products" (the scores and their softmax are written down), "xla" or "cudnn" (`jax.nn`'s kernels of
-            that name; cuDNN's needs an NVIDIA GPU and 16 bits), or "auto": cuDNN's where it can be.
+            that name; cuDNN's needs an NVIDIA GPU and 16 bits), or "auto": the best that is made for the devices and
+            the heads, "products" where none is.
         unroll: unroll all blocks that are read, also those read alike, which else are one scan. That takes longer to
             compile; but what is read of one block need not then lie in memory beside that of all others, which makes
             passes over much data faster.
         recompute: False keeps all activations of all blocks for the backward pass, also those that are cheaper to
             compute again; for counting operations.
+        platform: of the devices that it is compiled for ("cpu", "gpu", "tpu"), empty as long as nobody has said.
     """
 
     remat: bool = False
     attention: str = "auto"
     unroll: bool = False
     recompute: bool = True
+    platform: str = ""
 
     def __post_init__(self):
         if self.attention not in ATTENTIONS:
             raise InputError(f"unknown attention {self.attention!r}: one of {', '.join(ATTENTIONS)}")
 
     def on(self, platform: str) -> "Execution":
-        """The same, for devices of a platform ("cpu", "gpu", "tpu"): only on GPUs is there anything to choose."""
-        return replace(self, attention="products") if self.attention == "auto" and platform != "gpu" else self
+        """The same, for devices of a platform where none has been said yet."""
+        return self if self.platform else replace(self, platform=platform)
 
-    def kernel(self, dtype: jnp.dtype) -> Callable[[Heads, Heads, Heads], Heads] | None:
-        """Attention from q, k and v to z in one kernel, or None where its scores are to be written down."""
-        name = self.attention
-        if name == "auto":
-            name = "cudnn" if dtype.itemsize == 2 else "products"
-        return None if name == "products" else partial(jax.nn.dot_product_attention, implementation=name)
+    def kernel(self, q: Heads) -> Callable[[Heads, Heads, Heads], Heads] | None:
+        """Attention of such q with as wide k and v to z in one kernel, or None where its scores are to be written down.
+
+        Raises:
+            InputError: the kernel that is asked for by name is not made for them.
+        """
+        if self.attention == "auto":
+            mine = (kernel for kernel in KERNELS.values() if kernel.platform and kernel.platform == self.platform)
+            return next((kernel.attend for kernel in mine if kernel.takes(q)), None)
+        if self.attention == "products":
+            return None
+        kernel = KERNELS[self.attention]
+        if not kernel.takes(q):
+            raise InputError(
+                f"attention {self.attention!r} takes {kernel.fits}, not {q.dtype} and heads of {q.shape[-1]};"
+                " 'auto' takes it where it can be"
+            )
+        return kernel.attend
 
     def kept(self, names: Iterable[str] | None) -> tuple[str, ...] | None:
         """What the backward pass keeps of a block that would have these taps kept: names of taps, None for all."""
@@ -55,7 +99,6 @@ class Execution:
         return () if self.remat else None if names is None else tuple(names)
 
 
-ATTENTIONS = ("auto", "products", "xla", "cudnn")
 PLAIN = Execution()
 OVER_DATA = Execution(unroll=True)  # of passes over much data
 

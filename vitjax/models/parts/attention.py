@@ -105,9 +105,8 @@ def attend(
         scale: of the scores, or of those of each head [head, 1, 1]; default one over the root of q's channels.
         gate: makes of the scores' softmax what the values are mixed by, which is what `probs` shows.
     """
-    kernel = execution.kernel(q.dtype)
     seen = any(part is not None for part in (bias, mask, scale, gate)) or v.shape != k.shape
-    if kernel is not None and not seen and not taps.want("scores", "probs"):
+    if not seen and not taps.want("scores", "probs") and (kernel := execution.kernel(q)):
         return kernel(q, k, v)
     q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
     wide = jnp.promote_types(q.dtype, jnp.float32)

@@ -1,0 +1,45 @@
+"""cuDNN's attention: one kernel that writes no scores down, for any number of tokens."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Heads = Float[Array, "batch token head channel"]
+
+CAPABILITY = 8.0  # of the first NVIDIA GPUs that it runs on (A100)
+WIDEST, MULTIPLE = 128, 8  # channels of a head: all such cards take so many
+
+
+def takes(q: Heads) -> bool:
+    """Whether the kernel is made for heads of this dtype and width, and for the cards that are here, if any are."""
+    gpus = (device for device in jax.local_devices() if device.platform == "gpu")
+    if any(capability(device) < CAPABILITY for device in gpus):
+        return False
+    return q.dtype.itemsize == 2 and q.shape[-1] <= WIDEST and q.shape[-1] % MULTIPLE == 0
+
+
+def capability(device: jax.Device) -> float:
+    """The compute capability of an NVIDIA GPU, such as 9.0; 0 of any other device."""
+    try:
+        return float(getattr(device, "compute_capability", 0))
+    except ValueError:  # AMD's are called gfx90a
+        return 0.0
+
+
+def attend(q: Heads, k: Heads, v: Heads, implementation: str = "cudnn") -> Heads:
+    """Gives each query the mean of v that its scores with the keys say.
+
+    An odd number of tokens, as almost every Vision Transformer has, is filled up by one that nobody sees: of even ones
+    alone does JAX take the gradient (`Unsupported sequence length Q 197, KV 197`).
+
+    Args:
+        q, k, v: [batch, token, head, channel], all of one width; k and v may be of other tokens than q.
+        implementation: of `jax.nn.dot_product_attention`, all of which keep to the same lengths.
+    """
+    queries, keys = q.shape[1], k.shape[1]
+    if queries % 2 == keys % 2 == 0:
+        return jax.nn.dot_product_attention(q, k, v, implementation=implementation)
+    q, k, v = (jnp.pad(part, ((0, 0), (0, part.shape[1] % 2), (0, 0), (0, 0))) for part in (q, k, v))
+    lengths = (jnp.full(len(q), count, jnp.int32) for count in (queries, keys))
+    named = dict(zip(("query_seq_lengths", "key_value_seq_lengths"), lengths, strict=True))
+    return jax.nn.dot_product_attention(q, k, v, implementation=implementation, **named)[:, :queries]

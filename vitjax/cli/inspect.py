@@ -5,6 +5,8 @@ from functools import partial
 
 from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, path, use_cores
 
+REMATS = {"no": [False], "yes": [True], "both": [False, True]}
+
 
 def add_taps(commands) -> None:
     """Adds `vitjax taps`."""
@@ -56,6 +58,13 @@ def add_bench(commands) -> None:
     )
     group.add_argument("--steps", type=count, default=10, help="steps timed for each row (default: 10)")
     group.add_argument("--out", type=path, metavar="FILE.json", help="write the measurements, and a figure beside them")
+    group.add_argument(
+        "--compile-for",
+        metavar="CHIP",
+        help="measure nothing: compile the loop for a chip that is not here, v5e, v5p, v6e, a100, h100 or h200, and say"
+        " what its compiler tells of memory and time; needs vitjax[tpu-compiler] or vitjax[cuda-compiler], no weights:"
+        " --model may be the name of an architecture of timm's, e.g. vit_base_patch16_224",
+    )
     group.add_argument("--compare", type=path, metavar="OLD.json", help="say how steps/s changed since an older run")
     command.set_defaults(run=_run_bench)
 
@@ -65,6 +74,8 @@ def _run_bench(args: argparse.Namespace) -> int:
     from vitjax.weights.find.source import parse
 
     recipe = choose(args.recipe)
+    if args.compile_for is not None:
+        return _compile_for(args, recipe)
     parse(args.model, args.revision)
     use_cores()
     from vitjax.bench.run import run
@@ -77,10 +88,43 @@ def _run_bench(args: argparse.Namespace) -> int:
         batches=args.batch,
         views=args.views or [recipe.views],
         dtypes=args.dtype,
-        remats={"no": [False], "yes": [True], "both": [False, True]}[args.remat],
+        remats=REMATS[args.remat],
         attentions=args.attention,
         devices=args.devices,
         steps=args.steps,
         out=args.out,
         compare=args.compare,
     )
+
+
+def _compile_for(args: argparse.Namespace, recipe) -> int:
+    from vitjax.bench.compiled.chips import chip
+    from vitjax.bench.compiled.environment import prepare
+
+    found = chip(args.compile_for)
+    prepare()
+    from vitjax.bench.compiled.report import run
+
+    return run(
+        found,
+        _config(args),
+        recipe,
+        source=args.model,
+        blocks=args.blocks,
+        batches=args.batch,
+        views=args.views or [recipe.views],
+        dtypes=args.dtype,
+        remats=REMATS[args.remat],
+        attentions=args.attention,
+        out=args.out,
+    )
+
+
+def _config(args: argparse.Namespace):
+    """The config of the model that the arguments name: a checkpoint's, or an architecture's by its name alone."""
+    from vitjax.weights.families.timm.models import CLASSES, by_name
+    from vitjax.weights.load import sized
+
+    if args.model in CLASSES:
+        return sized(by_name(args.model), args.image_size)
+    return load(args, "float32").config

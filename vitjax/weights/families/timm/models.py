@@ -88,6 +88,15 @@ def config(config_json: Settings, shapes: Shapes) -> Config:
     return class_of(config_json).config(arguments(config_json), shapes)
 
 
+def by_name(name: str) -> Config:
+    """Gives the config of an architecture without a checkpoint, for reckoning with: its colours are no checkpoint's.
+
+    Raises:
+        InputError: an unknown architecture.
+    """
+    return config({"architecture": name, "pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}, {})
+
+
 def architecture(config_json: Settings) -> str:
     """Gives the architecture's name in timm, with what may stand after its dot."""
     return str(config_json["architecture"])

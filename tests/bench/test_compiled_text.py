@@ -1,0 +1,156 @@
+"""What is read off the text of a compiled program: how often things run, what they move and compute, and whose line."""
+
+import pytest
+
+from vitjax.bench.compiled import hlo, traffic
+from vitjax.bench.compiled.chips import CHIPS, chip
+from vitjax.bench.compiled.estimate import called, dearest, kernels
+from vitjax.errors import InputError
+
+# A loop of 3 over rows of a stack [4, 8, 8]: a product with a row that is cut out, written into a buffer in place.
+GPU = """HloModule jit_step, is_scheduled=true
+
+FileNames
+1 "HERE/models/parts/mlp.py"
+2 "/elsewhere/flax/linear.py"
+
+FunctionNames
+1 "Mlp.__call__"
+2 "Linear.__call__"
+
+FileLocations
+1 {file_name_id=1 function_name_id=1 line=52 end_line=52 column=1 end_column=2}
+2 {file_name_id=2 function_name_id=2 line=7 end_line=7 column=1 end_column=2}
+
+StackFrames
+1 {file_location_id=1 parent_frame_id=1}
+2 {file_location_id=2 parent_frame_id=2}
+
+%fused (p0: bf16[4,8,8], p1: bf16[16,8], p2: s32[], p3: bf16[4,16,8]) -> bf16[4,16,8] {
+  %p0 = bf16[4,8,8]{2,1,0} parameter(0)
+  %p2 = s32[] parameter(2)
+  %zero = s32[] constant(0)
+  %row = bf16[1,8,8]{2,1,0} dynamic-slice(%p0, %p2, %zero, %zero), dynamic_slice_sizes={1,8,8}
+  %matrix = bf16[8,8]{1,0} bitcast(%row)
+  %p1 = bf16[16,8]{1,0} parameter(1)
+  %dot = bf16[16,8]{1,0} dot(%p1, %matrix), lhs_contracting_dims={1}, rhs_contracting_dims={0}, PRODUCT
+  %wide = bf16[1,16,8]{2,1,0} bitcast(%dot)
+  %p3 = bf16[4,16,8]{2,1,0} parameter(3)
+  ROOT %put = bf16[4,16,8]{2,1,0} dynamic-update-slice(%p3, %wide, %p2, %zero, %zero)
+}
+
+%body (state: (s32[], bf16[16,8], bf16[4,8,8], bf16[4,16,8])) -> (s32[], bf16[16,8], bf16[4,8,8], bf16[4,16,8]) {
+  %state = (s32[], bf16[16,8]{1,0}, bf16[4,8,8]{2,1,0}, /*index=3*/bf16[4,16,8]{2,1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%state), index=0
+  %x = bf16[16,8]{1,0} get-tuple-element(%state), index=1
+  %stack = bf16[4,8,8]{2,1,0} get-tuple-element(%state), index=2
+  %kept = bf16[4,16,8]{2,1,0} get-tuple-element(%state), index=3
+  %gemm = bf16[4,16,8]{2,1,0} fusion(%stack, %x, %i, %kept), calls=%fused, WRITING
+  ROOT %next = (s32[], bf16[16,8]{1,0}, bf16[4,8,8]{2,1,0}, bf16[4,16,8]{2,1,0}) tuple(%i, %x, %stack, %gemm)
+}
+
+%condition (at: (s32[], bf16[16,8], bf16[4,8,8], bf16[4,16,8])) -> pred[] {
+  %at = (s32[], bf16[16,8]{1,0}, bf16[4,8,8]{2,1,0}, bf16[4,16,8]{2,1,0}) parameter(0)
+  %reached = s32[] get-tuple-element(%at), index=0
+  %three = s32[] constant(3)
+  ROOT %more = pred[] compare(%reached, %three), direction=LT
+}
+
+ENTRY %main (a: (s32[], bf16[16,8], bf16[4,8,8], bf16[4,16,8])) -> bf16[4,16,8] {
+  %a = (s32[], bf16[16,8]{1,0}, bf16[4,8,8]{2,1,0}, bf16[4,16,8]{2,1,0}) parameter(0)
+  %loop = (s32[], bf16[16,8]{1,0}, bf16[4,8,8]{2,1,0}, bf16[4,16,8]{2,1,0}) while(%a), condition=%condition, body=%body
+  ROOT %out = bf16[4,16,8]{2,1,0} get-tuple-element(%loop), index=3
+}
+"""
+NAMES = {
+    "HERE": hlo.PACKAGE,
+    "PRODUCT": 'metadata={op_name="jit(step)/while/body/transpose(jvp())/dot_general" stack_frame_id=2}',
+    "WRITING": 'metadata={op_name="jit(step)/while/body/dynamic_update_slice" stack_frame_id=1}',
+}
+for word, text in NAMES.items():
+    GPU = GPU.replace(word, text)
+CYCLES = 'backend_config={"window_config":{"estimated_cycles":"N"}}'
+TPU = """HloModule jit_step
+
+ENTRY %main (a: bf16[100,200], b: f32[6,16]) -> bf16[100,200] {
+  %a = bf16[100,200]{1,0:T(8,128)(2,1)} parameter(0)
+  %b = f32[6,16]{0,1:T(8,128)} parameter(1)
+  %brought = (bf16[100,200]{1,0:T(8,128)(2,1)S(1)}, bf16[100,200]{1,0:T(8,128)(2,1)}, u32[]{:S(2)}) copy-start(%a)
+  %here = bf16[100,200]{1,0:T(8,128)(2,1)S(1)} copy-done(%brought)
+  %turned = bf16[100,200]{1,0:T(8,128)(2,1)S(1)} copy(%here), metadata={op_name="jit(step)/transpose"}, CYCLES
+  %grid = f32[6,16]{0,1:T(8,128)} custom-call(%b), custom_call_target="tpu_custom_call"
+  ROOT %add = bf16[100,200]{1,0:T(8,128)(2,1)} add(%turned, %here), CYCLES
+}
+""".replace("CYCLES", CYCLES.replace("N", "1500"))
+
+
+def test_a_loop_counts_as_often_as_it_runs_and_what_is_cut_by_the_cut_alone():
+    program = hlo.read(GPU)
+    (kernel,) = kernels(program, chip("h100"))
+    row, x, index, written = 2 * 64, 2 * 128, 4, 2 * 128
+    assert (kernel.times, kernel.bytes, kernel.operations) == (3, row + x + index + written, 2 * 16 * 8 * 8)
+    assert kernel.seconds == max(kernel.bytes / chip("h100").bandwidth, kernel.operations / chip("h100").half)
+    assert (kernel.operation, kernel.line) == ("dot_general, backward", "models/parts/mlp.py:52")
+    assert list(dearest([kernel, kernel], 5)) == [("dot_general, backward", "models/parts/mlp.py:52", 2 * kernel.total)]
+
+
+def test_trips_that_are_told_come_before_those_that_are_found():
+    told = 'condition=%condition, body=%body, backend_config={"known_trip_count":{"n":"7"}}'
+    (kernel,) = kernels(hlo.read(GPU.replace("condition=%condition, body=%body", told)), chip("h100"))
+    assert kernel.times == 7
+
+
+def test_cycles_make_seconds_and_what_stays_on_the_chip_is_not_moved():
+    brought, copied, custom, added = kernels(hlo.read(TPU), chip("v5e"))
+    filled_up = 104 * 256 * 2
+    assert [kernel.seconds for kernel in (brought, copied, custom, added)] == [0, 1e-6, 0, 1e-6]
+    assert [kernel.bytes for kernel in (brought, copied, added)] == [filled_up, 0, filled_up]
+    assert (custom.custom, custom.bytes) == ("tpu_custom_call", 2 * 16 * 128 * 4)
+    assert (copied.operation, copied.line) == ("transpose", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    {
+        "jit(advance)/while/body/jvp()/dot_general": "dot_general",
+        "jit(advance)/transpose(jvp())/mul": "mul, backward",
+        "jit(advance)/transpose(jvp())/checkpoint/rematted_computation/exp": "exp, again",
+    }.items(),
+)
+def test_names_of_operations(name, said):
+    assert called(name) == said
+
+
+def test_products_of_libraries_count_by_their_shapes():
+    text = """
+ENTRY %main (q: bf16[2,198,3,64]) -> bf16[2,3,198,64] {
+  %q = bf16[2,198,3,64]{3,2,1,0} parameter(0)
+  %back = (bf16[2,3,198,64]{3,2,1,0}) custom-call(%q, %q, %q), custom_call_target="__cudnn$fmhaSoftmaxBackward"
+  %m = bf16[5,7]{1,0} parameter(1)
+  %n = bf16[7,11]{1,0} parameter(2)
+  ROOT %gemm = bf16[5,11]{1,0} custom-call(%m, %n), custom_call_target="__cublas$gemm", NUMBERS
+}
+"""
+    numbers = 'backend_config={"gemm_backend_config":{"dot_dimension_numbers":{"lhs_contracting_dimensions":["1"]}}}'
+    attention, gemm = kernels(hlo.read(text.replace("NUMBERS", numbers)), chip("h100"))
+    assert attention.operations == 5 * 2 * 2 * 3 * 198 * 198 * 64 and gemm.operations == 2 * 5 * 7 * 11
+
+
+def test_elementwise_operations_count_by_element():
+    text = """
+ENTRY %main (a: f32[10,20]) -> f32[10] {
+  %a = f32[10,20]{1,0} parameter(0)
+  %e = f32[10,20]{1,0} exponential(%a)
+  %zero = f32[] constant(0)
+  ROOT %sum = f32[10]{0} reduce(%e, %zero), dimensions={1}, to_apply=%add
+}
+"""
+    program = hlo.read(text)
+    counted = [traffic.elementwise(program, one, here) for one, here, _ in program.run()]
+    assert counted == [0, 10 * 200, 0, 200]
+
+
+def test_chips():
+    assert all(one.half >= one.single > 1e14 and one.memory > 1e10 for one in CHIPS.values())
+    with pytest.raises(InputError, match="did you mean v5p, v5e"):
+        chip("v5")

@@ -1,6 +1,5 @@
 """Compiles a step of the loop for a chip that is not here."""
 
-from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -79,12 +78,6 @@ def compiled(
     there = place(chip)
     placed = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=there)
     arguments: Any = jax.tree.map(placed, (model, started, aims))
-    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=_there(chip, execution, dtype))
+    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=execution.on(chip.platform))
     return loop.advance.lower(*arguments, program=program).compile(compiler_options=OPTIONS[chip.platform])
 
-
-def _there(chip: Chip, execution: Execution, dtype: str) -> Execution:
-    """The execution as it would be on the chip; a trace here would else choose by this machine's platform."""
-    found = execution.on(chip.platform)
-    name = "cudnn" if jnp.dtype(dtype).itemsize == 2 else "products"
-    return replace(found, attention=name) if found.attention == "auto" else found

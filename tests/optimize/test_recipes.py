@@ -9,15 +9,15 @@ import pytest
 from tests.support import small
 from vitjax.cli import main
 from vitjax.errors import InputError
-from vitjax.optimize.recipes import CHOICES, FLAGS, RANGES, RECIPES, Recipe, choose
+from vitjax.optimize.recipes import CHOICES, FLAGS, RANGES, RECIPES, Recipe, choose, fields
 from vitjax.optimize.visualize import check, resolve
 from vitjax.optimize.workers import batches_of
 from vitjax.ranges import COUNT, SEED, Range
 
 
 def test_every_field_has_a_range_or_choices():
-    assert {field.name for field in dataclasses.fields(Recipe)} == {*RANGES, *CHOICES, *FLAGS, "tokens"}
-    assert all(Recipe(**dataclasses.asdict(recipe)) == recipe for recipe in RECIPES.values())
+    assert {field.name for field in dataclasses.fields(Recipe)} == {*RANGES, *CHOICES, *FLAGS, "tokens", "stages"}
+    assert all(Recipe(**json.loads(json.dumps(fields(recipe)))) == recipe for recipe in RECIPES.values())
 
 
 @pytest.mark.parametrize("name", RANGES)

@@ -13,9 +13,11 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
-from vitjax.optimize.cost import step_flops
+from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import RANGES, Recipe
+from vitjax.optimize.schedule.plan import plan
+from vitjax.optimize.schedule.sizes import at_size
 from vitjax.optimize.workers import SLOTS
 from vitjax.ranges import COUNT
 from vitjax.units.units import expand, neurons
@@ -39,7 +41,7 @@ LIMITS = {"batch": SLOTS, "views": RANGES["views"], "devices": COUNT, "steps": R
 
 @dataclass(frozen=True)
 class Row:
-    """One setting's figures, those of all devices together.
+    """One setting's figures, those of all devices together and over all stages of the recipe.
 
     `tflops` is what the loop computes (`vitjax.optimize.cost`) over the time; `utilisation` its ratio to the matrix
     product timed in the same run and dtype, times devices; `megabytes` what the compiled step needs on a device beside
@@ -58,7 +60,7 @@ class Row:
 
 @standard()
 def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: float) -> Row:
-    """Times `steps` steps after compiling and one call to warm up.
+    """Times `steps` steps of each stage of the recipe after compiling and one call to warm up.
 
     Args:
         model: in the setting's dtype.
@@ -67,31 +69,34 @@ def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: 
         steps: of each call that is timed.
         rate: operations per second of a matrix product on one device, in the setting's dtype.
     """
-    execution = Execution(setting.remat, setting.attention)
-    program = loop.Program(recipe, UnitActivation(setting.tap), chunk=steps, execution=execution)
+    execution, objective = Execution(setting.remat, setting.attention), UnitActivation(setting.tap)
     devices = jax.local_devices()[: setting.devices]
     taps = model.taps()
     units = expand(f"{setting.tap}:*", taps)[: setting.batch]
     units += [units[-1]] * (setting.batch - len(units))
     aims = loop.aims(units, taps, seed=0)
-    clock = time.perf_counter()
-    calls, memory = zip(*(_loaded(model, aims, program, device) for device in devices), strict=True)
-    compiling = (time.perf_counter() - clock) / len(devices)
-    with ThreadPoolExecutor(len(devices)) as pool:
-        together = lambda: list(pool.map(lambda call: call(), calls))
-        together()
-        seconds = fastest(together, repeats=2) / steps
+    compiling, seconds, total, most = 0.0, 0.0, 0, 0
+    for stage in plan(recipe, model.config, objective):
+        program, sized = loop.Program(stage.recipe, objective, steps, execution), at_size(model, stage.config)
+        clock = time.perf_counter()
+        calls, memory = zip(*(_loaded(sized, aims, program, device) for device in devices), strict=True)
+        compiling += (time.perf_counter() - clock) / len(devices)
+        with ThreadPoolExecutor(len(devices)) as pool:
+            together = lambda pool=pool, calls=calls: list(pool.map(lambda call: call(), calls))
+            together()
+            seconds += stage.recipe.steps * fastest(together, repeats=2) / steps
+        total, most = total + stage.recipe.steps, max(most, *memory)
     pictures = setting.batch * len(devices)
-    flops = pictures * step_flops(model.config, setting.tap, recipe) / seconds
+    flops = pictures * picture_flops(model.config, setting.tap, recipe) / seconds
     stats = devices[0].memory_stats() or {}
     return Row(
         setting=setting,
         compile_seconds=compiling,
-        steps_per_second=1 / seconds,
-        pictures_per_hour=3600 * pictures / seconds / recipe.steps,
+        steps_per_second=total / seconds,
+        pictures_per_hour=3600 * pictures / seconds,
         tflops=flops / 1e12,
         utilisation=flops / rate / len(devices),
-        megabytes=memory[0] / 1e6,
+        megabytes=most / 1e6,
         peak_megabytes=stats["peak_bytes_in_use"] / 1e6 if "peak_bytes_in_use" in stats else None,
     )
 

@@ -14,7 +14,7 @@ from vitjax.bench.rates import copy_rate, machine, matmul_rate
 from vitjax.errors import InputError
 from vitjax.files import read_json, writable_folder, write_whole
 from vitjax.models.core.network import Network
-from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.recipes import Recipe, fields
 from vitjax.units.units import caption
 
 HEAD = (
@@ -90,7 +90,7 @@ def run(
             rows.append(measure(model, replace(recipe, views=seen), setting, steps, rates[dtype]))
             print(_line(rows[-1], older.get(_key(asdict(setting)))), flush=True)
     if out:
-        about = {"model": source, "recipe": asdict(recipe), "timed_steps": steps}
+        about = {"model": source, "recipe": fields(recipe), "timed_steps": steps}
         record = {
             "machine": machine(),
             "matmul_tflops": {dtype: rate / 1e12 for dtype, rate in rates.items()},

@@ -12,6 +12,7 @@ from vitjax.models.registry import Config, abstract
 from vitjax.optimize import loop
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.schedule.plan import Leg, plan
 
 COUNTED = Execution(attention="products", recompute=False)  # what is computed again does not count
 
@@ -19,7 +20,10 @@ COUNTED = Execution(attention="products", recompute=False)  # what is computed a
 @lru_cache(maxsize=256)
 @standard()
 def step_flops(config: Config, tap: str, recipe: Recipe) -> float:
-    """Operations of one step of one picture for a unit of `tap`; see `vitjax.models.flops` for what counts."""
+    """Operations of one step of one picture for a unit of `tap`, by a recipe without stages.
+
+    See `vitjax.models.flops` for what counts.
+    """
     model, program = abstract(config), loop.Program(recipe, UnitActivation(tap), chunk=1, execution=COUNTED)
     slots = jnp.zeros(recipe.variants, jnp.uint32)
     aims = loop.Targets(slots.astype(jnp.int32), slots, jnp.uint32(0))
@@ -29,6 +33,13 @@ def step_flops(config: Config, tap: str, recipe: Recipe) -> float:
     return operations(step, model, params, aims, keys, jnp.int32(0)) / recipe.variants
 
 
+def dearest(config: Config, tap: str, recipe: Recipe) -> Leg:
+    """The stage of a recipe whose steps take most: what has to fit into memory, and what is worth timing."""
+    legs = plan(recipe, config, UnitActivation(tap))
+    return legs[0] if len(legs) == 1 else max(legs, key=lambda leg: step_flops(leg.config, tap, leg.recipe))
+
+
 def picture_flops(config: Config, tap: str, recipe: Recipe) -> float:
-    """Operations of one finished picture."""
-    return recipe.steps * step_flops(config, tap, recipe)
+    """Operations of one finished picture, through all stages of the recipe."""
+    legs = plan(recipe, config, UnitActivation(tap))
+    return sum(leg.recipe.steps * step_flops(leg.config, tap, leg.recipe) for leg in legs)

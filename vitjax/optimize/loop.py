@@ -27,15 +27,24 @@ from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
 from vitjax.units.units import Direction, Unit
 
+_APART = 0x9E3779B9  # sets the random numbers of a recipe's stages apart, as in splitmix64
+
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled: recipe, objective, how many steps a call takes, how the model runs. All else is data."""
+    """What is compiled: recipe, objective, how many steps a call takes, how the model runs. All else is data.
+
+    The recipe has no stages: each stage is a program (`vitjax.optimize.schedule.plan`).
+    """
 
     recipe: Recipe
     objective: Objective
     chunk: int
     execution: Execution = PLAIN
+
+    def __post_init__(self):
+        if self.recipe.stages:
+            raise ValueError("a program is of one stage: plan the recipe's stages and make one of each")
 
     @property
     def calls(self) -> int:
@@ -80,6 +89,11 @@ def aims(goals: Sequence[Unit | Direction | Goal], sites: Sites, seed: int) -> T
         jnp.asarray(np.array([goal.hash for goal in goals], np.uint32)),
         jnp.uint32(seed),
     )
+
+
+def during_stage(targets: Targets, number: int) -> Targets:
+    """The targets in a stage of a recipe, counted from 0, by which it draws its own random numbers."""
+    return targets._replace(unit=targets.unit + jnp.uint32(number * _APART % 2**32))
 
 
 class History(NamedTuple):

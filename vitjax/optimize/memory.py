@@ -8,8 +8,10 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
+from vitjax.optimize.cost import dearest
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.schedule.sizes import at_size
 from vitjax.units.units import Unit
 
 PROBES = (2, 4)  # slots that are compiled to see how memory grows
@@ -29,8 +31,12 @@ def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = Fal
 def need(
     model: Network, tap: str, recipe: Recipe, *, remat: bool = False, probes: tuple[int, int] = PROBES
 ) -> tuple[float, float]:
-    """The bytes that the loop takes beside the model, (for itself, for each slot), from compiles for `probes` slots."""
-    few, more = (_bytes(model, tap, recipe, slots, remat) for slots in probes)
+    """The bytes that the loop takes beside the model, (for itself, for each slot), from compiles for `probes` slots.
+
+    They are those of the recipe's dearest stage.
+    """
+    stage = dearest(model.config, tap, recipe)
+    few, more = (_bytes(at_size(model, stage.config), tap, stage.recipe, slots, remat) for slots in probes)
     each = (more - few) / (probes[1] - probes[0])
     return few - probes[0] * each, each
 

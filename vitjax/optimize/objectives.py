@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -52,9 +52,11 @@ class Objective:
 
     Attributes:
         tap: that it reads, the first one of several.
+        placeless: whether it means the same of images of another size, as those of a recipe's stages are.
     """
 
     tap: str
+    placeless: ClassVar[bool] = False
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -93,6 +95,8 @@ class Objective:
 class UnitActivation(Objective):
     """The activation of a unit, averaged over tokens; its number is its place in the flattened index space."""
 
+    placeless = True
+
     def earlier(self, sites: Sites) -> "UnitActivation":
         """The same unit before the activation function; of a gated MLP, its gate."""
         before = sites[self.tap].before
@@ -118,6 +122,8 @@ class UnitActivation(Objective):
 @dataclass(frozen=True)
 class AlongDirection(Objective):
     """The activation along a direction in the index space of a tap, averaged over tokens."""
+
+    placeless = True
 
     def earlier(self, sites: Sites) -> "AlongDirection":
         """The same direction before the activation function, where there are as many units."""
@@ -162,11 +168,7 @@ class CosineWithDirection(AlongDirection):
 
 
 # The objectives of goals that are named by units and vectors alone.
-_OBJECTIVES: dict[type, type[Objective]] = {
-    Unit: UnitActivation,
-    Direction: AlongDirection,
-    Cosine: CosineWithDirection,
-}
+_OBJECTIVES: dict[type, type] = {Unit: UnitActivation, Direction: AlongDirection, Cosine: CosineWithDirection}
 
 
 def objective_of(goal: Unit | Direction | Goal) -> Objective:

@@ -55,11 +55,7 @@ def fourier(size: Size, recipe: Recipe, channels: int) -> Parametrization:
 
     Every frequency then moves at the pace natural images give it (Olah et al. 2017, "preconditioning").
     """
-    height, width = size
-    colors = colors_of(channels)
-    frequency = _frequency(size)
-    scale = np.sqrt(height * width) / np.maximum(frequency, 1 / max(size)) ** recipe.decay / 4
-    scale = jnp.asarray(scale[..., None], jnp.float32)
+    colors, scale = colors_of(channels), scales(size, recipe)
 
     def image(params):
         return _shown(jnp.fft.irfft2(jax.lax.complex(params[0], params[1]) * scale, size, axes=(0, 1)), colors)
@@ -68,9 +64,16 @@ def fourier(size: Size, recipe: Recipe, channels: int) -> Parametrization:
         scaled = coefficients(image) / scale
         return jnp.stack([scaled.real, scaled.imag])
 
-    shape = (2, *frequency.shape, channels)
+    shape = (2, *scale.shape[:2], channels)
     init = lambda key: jax.random.normal(key, shape, jnp.float32) * 0.01
     return Parametrization(init, params, image, lambda params: params)
+
+
+def scales(size: Size, recipe: Recipe) -> Float[Array, "h half 1"]:
+    """What a parameter of `fourier` is multiplied with to give a coefficient."""
+    height, width = size
+    scale = np.sqrt(height * width) / np.maximum(_frequency(size), 1 / max(size)) ** recipe.decay / 4
+    return jnp.asarray(scale[..., None], jnp.float32)
 
 
 def maco(size: Size, recipe: Recipe, channels: int) -> Parametrization:

@@ -6,7 +6,8 @@ from typing import Any
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.vocabulary import PATCH
-from vitjax.ranges import Range
+from vitjax.optimize.settings.limits import CHOICES, FLAGS, RANGES, TOKENS, read
+from vitjax.optimize.settings.stage import FACTORS, INSTEAD, Stage, changed, read_stages, stages_of
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Recipe:
         -scale * mean over views of the unit's activation + total_variation * TV(views)
 
     Attributes:
-        steps: number of updates.
+        steps: number of updates, of all stages together and for the last block; see `Stage.shallow`.
         views: augmented copies of the picture per step.
         parametrization: "pixels" (RGB in [0, 1], clamped); or through a sigmoid from decorrelated colours: "fourier"
             (coefficients), "pyramid" (a sum of resolutions, each twice the one before), "maco" (phases alone, at the
@@ -44,6 +45,7 @@ class Recipe:
         variants: pictures of each unit, optimised together.
         diversity: factor, in the loss, of how alike the variants are: the mean cosine of a picture's features with
             those of the others, features being what is read for the unit, averaged over tokens and views.
+        stages: stretches of the steps at sizes, and with settings, of their own; none is one at the model's own size.
     """
 
     steps: int = 401
@@ -71,6 +73,7 @@ class Recipe:
     jitter_per_view: bool = False
     variants: int = 1
     diversity: float = 0.15
+    stages: tuple[Stage, ...] = ()
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -87,42 +90,27 @@ class Recipe:
             raise InputError(f"recipe: with seen={self.seen} a view may lack {self.tokens!r}; use tokens='patches'")
         if self.optimizer == "muon" and self.parametrization != "pixels":
             raise InputError(f"recipe: muon updates planes of pixels, not {self.parametrization!r}; use adam")
+        object.__setattr__(self, "stages", stages_of(self.stages))
+        for stage in self.stages:
+            self.during(stage, self.steps, stage.size)
+
+    def during(self, stage: Stage, steps: int, size: float) -> "Recipe":
+        """What holds in one stage, a recipe without stages.
+
+        Args:
+            stage: one of its stages.
+            steps: that it takes.
+            size: of its pictures, as a share of the model's.
+        """
+        changes = {name: getattr(self, name) * getattr(stage, name) for name in FACTORS}
+        changes |= {name: value for name in INSTEAD if (value := getattr(stage, name)) is not None}
+        return dataclasses.replace(self, stages=(), steps=steps, jitter=round(self.jitter * size), **changes)
 
     @property
     def shared(self) -> bool:
         """Whether the views of a step differ in colour alone, so that they are embedded together."""
         return self.noise_shape == "channel" and not self.jitter_per_view
 
-
-CHOICES = {
-    "parametrization": ("pixels", "fourier", "pyramid", "maco"),
-    "optimizer": ("adam", "nadam", "lion", "sign", "muon"),
-    "seen_shape": ("scattered", "window"),
-    "color": ("divide", "multiply", "none"),
-    "noise_shape": ("channel", "pixel"),
-}
-TOKENS = ("patches", "class", "all")
-
-# What every number of a recipe may be. Beyond these lies nonsense, or what float32 makes of it: infinite amplitudes
-# (decay, color_strength), a mean that is divided by 1 - b = 0 (b1, b2), 0 / 0 (eps).
-RANGES = {
-    "steps": Range(1, 10**6, whole=True),
-    "views": Range(1, 4096, whole=True),
-    "decay": Range(0, 4),
-    "learning_rate": Range(0, 1000),
-    "b1": Range(0, 0.99999),
-    "b2": Range(0, 0.99999),
-    "eps": Range(1e-30, 1),
-    "seen": Range(0, 1, above=True),
-    "scale": Range(-(10**6), 10**6),
-    "total_variation": Range(0, 10**6),
-    "color_strength": Range(0, 10),
-    "noise": Range(0, 100),
-    "jitter": Range(0, 10**4, whole=True),
-    "variants": Range(1, 1024, whole=True),
-    "diversity": Range(0, 10**6),
-}
-FLAGS = ("before_activation", "color_anneal", "noise_anneal", "jitter_per_view")
 
 # The code of Ghiasi et al. 2022 (arXiv 2212.06727): 401 updates, 8 views; its activation carries a factor 1/8
 # (the mean over an 8 x 8 diagonal matrix) beside 0.0005 * TV.
@@ -160,12 +148,23 @@ def recipes() -> dict[str, Recipe]:
     return dict(RECIPES)
 
 
+def fields(recipe: Recipe) -> dict[str, Any]:
+    """What records say of a recipe, as JSON has it: all fields, stages only where there are any.
+
+    `Recipe(**fields)` is the recipe again.
+    """
+    found = dataclasses.asdict(recipe)
+    stages = [{name: value for name, value in stage.items() if value is not None} for stage in found.pop("stages")]
+    return found | ({"stages": stages} if stages else {})
+
+
 def choose(name: str | Recipe, **changes: Any) -> Recipe:
     """Gives a recipe by name with some of its fields changed.
 
     Args:
         name: of a recipe, or one itself.
-        changes: new values of its fields; they may be texts, as on the command line.
+        changes: new values of its fields; they may be texts, as on the command line, that of the stages in JSON. A
+            field of one of its stages is called "stages.0.size".
 
     Raises:
         InputError: an unknown recipe or field, or a value that a field cannot take.
@@ -177,16 +176,11 @@ def choose(name: str | Recipe, **changes: Any) -> Recipe:
     if not isinstance(name, Recipe):
         raise InputError(f"{name!r} is no recipe: give a name ({', '.join(RECIPES)}) or a Recipe")
     types = {field.name: type(field.default) for field in dataclasses.fields(Recipe)}
+    within = {field: changes.pop(field) for field in list(changes) if field.startswith("stages.")}
     for field, value in changes.items():
         if field not in types:
             raise InputError(f"a recipe has no {field!r}{nearest(field, types)}")
-        changes[field] = _read(field, value, types[field]) if isinstance(value, str) else value
-    return dataclasses.replace(name, **changes)
-
-
-def _read(field: str, text: str, kind: type) -> Any:
-    words = {"true": True, "false": False, "yes": True, "no": False}
-    try:
-        return words[text.lower()] if kind is bool else kind(text)
-    except (KeyError, ValueError):
-        raise InputError(f"recipe: {field} takes {kind.__name__}, not {text!r}") from None
+        if isinstance(value, str):
+            changes[field] = read_stages(value) if field == "stages" else read(field, value, types[field])
+    changed_stages = changed(stages_of(changes.get("stages", name.stages)), within)
+    return dataclasses.replace(name, **changes | {"stages": changed_stages})

@@ -12,6 +12,7 @@ from vitjax.models.core.network import Network
 from vitjax.optimize.objectives import Goal, objective_of
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.results.pictures import Pictures, join
+from vitjax.optimize.schedule.plan import steps_of
 from vitjax.optimize.workers import Starts, Task, batches_of, run
 from vitjax.ranges import COUNT, SEED
 from vitjax.units.select import token_span
@@ -107,12 +108,13 @@ def paint(
     largest = max(Counter(map(objective_of, goals)).values())
     slots = min(SLOTS[jax.default_backend()], largest) if batch is None else COUNT.check("batch", batch)
     batches = batches_of(goals, -(-slots // recipe.variants) * recipe.variants)
+    total = sum(steps_of(recipe, model.config, objective_of(goal)) for goal in goals)
     steps = done = 0
 
     def tell(more: int) -> None:
         nonlocal steps
         steps += more
-        progress(Progress(steps, len(goals) * recipe.steps, done, len(goals)))
+        progress(Progress(steps, total, done, len(goals)))
 
     with closing(run(Task(model, recipe, seed, remat=remat, starts=starts), batches, stepped=tell)) as running:
         for painted in running:
@@ -138,10 +140,11 @@ def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> i
     sites = model.taps()
     placed = (site for site in sites.values() if site.places)
     stand_in = max(placed, key=lambda site: site.class_token)  # of taps without places: with a class token, if any has
+    seen = min([recipe.seen if stage.seen is None else stage.seen for stage in recipe.stages] or [recipe.seen])
     for tap in {tap: None for goal in goals for tap in objective_of(goal).taps}:
         token_span(recipe.tokens, sites[tap] if sites[tap].places else stand_in)
-        if recipe.seen < 1 and {"query", "key"} & set(sites[tap].axes):
-            raise InputError(f"recipe: seen={recipe.seen} leaves out tokens that a unit of {tap} is of; use seen=1")
-    if recipe.seen < 1 and "tokens" not in model.facts:
-        raise InputError(f"recipe: seen={recipe.seen} leaves tokens out, but this model has none; use seen=1")
+        if seen < 1 and {"query", "key"} & set(sites[tap].axes):
+            raise InputError(f"recipe: seen={seen} leaves out tokens that a unit of {tap} is of; use seen=1")
+    if seen < 1 and "tokens" not in model.facts:
+        raise InputError(f"recipe: seen={seen} leaves tokens out, but this model has none; use seen=1")
     return seed

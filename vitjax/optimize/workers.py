@@ -12,7 +12,6 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
@@ -24,6 +23,9 @@ from vitjax.optimize import loop
 from vitjax.optimize.objectives import Goal, Objective, objective_of
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import Pictures, join
+from vitjax.optimize.schedule.handover import handed_over, scaled
+from vitjax.optimize.schedule.plan import plan
+from vitjax.optimize.schedule.sizes import Models
 from vitjax.ranges import Range
 
 SLOTS = Range(1, 2**16, whole=True)  # of a batch
@@ -177,7 +179,7 @@ class _Worker:
 
     def __init__(self, task: Task, device: jax.Device, tell: Callable[[int], None], abandon: Event):
         self.task, self.device, self.tell, self.abandon = task, device, tell, abandon
-        self.model, self.taps = jax.device_put(task.model, device), task.model.taps()
+        self.models, self.taps = Models(task.model, device), task.model.taps()
         self.most: dict[str, int] = {}  # slots that memory has room for, where it ran out
 
     def paint(self, batch: Batch) -> Painted:
@@ -209,30 +211,34 @@ class _Worker:
         """The pictures of at most `slots` goals, and the seconds spent in compiled steps."""
         task, count = self.task, len(goals)
         padded = [*goals, *[goals[-1]] * (slots - count)]
-        execution = Execution(remat=task.remat).on(self.device.platform)
-        program = loop.program(task.recipe, objective_of(goals[0]), task.chunk, execution)
+        execution, objective = Execution(remat=task.remat).on(self.device.platform), objective_of(goals[0])
         aims = jax.device_put(loop.aims(padded, self.taps, task.seed), self.device)
-        images = None
-        if task.starts:
-            images = jax.device_put(jnp.asarray(task.starts(padded), jnp.float32) / 255, self.device)
-        state = loop.start(self.model, aims, images, recipe=program.recipe)
-        history, looping = [], 0.0
-        for call in range(program.calls):
-            if self.abandon.is_set():
-                raise _Abandoned
-            state, happened = loop.advance(self.model, state, aims, program=program)  # compiles, then only begins
-            clock = time.perf_counter()
-            history.append(jax.block_until_ready(happened))
-            looping += time.perf_counter() - clock
-            done = min((call + 1) * program.chunk, task.recipe.steps) - call * program.chunk
-            self.tell(done * count)
-        finished, activation = loop.finish(self.model, state, aims, program=program)
+        state, before, history, looping = None, None, [], 0.0
+        for number, leg in enumerate(plan(task.recipe, task.model.config, objective)):
+            model, program = self.models.at(leg.config), loop.program(leg.recipe, objective, task.chunk, execution)
+            if before is None:
+                images = task.starts and jax.device_put(scaled(task.starts(padded), leg.config.image_size), self.device)
+                state = loop.start(model, aims, images, recipe=leg.recipe)
+            else:
+                state = handed_over(state, before=before, after=leg)
+            mine, before = loop.during_stage(aims, number), leg
+            for call in range(program.calls):
+                if self.abandon.is_set():
+                    raise _Abandoned
+                state, happened = loop.advance(model, state, mine, program=program)  # compiles, then only begins
+                clock = time.perf_counter()
+                jax.block_until_ready(happened)
+                looping += time.perf_counter() - clock
+                done = min(program.chunk, leg.recipe.steps - call * program.chunk)
+                history.append(jax.tree.map(lambda values, done=done: np.asarray(values)[:done], happened))
+                self.tell(done * count)
+        finished, activation = loop.finish(model, state, aims, program=program)
         return Pictures(
             images=np.asarray(finished)[:count],
             units=list(goals),
             activation=np.asarray(activation)[:count],
             history={
-                key: np.concatenate([np.asarray(getattr(part, key)) for part in history])[: task.recipe.steps, :count].T
+                key: np.concatenate([getattr(part, key) for part in history])[:, :count].T
                 for key in loop.History._fields
             },
             recipe=task.recipe,

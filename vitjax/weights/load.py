@@ -28,10 +28,10 @@ from vitjax.weights.formats import orbax_folder as folders
 from vitjax.weights.formats.names import PROVENANCE
 from vitjax.weights.publish.converted import open_folder
 from vitjax.weights.publish.provenance import Card
-from vitjax.weights.rules.resize import resized
+from vitjax.weights.rules.resize import Resampling, resized
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-_Read = tuple[Config, Card, ClassNames, dict[str, np.ndarray]]  # of a model, its arrays in host memory
+_Read = tuple[Config, Card, ClassNames, Resampling | None, dict[str, np.ndarray]]  # with its arrays in host memory
 SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
 
@@ -90,9 +90,9 @@ def load(
     if found.weights.name == PROVENANCE:
         if found.part or base:
             raise InputError(f"part= and base= have no meaning for {found.name}: it holds one converted model")
-        config, card, names, arrays = _converted(found, sides, DTYPES[dtype], cache)
+        config, card, names, how, arrays = _converted(found, sides, DTYPES[dtype], cache)
     else:
-        config, card, names, arrays = _ported(found, opened(found, base), sides, DTYPES[dtype], cache)
+        config, card, names, how, arrays = _ported(found, opened(found, base), sides, DTYPES[dtype], cache)
     if given is not None:
         where = class_names if isinstance(class_names, str | os.PathLike) else "class_names"
         names = fitting(given, config.classes, os.fspath(where))
@@ -100,7 +100,7 @@ def load(
         name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
     }
     model = parameters.build(config, placed)
-    model.card, model.class_names = card, names
+    model.card, model.class_names, model.resampling = card, names, how
     return model
 
 
@@ -111,7 +111,7 @@ def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache:
     config, card, names, arrays = open_folder(source.weights, dtype)
     if sides not in (None, config.image_size):
         raise InputError(f"{source.name} was converted for {config.image_size} pixels; convert it again for {sides}")
-    return config, card, names, arrays
+    return config, card, names, None, arrays
 
 
 def _ported(source: Source, held: Opened, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
@@ -135,7 +135,8 @@ def _ported(source: Source, held: Opened, sides: tuple[int, int] | None, dtype: 
             arrays = arrays_of(family, tensors, settings, config)
             if large:
                 disk.store(key, arrays, asdict(card))
-    return wanted, card, names, resized(arrays, old, new, family.resampling(settings))
+    how = family.resampling(settings)
+    return wanted, card, names, how, resized(arrays, old, new, how)
 
 
 def sized(config: Config, sides: tuple[int, int] | None = None) -> Config:

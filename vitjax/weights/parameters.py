@@ -65,6 +65,8 @@ def grid_arrays(config: Config) -> GridArrays:
 def fitted(model: nnx.Module, config: Config, how: Resampling | None = None) -> nnx.Module:
     """Makes a model of another config of the same kind, e.g. for another image size, with this model's parameters.
 
+    Those that are not resampled stay where they are, and are shared.
+
     Args:
         model: of images.
         config: of what it shall be.
@@ -73,9 +75,11 @@ def fitted(model: nnx.Module, config: Config, how: Resampling | None = None) -> 
     Raises:
         InputError: parameters that do not fit the config.
     """
-    arrays = resized(values(model), grid_arrays(model.config), grid_arrays(config), how or Resampling())
-    other = build(config, arrays)
-    other.card, other.class_names = model.card, model.class_names
+    old, new = grid_arrays(model.config), grid_arrays(config)
+    arrays = {name: variable[...] for name, variable in _variables(nnx.state(model)).items()}
+    arrays |= {name: np.asarray(arrays[name]) for name, (_, grid) in old.items() if grid != new[name][1]}
+    other = build(config, resized(arrays, old, new, how or Resampling()))
+    other.card, other.class_names, other.resampling = model.card, model.class_names, model.resampling
     return other
 
 

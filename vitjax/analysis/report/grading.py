@@ -166,5 +166,12 @@ def read_finished(folder: Path, model: Network) -> tuple[Finished, dict]:
                 f"{path} is {size[0]}x{size[1]}, the model takes {want[0]}x{want[1]}: load it at that size"
             )
     units = [expand(row["unit"], taps)[0] for row in record["pictures"]]
-    history = np.array([row["history"]["activation"] for row in record["pictures"]])
-    return Finished(np.stack(images), units, history), record
+    return Finished(
+        np.stack(images), units, histories([row["history"]["activation"] for row in record["pictures"]])
+    ), record
+
+
+def histories(kept: Sequence[Sequence[float]]) -> Float[np.ndarray, "picture step"]:
+    """Activations of pictures while they were optimised, NaN after the last of those that took fewer steps."""
+    longest = max(map(len, kept))
+    return np.array([[*one, *[np.nan] * (longest - len(one))] for one in kept], float)

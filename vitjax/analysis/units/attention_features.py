@@ -5,7 +5,7 @@ and look alike in early and deep blocks, whatever the learning rate; so they loo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ from vitjax.analysis.study.style import COLORS, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.optimize.recipes import Recipe, choose
+from vitjax.optimize.recipes import Recipe, choose, fields
 from vitjax.optimize.results.pictures import Pictures
 from vitjax.optimize.visualize import visualize
 from vitjax.units.units import Unit, expand, neurons, sample
@@ -85,7 +85,7 @@ def run(
         "blocks": numbers,
         "count": count,
         "seed": seed,
-        "recipe": asdict(recipe),
+        "recipe": fields(recipe),
         "photographs": len(photographs),
         "photographs_high_frequency": float(np.median(photographs)),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.analysis.report import grades
-from vitjax.analysis.report.grading import Finished
+from vitjax.analysis.report.grading import Finished, histories
 from vitjax.analysis.report.report_card import report_cards as graded
 from vitjax.analysis.report.verdicts import RULE, Rule
 from vitjax.analysis.report.yardstick import Yardstick
@@ -71,7 +71,7 @@ def grade(run: Run, series: Series, judge: Judge) -> None:
         images = np.concatenate([images for images, _ in found])
         join = lambda name, found=found: [value for _, record in found for value in getattr(record, name)]
         units = [unit for batch in several for unit in batch.goals]
-        rows = judge(Finished(images, units, np.array(join("history"))), join("activation"))
+        rows = judge(Finished(images, units, histories(join("history"))), join("activation"))
         for batch in several:
             mine, rows = rows[: len(batch.goals)], rows[len(batch.goals) :]
             report_cards.write(run.store, series, batch, mine)

@@ -63,10 +63,10 @@ class Run:
     report: Reporter = field(default_factory=Reporter)
     stop: Stop = field(default_factory=Stop)
 
-    def begin(self, stage: str, pictures: int = 0) -> None:
-        """Begins a stage that has so many pictures to do: the log times it, the reporter is told."""
+    def begin(self, stage: str, pictures: int = 0, steps: int = 0) -> None:
+        """Begins a stage of so many pictures, and steps of painting them: the log times it, the reporter is told."""
         self.log.stage(stage)
-        self.report.begin(stage, pictures)
+        self.report.begin(stage, pictures, steps)
 
 
 def chosen(model: Network, sets: Sequence[str] | None, count: int | None) -> list[Unit]:

@@ -6,6 +6,8 @@ from vitjax.atlas.job.job import Run
 from vitjax.atlas.records.manifest import made
 from vitjax.atlas.records.series import Series
 from vitjax.optimize import workers
+from vitjax.optimize.objectives import objective_of
+from vitjax.optimize.schedule.plan import steps_of
 from vitjax.optimize.workers import Starts, Task
 
 
@@ -26,7 +28,9 @@ def paint(
     """
     there, mine = series.done(run.store), series.batches[shard[0] :: shard[1]]
     missing = [batch for batch in mine if batch.number not in there]
-    run.begin(stage, sum(len(batch.goals) for batch in missing))
+    steps = lambda goal: steps_of(series.recipe, run.job.model.config, objective_of(goal))
+    goals = [goal for batch in missing for goal in batch.goals]
+    run.begin(stage, len(goals), sum(map(steps, goals)))
     if not missing:
         return
     array, versions = series.array(run.store), made()

@@ -11,8 +11,8 @@ from tqdm import tqdm
 class Reporter:
     """Is told how a job goes; this one tells nobody."""
 
-    def begin(self, stage: str, pictures: int) -> None:
-        """Hears that a stage begins that has so many pictures to do; 0 if that is not known."""
+    def begin(self, stage: str, pictures: int, steps: int = 0) -> None:
+        """Hears that a stage begins that has so many pictures to do, 0 if that is not known, in so many steps."""
 
     def done(self, pictures: int) -> None:
         """Hears that so many more pictures of the stage are in the store."""
@@ -27,19 +27,18 @@ class Reporter:
 
 @dataclass
 class Screen(Reporter):
-    """Draws progress on the terminal, a bar a stage; painting is counted in steps, `steps` for a picture."""
+    """Draws progress on the terminal, a bar a stage; painting is counted in steps."""
 
-    steps: int
     bar: tqdm | None = None
     pictures: int = 0
     all_pictures: int = 0
 
-    def begin(self, stage: str, pictures: int) -> None:
+    def begin(self, stage: str, pictures: int, steps: int = 0) -> None:
         """Puts a new bar in the place of the last stage's."""
         self.close()
         total, unit = pictures, "picture"
-        if stage.startswith("painting"):
-            self.pictures, self.all_pictures, total, unit = 0, pictures, pictures * self.steps, "step"
+        if steps:
+            self.pictures, self.all_pictures, total, unit = 0, pictures, steps, "step"
         self.bar = tqdm(total=total or None, desc=stage, unit=unit, dynamic_ncols=True, smoothing=0.1)
 
     def done(self, pictures: int) -> None:

@@ -51,7 +51,7 @@ def run(job: Job, out: str, *, beside: bool = False, page: bool = True) -> int:
         print(f"vitjax: {store.address} {what}", file=sys.stderr)
     if job.data:  # classes are read at the end; a mistake in them is said now
         class_of(job.data, job.model, np.arange(len(job.data.images)))
-    screen = Screen(job.recipe.steps)
+    screen = Screen()
     with stopped_by_signals() as stop:
         try:
             status = work(job, store, screen, stop)

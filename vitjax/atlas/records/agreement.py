@@ -48,6 +48,8 @@ def _differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
         return
     if path == "data.content" and found is None:  # begun by a version that did not look at the photographs' bytes
         return
+    if path == "recipe":  # what an older version did not know is as by default
+        found, wanted = ({"stages": []} | value for value in (found or {}, wanted))
     if path == "units":
         tap = next((tap for tap in [*found, *wanted] if found.get(tap) != wanted.get(tap)), None)
         found, wanted, path = (found.get(tap), wanted.get(tap), f"units of {tap}") if tap else (0, 0, path)

@@ -6,7 +6,7 @@ It is kept twice, as nothing in a store can be read without it.
 import dataclasses
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ from vitjax.data.files.prints import describe
 from vitjax.errors import InputError, nearest
 from vitjax.files import held
 from vitjax.models.core.network import Network, provenance
-from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.recipes import Recipe, fields
 from vitjax.units.units import Unit
 
 SCHEMA = 1
@@ -106,7 +106,7 @@ def manifest(
         model=provenance(model),
         image_size=list(model.config.image_size),
         dtype=str(model.dtype),
-        recipe=asdict(recipe),
+        recipe=fields(recipe),
         seeds=list(seeds),
         slots=slots,
         units=condense(units),

@@ -10,7 +10,7 @@ from vitjax.atlas.records.manifest import Manifest, recipe_of
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
-from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.recipes import Recipe, fields
 from vitjax.units.units import Unit
 
 PREFIX, AGAIN = "series/", "retry-"
@@ -31,7 +31,7 @@ def begin(store: Store, key: str, units: Sequence[Unit], recipe: Recipe, seed: i
     name = f"{AGAIN}{key}"
     found = _read(store, name)
     if found is None:
-        found = _Begun(condense(units), asdict(recipe), seed)
+        found = _Begun(condense(units), fields(recipe), seed)
         store.write_json(f"{PREFIX}{name}.json", asdict(found))
     return _series(store, name, found, about)
 

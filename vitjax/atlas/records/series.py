@@ -107,8 +107,11 @@ class Series:
             raise InputError(f"{key} in {store.address} is missing")
         if record.units != list(map(str, batch.goals)):
             raise store.damaged(key, "it is of other units")
-        points = [min(POINTS, self.recipe.steps)] * len(record.units)
-        if len(record.activation) != len(record.units) or list(map(len, record.history)) != points:
+        points, lengths = min(POINTS, self.recipe.steps), set(map(len, record.history))
+        thinned = lengths == {points} or (
+            self.recipe.stages and len(lengths) == 1 and lengths <= {*range(1, POINTS + 1)}
+        )
+        if len(record.activation) != len(record.units) or len(record.history) != len(record.units) or not thinned:
             raise store.damaged(key, "it has not a value for each picture")
         return record
 

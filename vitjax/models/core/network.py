@@ -70,6 +70,7 @@ class Network(nnx.Module):
     """
 
     card: Any = None  # where the weights came from; set by `vitjax.load`
+    resampling: Any = None  # how its source takes it to another image size, where that is known; set by `vitjax.load`
     class_names: ClassNames = NAMELESS  # of its head, as the checkpoint states them; set by `vitjax.load`
     execution: Execution = PLAIN
     neurons: str

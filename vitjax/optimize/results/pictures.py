@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from vitjax.data.pixels import pillow
 from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
-from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.recipes import Recipe, fields
 from vitjax.optimize.results.sheets import columns_for, contact_sheet
 from vitjax.units.units import Direction, Unit, caption
 
@@ -33,7 +33,8 @@ class Pictures:
         images: uint8 [slot, height, width, channel].
         units: what each picture was made for.
         activation: [slot], the unit's activation on the picture as its bytes stand, without augmentation.
-        history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views.
+        history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views; NaN after
+            the last step of pictures that took fewer than others.
         recipe, seed: with the unit and the batch size they give the same bytes again on the same kind of device.
         model: where the model came from, as `model.card` says.
         batch: slots optimised together on each device.
@@ -83,8 +84,15 @@ def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictur
         images=np.concatenate([part.images for part in parts])[order],
         units=list(units),
         activation=np.concatenate([part.activation for part in parts])[order],
-        history={k: np.concatenate([part.history[k] for part in parts])[order] for k in parts[0].history},
+        history={k: _stacked([part.history[k] for part in parts])[order] for k in parts[0].history},
     )
+
+
+def _stacked(histories: Sequence[np.ndarray]) -> np.ndarray:
+    """Histories under each other, filled up with NaN where some are shorter."""
+    longest = max(one.shape[1] for one in histories)
+    filled = [np.pad(one, ((0, 0), (0, longest - one.shape[1])), constant_values=np.nan) for one in histories]
+    return np.concatenate(filled)
 
 
 def append(folder: Path, pictures: Pictures) -> None:
@@ -93,7 +101,7 @@ def append(folder: Path, pictures: Pictures) -> None:
     settings = {
         "model": dict(pictures.model),
         "seed": pictures.seed,
-        "recipe": dataclasses.asdict(pictures.recipe),
+        "recipe": fields(pictures.recipe),
     }
     known = {row["unit"]: row for row in known_record(folder, settings).get("pictures", [])}
     rows = []
@@ -103,15 +111,12 @@ def append(folder: Path, pictures: Pictures) -> None:
             "file": file_name(unit),
             "activation": float(pictures.activation[i]),
             "batch": pictures.batch,
-            "history": {
-                key: [float(f"{value:.6g}") for value in values[i, :: max(1, values.shape[1] // 20)]]
-                for key, values in pictures.history.items()
-            },
+            "history": {key: _thinned(values[i]) for key, values in pictures.history.items()},
         }
         text = PngImagePlugin.PngInfo()
         for key, value in {"unit": unit, "model": pictures.model.get("source", ""), "seed": pictures.seed}.items():
             text.add_text(key, str(value))
-        text.add_text("recipe", json.dumps(dataclasses.asdict(pictures.recipe)))
+        text.add_text("recipe", json.dumps(fields(pictures.recipe)))
         buffer = io.BytesIO()
         pillow(pictures.images[i]).save(buffer, format="png", pnginfo=text)
         write_whole(folder / row["file"], buffer.getvalue())
@@ -119,6 +124,12 @@ def append(folder: Path, pictures: Pictures) -> None:
     known.update({row["unit"]: row for row in rows})
     record = settings | {"pictures": list(known.values())}
     write_whole(folder / RECORD, json.dumps(record, indent=1).encode())
+
+
+def _thinned(history: np.ndarray) -> list[float]:
+    """About 20 values of one picture's history."""
+    taken = history[~np.isnan(history)] if np.isnan(history[-1]) else history
+    return [float(f"{value:.6g}") for value in taken[:: max(1, len(taken) // 20)]]
 
 
 def known_record(folder: Path, settings: Mapping) -> dict:
@@ -136,7 +147,7 @@ def _same(key: str, value: Any) -> Any:
     """What has to be equal: of a model its weights, wherever they lie; of a recipe also what it does not mention."""
     if key == "model" and value.get("sha256"):
         return {name: fact for name, fact in value.items() if name not in ("source", "revision")}
-    return dataclasses.asdict(Recipe()) | value if key == "recipe" else value
+    return fields(Recipe()) | value if key == "recipe" else value
 
 
 def write_sheet(folder: Path) -> Path:

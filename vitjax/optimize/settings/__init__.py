@@ -1,0 +1,1 @@
+"""What the settings of a recipe may be, and those of its stages."""

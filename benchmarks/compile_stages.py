@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="models whose name has it (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE.json", help="write the rows, beside those of other models")
     args = parser.parse_args()
-    recipe = choose(args.recipe)
+    recipe = choose(args.recipe, stages=())
     models = {**OTHERS, **{name: of_timm(name) for name in OF_TIMM}}
     for name in filter(lambda name: args.only in name, models):
         rows = [row(name, models[name], tap, recipe) for tap in chosen(models[name])]

@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4, help="pictures at once (default: 4)")
     parser.add_argument("--json", type=Path, metavar="FILE.json", help="write what is printed")
     args = parser.parse_args()
-    config, recipe, rows = of_timm(args.model), choose(args.recipe), []
+    config, recipe, rows = of_timm(args.model), choose(args.recipe, stages=()), []
     for tap in chosen(config):
         rows.append(row(config, tap, recipe, args.slots))
         if args.json:

@@ -13,14 +13,12 @@ class Candidate:
         base: a recipe's name.
         begin: what its pictures begin with in place of noise: "photograph" (the unit's best), "neighbour" (what the
             candidate `NEIGHBOURS` paints for the unit with the weights most alike), or a candidate's name.
-        size: of its pictures in pixels, where not the model's.
     """
 
     family: str
     changes: dict = field(default_factory=dict)
     base: str = "default"
     begin: str = ""
-    size: int | None = None
 
 
 CANDIDATES: dict[str, Candidate] = {

@@ -50,8 +50,7 @@ class Studio:
     """Paints candidates of one model, each after what it begins with."""
 
     def __init__(self, args: argparse.Namespace):
-        self.args, self.models = args, {None: vitjax.load(args.model)}
-        self.model = self.models[None]
+        self.args, self.model = args, vitjax.load(args.model)
         every = expand(f"{self.model.neurons}:*", self.model.taps())
         tuned = set(sample(every, *TUNED)) if args.fresh else set()
         self.units = sample([unit for unit in every if unit not in tuned], args.count, args.seed)
@@ -61,13 +60,6 @@ class Studio:
     def recipe(self, name: str) -> Recipe:
         """The recipe of a candidate."""
         return choose(CANDIDATES[name].base, **CANDIDATES[name].changes)
-
-    def at(self, name: str) -> ViT:
-        """The model at the size of a candidate's pictures."""
-        size = CANDIDATES[name].size
-        if size not in self.models:
-            self.models[size] = vitjax.load(self.args.model, image_size=size)
-        return self.models[size]
 
     def paint(self, name: str, units: Sequence[Unit]) -> None:
         """Makes the pictures that the candidate's folder does not hold yet."""
@@ -81,7 +73,7 @@ class Studio:
         elif begin:
             self.paint(begin, units)
             starts = lambda goals: self.pictures(begin, goals)
-        painted(self.at(name), name, self.recipe(name), units, self.folder(name), self.args.batch, starts)
+        painted(self.model, name, self.recipe(name), units, self.folder(name), self.args.batch, starts)
 
     def folder(self, name: str) -> Path:
         """Where a candidate's pictures are."""
@@ -108,7 +100,7 @@ class Studio:
 
         A neighbour's picture costs nothing: an atlas has it anyway.
         """
-        own = np.mean([picture_flops(self.at(name).config, unit.tap, self.recipe(name)) for unit in units])
+        own = np.mean([picture_flops(self.model.config, unit.tap, self.recipe(name)) for unit in units])
         begin = CANDIDATES[name].begin
         return float(own) + (self.cost(begin, units) if begin in CANDIDATES else 0)
 
@@ -195,8 +187,6 @@ def main() -> None:
         studio.paint(name, units)
     measure, rows, first = yardstick(model, data, studio.found), [], None
     for name in chosen:
-        if CANDIDATES[name].size:
-            continue  # its pictures are but a beginning
         entries, _ = read_finished(studio.folder(name), model)
         places = {unit: i for i, unit in enumerate(entries.units)}
         entries = entries.take(places[unit] for unit in units)

@@ -21,7 +21,7 @@ from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.visualize import resolve, visualize
 from vitjax.units.units import Direction, Unit, expand, sample
 
-SHORT = choose("default", steps=6, views=2)
+SHORT = choose("default", steps=6, views=2, stages=())
 
 
 @pytest.mark.parametrize("recipe", [SHORT, choose("ghiasi", steps=6, views=2)], ids=["default", "ghiasi"])
@@ -123,7 +123,7 @@ def test_views_are_embedded_together_as_each_alone(name):
 @pytest.mark.parametrize("name", ["ghiasi", "default"])
 def test_the_operations_of_a_step_are_those_that_xla_counts(name, changes):
     config = ViTConfig(width=768, heads=12, mlp_width=3072, depth=2, image_size=(112, 112))
-    recipe, tap, model = choose(name, views=4, **changes), "blocks.0.mlp.hidden", abstract(config)
+    recipe, tap, model = choose(name, views=4, stages=(), **changes), "blocks.0.mlp.hidden", abstract(config)
     aims = loop.aims([Unit(tap, (3,))], model.taps(), 0)
     program = loop.program(recipe, UnitActivation(tap))
     params = jax.eval_shape(lambda model: loop.start(model, aims, recipe=recipe), model).params
@@ -183,7 +183,7 @@ def test_a_direction_along_an_axis_is_the_unit():
 
 
 def test_a_neuron_before_its_activation_function_is_the_same_neuron():
-    read = lambda name, tap: loop.program(choose(name), UnitActivation(tap)).optimised(small.model()).tap
+    read = lambda name, tap: loop.program(choose(name, stages=()), UnitActivation(tap)).optimised(small.model()).tap
     assert read("default", "blocks.2.mlp.hidden") == "blocks.2.mlp.pre"
     assert read("ghiasi", "blocks.2.mlp.hidden") == "blocks.2.mlp.hidden"
     assert read("default", "blocks.2.attn.z") == "blocks.2.attn.z"

@@ -33,7 +33,7 @@ def step_flops(config: Config, tap: str, recipe: Recipe) -> float:
     return operations(step, model, params, aims, keys, jnp.int32(0)) / recipe.variants
 
 
-def dearest(config: Config, tap: str, recipe: Recipe) -> Leg:
+def dearest_stage(config: Config, tap: str, recipe: Recipe) -> Leg:
     """The stage of a recipe whose steps take most: what has to fit into memory, and what is worth timing."""
     legs = plan(recipe, config, UnitActivation(tap))
     return legs[0] if len(legs) == 1 else max(legs, key=lambda leg: step_flops(leg.config, tap, leg.recipe))

@@ -8,7 +8,7 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
-from vitjax.optimize.cost import dearest
+from vitjax.optimize.cost import dearest_stage
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.schedule.sizes import at_size
@@ -35,7 +35,7 @@ def need(
 
     They are those of the recipe's dearest stage.
     """
-    stage = dearest(model.config, tap, recipe)
+    stage = dearest_stage(model.config, tap, recipe)
     few, more = (_bytes(at_size(model, stage.config), tap, stage.recipe, slots, remat) for slots in probes)
     each = (more - few) / (probes[1] - probes[0])
     return few - probes[0] * each, each

@@ -17,9 +17,9 @@ from vitjax.bench.rates import machine
 from vitjax.files import writable_folder, write_whole
 from vitjax.models.core.execution import Execution
 from vitjax.models.registry import Config, abstract
-from vitjax.optimize.cost import step_flops
+from vitjax.optimize.cost import dearest_stage, step_flops
 from vitjax.optimize.memory import SHARE
-from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.recipes import Recipe, fields
 
 TOP = 10  # operations that are listed
 HEAD = f"{'tap':24} {'pictures':>8} {'views':>5} {'dtype':8} {'attention':9} {'compile s':>9} {'MB':>7} {'ms/step':>8}"
@@ -62,16 +62,16 @@ class Row:
 
 
 def row(chip: Chip, config: Config, recipe: Recipe, setting: Setting) -> Row:
-    """Compiles a setting for a chip, and reads what its compiler says."""
-    clock = time.perf_counter()
+    """Compiles a setting for a chip, and reads what its compiler says; of a recipe of stages, of its dearest one."""
+    clock, stage = time.perf_counter(), dearest_stage(config, setting.tap, recipe)
     execution = Execution(setting.remat, setting.attention)
-    made = compiled(chip, config, setting.tap, recipe, setting.batch, setting.dtype, execution)
+    made = compiled(chip, stage.config, setting.tap, stage.recipe, setting.batch, setting.dtype, execution)
     seconds = time.perf_counter() - clock
     memory = made.memory_analysis()
     found = kernels(hlo.read(made.as_text()), chip)
     step = sum(kernel.total for kernel in found)
     moved = sum(kernel.times * kernel.bytes for kernel in found)
-    tflops = setting.batch * step_flops(config, setting.tap, recipe) / step / 1e12
+    tflops = setting.batch * step_flops(stage.config, setting.tap, stage.recipe) / step / 1e12
     unknown: Counter[str] = Counter()
     for kernel in found:
         if kernel.custom and not kernel.seconds:
@@ -141,7 +141,7 @@ def run(
         _tell(chip, of_tap)
         rows += of_tap
     if out:
-        facts = {"model": source, "recipe": asdict(recipe), "chip": chip.name, "jax": machine()["jax"]}
+        facts = {"model": source, "recipe": fields(recipe), "chip": chip.name, "jax": machine()["jax"]}
         record = facts | {"rows": [asdict(row) for row in rows]}
         write_whole(out, (json.dumps(record, indent=1) + "\n").encode())
         print(f"written to {out}")

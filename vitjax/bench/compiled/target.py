@@ -80,4 +80,3 @@ def compiled(
     arguments: Any = jax.tree.map(placed, (model, started, aims))
     program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=execution.on(chip.platform))
     return loop.advance.lower(*arguments, program=program).compile(compiler_options=OPTIONS[chip.platform])
-

@@ -49,9 +49,9 @@ def add_bench(commands) -> None:
     group.add_argument(
         "--attention",
         nargs="+",
-        choices=("auto", "products", "xla", "cudnn"),
+        choices=("auto", "products", "xla", "cudnn", "pallas"),
         default=["auto"],
-        help="its kernel: scores written down, XLA's, or cuDNN's (auto: cuDNN's on NVIDIA GPUs where it can be)",
+        help="its kernel: scores written down, XLA's, cuDNN's, or ours for TPUs (auto: the best for devices and heads)",
     )
     group.add_argument(
         "--devices", type=numbers, default=[1], metavar="N,...", help="devices that work side by side (1)"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 
 from vitjax.errors import InputError
-from vitjax.models.kernels import cudnn
+from vitjax.models.kernels import cudnn, rows
 from vitjax.models.kernels.cudnn import Heads
 
 
@@ -38,6 +38,9 @@ KERNELS = {
         f" compute capability {cudnn.CAPABILITY} and later",
         "gpu",
     ),
+    "pallas": Kernel(
+        rows.attend, rows.takes, f"floats of up to 32 bits and {rows.FEWEST} to {rows.MOST} tokens on TPUs", "tpu"
+    ),
 }
 ATTENTIONS = ("auto", "products", *KERNELS)
 
@@ -49,8 +52,8 @@ class Execution:
     Attributes:
         remat: recompute blocks in the backward pass instead of keeping their activations.
         attention: "products" (the scores and their softmax are written down), "xla" or "cudnn" (`jax.nn`'s kernels of
-            that name; cuDNN's needs an NVIDIA GPU and 16 bits), or "auto": the best that is made for the devices and
-            the heads, "products" where none is.
+            that name; cuDNN's needs an NVIDIA GPU and 16 bits), "pallas" (ours, of whole rows of scores, on TPUs), or
+            "auto": the best that is made for the devices and the heads, "products" where none is.
         unroll: unroll all blocks that are read, also those read alike, which else are one scan. That takes longer to
             compile; but what is read of one block need not then lie in memory beside that of all others, which makes
             passes over much data faster.

@@ -189,6 +189,18 @@ def shard(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def set_argument(group) -> None:
+    """Adds `--set`, which changes a recipe; `changes` reads it."""
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the recipe, or one of one of its stages: steps=200, stages.0.size=0.25; all stages at"
+        """ once as JSON: 'stages=[{"size": 0.5, "steps": 60}, {"steps": 40}]', none: 'stages=[]'""",
+    )
+
+
 def changes(pairs: Sequence[str]) -> dict[str, str]:
     """Reads FIELD=VALUE pairs as a mapping."""
     for pair in pairs:

@@ -2,7 +2,17 @@
 
 import argparse
 
-from vitjax.cli.arguments import changes, count, load, model_arguments, open_photographs, path, seeds, shard
+from vitjax.cli.arguments import (
+    changes,
+    count,
+    load,
+    model_arguments,
+    open_photographs,
+    path,
+    seeds,
+    set_argument,
+    shard,
+)
 from vitjax.errors import InputError
 
 ABOUT = """
@@ -44,7 +54,7 @@ def add(commands) -> None:
     group.add_argument(
         "--recipe", default="default", choices=list(RECIPES), help="how they are made (default: default)"
     )
-    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
+    set_argument(group)
     group.add_argument(
         "--seeds", type=seeds, default=(0,), metavar="N,...", help="a picture for each seed (default: 0)"
     )

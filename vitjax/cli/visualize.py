@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import changes, count, free_folder, load, model_arguments, path, seed
+from vitjax.cli.arguments import changes, count, free_folder, load, model_arguments, path, seed, set_argument
 from vitjax.errors import InputError
 
 UNITS = """
@@ -45,7 +45,7 @@ def add(commands) -> None:
     group.add_argument(
         "--recipe", default="default", choices=list(RECIPES), help="how pictures are made (default: default)"
     )
-    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe")
+    set_argument(group)
     group.add_argument("--variants", type=count, metavar="N", help="pictures of each unit, held apart (default: 1)")
     group.add_argument("--seed", type=seed, default=0, help="the same seed gives the same pictures (default: 0)")
     group.add_argument("--batch", type=count, metavar="N", help="pictures optimised together on each device")

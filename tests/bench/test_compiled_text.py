@@ -1,11 +1,21 @@
 """What is read off the text of a compiled program: how often things run, what they move and compute, and whose line."""
 
-import pytest
+import json
+import re
+from dataclasses import replace
 
-from vitjax.bench.compiled import hlo, traffic
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+from jax.experimental import pallas as pl
+
+from tests.support import small
+from vitjax.bench.compiled import hlo, mosaic, report, target, traffic
 from vitjax.bench.compiled.chips import CHIPS, chip
-from vitjax.bench.compiled.estimate import called, dearest, kernels
+from vitjax.bench.compiled.estimate import called, dearest, kernels, untimed
 from vitjax.errors import InputError
+from vitjax.optimize.recipes import choose
 
 # A loop of 3 over rows of a stack [4, 8, 8]: a product with a row that is cut out, written into a buffer in place.
 GPU = """HloModule jit_step, is_scheduled=true
@@ -150,7 +160,75 @@ ENTRY %main (a: f32[10,20]) -> f32[10] {
     assert counted == [0, 10 * 200, 0, 200]
 
 
-def test_chips():
+def test_chips(tmp_path):
     assert all(one.half >= one.single > 1e14 and one.memory > 1e10 for one in CHIPS.values())
     with pytest.raises(InputError, match="did you mean v5p, v5e"):
         chip("v5")
+    assert chip("v5e:4x4") == replace(CHIPS["v5e"], name="v5e:4x4", target="v5e:4x4")
+    unknown = chip("v9:2x2")
+    assert (
+        unknown.target == "v9:2x2"
+        and unknown.said == "rate of products unknown: there is no share of it, milliseconds at 1 GHz"
+    )
+
+    (tmp_path / "card.txt").write_text(CHIPS["h100"].target)
+    described = chip(str(tmp_path / "card.txt"))
+    assert described == replace(CHIPS["h100"], name="NVIDIA H100 80GB HBM3")
+    (tmp_path / "card.txt").write_text(CHIPS["h100"].target.replace("H100", "X1"))
+    other = chip(str(tmp_path / "card.txt"))
+    assert (other.name, other.half, other.bandwidth) == ("NVIDIA X1 80GB HBM3", 0, CHIPS["h100"].bandwidth)
+    assert kernels(hlo.read(GPU), other)[0].seconds > 0
+    (tmp_path / "card.txt").write_text("core_count: 3")
+    with pytest.raises(InputError, match="it says no memory_bandwidth"):
+        chip(str(tmp_path / "card.txt"))
+
+
+def lowered(loops: bool):
+    """The text of a Pallas kernel of 3 x 2 programs as it is handed to a TPU's compiler."""
+
+    def kernel(x, y):
+        twice = lambda i, value: value * 2 + i
+        y[...] = lax.fori_loop(0, jnp.int32(x[0, 0]), twice, x[...]) if loops else twice(1, x[...])
+
+    block = pl.BlockSpec((8, 128), lambda i, j: (i, j))
+    array = jax.ShapeDtypeStruct((24, 256), jnp.float32)
+    call = pl.pallas_call(kernel, grid=(3, 2), in_specs=[block], out_specs=block, out_shape=array)
+    return jax.jit(call).trace(array).lower(lowering_platforms=("tpu",)).as_text()
+
+
+@pytest.mark.parametrize(("loops", "count"), [(False, 6), (True, 0)])
+def test_a_pallas_kernel_takes_its_schedule_once_for_each_program(loops, count, tmp_path):
+    body = re.search(r'"?body\\?22?"?: ?\\?2?2?"?([A-Za-z0-9+/=]{100,})', lowered(loops))
+    text = TPU.replace(
+        '"tpu_custom_call"', f'"tpu_custom_call", backend_config={{"custom_call_config":{{"body":"{body[1]}"}}}}'
+    )
+    (tmp_path / "17-grid-00-schedule-analysis_final_bundles.txt").write_text("\ttotal scheduled bundles:    250\n")
+    program = hlo.read(text)
+    cycles = mosaic.cycles(program, tmp_path)
+    assert cycles == ({"grid": 250 * count} if count else {})
+    found = kernels(program, chip("v5e"), cycles)
+    assert sum(one.total for one in found) == pytest.approx(2e-6 + 250 * count / 1.5e9)
+    assert untimed(found) == ({} if count else {"tpu_custom_call": 1})
+
+
+def test_what_a_compiler_refuses_is_a_line_of_the_table(monkeypatch, capsys, tmp_path):
+    made = kernels(hlo.read(TPU), chip("v5e"))
+
+    def built(chip, config, tap, recipe, slots, dtype, execution):
+        if slots > 4:
+            raise target.Refused("RESOURCE_EXHAUSTED: Ran out of memory")
+        return target.Built(slots * 10**8, 10**8, "", made)
+
+    monkeypatch.setattr(report, "built", built)
+    monkeypatch.setattr(report, "check", lambda chip: None)
+    settings = {"views": [2], "dtypes": ["bfloat16"], "remats": [False], "attentions": ["auto"]}
+    out = tmp_path / "rows.json"
+    report.run(
+        chip("v5e"), small.CONFIG, choose("fast"), source="small", blocks=[2], batches=[2, 4, 8], out=out, **settings
+    )
+    said = capsys.readouterr().out
+    assert "refused: RESOURCE_EXHAUSTED: Ran out of memory" in said and "tpu_custom_call, 1 times" in said
+    assert "Best of these: 4 pictures" in said and "100 MB a picture: 135 fit into 85% of the memory" in said
+    record = json.loads(out.read_text())
+    assert [row["setting"]["batch"] for row in record["rows"]] == [2, 4] and "<" in said
+    assert record["refused"][0]["setting"]["batch"] == 8

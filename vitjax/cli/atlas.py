@@ -81,6 +81,16 @@ def add(commands) -> None:
         action="store_true",
         help="with --verify: mend the manifest, forget what is damaged, to be made anew",
     )
+    group = command.add_argument_group("planning")
+    group.add_argument(
+        "--plan",
+        action="store_true",
+        help="paint and write nothing: say how many batches there are, their memory and operations, the time that a"
+        " chip takes, and the size on disk; --model may be the name of an architecture of timm's",
+    )
+    group.add_argument(
+        "--compile-for", metavar="CHIP", help="with --plan: a chip that is not here, as for `vitjax bench`"
+    )
     export.add(command)
 
 
@@ -91,10 +101,8 @@ def _run(args: argparse.Namespace) -> int:
         from vitjax.atlas.records.verify import report
 
         return report(args.out, repair=args.repair)
-    return _paint(args)
-
-
-def _paint(args: argparse.Namespace) -> int:
+    if args.compile_for is not None and not args.plan:
+        raise InputError("--compile-for goes with --plan")
     from vitjax.models.core.vocabulary import split_unit
     from vitjax.optimize.recipes import choose
 
@@ -106,6 +114,56 @@ def _paint(args: argparse.Namespace) -> int:
     images = None
     if args.data is not None:
         images = open_photographs(args)
+    return _plan(args, recipe, images) if args.plan else _paint(args, recipe, images)
+
+
+def _plan(args: argparse.Namespace, recipe, images) -> int:
+    from vitjax.cli.arguments import config_of, use_cores
+
+    if args.compile_for is not None:
+        from vitjax.bench.compiled.chips import chip
+        from vitjax.bench.compiled.environment import prepare
+
+        there = chip(args.compile_for)
+        prepare()
+    else:
+        use_cores()
+    config = config_of(args)
+    import jax
+
+    from vitjax.atlas.job.job import chosen, this_host
+    from vitjax.atlas.plan.device import Here
+    from vitjax.atlas.plan.plan import plan, told
+    from vitjax.bench.rates import matmul_rate
+    from vitjax.models.registry import abstract
+
+    model = abstract(config, args.dtype)
+    if args.compile_for is not None:
+        from vitjax.bench.compiled.forecast import Forecast
+
+        device = Forecast(there, config, recipe, args.dtype, args.remat)
+    else:
+        device = Here(model, recipe, args.remat, matmul_rate(args.dtype) * jax.local_device_count())
+    units = chosen(model, args.units, _sample(args))
+    made = plan(
+        model,
+        units,
+        recipe,
+        device,
+        seeds=args.seeds,
+        slots=args.slots or 0,
+        shard=args.shard or this_host(),
+        photographs=min(len(images), args.k * len(units)) if images else 0,
+    )
+    print(told(made, device))
+    return 0
+
+
+def _sample(args: argparse.Namespace) -> int | None:
+    return args.sample or (None if args.units or args.model != "demo" else SAMPLE)
+
+
+def _paint(args: argparse.Namespace, recipe, images) -> int:
     from vitjax.cli.arguments import keep_compiled, use_cores
 
     use_cores()
@@ -116,8 +174,7 @@ def _paint(args: argparse.Namespace) -> int:
     from vitjax.atlas.records.manifest import manifest
     from vitjax.data.dataset import Dataset
 
-    sample = args.sample or (None if args.units or args.model != "demo" else SAMPLE)
-    units = chosen(model, args.units, sample)
+    units = chosen(model, args.units, _sample(args))
     data = images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names)
     about = manifest(model, units, recipe, args.seeds, args.slots or 0, data, args.k)
     shard = args.shard or this_host()

@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 
-from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, path, use_cores
+from vitjax.cli.arguments import DTYPES, config_of, count, load, model_arguments, numbers, path, use_cores
 
 REMATS = {"no": [False], "yes": [True], "both": [False, True]}
 
@@ -61,9 +61,10 @@ def add_bench(commands) -> None:
     group.add_argument(
         "--compile-for",
         metavar="CHIP",
-        help="measure nothing: compile the loop for a chip that is not here, v5e, v5p, v6e, a100, h100 or h200, and say"
-        " what its compiler tells of memory and time; needs vitjax[tpu-compiler] or vitjax[cuda-compiler], no weights:"
-        " --model may be the name of an architecture of timm's, e.g. vit_base_patch16_224",
+        help="measure nothing: compile the loop for a chip that is not here, v4, v5e, v5p, v6e, a100, h100 or h200, a"
+        " topology of TPUs such as v5e:2x4, or a file with XLA's GpuTargetConfigProto as text, and say what its"
+        " compiler tells of memory and time; needs vitjax[tpu-compiler] or vitjax[cuda-compiler], no weights: --model"
+        " may be the name of an architecture of timm's, e.g. vit_base_patch16_224",
     )
     group.add_argument("--compare", type=path, metavar="OLD.json", help="say how steps/s changed since an older run")
     command.set_defaults(run=_run_bench)
@@ -107,7 +108,7 @@ def _compile_for(args: argparse.Namespace, recipe) -> int:
 
     return run(
         found,
-        _config(args),
+        config_of(args),
         recipe,
         source=args.model,
         blocks=args.blocks,
@@ -118,13 +119,3 @@ def _compile_for(args: argparse.Namespace, recipe) -> int:
         attentions=args.attention,
         out=args.out,
     )
-
-
-def _config(args: argparse.Namespace):
-    """The config of the model that the arguments name: a checkpoint's, or an architecture's by its name alone."""
-    from vitjax.weights.families.timm.models import CLASSES, by_name
-    from vitjax.weights.load import sized
-
-    if args.model in CLASSES:
-        return sized(by_name(args.model), args.image_size)
-    return load(args, "float32").config

@@ -3,6 +3,7 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.convit import Convit, ConvitConfig
@@ -48,9 +49,10 @@ KINDS: dict[type[Config], type[Network]] = {
 
 
 @standard()
-def abstract(config: Config) -> Network:
+def abstract(config: Config, dtype: str = "float32") -> Network:
     """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
-    return nnx.eval_shape(partial(_random, config), 0)
+    model = nnx.eval_shape(partial(_random, config), 0)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype)), model)
 
 
 @standard()

@@ -1,5 +1,8 @@
 """Finds out how many slots a device has room for, from what the compiler says of two sizes."""
 
+from functools import partial
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,12 +10,27 @@ import numpy as np
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
+from vitjax.models.registry import abstract
 from vitjax.optimize import loop
 from vitjax.optimize.cost import dearest_stage
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.schedule.sizes import at_size
 from vitjax.units.units import Unit
+
+
+class Room(NamedTuple):
+    """Memory of a device.
+
+    Attributes:
+        most: slots that fit.
+        each: bytes of a slot.
+        beside: bytes of what is there once: weights, and what the loop keeps for itself.
+    """
+
+    most: int
+    each: float
+    beside: float
+
 
 PROBES = (2, 4)  # slots that are compiled to see how memory grows
 SHARE = 0.85  # of the free memory that is used
@@ -33,10 +51,10 @@ def need(
 ) -> tuple[float, float]:
     """The bytes that the loop takes beside the model, (for itself, for each slot), from compiles for `probes` slots.
 
-    They are those of the recipe's dearest stage.
+    They are those of the recipe's dearest stage. The model's arrays may be shapes alone.
     """
-    stage = dearest_stage(model.config, tap, recipe)
-    few, more = (_bytes(at_size(model, stage.config), tap, stage.recipe, slots, remat) for slots in probes)
+    stage, dtype = dearest_stage(model.config, tap, recipe), str(model.dtype)
+    few, more = (_bytes(abstract(stage.config, dtype), tap, stage.recipe, slots, remat) for slots in probes)
     each = (more - few) / (probes[1] - probes[0])
     return few - probes[0] * each, each
 
@@ -47,11 +65,17 @@ def slots_within(free: float, fixed: float, each: float) -> int:
     return fit // 8 * 8 or fit
 
 
+def weights(model: Network) -> int:
+    """Bytes of a model's arrays."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(model))
+
+
 def _bytes(model: Network, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
     index = tuple(0 for _ in model.taps()[tap].units)
-    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=Execution(remat=remat))
+    execution = Execution(remat=remat).on(jax.local_devices()[0].platform)
+    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=execution)
     aims = loop.aims([Unit(tap, index)] * slots, model.taps(), 0)
-    state = jax.eval_shape(lambda: loop.start(model, aims, recipe=recipe))
+    state = jax.eval_shape(partial(loop.start, recipe=recipe), model, aims)
     analysis = loop.advance.lower(model, state, aims, program=program).compile().memory_analysis()
     held = sum(np.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(state))
     return int(analysis.temp_size_in_bytes + held)

@@ -1,5 +1,6 @@
 """Says what an atlas is to be of and how it is made, and what one run of making it has at hand."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -84,6 +85,12 @@ def chosen(model: Network, sets: Sequence[str] | None, count: int | None) -> lis
     units = sample(units, count, 0) if count else units
     order = {tap: i for i, tap in enumerate(model.taps())}
     return sorted(units, key=lambda unit: (order[unit.tap], unit.index))
+
+
+def even(units: Sequence[Unit], most: int) -> int:
+    """Counts the slots, `most` or fewer, with which the units of the largest tap fall into equal batches."""
+    largest = max(Counter(unit.tap for unit in units).values())
+    return -(-largest // -(-largest // most))
 
 
 def this_host() -> tuple[int, int]:

@@ -2,13 +2,12 @@
 
 import sys
 import time
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from vitjax.atlas.job.job import Job
+from vitjax.atlas.job.job import Job, even
 from vitjax.atlas.job.progress import Screen, exporting
 from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.atlas.job.tables import class_of
@@ -136,10 +135,9 @@ def _with_slots(job: Job, store: Store) -> Job:
 
 
 def _fitting(job: Job) -> int:
-    """Counts the slots that memory allows in the last tap, or fewer, so that a tap's units fall into equal batches."""
+    """Counts the slots that memory allows in the last tap, as `even`."""
     most = fitting_slots(job.model, job.units[-1].tap, job.recipe, remat=job.remat) or SLOTS["cpu"]
-    largest = max(Counter(unit.tap for unit in job.units).values())
-    return -(-largest // -(-largest // most))
+    return even(job.units, most)
 
 
 def _tell(store: Store, seconds: float) -> None:

@@ -97,10 +97,7 @@ def manifest(
     Raises:
         InputError: a recipe or a model of which no atlas can be made.
     """
-    if recipe.variants > 1:
-        raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
-    if (channels := model.config.channels) != 3:
-        raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
+    check(model, recipe)
     return Manifest(
         schema=SCHEMA,
         model=provenance(model),
@@ -113,6 +110,18 @@ def manifest(
         data=data and describe(data.images),
         k=min(k, len(data.images)) if data else k,
     )
+
+
+def check(model: Network, recipe: Recipe) -> None:
+    """Says of which recipe or model no atlas can be made.
+
+    Raises:
+        InputError: of this one.
+    """
+    if recipe.variants > 1:
+        raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
+    if (channels := model.config.channels) != 3:
+        raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
 
 
 def recipe_of(fields: Mapping[str, Any]) -> Recipe:

@@ -1,16 +1,19 @@
 """The chips that programs are compiled for: what their compiler must know of them, and what they could do at most."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from vitjax.errors import InputError, nearest
+from vitjax.files import read_bytes
 
 TPU, CUDA = "tpu", "gpu"  # platforms, as JAX calls them
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A chip, by its data sheet.
+    """A chip, by its data sheet; numbers that nobody has said are 0.
 
     Attributes:
         name: e.g. "v5e".
@@ -39,9 +42,23 @@ class Chip:
         """Operations a second of products of a type, as JAX or as XLA calls it."""
         return self.single if dtype in ("f32", "float32") else self.half
 
+    @property
+    def said(self) -> str:
+        """What is known of it, in words."""
+        known = {
+            f"{self.half / 1e12:g} TFLOP/s": self.half,
+            f"{self.memory / 1e9:.3g} GB": self.memory,
+            f"{self.bandwidth / 1e9:.4g} GB/s": self.bandwidth,
+        }
+        parts = [words for words, number in known.items() if number]
+        if not self.half:
+            parts.append("rate of products unknown: there is no share of it")
+            parts.append("milliseconds at 1 GHz" if self.platform == TPU else "milliseconds leave products out")
+        return ", ".join(parts)
+
 
 def _tpu(name: str, topology: str, tera: float, gigabytes: float, gigabytes_a_second: float, hertz: float) -> Chip:
-    """A TPU: both cores of it, where it has two.
+    """A TPU, or one of its cores, where these are devices of their own.
 
     Its clock is the one at which as many products as its units take a cycle make the data sheet's rate.
     """
@@ -94,6 +111,7 @@ HOPPER_TERA, AMPERE_TERA = (989, 494.5), (312, 156)  # of bfloat16 and TF32, den
 CHIPS = {
     chip.name: chip
     for chip in (
+        _tpu("v4", "v4:2x2x1", 137.5, 16, 614, 1.05e9),
         _tpu("v5e", "v5e:2x2", 197, 16, 819, 1.5e9),
         _tpu("v5p", "v5p:2x2x1", 459, 95, 2765, 1.75e9),
         _tpu("v6e", "v6e:2x2", 918, 32, 1640, 1.75e9),
@@ -128,12 +146,39 @@ CHIPS = {
 }
 
 
+_TOPOLOGY = re.compile(r"(\w+):\d+(x\d+)*")
+_FACT = re.compile(r"\b(core_count|fpus_per_core|clock_rate_ghz|memory_bandwidth|device_memory_size): *([\d.e+]+)")
+_CALLED = re.compile(r'device_description_str: *"([^"]*)"')
+
+
 def chip(name: str) -> Chip:
-    """Gives a chip by name.
+    """Gives a chip by its name, the name of a TPU's topology, or the path of a GPU's `GpuTargetConfigProto` in text.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: it is none of these.
     """
-    if name not in CHIPS:
-        raise InputError(f"unknown chip {name!r}{nearest(name, CHIPS)}; there are {', '.join(CHIPS)}")
-    return CHIPS[name]
+    if name in CHIPS:
+        return CHIPS[name]
+    if found := _TOPOLOGY.fullmatch(name):
+        known = CHIPS.get(found[1], Chip(name, TPU, name, 0, 0, 0, 0, 0, hertz=1e9))
+        return replace(known, name=name, target=name)
+    if Path(name).is_file():
+        return _described(read_bytes(name).decode(errors="replace"))
+    raise InputError(
+        f"unknown chip {name!r}{nearest(name, CHIPS)}; there are {', '.join(CHIPS)}, topologies of TPUs such as v5e:2x4"
+        " and files with XLA's GpuTargetConfigProto as text"
+    )
+
+
+def _described(text: str) -> Chip:
+    """A GPU by the text that its compiler is told; its rates of products are known where the card is."""
+    facts = {name: float(number) for name, number in _FACT.findall(text)}
+    if missing := [name for name in ("core_count", "memory_bandwidth", "device_memory_size") if name not in facts]:
+        raise InputError(f"no GpuTargetConfigProto in text: it says no {missing[0]}")
+    called = _CALLED.search(text)
+    alike = (one for one in CHIPS.values() if called and f'"{called[1]}"' in one.target)
+    known = next(alike, None)
+    vector = facts["core_count"] * facts.get("fpus_per_core", 0) * facts.get("clock_rate_ghz", 0) * 1e9
+    half, single = (known.half, known.single) if known else (0.0, 0.0)
+    memory, bandwidth = facts["device_memory_size"], facts["memory_bandwidth"]
+    return Chip(called[1] if called else "GPU", CUDA, text, half, single, memory, bandwidth, vector)

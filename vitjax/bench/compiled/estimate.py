@@ -1,13 +1,16 @@
 """Reckons how long a compiled program takes on a chip, kernel by kernel.
 
-On TPUs by the compiler's own estimate of each kernel's cycles. On GPUs by the card's rates, of a kernel the longest of
-three: its bytes over the bandwidth, its products and its other operations over the rates of these. Both leave out what
-a kernel waits for; they are good for comparing programs and for finding what is dear.
+On TPUs by the compiler's own estimate of each kernel's cycles, of Pallas kernels by their schedules (`mosaic`). On GPUs
+by the card's rates, of a kernel the longest of three: its bytes over the bandwidth, its products and its other
+operations over the rates of these. Both leave out what a kernel waits for; they are good for comparing programs and for
+finding what is dear.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from vitjax.bench.compiled import traffic
 from vitjax.bench.compiled.chips import CUDA, TPU, Chip
@@ -44,13 +47,22 @@ class Kernel:
         return self.times * self.seconds
 
 
-def kernels(program: Program, chip: Chip) -> list[Kernel]:
-    """Lists what a program runs on a chip, in the order in which it runs first."""
+def kernels(program: Program, chip: Chip, cycles: Mapping[str, int] = MappingProxyType({})) -> list[Kernel]:
+    """Lists what a program runs on a chip, in the order in which it runs first.
+
+    Args:
+        program: compiled for the chip.
+        chip: by its data sheet.
+        cycles: of a run of kernels of which the text tells none, by name.
+    """
     found = []
     for one, here, times in program.run():
         if one.opcode in traffic.NOTHING:
             continue
-        seconds, operations = _SECONDS[chip.platform](program, one, here, chip)
+        if one.name in cycles:
+            seconds, operations = cycles[one.name] / chip.hertz, 0.0
+        else:
+            seconds, operations = _SECONDS[chip.platform](program, one, here, chip)
         moved = traffic.moved(program, one, here)
         if seconds or moved:
             hero = _hero(program, one, here)
@@ -88,15 +100,25 @@ def _by_cycles(program: Program, one: Instruction, here: Computation, chip: Chip
 
 def _by_rates(program: Program, one: Instruction, here: Computation, chip: Chip) -> tuple[float, float]:
     operations, dtype = traffic.products(program, one, here)
-    others = traffic.elementwise(program, one, here) / chip.vector
+    others = traffic.elementwise(program, one, here) / chip.vector if chip.vector else 0.0
     moving = traffic.moved(program, one, here) / chip.bandwidth
-    return max(moving, operations / chip.rate(dtype), others), operations
+    multiplying = operations / chip.rate(dtype) if chip.rate(dtype) else 0.0
+    return max(moving, multiplying, others), operations
 
 
 _SECONDS: dict[str, Callable[[Program, Instruction, Computation, Chip], tuple[float, float]]] = {
     TPU: _by_cycles,
     CUDA: _by_rates,
 }
+
+
+def untimed(found: list[Kernel]) -> Counter[str]:
+    """How often kernels run of which nothing tells the time, by name: they are in no sum."""
+    unknown: Counter[str] = Counter()
+    for kernel in found:
+        if kernel.custom and not kernel.seconds:
+            unknown[kernel.custom] += kernel.times
+    return unknown
 
 
 def dearest(found: list[Kernel], count: int) -> Iterator[tuple[str, str, float]]:

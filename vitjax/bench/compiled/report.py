@@ -2,16 +2,14 @@
 
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from vitjax.bench.compiled import hlo
 from vitjax.bench.compiled.chips import TPU, Chip
-from vitjax.bench.compiled.estimate import dearest, kernels
-from vitjax.bench.compiled.target import check, compiled
+from vitjax.bench.compiled.estimate import dearest, untimed
+from vitjax.bench.compiled.target import Refused, built, check
 from vitjax.bench.measure import LIMITS, Setting, taps_of
 from vitjax.bench.rates import machine
 from vitjax.files import writable_folder, write_whole
@@ -38,7 +36,8 @@ class Row:
         ms_a_step: of all pictures together, see `vitjax.bench.compiled.estimate`.
         ms_a_picture: of a step, for each.
         tflops: what the loop computes (`vitjax.optimize.cost`) over that time.
-        of_the_chip: its ratio to the chip's rate of products.
+        of_the_chip: its ratio to the chip's rate of products, at most, where kernels are `unknown`; None where that
+            rate is.
         gigabytes: that a step reads and writes beside the chip.
         ms_of_memory: that these take at the chip's bandwidth.
         kernels: how many run a step.
@@ -53,9 +52,9 @@ class Row:
     ms_a_step: float
     ms_a_picture: float
     tflops: float
-    of_the_chip: float
+    of_the_chip: float | None
     gigabytes: float
-    ms_of_memory: float
+    ms_of_memory: float | None
     kernels: int
     unknown: dict[str, int]
     dearest: list[tuple[str, str, float]]
@@ -65,30 +64,24 @@ def row(chip: Chip, config: Config, recipe: Recipe, setting: Setting) -> Row:
     """Compiles a setting for a chip, and reads what its compiler says; of a recipe of stages, of its dearest one."""
     clock, stage = time.perf_counter(), dearest_stage(config, setting.tap, recipe)
     execution = Execution(setting.remat, setting.attention)
-    made = compiled(chip, stage.config, setting.tap, stage.recipe, setting.batch, setting.dtype, execution)
-    seconds = time.perf_counter() - clock
-    memory = made.memory_analysis()
-    found = kernels(hlo.read(made.as_text()), chip)
+    made = built(chip, stage.config, setting.tap, stage.recipe, setting.batch, setting.dtype, execution)
+    seconds, found = time.perf_counter() - clock, made.kernels
     step = sum(kernel.total for kernel in found)
     moved = sum(kernel.times * kernel.bytes for kernel in found)
     tflops = setting.batch * step_flops(stage.config, setting.tap, stage.recipe) / step / 1e12
-    unknown: Counter[str] = Counter()
-    for kernel in found:
-        if kernel.custom and not kernel.seconds:
-            unknown[kernel.custom] += kernel.times
     return Row(
         setting=setting,
         compile_seconds=seconds,
-        megabytes=memory.temp_size_in_bytes / 1e6,
-        held_megabytes=(memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes) / 1e6,
+        megabytes=made.temporaries / 1e6,
+        held_megabytes=made.held / 1e6,
         ms_a_step=1e3 * step,
         ms_a_picture=1e3 * step / setting.batch,
         tflops=tflops,
-        of_the_chip=tflops * 1e12 / chip.rate(setting.dtype),
+        of_the_chip=tflops * 1e12 / chip.rate(setting.dtype) if chip.half else None,
         gigabytes=moved / 1e9,
-        ms_of_memory=1e3 * moved / chip.bandwidth,
+        ms_of_memory=1e3 * moved / chip.bandwidth if chip.bandwidth else None,
         kernels=sum(kernel.times for kernel in found if kernel.seconds),
-        unknown=dict(unknown),
+        unknown=dict(untimed(found)),
         dearest=[(operation, line, 1e3 * each) for operation, line, each in dearest(found, TOP)],
     )
 
@@ -117,6 +110,8 @@ def run(
         blocks, batches, views, dtypes, remats, attentions: the settings.
         out: a .json file.
 
+    What a compiler refuses, such as more pictures than fit, is said in a line of the table.
+
     Raises:
         InputError: a number out of its range, or the compiler is not installed.
     """
@@ -127,22 +122,25 @@ def run(
     if out:
         writable_folder(out.parent)
     how = "its compiler's cycles" if chip.platform == TPU else "bytes and operations at the card's rates"
-    print(
-        f"{chip.name}: {chip.half / 1e12:g} TFLOP/s, {chip.memory / 1e9:.3g} GB, {chip.bandwidth / 1e9:.4g} GB/s by its"
-        f" data sheet. Compiled for it and not run; times are estimates, by {how}.\n{HEAD}"
-    )
+    print(f"{chip.name}: {chip.said}. Compiled for it and not run; times are estimates, by {how}.\n{HEAD}")
     rows: list[Row] = []
+    refused: list[dict] = []
     for tap, dtype in product(taps_of(abstract(config), blocks), dtypes):
         of_tap = []
         for batch, seen, remat, attention in product(batches, views, remats, attentions):
             setting = Setting(tap, batch, seen, dtype, remat, attention)
-            of_tap.append(row(chip, config, replace(recipe, views=seen), setting))
-            print(_line(of_tap[-1]), flush=True)
-        _tell(chip, of_tap)
+            try:
+                of_tap.append(row(chip, config, replace(recipe, views=seen), setting))
+                print(_line(of_tap[-1]), flush=True)
+            except Refused as error:
+                refused.append({"setting": asdict(setting), "why": str(error)})
+                print(f"{tap:24} {batch:8} {seen:5} {dtype:8} {attention:9} refused: {error}", flush=True)
+        if of_tap:
+            _tell(chip, of_tap)
         rows += of_tap
     if out:
         facts = {"model": source, "recipe": fields(recipe), "chip": chip.name, "jax": machine()["jax"]}
-        record = facts | {"rows": [asdict(row) for row in rows]}
+        record = facts | {"rows": [asdict(row) for row in rows], "refused": refused}
         write_whole(out, (json.dumps(record, indent=1) + "\n").encode())
         print(f"written to {out}")
     return 0
@@ -164,7 +162,9 @@ def _tell(chip: Chip, rows: Sequence[Row]) -> None:
     best = min(rows, key=lambda row: row.ms_a_picture)
     alike = [row for row in rows if replace(row.setting, batch=0) == replace(best.setting, batch=0)]
     if found := fits(chip, alike):
-        print(f"  {found[0]:.0f} MB a picture: {found[1]} fit into {SHARE:.0%} of the memory.", end="")
+        print(f"  Best of these: {best.setting.batch} pictures, {best.ms_a_picture:.2f} ms a step of each.", end="")
+        room = f": {found[1]} fit into {SHARE:.0%} of the memory" if chip.memory else ""
+        print(f" {found[0]:.0f} MB a picture{room}.")
     print(f"  Dearest of {best.setting.batch} pictures' {best.ms_a_step:.2f} ms a step:")
     for operation, line, milliseconds in best.dearest:
         print(f"    {milliseconds:8.2f} ms {milliseconds / best.ms_a_step:5.1%}  {operation:36} {line}")
@@ -174,8 +174,9 @@ def _tell(chip: Chip, rows: Sequence[Row]) -> None:
 
 def _line(row: Row) -> str:
     at = row.setting
+    share = "?" if row.of_the_chip is None else f"{'<' if row.unknown else ''}{row.of_the_chip:.1%}"
     return (
         f"{at.tap:24} {at.batch:8} {at.views:5} {at.dtype:8} {at.attention:9} {row.compile_seconds:9.1f}"
-        f" {row.megabytes:7.0f} {row.ms_a_step:8.2f} {row.ms_a_picture:10.2f} {row.tflops:8.4g} {row.of_the_chip:7.1%}"
+        f" {row.megabytes:7.0f} {row.ms_a_step:8.2f} {row.ms_a_picture:10.2f} {row.tflops:8.4g} {share:>7}"
         f" {row.gigabytes:8.2f} {row.kernels:7}"
     )

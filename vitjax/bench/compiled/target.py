@@ -1,7 +1,10 @@
-"""Compiles a step of the loop for a chip that is not here."""
+"""Compiles a step of the loop for a chip that is not here, and reads what its compiler says."""
 
+import shutil
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,7 +12,10 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from vitjax.bench.compiled import hlo, mosaic
 from vitjax.bench.compiled.chips import CUDA, TPU, Chip
+from vitjax.bench.compiled.environment import dumped
+from vitjax.bench.compiled.estimate import Kernel, kernels
 from vitjax.errors import InputError
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.surroundings import standard
@@ -52,8 +58,57 @@ def place(chip: Chip) -> NamedSharding:
         how = {"platform": "cuda", "topology": "1x1x1", "target_config": chip.target}
     else:
         how = {"platform": "tpu", "topology_name": chip.target}
-    topology = topologies.get_topology_desc(**how)
+    try:
+        topology = topologies.get_topology_desc(**how)
+    except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
+        raise InputError(f"{chip.name}: its compiler knows no such chip: {str(error).partition(chr(10))[0]}") from None
     return NamedSharding(Mesh(topology.devices[:1], ("x",)), PartitionSpec())
+
+
+class Refused(InputError):
+    """What a compiler does not make of a program, in its own words."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A compiled step.
+
+    Attributes:
+        temporaries: bytes on the chip beside weights and pictures.
+        held: bytes of weights and pictures.
+        text: of the program.
+        kernels: that it runs.
+    """
+
+    temporaries: int
+    held: int
+    text: str
+    kernels: list[Kernel]
+
+    @property
+    def whole(self) -> int:
+        """All bytes that it takes of the chip."""
+        return self.temporaries + self.held
+
+
+def built(chip: Chip, config: Config, tap: str, recipe: Recipe, slots: int, dtype: str, execution: Execution) -> Built:
+    """Compiles one step of the loop for a chip and reads it; arguments as of `compiled`.
+
+    Raises:
+        Refused: the compiler does not make it, as where it does not fit.
+    """
+    try:
+        found = compiled(chip, config, tap, recipe, slots, dtype, execution)
+    except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
+        raise Refused(str(error).partition("\n")[0]) from None
+    memory, text = found.memory_analysis(), text_of(found)
+    program, cycles = hlo.read(text), {}
+    if dump := dumped():
+        cycles = mosaic.cycles(program, Path(dump))
+        for left in Path(dump).iterdir():
+            left.unlink() if left.is_file() else shutil.rmtree(left)
+    held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return Built(memory.temp_size_in_bytes, held, text, kernels(program, chip, cycles))
 
 
 @standard()
@@ -71,8 +126,7 @@ def compiled(
         dtype: of weights and activations.
         execution: as it would be asked for there.
     """
-    weights = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype))
-    model = jax.tree.map(weights, abstract(config))
+    model = abstract(config, dtype)
     aims = loop.Targets(jnp.zeros(slots, jnp.int32), jnp.zeros(slots, jnp.uint32), jnp.uint32(0))
     started = jax.eval_shape(partial(loop.start, recipe=recipe), model, aims)
     there = place(chip)
@@ -80,3 +134,8 @@ def compiled(
     arguments: Any = jax.tree.map(placed, (model, started, aims))
     program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=execution.on(chip.platform))
     return loop.advance.lower(*arguments, program=program).compile(compiler_options=OPTIONS[chip.platform])
+
+
+def text_of(found: jax.stages.Compiled) -> str:
+    """The text of a program, also where it is too long for the whole executable to give it."""
+    return found.as_text() or "".join(part.to_string() for part in found.runtime_executable().hlo_modules())

@@ -1,0 +1,1 @@
+"""What an atlas will take, before anything of it is made."""

@@ -1,0 +1,61 @@
+"""Counts the cycles of Pallas kernels on TPUs, which the text of a program does not tell.
+
+The compiler is asked to dump the schedule of each kernel that it makes: bundles of instructions, of which the chip
+takes one a cycle. A Pallas kernel runs its bundles once for each program of its grid, and the grid stands in the
+kernel's code, which the text holds. Of a kernel with loops of its own nothing is told, as its bundles run nobody knows
+how often.
+"""
+
+import base64
+import re
+from math import prod
+from pathlib import Path
+
+from jax._src.interpreters import mlir
+from jax._src.lib import tpu
+from jax._src.lib.mlir import ir
+
+from vitjax.bench.compiled.hlo import Program
+
+TARGET = "tpu_custom_call"  # what a Pallas kernel is in the text
+_BODY = re.compile(r'"body":"([^"]+)"')
+_GRID = re.compile(r"iteration_bounds = array<i64: ([\d, ]+)>")
+_LOOP = re.compile(r"\bscf\.(for|while)\b")
+_BUNDLES = re.compile(r"total scheduled bundles:\s+(\d+)")
+
+
+def cycles(program: Program, dump: Path) -> dict[str, int]:
+    """Counts the cycles of one run of each Pallas kernel of a program, by the name of its value.
+
+    Args:
+        program: compiled.
+        dump: the folder that its compiler wrote to.
+    """
+    calls = {one.name: one for here in program.computations.values() for one in here.values() if one.target == TARGET}
+    found = {}
+    for name, one in calls.items():
+        body = _BODY.search(one.attributes)
+        programs = body and grid(base64.b64decode(body[1]))
+        if programs and (bundles := _scheduled(dump, name)):
+            found[name] = programs * bundles
+    return found
+
+
+def grid(body: bytes) -> int:
+    """How many programs a kernel of this code runs; 0 if it has loops of its own."""
+    context = mlir.make_ir_context()
+    tpu.register_dialect(context)
+    context.allow_unregistered_dialects = True
+    with context:
+        text = str(ir.Module.parse(body))
+    if _LOOP.search(text):
+        return 0
+    found = _GRID.search(text)
+    return prod(map(int, found[1].split(","))) if found else 1
+
+
+def _scheduled(dump: Path, name: str) -> int:
+    """Bundles of a kernel, by the compiler's latest word; 0 if there is none."""
+    files = sorted(dump.glob(f"*-{name}-*schedule-analysis_final_bundles.txt"))
+    said = files and _BUNDLES.search(files[-1].read_text())
+    return int(said[1]) if said else 0

@@ -7,8 +7,9 @@ from math import prod
 from vitjax.models.core.network import Network
 from vitjax.units.units import Unit
 
-# Bytes, by benchmarks/atlas_size.py (benchmarks/results/atlas_size.json). They differ with what the pictures show.
-PICTURE, PAGE, PHOTO = 2.3, 0.75, 0.2  # of a pixel: in the store, on the page with its sheets, of a photograph
+# Bytes. The store keeps three of a pixel, of which zstd takes off a twentieth to a fifth. The page with all its sheets
+# and data is that of 40,000 pictures of 224 pixels, 1,972 MB (benchmarks/results/atlas_export_cpu.json).
+PICTURE, PAGE, PHOTO = 3, 1972e6 / (40_000 * 224 * 224), 0.3  # of a pixel
 UNIT, RESPONSES, VIEWER = 3000, 600, 500_000  # of a unit's records and tables, of one's responses, of the page itself
 
 
@@ -22,8 +23,8 @@ class Disk:
     def said(self) -> str:
         """In words."""
         return (
-            f"on disk: about {self.store / 1e6:.3g} MB in the store and {self.page / 1e6:.3g} MB for the page, an"
-            " estimate by the bytes that pixels and units took in atlases that were made"
+            f"on disk: about {self.store / 1e6:.4g} MB in the store and {self.page / 1e6:.4g} MB for the page, by the"
+            " bytes a pixel of atlases that were made"
         )
 
 
@@ -41,5 +42,5 @@ def on_disk(model: Network, units: Sequence[Unit], seeds: int, photographs: int)
     beside = sum(prod(sites[tap].units) for tap in {unit.tap for unit in units}) if photographs else 0
     shown = photographs * height * width * PHOTO
     store = len(units) * (seeds * height * width * PICTURE + UNIT) + beside * RESPONSES + shown
-    page = len(units) * (seeds * height * width * PAGE + UNIT) + shown + VIEWER
+    page = len(units) * seeds * height * width * PAGE + shown + VIEWER
     return Disk(store, page)

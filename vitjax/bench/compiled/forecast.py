@@ -1,5 +1,6 @@
 """Forecasts what a chip that is not here takes for many pictures: memory of a slot, seconds of a batch, by tap."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from vitjax.optimize.cost import step_flops
 from vitjax.optimize.memory import PROBES, Room, slots_within, weights
 from vitjax.optimize.recipes import Recipe
 
+log = logging.getLogger("vitjax")
 _BLOCK = re.compile(r"\bblocks\.\d+")
 
 
@@ -80,4 +82,5 @@ class Forecast:
         return sum(kernel.total for kernel in found)
 
     def _built(self, tap: str, slots: int) -> Built:
+        log.info("compiling for %s: %s, %d pictures", self.chip.name, tap, slots)
         return built(self.chip, self.config, tap, self.recipe, slots, self.dtype, Execution(self.remat))

@@ -96,6 +96,7 @@ def test_blocks_between_the_first_and_the_last_are_reckoned_by_their_operations(
     found = one.batches(list(steps), 8)
     assert [tap for tap, _ in asked] == [min(steps, key=steps.get), max(steps, key=steps.get)] and len(steps) > 2
     assert found == pytest.approx({tap: 4 * (1e-3 + 1e-12 * count) for tap, count in steps.items()})
+    assert "v5e, 197 TFLOP/s, 16 GB" in one.said(1e15)
     assert "without tpu_custom_call (3 times a step), of which it tells no time" in one.said(1e15)
 
 

@@ -3,12 +3,12 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from vitjax.bench.compiled.chips import Chip
 from vitjax.bench.compiled.estimate import untimed
-from vitjax.bench.compiled.target import Built, built
+from vitjax.bench.compiled.target import Built, Leg, built, legs
 from vitjax.models.core.execution import Execution
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize.cost import step_flops
@@ -40,8 +40,9 @@ class Forecast:
     unknown: Counter[str] = field(default_factory=Counter)
 
     def room(self, tap: str) -> Room:
-        """Memory that pictures for a tap take, from two compiles for few slots."""
-        few, more = (self._built(tap, slots).whole for slots in PROBES)
+        """Memory that pictures for a tap take, from two compiles for few slots of the stage that takes most."""
+        leg = max(legs(self.recipe, self.config, tap), key=lambda leg: step_flops(leg.config, tap, leg.recipe))
+        few, more = (self._built(leg, tap, slots).whole for slots in PROBES)
         each = (more - few) / (PROBES[1] - PROBES[0])
         beside = few - PROBES[0] * each
         model = weights(abstract(self.config, self.dtype))
@@ -53,34 +54,42 @@ class Forecast:
         Of blocks that differ in their number alone the first and the last are compiled for; the steps of those between
         lie between theirs as their operations do.
         """
-        alike: dict[str, list[str]] = {}
+        found = dict.fromkeys(taps, 0.0)
+        alike: dict[tuple[str, Leg], dict[str, Leg]] = {}  # stages that differ in block and number of steps alone
         for tap in taps:
-            alike.setdefault(_BLOCK.sub("blocks.*", tap), []).append(tap)
-        return {tap: self.recipe.steps * step for group in alike.values() for tap, step in self._steps(group, slots)}
+            for leg in legs(self.recipe, self.config, tap):
+                key = _BLOCK.sub("blocks.*", tap), leg._replace(recipe=replace(leg.recipe, steps=1))
+                alike.setdefault(key, {})[tap] = leg
+        for group in alike.values():
+            for tap, seconds in self._steps(group, slots):
+                found[tap] += group[tap].recipe.steps * seconds
+        return found
 
     def said(self, operations: float) -> str:
         """A line on the time that so many operations take."""
-        floor = operations / self.chip.rate(self.dtype) / 3600
-        line = f"{self.chip.name}: {floor:.3g} hours at the rate of its data sheet; the loop by its compiler's estimate"
+        rate = self.chip.rate(self.dtype)
+        floor = f"{operations / rate / 3600:.3g} hours at the rate of its data sheet; " if rate else ""
+        line = f"{self.chip.name}, {self.chip.said}: {floor}the loop by its compiler's estimate"
         for name, times in self.unknown.items():
             line += f", without {name} ({times} times a step), of which it tells no time"
         return line
 
-    def _steps(self, taps: Sequence[str], slots: int) -> Iterator[tuple[str, float]]:
-        operations = {tap: step_flops(self.config, tap, self.recipe) for tap in taps}
-        ends = sorted({min(taps, key=operations.get), max(taps, key=operations.get)}, key=operations.get)
-        seconds = {tap: self._step(tap, slots) for tap in ends}
-        few, many = operations[ends[0]], operations[ends[-1]]
-        for tap in taps:
-            share = (operations[tap] - few) / (many - few) if many > few else 0.0
-            yield tap, (1 - share) * seconds[ends[0]] + share * seconds[ends[-1]]
+    def _steps(self, group: Mapping[str, Leg], slots: int) -> Iterator[tuple[str, float]]:
+        """Seconds of a step of each tap of a group."""
+        operations = {tap: step_flops(leg.config, tap, leg.recipe) for tap, leg in group.items()}
+        first, last = (pick(operations, key=operations.get) for pick in (min, max))
+        seconds = {tap: self._step(group[tap], tap, slots) for tap in dict.fromkeys((first, last))}
+        span = operations[last] - operations[first]
+        for tap in group:
+            share = (operations[tap] - operations[first]) / span if span else 0.0
+            yield tap, (1 - share) * seconds[first] + share * seconds[last]
 
-    def _step(self, tap: str, slots: int) -> float:
-        found = self._built(tap, slots).kernels
+    def _step(self, leg: Leg, tap: str, slots: int) -> float:
+        found = self._built(leg, tap, slots).kernels
         for name, times in untimed(found).items():
             self.unknown[name] = max(self.unknown[name], times)
         return sum(kernel.total for kernel in found)
 
-    def _built(self, tap: str, slots: int) -> Built:
+    def _built(self, leg: Leg, tap: str, slots: int) -> Built:
         log.info("compiling for %s: %s, %d pictures", self.chip.name, tap, slots)
-        return built(self.chip, self.config, tap, self.recipe, slots, self.dtype, Execution(self.remat))
+        return built(self.chip, leg.config, tap, leg.recipe, slots, self.dtype, Execution(self.remat))

@@ -19,7 +19,9 @@ from vitjax.errors import InputError
 from vitjax.models.registry import abstract
 from vitjax.optimize import cost, memory
 from vitjax.optimize.memory import Room
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import choose
+from vitjax.optimize.schedule.plan import plan as schedule
 
 MODEL = abstract(small.CONFIG)
 RECIPE = choose("fast", steps=4)
@@ -98,6 +100,24 @@ def test_blocks_between_the_first_and_the_last_are_reckoned_by_their_operations(
     assert found == pytest.approx({tap: 4 * (1e-3 + 1e-12 * count) for tap, count in steps.items()})
     assert "v5e, 197 TFLOP/s, 16 GB" in one.said(1e15)
     assert "without tpu_custom_call (3 times a step), of which it tells no time" in one.said(1e15)
+
+
+def test_stages_of_a_recipe_are_forecast_each_by_itself(monkeypatch):
+    staged = choose("fast", steps=10, stages=[{"size": 0.5, "steps": 3, "shallow": 1}, {"steps": 2}])
+    taps = [tap for tap in MODEL.taps() if tap.endswith("mlp.hidden")]
+    asked = []
+
+    def built(chip, config, tap, recipe, slots, dtype, execution):
+        asked.append((config.image_size, tap))
+        return Built(slots, 0, "", [Kernel("dot_general", "", "", 1, float(config.image_size[0]), 0, 0)])
+
+    monkeypatch.setattr(forecast, "built", built)
+    found = forecast.Forecast(chip("v5e"), small.CONFIG, staged, "bfloat16").batches(taps, 8)
+    assert len(asked) == 4 and {size for size, _ in asked} == {(16, 16), (32, 32)}
+    for tap in taps:
+        assert found[tap] == sum(
+            leg.recipe.steps * leg.config.image_size[0] for leg in schedule(staged, small.CONFIG, UnitActivation(tap))
+        )
 
 
 def test_on_the_command_line_nothing_is_written(checkpoint, tmp_path, monkeypatch, capsys):

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from vitjax.bench.compiled.chips import Chip
 from vitjax.bench.compiled.estimate import untimed
-from vitjax.bench.compiled.target import Built, Leg, built, legs
+from vitjax.bench.compiled.target import Built, built
 from vitjax.models.core.execution import Execution
 from vitjax.models.registry import Config, abstract
-from vitjax.optimize.cost import step_flops
+from vitjax.optimize.cost import dearest_stage, step_flops
 from vitjax.optimize.memory import PROBES, Room, slots_within, weights
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.schedule.plan import Leg, plan
 
 log = logging.getLogger("vitjax")
 _BLOCK = re.compile(r"\bblocks\.\d+")
@@ -41,7 +43,7 @@ class Forecast:
 
     def room(self, tap: str) -> Room:
         """Memory that pictures for a tap take, from two compiles for few slots of the stage that takes most."""
-        leg = max(legs(self.recipe, self.config, tap), key=lambda leg: step_flops(leg.config, tap, leg.recipe))
+        leg = dearest_stage(self.config, tap, self.recipe)
         few, more = (self._built(leg, tap, slots).whole for slots in PROBES)
         each = (more - few) / (PROBES[1] - PROBES[0])
         beside = few - PROBES[0] * each
@@ -57,8 +59,8 @@ class Forecast:
         found = dict.fromkeys(taps, 0.0)
         alike: dict[tuple[str, Leg], dict[str, Leg]] = {}  # stages that differ in block and number of steps alone
         for tap in taps:
-            for leg in legs(self.recipe, self.config, tap):
-                key = _BLOCK.sub("blocks.*", tap), leg._replace(recipe=replace(leg.recipe, steps=1))
+            for leg in plan(self.recipe, self.config, UnitActivation(tap)):
+                key = _BLOCK.sub("blocks.*", tap), replace(leg, recipe=replace(leg.recipe, steps=1))
                 alike.setdefault(key, {})[tap] = leg
         for group in alike.values():
             for tap, seconds in self._steps(group, slots):

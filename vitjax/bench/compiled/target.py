@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,18 +63,6 @@ def place(chip: Chip) -> NamedSharding:
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
         raise InputError(f"{chip.name}: its compiler knows no such chip: {str(error).partition(chr(10))[0]}") from None
     return NamedSharding(Mesh(topology.devices[:1], ("x",)), PartitionSpec())
-
-
-class Leg(NamedTuple):
-    """What is compiled by itself: a recipe, and the config that the model has meanwhile."""
-
-    recipe: Recipe
-    config: Config
-
-
-def legs(recipe: Recipe, config: Config, tap: str) -> list[Leg]:
-    """Lists what a picture of a tap goes through: one program so far."""
-    return [Leg(recipe, config)]
 
 
 class Refused(InputError):

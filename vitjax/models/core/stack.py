@@ -124,11 +124,11 @@ class Stack:
     def _unrolled(self, run: Run, x: Any, taps: Taps, execution: Execution) -> Any:
         for number in range(run.start, run.stop):
             row, place = divmod(number - run.first, len(run.segment.pattern))
-            inside, block = taps.block(number), self._block(run.segment, row, place)
+            inside = taps.block(number)
             if inside.touched:
-                x = self._call(block, x, inside, execution)
+                x = self._call(self._block(run.segment, row, place), x, inside, execution)
             else:
-                x = self._untouched(block, x, taps.alone(), execution, scanned=False)
+                x = self._untouched(run.segment, row, place, x, taps.alone(), execution, scanned=False)
         return x
 
     def _scan(self, run: Run, x: Any, taps: Taps, execution: Execution) -> Any:
@@ -138,8 +138,7 @@ class Stack:
         def step(x: Any, row: jax.Array) -> tuple[Any, list[list[jax.Array]]]:
             traced[:] = map(taps.alone, run.reads)
             for place, inner in enumerate(traced):
-                block = self._block(run.segment, row, place)
-                x = self._untouched(block, x, inner, execution, scanned=True)
+                x = self._untouched(run.segment, row, place, x, inner, execution, scanned=True)
             return x, [list(inner.values.values()) for inner in traced]
 
         width = len(run.reads)
@@ -151,18 +150,24 @@ class Stack:
             taps.block(number).take(traced[place], of_block)
         return x
 
-    def _untouched(self, block: nnx.Module, x: Any, taps: Taps, execution: Execution, *, scanned: bool) -> Any:
-        """Runs a block that is not edited, of which the backward pass keeps no more than `execution` says."""
-        kept = execution.kept(getattr(block, "kept", None))
-        if kept is None:
-            return self._call(block, x, taps, execution)
+    def _untouched(
+        self, segment: Segment, row: int | jax.Array, place: int, x: Any, taps: Taps, execution: Execution, scanned: bool
+    ) -> Any:
+        """Runs a block that is not edited, of which the backward pass keeps no more than `execution` says.
 
-        def run(block: nnx.Module, x: Any) -> tuple[Any, list[jax.Array]]:
-            x = self._call(block, x, taps, execution)
+        It takes the block's row of the arrays once more: else a scan keeps copies of all its blocks' weights.
+        """
+        held = getattr(self._owner, segment.pattern[place])
+        kept = execution.kept(getattr(held if segment.stacked else held[row], "kept", None))
+        if kept is None:
+            return self._call(self._block(segment, row, place), x, taps, execution)
+
+        def run(x: Any) -> tuple[Any, list[jax.Array]]:
+            x = self._call(self._block(segment, row, place), x, taps, execution)
             return x, list(taps.values.values())
 
         policy = jax.checkpoint_policies.save_only_these_names(*kept)
-        x, values = jax.checkpoint(run, policy=policy, prevent_cse=not scanned)(block, x)
+        x, values = jax.checkpoint(run, policy=policy, prevent_cse=not scanned)(x)
         taps.values.update(zip(taps.values, values, strict=True))
         return x
 

@@ -52,7 +52,7 @@ def test_every_number_of_tokens_reaches_the_kernel_even(monkeypatch):
 def test_auto_takes_a_kernel_only_for_what_it_is_made_for():
     there = Execution().on("gpu")
     for width in (8, 64, 72, 128):
-        assert there.kernel(heads(width)) is cudnn.attend
+        assert there.kernel(heads(width)).attend is cudnn.attend
     for left_out in (heads(64, jnp.float32), heads(20), heads(136), heads(256), heads(512)):
         assert there.kernel(left_out) is None
     assert Execution().on("cpu").kernel(heads(64)) is None
@@ -70,7 +70,7 @@ def test_cards_without_the_kernel_write_scores_down(monkeypatch, name, taken):
 
 
 def test_a_kernel_asked_for_by_name_says_what_it_takes():
-    assert Execution(attention="cudnn").kernel(heads(64)) is cudnn.attend
+    assert Execution(attention="cudnn").kernel(heads(64)).attend is cudnn.attend
     with pytest.raises(
         InputError, match=r"takes 16 bits and heads of 8, 16, … 128 channels on .*, not float32 and heads"
     ):

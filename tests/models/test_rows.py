@@ -40,6 +40,11 @@ def written(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     return attend(q, k, v, Taps(), Execution(attention="products"))
 
 
+def side_by_side(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    qkv = jnp.concatenate([part.reshape(*part.shape[:2], -1) for part in (q, k, v)], axis=2)
+    return rows.packed(qkv, q.shape[2]).reshape(q.shape)
+
+
 @partial(jax.jit, static_argnames="way")
 def both(q: jax.Array, k: jax.Array, v: jax.Array, back: jax.Array, way: Way = rows.attend) -> list[jax.Array]:
     """z and the gradients of q, k and v."""
@@ -49,7 +54,7 @@ def both(q: jax.Array, k: jax.Array, v: jax.Array, back: jax.Array, way: Way = r
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_whole_rows_are_what_the_products_are(monkeypatch, interpreted, shape):
-    monkeypatch.setattr(rows, "QUERIES", 16)
+    monkeypatch.setattr(rows, "SPLITS", (16,))
     given = inputs(shape, jnp.float32)
     found = both(*given)
     for mine, theirs in zip(found, both(*given, way=written), strict=True):
@@ -58,12 +63,20 @@ def test_whole_rows_are_what_the_products_are(monkeypatch, interpreted, shape):
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2]], ids=str)
 def test_in_16_bits_they_are_as_true_as_16_bits_are(monkeypatch, interpreted, shape):
-    monkeypatch.setattr(rows, "QUERIES", 16)
+    monkeypatch.setattr(rows, "SPLITS", (16,))
     given = inputs(shape, jnp.bfloat16)
     truth = both(*(part.astype(jnp.float32) for part in given), way=written)
     size = lambda value: np.sqrt(np.square(value).mean())
     for mine, true in zip(both(*given), truth, strict=True):
         assert mine.dtype == jnp.bfloat16 and size(mine.astype(jnp.float32) - true) <= 2**-7 * size(true)
+
+
+@pytest.mark.parametrize("shape", [(13, 13, 2, 64), (21, 21, 4, 64), (9, 9, 3, 64)], ids=str)
+def test_side_by_side_it_is_the_same(monkeypatch, interpreted, shape):
+    monkeypatch.setattr(rows, "SPLITS", (16,))
+    given = inputs(shape, jnp.float32)
+    for mine, theirs in zip(both(*given, way=side_by_side), both(*given, way=written), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
 
 
 def test_scores_that_no_float_can_raise_e_to_are_no_matter(interpreted):
@@ -99,15 +112,16 @@ def test_a_model_is_the_same_with_it(interpreted):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32], ids=lambda dtype: dtype.__name__)
-def test_it_lowers_for_tpus(shape, dtype):
+@pytest.mark.parametrize("way", [rows.attend, side_by_side], ids=lambda way: way.__name__)
+def test_it_lowers_for_tpus(shape, dtype, way):
     given = [jax.ShapeDtypeStruct(part.shape, part.dtype) for part in jax.eval_shape(lambda: inputs(shape, dtype))]
-    text = both.trace(*given).lower(lowering_platforms=("tpu",)).as_text()
+    text = both.trace(*given, way=way).lower(lowering_platforms=("tpu",)).as_text()
     assert text.count("tpu_custom_call") == 2
 
 
 def test_auto_takes_it_on_tpus_where_nothing_of_the_scores_is_asked():
     there = Execution().on("tpu")
     heads = lambda tokens: jax.ShapeDtypeStruct((1, tokens, 2, 64), jnp.bfloat16)
-    assert there.kernel(heads(197)) is rows.attend
+    assert there.kernel(heads(197)).attend is rows.attend
     assert there.kernel(heads(1)) is None and there.kernel(heads(4096)) is None
     assert Execution().on("cpu").kernel(heads(197)) is None

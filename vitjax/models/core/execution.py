@@ -20,12 +20,15 @@ class Kernel(NamedTuple):
         takes: whether it is made for this q, and for the devices that are here.
         fits: what it takes, in words.
         platform: whose devices take it where nothing else is asked; none by itself if empty.
+        packed: the same from q, k and v side by side, [batch, token, 3 · head · channel], as one projection writes
+            them, and the number of heads, to z [batch, token, head · channel]; None where it wants them apart.
     """
 
     attend: Callable[[Heads, Heads, Heads], Heads]
     takes: Callable[[Heads], bool] = lambda q: True
     fits: str = ""
     platform: str = ""
+    packed: Callable[[jax.Array, int], jax.Array] | None = None
 
 
 # By name, the better before the worse.
@@ -39,7 +42,11 @@ KERNELS = {
         "gpu",
     ),
     "pallas": Kernel(
-        rows.attend, rows.takes, f"floats of up to 32 bits and {rows.FEWEST} to {rows.MOST} tokens on TPUs", "tpu"
+        rows.attend,
+        rows.takes,
+        f"floats of up to 32 bits and {rows.FEWEST} to {rows.MOST} tokens on TPUs",
+        "tpu",
+        packed=rows.packed,
     ),
 }
 ATTENTIONS = ("auto", "products", *KERNELS)
@@ -76,7 +83,7 @@ class Execution:
         """The same, for devices of a platform where none has been said yet."""
         return self if self.platform else replace(self, platform=platform)
 
-    def kernel(self, q: Heads) -> Callable[[Heads, Heads, Heads], Heads] | None:
+    def kernel(self, q: Heads | jax.ShapeDtypeStruct) -> Kernel | None:
         """Attention of such q with as wide k and v to z in one kernel, or None where its scores are to be written down.
 
         Raises:
@@ -84,7 +91,7 @@ class Execution:
         """
         if self.attention == "auto":
             mine = (kernel for kernel in KERNELS.values() if kernel.platform and kernel.platform == self.platform)
-            return next((kernel.attend for kernel in mine if kernel.takes(q)), None)
+            return next((kernel for kernel in mine if kernel.takes(q)), None)
         if self.attention == "products":
             return None
         kernel = KERNELS[self.attention]
@@ -93,7 +100,7 @@ class Execution:
                 f"attention {self.attention!r} takes {kernel.fits}, not {q.dtype} and heads of {q.shape[-1]};"
                 " 'auto' takes it where it can be"
             )
-        return kernel.attend
+        return kernel
 
     def kept(self, names: Iterable[str] | None) -> tuple[str, ...] | None:
         """What the backward pass keeps of a block that would have these taps kept: names of taps, None for all."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import lcm
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +25,9 @@ Flat = Float[Array, "batch token channel"]  # of all heads
 
 LANES, SUBLANES = 128, 8  # of a register of the vector unit
 FEWEST, MOST = SUBLANES, 1280  # tokens: fewer waste the registers, more do not fit into the memory
-QUERIES = 256  # of a program, of images with more
-REGISTERS = 1024  # of scores in a program, unless one head has more: its code is unrolled
-MEMORY = 64 * 2**20  # bytes of vector memory, of 128 MiB on v5e and v6e
+SPLITS = (LANES, 2 * LANES, 3 * LANES)  # queries of a program, of images with more than the last
+REGISTERS = 1600  # of scores in a program, unless one head has more: its code is unrolled
+MEMORY, ARRAYS = 16 * 2**20, 10  # bytes of vector memory that every kernel may take; arrays as large as the scores
 ROWS, COLUMNS = (((1,), (1,)), ((), ())), (((0,), (0,)), ((), ()))  # which axes a product sums over
 
 
@@ -67,7 +68,8 @@ class Plan:
 
 def plan(heads: int, size: int, queries: int, keys: int) -> Plan:
     """Deals out as many heads to a program as its code can hold; queries are only split where there are many."""
-    rows = queries if queries <= QUERIES else QUERIES
+    wasted = lambda rows: (-queries % rows, -rows)
+    rows = queries if queries <= SPLITS[-1] else min(SPLITS, key=wasted)
     unit, width = lcm(size, LANES), heads * size
     if width % unit:
         return Plan(heads, size, queries, keys, rows, width)
@@ -85,52 +87,115 @@ def takes(q: Heads) -> bool:
 def attend(q: Heads, k: Heads, v: Heads) -> Heads:
     """Attention from q, k and v to z; k and v may be of other tokens than q."""
     flat = (part.reshape(*part.shape[:2], -1) for part in (q, k, v))
-    return _rows(*flat, q.shape[2]).reshape(q.shape)
+    return _apart(*flat, q.shape[2]).reshape(q.shape)
+
+
+def packed(qkv: Flat, heads: int) -> Flat:
+    """Attention from q, k and v side by side, each with all heads, to z; so come and go the gradients."""
+    split = qkv.shape[2] % (3 * LANES)
+    return _apart(*jnp.split(qkv, 3, axis=2), heads) if split else _side_by_side(qkv, heads)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _rows(q: Flat, k: Flat, v: Flat, heads: int) -> Flat:
+def _apart(q: Flat, k: Flat, v: Flat, heads: int) -> Flat:
+    return _z(Part(q), Part(k), Part(v), heads)
+
+
+def _back_apart(heads: int, kept: tuple[Flat, Flat, Flat], back: Flat) -> tuple[Flat, Flat, Flat]:
+    return tuple(_gradients(*map(Part, kept), Part(back), heads))
+
+
+_apart.defvjp(lambda q, k, v, heads: (_apart(q, k, v, heads), (q, k, v)), _back_apart)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _side_by_side(qkv: Flat, heads: int) -> Flat:
+    return _z(*(Part(qkv, number, 3) for number in range(3)), heads)
+
+
+def _back_side_by_side(heads: int, qkv: Flat, back: Flat) -> tuple[Flat]:
+    found = _gradients(*(Part(qkv, number, 3) for number in range(3)), Part(back), heads, together=True)
+    return (found[0] if len(found) == 1 else jnp.concatenate(found, axis=2),)
+
+
+_side_by_side.defvjp(lambda qkv, heads: (_side_by_side(qkv, heads), qkv), _back_side_by_side)
+
+
+class Part(NamedTuple):
+    """One of several arrays [batch, token, channel] that lie side by side."""
+
+    array: Flat
+    number: int = 0
+    count: int = 1
+
+    @property
+    def alone(self) -> jax.ShapeDtypeStruct:
+        """Its shape."""
+        *shape, channels = self.array.shape
+        return jax.ShapeDtypeStruct((*shape, channels // self.count), self.array.dtype)
+
+
+def _z(q: Part, k: Part, v: Part, heads: int) -> Flat:
     return _call(_forward, heads, (q,), (k, v), (q,), ())[0]
 
 
-def _rows_forward(q: Flat, k: Flat, v: Flat, heads: int) -> tuple[Flat, tuple[Flat, Flat, Flat]]:
-    return _rows(q, k, v, heads), (q, k, v)
-
-
-def _rows_backward(heads: int, kept: tuple[Flat, Flat, Flat], back: Flat) -> tuple[Flat, Flat, Flat]:
-    q, k, v = kept
-    return tuple(_call(_backward, heads, (q, back), (k, v), (q,), (k, v)))
-
-
-_rows.defvjp(_rows_forward, _rows_backward)
+def _gradients(q: Part, k: Part, v: Part, back: Part, heads: int, together: bool = False) -> list[Flat]:
+    return _call(_backward, heads, (q, back), (k, v), (q,), (k, v), together)
 
 
 def _call(
     kernel: Callable[..., None],
     heads: int,
-    of_queries: tuple[Flat, ...],
-    of_keys: tuple[Flat, ...],
-    gives_queries: tuple[Flat, ...],
-    gives_keys: tuple[Flat, ...],
+    of_queries: tuple[Part, ...],
+    of_keys: tuple[Part, ...],
+    gives_queries: tuple[Part, ...],
+    gives_keys: tuple[Part, ...],
+    together: bool = False,
 ) -> list[Flat]:
-    """Runs a kernel over arrays of queries and of keys; it gives arrays that are like some of them, in that order."""
-    q, k = of_queries[0], of_keys[0]
-    how = plan(heads, q.shape[2] // heads, q.shape[1], k.shape[1])
-    by_query = pl.BlockSpec((1, how.rows, how.group), lambda image, group, chunk: (image, chunk, group))
-    by_key = pl.BlockSpec((1, how.keys, how.group), lambda image, group, chunk: (image, 0, group))
-    wide = jnp.promote_types(q.dtype, jnp.float32)
+    """Runs a kernel over arrays of queries and of keys; it gives arrays that are like some of them, in that order.
+
+    If wanted `together`, they come side by side in one where one program has all heads and all tokens.
+    """
+    images, queries, channels = of_queries[0].alone.shape
+    dtype, keys = of_queries[0].alone.dtype, of_keys[0].alone.shape[1]
+    how = plan(heads, channels // heads, queries, keys)
+    groups, chunks = how.grid
+
+    def by_query(part: Part, first: int) -> pl.BlockSpec:
+        return pl.BlockSpec((1, how.rows, how.group), lambda image, group, chunk: (image, chunk, first + group))
+
+    def by_key(part: Part, first: int) -> pl.BlockSpec:
+        return pl.BlockSpec((1, keys, how.group), lambda image, group, chunk: (image, 0, first + group))
+
+    takes = [by_query(part, part.number * groups) for part in of_queries]
+    takes += [by_key(part, part.number * groups) for part in of_keys]
+    gives = [by_query(part, 0) for part in gives_queries] + [by_key(part, 0) for part in gives_keys]
+    shapes = [part.alone for part in gives_queries + gives_keys]
+    if together and groups == chunks == 1:
+        gives = [pl.BlockSpec((1, keys, len(gives) * channels), lambda image, group, chunk: (image, 0, 0))]
+        shapes = [jax.ShapeDtypeStruct((images, keys, len(shapes) * channels), dtype)]
+    wide = jnp.promote_types(dtype, jnp.float32)
+    blocks = (
+        2 * how.group * max(how.rows, keys) * dtype.itemsize * len(of_queries + of_keys + gives_queries + gives_keys)
+    )
+    scores = ARRAYS * _filled(how.rows, LANES) * _filled(keys, LANES) * wide.itemsize
     return pl.pallas_call(
         partial(kernel, how),
-        grid=(len(q), *how.grid),
-        in_specs=[by_query] * len(of_queries) + [by_key] * len(of_keys),
-        out_specs=[by_query] * len(gives_queries) + [by_key] * len(gives_keys),
-        out_shape=[jax.ShapeDtypeStruct(part.shape, part.dtype) for part in gives_queries + gives_keys],
-        scratch_shapes=[pltpu.VMEM((how.keys, how.group), wide) for _ in gives_keys if how.chunks > 1],
+        grid=(images, groups, chunks),
+        in_specs=takes,
+        out_specs=gives,
+        out_shape=shapes,
+        scratch_shapes=[pltpu.VMEM((keys, how.group), wide) for _ in gives_keys if chunks > 1],
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel", "parallel", "arbitrary"), vmem_limit_bytes=MEMORY
+            dimension_semantics=("parallel", "parallel", "arbitrary"),
+            vmem_limit_bytes=max(MEMORY, blocks + scores),
         ),
         name=f"attention{kernel.__name__}",
-    )(*of_queries, *of_keys)
+    )(*(part.array for part in of_queries + of_keys))
+
+
+def _filled(count: int, to: int) -> int:
+    return -(-count // to) * to
 
 
 def _product(a: Array, b: Array, over: tuple = (((1,), (0,)), ((), ()))) -> Array:
@@ -147,8 +212,11 @@ def _forward(how: Plan, q_ref, k_ref, v_ref, z_ref) -> None:
         z_ref[0, :, first:stop] = z[:, first - low : stop - low].astype(z_ref.dtype)
 
 
-def _backward(how: Plan, q_ref, back_ref, k_ref, v_ref, to_q_ref, to_k_ref, to_v_ref, *sums) -> None:
+def _backward(how: Plan, q_ref, back_ref, k_ref, v_ref, *gives) -> None:
     """Gradients of q, k and v from that of z, of some queries: scores are [key, query], as three of four read them."""
+    if len(gives) == 1:
+        gives = [gives[0].at[:, :, pl.ds(number * how.group, how.group)] for number in range(3)]
+    to_q_ref, to_k_ref, to_v_ref, *sums = gives
     chunk = pl.program_id(2)
     if sums:
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
-from vitjax.models.core.execution import PLAIN, Execution, Heads
+from vitjax.models.core.execution import PLAIN, Execution, Heads, Kernel
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.norm import norm
 
@@ -63,6 +63,8 @@ class Attention(nnx.Module):
             execution: which kernel may compute it.
             mask: added to the scores; see `attend`.
         """
+        if mask is None and (kernel := self._kernel(x, taps, execution)):
+            return self._packed(kernel, x, taps)
         q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
         if self.qk_normed:
             q, k = self.q_norm(q), self.k_norm(k)
@@ -76,6 +78,25 @@ class Attention(nnx.Module):
         if self.normed:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z, HEADS))
+
+    def _kernel(self, x: jax.Array, taps: Taps, execution: Execution) -> Kernel | None:
+        """The kernel that reads q, k and v as the projection writes them, if nothing is to be done to them before."""
+        changed = self.qk_normed or self.cosine or any(part is not None for part in (self.bias, self.turns, self.gate))
+        if changed or taps.want("q", "k", "v", "scores", "probs"):
+            return None
+        kernel = execution.kernel(jax.ShapeDtypeStruct((*x.shape[:2], *self.proj.in_features), x.dtype))
+        return kernel if kernel and kernel.packed else None
+
+    def _packed(self, kernel: Kernel, x: jax.Array, taps: Taps) -> jax.Array:
+        """Attends with channels of all heads, and q, k and v, in one axis: no array has the heads' short last axis."""
+        heads, size = self.proj.in_features
+        qkv = x @ self.qkv.kernel[...].reshape(x.shape[-1], -1)
+        qkv = qkv if self.qkv.bias is None else qkv + self.qkv.bias[...].reshape(-1)
+        z = kernel.packed(qkv, heads)
+        z = self.norm(z) if self.normed else z
+        z = taps("z", z.reshape(*x.shape[:2], heads, size), HEADS).reshape(z.shape)
+        out = z @ self.proj.kernel[...].reshape(z.shape[-1], -1)
+        return out if self.proj.bias is None else out + self.proj.bias[...]
 
     def _scale(self) -> jax.Array:
         """What the cosines of each head are multiplied by, [head, 1, 1]."""
@@ -107,7 +128,7 @@ def attend(
     """
     seen = any(part is not None for part in (bias, mask, scale, gate)) or v.shape != k.shape
     if not seen and not taps.want("scores", "probs") and (kernel := execution.kernel(q)):
-        return kernel(q, k, v)
+        return kernel.attend(q, k, v)
     q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
     wide = jnp.promote_types(q.dtype, jnp.float32)
     scaled = (q * (q.shape[-1] ** -0.5 if scale is None else scale)).astype(q.dtype)

@@ -12,7 +12,7 @@ from vitjax.models.core.network import LastLayer
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
-from vitjax.models.parts.norm import Grid, norm
+from vitjax.models.parts.norm import STATISTICS, Grid, norm
 
 TOKENS = "token channel"
 Make = Callable[[nnx.Rngs], nnx.Module]
@@ -46,7 +46,7 @@ class Block(nnx.Module):
             down takes.
     """
 
-    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.wide", "mlp.pre")
+    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.wide", "mlp.pre", STATISTICS)
 
     def __init__(
         self,

@@ -5,17 +5,36 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import BlockConfig
 
+STATISTICS = "norm.statistics"  # what the backward pass may keep of a norm
 Grid = tuple[int, int] | None
 Make = Callable[[int, BlockConfig, Grid, nnx.Rngs], nnx.Module]
 
 
+class LayerNorm(nnx.LayerNorm):
+    """LayerNorm with the two-pass variance of the source libraries; of tokens in 16 bits in one pass, no worse.
+
+    Rounding to 16 bits has then moved the variance by 2^-18 of the mean's square, its float32 sum of squares moves it
+    by 2^-23. What the sums give has a name, for the backward pass to keep: a thousandth of the tokens' own size.
+    """
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        if x.dtype.itemsize != 2 or self.scale.dtype != x.dtype:
+            return super().__call__(x)
+        wide = x.astype(jnp.float32)
+        mean = checkpoint_name(wide.mean(axis=-1, keepdims=True), STATISTICS)
+        square = checkpoint_name(jnp.square(wide).mean(axis=-1, keepdims=True), STATISTICS)
+        spread = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0) + self.epsilon)
+        return ((wide - mean) * (spread * self.scale[...]) + self.bias[...]).astype(x.dtype)
+
+
 def layer_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """LayerNorm with the two-pass variance of the source libraries."""
-    return nnx.LayerNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
+    """LayerNorm of so many channels."""
+    return LayerNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
 
 
 class Affine(nnx.Module):

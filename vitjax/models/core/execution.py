@@ -49,6 +49,7 @@ KERNELS = {
         packed=rows.packed,
     ),
 }
+COPIED = "attn.qkv"  # what kernels read whole: copied once into the arrays of a scan, and once out of them
 ATTENTIONS = ("auto", "products", *KERNELS)
 
 
@@ -64,6 +65,8 @@ class Execution:
         unroll: unroll all blocks that are read, also those read alike, which else are one scan. That takes longer to
             compile; but what is read of one block need not then lie in memory beside that of all others, which makes
             passes over much data faster.
+        scan: False unrolls all blocks, read or not. That takes as much longer to compile as there are blocks; but what
+            the backward pass keeps then stays where it was made, where a scan copies it into arrays of all its blocks.
         recompute: False keeps all activations of all blocks for the backward pass, also those that are cheaper to
             compute again; for counting operations.
         platform: of the devices that it is compiled for ("cpu", "gpu", "tpu"), empty as long as nobody has said.
@@ -72,6 +75,7 @@ class Execution:
     remat: bool = False
     attention: str = "auto"
     unroll: bool = False
+    scan: bool = True
     recompute: bool = True
     platform: str = ""
 
@@ -102,11 +106,15 @@ class Execution:
             )
         return kernel
 
-    def kept(self, names: Iterable[str] | None) -> tuple[str, ...] | None:
-        """What the backward pass keeps of a block that would have these taps kept: names of taps, None for all."""
+    def kept(self, names: Iterable[str] | None, scanned: bool = False) -> tuple[str, ...] | None:
+        """What the backward pass keeps of a block that would have these taps kept: names of taps, None for all.
+
+        A scan does not keep `COPIED`, at more cost than computing it again.
+        """
         if not self.recompute:
             return None
-        return () if self.remat else None if names is None else tuple(names)
+        dropped = {COPIED} if scanned else ()
+        return () if self.remat else None if names is None else tuple(name for name in names if name not in dropped)
 
 
 PLAIN = Execution()

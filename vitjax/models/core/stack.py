@@ -96,7 +96,7 @@ class Stack:
         """The blocks that the reads need, in runs: those of a scan, or those that are unrolled."""
         first, end, found = 0, self._end(taps), []
         for segment in self._segments:
-            found += _runs(segment, first, min(segment.depth, end - first), taps, execution.unroll)
+            found += _runs(segment, first, min(segment.depth, end - first), taps, execution)
             first += segment.depth
         return found
 
@@ -151,14 +151,21 @@ class Stack:
         return x
 
     def _untouched(
-        self, segment: Segment, row: int | jax.Array, place: int, x: Any, taps: Taps, execution: Execution, scanned: bool
+        self,
+        segment: Segment,
+        row: int | jax.Array,
+        place: int,
+        x: Any,
+        taps: Taps,
+        execution: Execution,
+        scanned: bool,
     ) -> Any:
         """Runs a block that is not edited, of which the backward pass keeps no more than `execution` says.
 
         It takes the block's row of the arrays once more: else a scan keeps copies of all its blocks' weights.
         """
         held = getattr(self._owner, segment.pattern[place])
-        kept = execution.kept(getattr(held if segment.stacked else held[row], "kept", None))
+        kept = execution.kept(getattr(held if segment.stacked else held[row], "kept", None), scanned)
         if kept is None:
             return self._call(self._block(segment, row, place), x, taps, execution)
 
@@ -178,7 +185,7 @@ class Stack:
         return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, row, keepdims=False), held)
 
 
-def _runs(segment: Segment, first: int, count: int, taps: Taps, unroll: bool) -> Iterator[Run]:
+def _runs(segment: Segment, first: int, count: int, taps: Taps, execution: Execution) -> Iterator[Run]:
     """Splits the first `count` blocks of a segment, whose first has the number `first`, into runs.
 
     Unrolled are blocks that are edited, blocks read that none beside them are like, or all that are read if it is said
@@ -193,8 +200,8 @@ def _runs(segment: Segment, first: int, count: int, taps: Taps, unroll: bool) ->
     for found, rows in groupby(range(max(count, 0) // width if segment.stacked else 0), reads):
         stop = start + len(list(rows)) * width
         read = found is not None and (taps.record or any(found))
-        alone = stop - start == width or (unroll and not taps.record)
-        yield Run(segment, first, start, stop, None if read and alone else found)
+        alone = stop - start == width or (execution.unroll and not taps.record)
+        yield Run(segment, first, start, stop, None if (read and alone) or not execution.scan else found)
         start = stop
     if start < first + count:
         yield Run(segment, first, start, first + count, None)

@@ -6,9 +6,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.models.core.config import BlockConfig
-from vitjax.models.core.execution import PLAIN, Execution, Heads, Kernel
+from vitjax.models.core.execution import COPIED, PLAIN, Execution, Heads, Kernel
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.norm import norm
 
@@ -92,7 +93,7 @@ class Attention(nnx.Module):
         heads, size = self.proj.in_features
         qkv = x @ self.qkv.kernel[...].reshape(x.shape[-1], -1)
         qkv = qkv if self.qkv.bias is None else qkv + self.qkv.bias[...].reshape(-1)
-        z = kernel.packed(qkv, heads)
+        z = kernel.packed(checkpoint_name(qkv, COPIED), heads)
         z = self.norm(z) if self.normed else z
         z = taps("z", z.reshape(*x.shape[:2], heads, size), HEADS).reshape(z.shape)
         out = z @ self.proj.kernel[...].reshape(z.shape[-1], -1)

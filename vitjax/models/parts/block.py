@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
-from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.execution import COPIED, PLAIN, Execution
 from vitjax.models.core.network import LastLayer
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import Attention
@@ -46,7 +46,7 @@ class Block(nnx.Module):
             down takes.
     """
 
-    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.wide", "mlp.pre", STATISTICS)
+    kept = ("attn.q", "attn.k", "attn.v", "tokens.pre", "resid_mid", "mlp.wide", "mlp.pre", STATISTICS, COPIED)
 
     def __init__(
         self,

@@ -8,10 +8,18 @@ from pathlib import Path
 from vitjax.errors import InputError
 
 DTYPES = ("float32", "bfloat16")
+AUTO = "auto"
 
 
-def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, names: bool = True) -> None:
-    """Adds the arguments that say which model, in which dtype, and what its classes are called."""
+def model_arguments(command: argparse.ArgumentParser, *, dtype: str = "float32", names: bool = True) -> None:
+    """Adds the arguments that say which model, in which dtype, and what its classes are called.
+
+    Args:
+        command: that takes them.
+        dtype: the default one; "auto" is offered by commands that have it as their default, as what is measured shall
+            not depend on the device. None is offered if empty.
+        names: whether the names of classes may be given.
+    """
     group = command.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -25,7 +33,14 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: bool = True, nam
     group.add_argument("--revision", help="commit, tag or branch of a hub id; what was used is recorded")
     group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the checkpoint's own")
     if dtype:
-        group.add_argument("--dtype", choices=DTYPES, default="float32", help="of weights and activations")
+        group.add_argument(
+            "--dtype",
+            choices=(AUTO, *DTYPES) if dtype == AUTO else DTYPES,
+            default=dtype,
+            help="of weights and activations"
+            + " while painting (default: auto, bfloat16 on TPUs and NVIDIA GPUs since A100, else float32)"
+            * (dtype == AUTO),
+        )
     if names:
         group.add_argument(
             "--class-names",

@@ -3,6 +3,7 @@
 import argparse
 
 from vitjax.cli.arguments import (
+    AUTO,
     changes,
     count,
     load,
@@ -47,7 +48,7 @@ def add(commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=_run)
-    model_arguments(command)
+    model_arguments(command, dtype=AUTO)
     group = command.add_argument_group("pictures")
     group.add_argument("--units", nargs="+", metavar="SET", help="unit sets, as for visualize (default: all neurons)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
@@ -168,7 +169,7 @@ def _paint(args: argparse.Namespace, recipe, images) -> int:
 
     use_cores()
     keep_compiled()
-    model = load(args)
+    model = load(args, "float32")  # which measures; what paints is made of it
     from vitjax.atlas.job.job import Job, chosen, this_host
     from vitjax.atlas.job.run import run
     from vitjax.atlas.records.manifest import manifest
@@ -176,7 +177,9 @@ def _paint(args: argparse.Namespace, recipe, images) -> int:
 
     units = chosen(model, args.units, _sample(args))
     data = images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names)
-    about = manifest(model, units, recipe, args.seeds, args.slots or 0, data, args.k)
+    about = manifest(
+        model, units, recipe, args.seeds, args.slots or 0, data, args.k, "" if args.dtype == AUTO else args.dtype
+    )
     shard = args.shard or this_host()
     job = Job(model, units, about, data, shard, retry=not args.no_retry, remat=args.remat)
     return run(job, args.out, beside=args.beside, page=not args.no_page)

@@ -31,7 +31,7 @@ def add_bench(commands) -> None:
         description="Times the compiled loop at every combination of the settings given: steps/s, pictures/hour,"
         " TFLOP/s and their share of a plain matrix product's, compile time, memory.",
     )
-    model_arguments(command, dtype=False, names=False)
+    model_arguments(command, dtype="", names=False)
     group = command.add_argument_group("benchmark")
     group.add_argument("--recipe", default="ghiasi", help="recipe that is timed (default: ghiasi)")
     group.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import changes, count, free_folder, load, model_arguments, path, seed, set_argument
+from vitjax.cli.arguments import AUTO, changes, count, free_folder, load, model_arguments, path, seed, set_argument
 from vitjax.errors import InputError
 
 UNITS = """
@@ -38,7 +38,7 @@ def add(commands) -> None:
         metavar="PROMPT",
         help="make a picture for what a sentence says, of several prompts for their mean; may be given again",
     )
-    model_arguments(command)
+    model_arguments(command, dtype=AUTO)
     group = command.add_argument_group("pictures")
     group.add_argument("--out", type=path, help="folder for the pictures (default: pictures, or the next free name)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
     for unit in args.units:
         split_unit(unit)
     out = _folder(args.out, args.overwrite)
-    model = load(args)
+    model = load(args, _dtype(args.dtype, out))
     from vitjax.optimize.report import run_visualize
 
     return run_visualize(
@@ -87,6 +87,13 @@ def _sentences(args: argparse.Namespace, tap: str) -> list:
 
     encoder = load_text(args.model, revision=args.revision)
     return [sentence(encoder, prompts, tap=tap) for prompts in args.text]
+
+
+def _dtype(wanted: str, out: Path) -> str:
+    """`auto` goes on with the dtype of the pictures that the folder holds, if it holds any."""
+    from vitjax.optimize.results.pictures import RECORD, dtype_of, read_record
+
+    return dtype_of(read_record(out)) if wanted == AUTO and (out / RECORD).exists() else wanted
 
 
 def _folder(wanted: Path | None, overwrite: bool) -> Path:

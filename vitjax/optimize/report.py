@@ -53,9 +53,14 @@ def run_visualize(
     if interrupted:
         print(f"vitjax: interrupted; {finished} of {len(goals)} pictures are finished", file=sys.stderr)
     if finished:
-        print(f"{finished} pictures in {out}")
+        print(f"{finished} pictures in {out}{painted_in(model.dtype)}")
         print(f"contact sheet: {write_sheet(out)}")
     return 130 if interrupted else 0
+
+
+def painted_in(dtype: object) -> str:
+    """Says the dtype in which pictures were painted, where it is not the one that all is measured in."""
+    return "" if str(dtype) == "float32" else f", painted in {dtype}"
 
 
 def _show(bar: tqdm, progress: Progress) -> None:

@@ -245,4 +245,5 @@ class _Worker:
             seed=task.seed,
             model=provenance(task.model),
             batch=slots,
+            dtype=str(task.model.dtype),
         ), looping

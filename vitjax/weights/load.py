@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vitjax.errors import InputError, nearest
+from vitjax.errors import InputError
 from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.config import whole
 from vitjax.models.core.network import Network
@@ -20,6 +20,7 @@ from vitjax.weights import cache as disk
 from vitjax.weights import parameters
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
+from vitjax.weights.dtypes import DTYPES, named
 from vitjax.weights.families.family import Family, Settings, arrays_of, config_of
 from vitjax.weights.families.registry import family_of
 from vitjax.weights.find.checkpoint import Opened, digest_of, digests_of, fetched, naming, opened
@@ -30,7 +31,6 @@ from vitjax.weights.publish.converted import open_folder
 from vitjax.weights.publish.provenance import Card
 from vitjax.weights.rules.resize import Resampling, resized
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _Read = tuple[Config, Card, ClassNames, Resampling | None, dict[str, np.ndarray]]  # with its arrays in host memory
 SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
@@ -60,7 +60,8 @@ def load(
             taken off.
         image_size: pixels, one side or (height, width), divisible by the patch if there is one; position embeddings are
             resampled as their source does. Default: that of the pictures which the checkpoint's own processor makes.
-        dtype: of the weights and the arithmetic, "float32" or "bfloat16".
+        dtype: of the weights and the arithmetic, "float32", "bfloat16", or "auto": bfloat16 where `device` multiplies
+            that faster, as TPUs and NVIDIA's GPUs since A100 do, float32 elsewhere (`vitjax.weights.dtypes`).
         device: where the weights go, e.g. `jax.devices()[1]` or a `NamedSharding`; default JAX's default device.
         revision: branch, tag or commit on the hub; default the newest.
         part: which of several copies of the model in a training script's file, by the words before its names, e.g.
@@ -82,22 +83,21 @@ def load(
             fit, an image size that patches do not divide, no network and nothing cached, no access, names for more
             or fewer classes than the head has.
     """
-    if str(dtype) not in DTYPES:
-        raise InputError(f"unknown dtype {dtype!r}{nearest(str(dtype), DTYPES)}; give {' or '.join(DTYPES)}")
     sharding, sides = _sharding(device), _sides(image_size)
+    wanted = DTYPES[named(dtype, _device(sharding))]
     given = None if class_names is None else listed_names(class_names)
     found = fetched(parse(source, revision, part))
     if found.weights.name == PROVENANCE:
         if found.part or base:
             raise InputError(f"part= and base= have no meaning for {found.name}: it holds one converted model")
-        config, card, names, how, arrays = _converted(found, sides, DTYPES[dtype], cache)
+        config, card, names, how, arrays = _converted(found, sides, wanted, cache)
     else:
-        config, card, names, how, arrays = _ported(found, opened(found, base), sides, DTYPES[dtype], cache)
+        config, card, names, how, arrays = _ported(found, opened(found, base), sides, wanted, cache)
     if given is not None:
         where = class_names if isinstance(class_names, str | os.PathLike) else "class_names"
         names = fitting(given, config.classes, os.fspath(where))
     placed = {  # each is given up when it has its place: two of everything would not fit everywhere
-        name: jax.device_put(arrays.pop(name).astype(DTYPES[dtype], copy=False), sharding) for name in list(arrays)
+        name: jax.device_put(arrays.pop(name).astype(wanted, copy=False), sharding) for name in list(arrays)
     }
     model = parameters.build(config, placed)
     model.card, model.class_names, model.resampling = card, names, how
@@ -167,6 +167,11 @@ def _sharding(device: jax.Device | jax.sharding.Sharding | None) -> jax.sharding
     if not isinstance(device, jax.Device):
         raise InputError(f"device={device!r} is neither a jax.Device, such as jax.devices()[0], nor a Sharding")
     return jax.sharding.SingleDeviceSharding(device)
+
+
+def _device(sharding: jax.sharding.Sharding | None) -> jax.Device:
+    """One of the devices where the weights go."""
+    return next(iter(jnp.zeros(()).devices() if sharding is None else sharding.device_set))
 
 
 def _sides(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:

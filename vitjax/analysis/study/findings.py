@@ -20,8 +20,9 @@ Value = str | int | float | bool | None
 
 
 def settings(model: Network, data: Dataset, **options: object) -> dict[str, object]:
-    """What decided a result, for `Findings.settings`: the model's card, the data with what was unreadable, options."""
-    return {"model": provenance(model), **data.describe(), **options}
+    """What decided a result, for `Findings.settings`: model and dtype, the data with what was unreadable, options."""
+    dtype = {"dtype": str(model.dtype)} if hasattr(model, "dtype") else {}  # not every maker's model says one
+    return {"model": provenance(model), **dtype, **data.describe(), **options}
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ class Job:
     """An atlas to be made, and this host's part of it.
 
     Attributes:
-        model: whose units.
+        model: whose units; it measures.
         units: by unit number, see `chosen`.
         manifest: what the store must hold: all that decides which pictures there will be.
         data: photographs, or None.
         shard: (i, n), this host's part.
         retry: paint units again whose pictures fail.
         remat: recompute activations to save memory.
+        painter: the model in the dtype in which pictures are painted, where that is another.
     """
 
     model: Network
@@ -39,6 +40,12 @@ class Job:
     shard: tuple[int, int] = (0, 1)
     retry: bool = True
     remat: bool = False
+    painter: Network | None = None
+
+    @property
+    def painting(self) -> Network:
+        """The model that paints."""
+        return self.model if self.painter is None else self.painter
 
     @property
     def recipe(self) -> Recipe:

@@ -34,7 +34,7 @@ def paint(
     if not missing:
         return
     array, versions = series.array(run.store), made()
-    task, left = Task(run.job.model, series.recipe, series.seed, remat=run.job.remat, starts=starts), len(missing)
+    task, left = Task(run.job.painting, series.recipe, series.seed, remat=run.job.remat, starts=starts), len(missing)
     painting = workers.run(task, missing, stepped=run.report.stepped, enough=run.stop.asked)
     with closing(painting):  # no worker outlives an error here
         for painted in painting:

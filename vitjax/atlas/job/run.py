@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from vitjax.atlas.job.job import Job, even
@@ -26,14 +27,17 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import AGAIN, InputError, printable
 from vitjax.files import read_json
 from vitjax.optimize.memory import fitting_slots
+from vitjax.optimize.report import painted_in
 from vitjax.optimize.visualize import SLOTS
+from vitjax.weights.dtypes import suited
 
 
 def run(job: Job, out: str, *, beside: bool = False, page: bool = True) -> int:
     """Makes an atlas or goes on with it; gives the exit code.
 
     Args:
-        job: what is made; where its manifest leaves the slots open, they are those of the store, or as memory allows.
+        job: what is made; where its manifest leaves the slots or the dtype open, they are those of the store, or as
+            memory allows and as suits the devices.
         out: the address of the store.
         beside: where that holds another atlas, begin one beside it: atlas-2, atlas-3, …
         page: write the page when it is finished.
@@ -108,10 +112,10 @@ def _apart(store: Store, data: Dataset | None) -> None:
 
 
 def _placed(job: Job, store: Store, beside: bool) -> tuple[Job, Store]:
-    """Settles the slots and, with `beside`, finds the first store from this one on that is free or holds this atlas."""
+    """Settles what is open; with `beside`, finds the first store from this one on that is free or holds this atlas."""
     address, number = store.address.rstrip("/"), 1
     while True:
-        settled = _with_slots(job, store)
+        settled = _settled(job, store)
         try:
             if beside:
                 agreement.compare(store, settled.manifest)
@@ -123,20 +127,24 @@ def _placed(job: Job, store: Store, beside: bool) -> tuple[Job, Store]:
             store = Store(f"{address}-{number}")
 
 
-def _with_slots(job: Job, store: Store) -> Job:
-    """Settles the slots of a job: as asked for, as they were chosen when its atlas was begun, or as memory allows."""
-    if job.manifest.slots:
-        return job
+def _settled(job: Job, store: Store) -> Job:
+    """Settles slots and dtypes: as asked for, as when the atlas was begun, or as suits the memory and the devices."""
+    about = job.manifest
     try:
-        slots = manifest.read(store).slots
+        there = manifest.read(store)
+        about = replace(about, measuring=there.measuring)
     except InputError:  # a new store, or `compare` will say what is wrong
-        slots = 0
-    return replace(job, manifest=replace(job.manifest, slots=slots or _fitting(job)))
+        there = None
+    about = replace(about, dtype=about.dtype or (there.dtype if there else suited(jax.local_devices()[0])))
+    model = job.model.cast(about.measuring or about.dtype)
+    job = replace(job, manifest=about, model=model, painter=model.cast(about.dtype))
+    slots = about.slots or (there.slots if there else 0) or _fitting(job)
+    return replace(job, manifest=replace(about, slots=slots))
 
 
 def _fitting(job: Job) -> int:
     """Counts the slots that memory allows in the last tap, as `even`."""
-    most = fitting_slots(job.model, job.units[-1].tap, job.recipe, remat=job.remat) or SLOTS["cpu"]
+    most = fitting_slots(job.painting, job.units[-1].tap, job.recipe, remat=job.remat) or SLOTS["cpu"]
     return even(job.units, most)
 
 
@@ -144,7 +152,8 @@ def _tell(store: Store, seconds: float) -> None:
     """Prints what a finished atlas holds and what it took."""
     about = finished.ended(store)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in about.verdicts.items())
-    print(f"{about.units} units, {about.pictures} pictures{': ' + verdicts if verdicts else ''}")
+    made = painted_in(manifest.read(store).dtype)
+    print(f"{about.units} units, {about.pictures} pictures{made}{': ' + verdicts if verdicts else ''}")
     if about.retried or about.repeats:
         print(f"{about.retried} units painted again, {about.repeats} units nearly repeat another")
     if about.unreadable:

@@ -50,6 +50,8 @@ def _differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
         return
     if path == "recipe":  # what an older version did not know is as by default
         found, wanted = ({"stages": []} | value for value in (found or {}, wanted))
+    if path == "measuring":  # those versions measured in the dtype that they painted in
+        found = found or ""
     if path == "units":
         tap = next((tap for tap in [*found, *wanted] if found.get(tap) != wanted.get(tap)), None)
         found, wanted, path = (found.get(tap), wanted.get(tap), f"units of {tap}") if tap else (0, 0, path)

@@ -38,12 +38,15 @@ class Manifest:
     Attributes:
         schema: version of the store's layout.
         model: its card.
-        image_size, dtype: as the model was loaded.
+        image_size: as the model was loaded.
+        dtype: of the weights and activations that paint; empty: still to be chosen.
         recipe, seeds: how pictures are made; one picture for each seed.
         slots: pictures optimised together on one device; it decides the last bits of the pictures.
         units: {tap: indices}, as in unit sets.
         data: the photographs that grade the pictures, as `vitjax.data.files.prints.describe` tells them; or None.
         k: photographs that stand for a unit.
+        measuring: dtype in which photographs are looked at, pictures graded and units compared; empty in stores begun
+            by a version that did that in `dtype`.
     """
 
     schema: int
@@ -56,6 +59,7 @@ class Manifest:
     units: Mapping[str, str]
     data: Mapping[str, Any] | None
     k: int
+    measuring: str = ""
 
     @property
     def unit_list(self) -> list[Unit]:
@@ -83,16 +87,18 @@ def manifest(
     slots: int,
     data: Dataset | None,
     k: int,
+    dtype: str | None = None,
 ) -> Manifest:
     """Makes the manifest of a job.
 
     Args:
-        model: that the pictures are of.
+        model: that the pictures are of, in the dtype in which they are measured.
         units: by unit number.
         recipe, seeds: how pictures are made; one picture for each seed.
         slots: pictures optimised together on one device; 0 where that is still to be chosen.
         data: the photographs, or None.
         k: photographs that stand for a unit, or all where there are fewer.
+        dtype: in which they are painted, empty where that is still to be chosen; default the model's.
 
     Raises:
         InputError: a recipe or a model of which no atlas can be made.
@@ -102,13 +108,14 @@ def manifest(
         schema=SCHEMA,
         model=provenance(model),
         image_size=list(model.config.image_size),
-        dtype=str(model.dtype),
+        dtype=str(model.dtype) if dtype is None else dtype,
         recipe=fields(recipe),
         seeds=list(seeds),
         slots=slots,
         units=condense(units),
         data=data and describe(data.images),
         k=min(k, len(data.images)) if data else k,
+        measuring=str(model.dtype),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -130,6 +130,10 @@ class Network(nnx.Module):
     def dtype(self) -> jnp.dtype:
         """That of its weights."""
         return jax.tree.leaves(self)[0].dtype
+
+    def cast(self, dtype: str | jnp.dtype) -> Self:
+        """The same model with weights and activations of another dtype; itself where they are of that one."""
+        return self if self.dtype == dtype else jax.tree.map(lambda leaf: leaf.astype(dtype), self)
 
     @property
     def output(self) -> str:

@@ -38,6 +38,7 @@ class Pictures:
         recipe, seed: with the unit and the batch size they give the same bytes again on the same kind of device.
         model: where the model came from, as `model.card` says.
         batch: slots optimised together on each device.
+        dtype: of the weights and activations that made them and tell `activation`.
     """
 
     images: np.ndarray
@@ -48,6 +49,7 @@ class Pictures:
     seed: int
     model: Mapping[str, str]
     batch: int
+    dtype: str = "float32"
 
     def __len__(self) -> int:
         return len(self.units)
@@ -100,6 +102,7 @@ def append(folder: Path, pictures: Pictures) -> None:
     writable_folder(folder)
     settings = {
         "model": dict(pictures.model),
+        "dtype": pictures.dtype,
         "seed": pictures.seed,
         "recipe": fields(pictures.recipe),
     }
@@ -135,12 +138,18 @@ def _thinned(history: np.ndarray) -> list[float]:
 def known_record(folder: Path, settings: Mapping) -> dict:
     """Reads a folder's record, refusing one that other settings made: one record speaks for all its pictures."""
     record = read_record(folder)
+    record = record and {"dtype": dtype_of(record)} | record
     for key, value in settings.items():
         if record and _same(key, record[key]) != _same(key, value):
             raise InputError(
                 f"{folder} holds pictures with another {key} ({record[key]}, not {value}); choose another folder"
             )
     return record
+
+
+def dtype_of(record: Mapping) -> str:
+    """The dtype in which the pictures of a folder's record were made: where it tells none, what was the default."""
+    return record.get("dtype", "float32")
 
 
 def _same(key: str, value: Any) -> Any:

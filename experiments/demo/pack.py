@@ -15,15 +15,23 @@ from pathlib import Path
 import jax
 import matplotlib.pyplot as plt
 import orbax.checkpoint as ocp
+from safetensors.numpy import save
 
 import vitjax
 from experiments.demo import tiny_imagenet, train
+from experiments.demo.settings import Training
+from vitjax.files import write_files
+from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
+from vitjax.models.vit import ViT
 from vitjax.weights import parameters
+from vitjax.weights.families.own import record
+from vitjax.weights.formats.names import CONFIG, WEIGHTS
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card
-from vitjax.weights.save import export_timm
+from vitjax.weights.save import to_timm
 
+NAME = "vit_demo_patch8_64"
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,14 +39,22 @@ RESULTS = Path(__file__).parent / "results"
 def finished(run: Path) -> tuple[Network, dict]:
     """The model of a run's last checkpoint, and the run's settings; a run that is not finished is refused."""
     settings = json.loads((run / "training.json").read_text())
-    fields = {field: settings[field] for field in train.Training.__dataclass_fields__ if field in settings}
-    config, steps = train.Training(**fields), settings["steps"]
-    state = train.start(config, steps, settings["teacher_classes"])
+    fields = {field: settings[field] for field in Training.__dataclass_fields__ if field in settings}
+    config, steps = Training(**fields), settings["steps"]
+    state = train.start(config, settings["teacher_sizes"])
     with ocp.CheckpointManager((run / "checkpoints").absolute()) as kept:
         if kept.latest_step() != steps:
             raise SystemExit(f"{run} stands at step {kept.latest_step()} of {steps}: let it finish first")
         leaves = kept.restore(steps, args=ocp.args.StandardRestore(jax.tree.leaves(state)))
-    return jax.tree.unflatten(jax.tree.structure(state), leaves)["learned"]["model"], settings
+    return jax.tree.unflatten(jax.tree.structure(state), leaves)["average"], settings
+
+
+def write_demo(model: ViT, data: Path, place: Path) -> None:
+    """Writes the embedded model: float16 tensors by timm's names, and a record of what it is and of its classes."""
+    ids, names = tiny_imagenet.classes(data)
+    stated = record(NAME, model.config, ClassNames(tuple(names), tuple(ids)), "apache-2.0")
+    weights = save(to_timm(parameters.values(model), model.config, "float16"))
+    write_files(place, {WEIGHTS: weights, CONFIG: (json.dumps(stated, indent=1) + "\n").encode()})
 
 
 def card_of(model: Network, place: Path) -> Card:
@@ -75,8 +91,7 @@ def main() -> None:
         model.card = card_of(model, place)
         export(model, place)
     else:
-        export_timm(model, place, dtype="float16", licence="apache-2.0")
-        RESULTS.mkdir(exist_ok=True)
+        write_demo(model, args.data, place)
         shutil.copy(args.run / "curve.jsonl", RESULTS)
     top1, top5 = train.accuracy(vitjax.load(place), *tiny_imagenet.load(args.data, "val", args.run / "data"))
     rows = [json.loads(line) for line in (args.run / "curve.jsonl").read_text().splitlines()]

@@ -13,9 +13,9 @@ SIDE = 64
 
 
 def classes(folder: Path) -> tuple[list[str], list[str]]:
-    """Reads `classes.tsv` (WordNet id, names): the ids, whose order is the label, and the first name of each."""
+    """Reads `classes.tsv` (WordNet id, names): the ids, whose order is the label, and the names of each."""
     rows = [line.split("\t") for line in (folder / "classes.tsv").read_text().splitlines()]
-    return [row[0] for row in rows], [row[1].split(",")[0] for row in rows]
+    return [row[0] for row in rows], [row[1] for row in rows]
 
 
 def load(folder: Path, split: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:

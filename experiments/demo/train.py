@@ -1,19 +1,18 @@
 """Trains a small model from scratch on Tiny ImageNet: the embedded `demo`, or a Swin.
 
-    python -m experiments.demo.train --data FOLDER [--model swin] [--teacher MODEL] [--epochs 9] [--out runs/demo]
+    python -m experiments.demo.train --data FOLDER [--model swin] [--teacher MODEL] [--steps N] [--out runs/demo]
 
 `pack.py` then puts a ViT into `vitjax/demo`. FOLDER holds Tiny ImageNet as zips or extracted (`train*`, `val*`,
-`classes.tsv`). A run that was stopped goes on where its last Orbax checkpoint stands. With a teacher (any model
-`vitjax.load` takes), a second head that is thrown away afterwards learns the teacher's distribution over its own
-classes; half of a ViT's patch tokens are dropped in the first part of the training (Li et al. 2023, arXiv 2212.00794),
-which halves its cost.
+`classes.tsv`). A run that was stopped goes on where its last Orbax checkpoint stands. With a teacher (any ViT that
+`vitjax.load` takes), layers that are thrown away afterwards learn its tokens and classes (`distill.py`); no weight is
+the teacher's. Most patch tokens are dropped in the first part of the training (Li et al. 2023, arXiv 2212.00794), which
+cuts its cost as much.
 """
 
 import argparse
 import dataclasses
 import json
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,151 +21,81 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
-from flax import nnx
 from jax import lax
 
-from experiments.demo import tiny_imagenet
-from vitjax.models.core.config import Preprocess, ViTConfig
+import vitjax
+from experiments.demo import augment, distill, tiny_imagenet
+from experiments.demo.optimizer import optimizer
+from experiments.demo.products import in_bfloat16
+from experiments.demo.settings import DEFAULTS, MODELS, Training
 from vitjax.models.core.network import Network
-from vitjax.models.hierarchical.swin import SwinConfig
-from vitjax.models.registry import Config, random
+from vitjax.models.registry import random
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a run is made of; the defaults are the committed run's of `demo`, those of others are in `DEFAULTS`."""
+def loss_of(learned: dict, key: jax.Array, batch: dict, taught: dict, config: Training, keep: int) -> jax.Array:
+    """Cross-entropy with label smoothing, plus what the teacher adds.
 
-    model: str = "vit"  # a key of `MODELS`
-    width: int = 160  # of the first stage, as are its heads
-    depth: int = 6  # of the deepest stage
-    heads: int = 5
-    patch: int = 8
-    epochs: float = 9
-    batch: int = 128
-    learning_rate: float = 2e-3
-    warmup: float = 0.05  # share of the steps
-    weight_decay: float = 0.05
-    smoothing: float = 0.1
-    crop: float = 0.5  # smallest share of the area that a random crop keeps
-    keep: float = 0.5  # share of the patch tokens kept in the first part
-    full: float = 0.2  # share of the steps, at the end, that see all tokens
-    distill: float = 1.0  # weight of the teacher's loss
-    teacher_size: int = 160
-    seed: int = 0
-    chunk: int = 50  # steps between two looks at the loss
-
-    @property
-    def config(self) -> Config:
-        """Of the model."""
-        both = {
-            "image_size": (tiny_imagenet.SIDE, tiny_imagenet.SIDE),
-            "patch_size": (self.patch, self.patch),
-            "classes": 200,
-            "preprocess": Preprocess(crop=1.0),
-        }
-        return MODELS[self.model](self, both)
-
-    @property
-    def kept(self) -> int:
-        """Patches that a picture keeps in the first part."""
-        return int(self.config.patches * self.keep)
-
-
-def vit(training: Training, both: dict) -> ViTConfig:
-    """One stage."""
-    sizes = {"width": training.width, "depth": training.depth, "heads": training.heads}
-    return ViTConfig(mlp_width=4 * training.width, **sizes, **both)
-
-
-def swin(training: Training, both: dict) -> SwinConfig:
-    """Three stages, the middle one the deepest, in windows of 4."""
-    widths, heads = ([times * of for times in (1, 2, 4)] for of in (training.width, training.heads))
-    mlp_widths, depths = [4 * width for width in widths], (2, training.depth, 2)
-    return SwinConfig(
-        widths=tuple(widths),
-        depths=depths,
-        heads=tuple(heads),
-        mlp_widths=tuple(mlp_widths),
-        windows=(4, 4, 4),
-        **both,
-    )
-
-
-MODELS = {"vit": vit, "swin": swin}
-DEFAULTS = {"swin": {"width": 48, "depth": 4, "heads": 3, "patch": 4, "keep": 1.0, "full": 0.0}}
-
-
-def augment(key: jax.Array, image: jax.Array, crop: float) -> jax.Array:
-    """One random resized crop (share `crop`..1 of the area, aspect 3/4..4/3) and flip of a float image [h, w, 3]."""
-    area, aspect, corner, flip = jax.random.split(key, 4)
-    side = jnp.sqrt(jax.random.uniform(area, minval=crop))
-    ratio = jnp.exp(jax.random.uniform(aspect, minval=-1.0, maxval=1.0) * jnp.log(4 / 3) / 2)
-    size = jnp.clip(side * jnp.stack([ratio, 1 / ratio]), 0, 1)
-    start = jax.random.uniform(corner, (2,)) * (1 - size) * image.shape[0]
-    image = jnp.where(jax.random.bernoulli(flip), image[:, ::-1], image)
-    return jax.image.scale_and_translate(image, image.shape, (0, 1), 1 / size, -start / size, "linear", antialias=False)
-
-
-def drop_tokens(key: jax.Array, keep: int, x: jax.Array) -> jax.Array:
-    """Keeps the class token and `keep` random patch tokens of every image: [batch, token, channel]."""
-    order = jnp.argsort(jax.random.uniform(key, (x.shape[0], x.shape[1] - 1)), axis=1)[:, :keep] + 1
-    return jnp.concatenate([x[:, :1], jnp.take_along_axis(x, order[..., None], axis=1)], axis=1)
-
-
-def loss_of(
-    learned: dict, key: jax.Array, images: jax.Array, labels: jax.Array, soft: jax.Array, config: Training, keep: int
-):
-    """Cross-entropy with label smoothing, plus the teacher's: images uint8, `soft` log-probabilities [batch, class]."""
-    crop, drop = jax.random.split(key)
-    pixels = jax.vmap(partial(augment, crop=config.crop))(jax.random.split(crop, len(images)), images / 255.0)
-    edits = {"embed": partial(drop_tokens, drop, keep)} if keep < config.config.patches else None
-    seen = learned["model"](pixels, ["pooled", "logits"], edits)
-    target = optax.smooth_labels(jax.nn.one_hot(labels, config.config.classes), config.smoothing)
+    Args:
+        learned: the model, and with a teacher the layers that learn its answers.
+        key: of all that is random.
+        batch: "images" uint8 [batch, h, w, 3], "labels", and "tokens" of the teacher.
+        taught: "scale" and "head" of the teacher, see `distill.Pupil`; empty without one.
+        config: of the training.
+        keep: how many patch tokens the model sees.
+    """
+    mirror, move, change, drop = jax.random.split(key, 4)
+    count, patches = len(batch["images"]), config.config.patches
+    turned = jax.random.bernoulli(mirror, shape=(count,))
+    images = augment.mirrored(batch["images"] / 255.0, turned)
+    images = jax.vmap(partial(augment.shift, most=config.shift))(jax.random.split(move, count), images)
+    images = jax.vmap(partial(augment.recolour, share=config.colours))(jax.random.split(change, count), images)
+    chosen = augment.some_of(drop, count, patches, keep) if keep < patches else None
+    edits = {} if chosen is None else {"embed": partial(augment.pick, chosen=chosen)}
+    seen = learned["model"](images, ["logits", *(learned["pupil"].reads if taught else ())], edits)
+    target = optax.smooth_labels(jax.nn.one_hot(batch["labels"], config.config.classes), config.smoothing)
     loss = optax.softmax_cross_entropy(seen["logits"], target).mean()
-    if "teacher" in learned:
-        guess = jax.nn.log_softmax(learned["teacher"](seen["pooled"]))
-        loss += config.distill * optax.kl_divergence(guess, jnp.exp(soft)).mean()
+    if taught:
+        theirs = distill.mirrored(batch["tokens"].astype(jnp.float32), turned, config.taught)
+        theirs = theirs if chosen is None else augment.pick(theirs, chosen)
+        loss += config.distill * learned["pupil"](seen, theirs, **taught)
     return loss
 
 
-def optimizer(config: Training, steps: int) -> optax.GradientTransformation:
-    """AdamW under a cosine schedule with warm-up; matrices decay, vectors do not."""
-    schedule = optax.warmup_cosine_decay_schedule(0, config.learning_rate, int(config.warmup * steps), steps)
-    decays = lambda tree: jax.tree_util.tree_map_with_path(lambda path, _: "kernel" in jax.tree_util.keystr(path), tree)
-    return optax.chain(
-        optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.98, weight_decay=config.weight_decay, mask=decays)
-    )
+@partial(jax.jit, static_argnames=("config", "keep"), donate_argnums=0)
+def train_chunk(state: dict, batches: dict, taught: dict, *, config: Training, keep: int) -> tuple[dict, jax.Array]:
+    """Runs one optimisation step for each of the batches, [step, batch, ...]; gives the state and the mean loss."""
+    transform = optimizer(config)
 
-
-@partial(jax.jit, static_argnames=("config", "steps", "keep"), donate_argnums=0)
-def train_chunk(state, images, labels, soft, order, *, config: Training, steps: int, keep: int):
-    """Runs one optimisation step per row of `order` (indices into the data, [step, batch]); gives the mean loss."""
-    transform = optimizer(config, steps)
-
-    def step(state, rows):
+    def step(state: dict, batch: dict) -> tuple[dict, jax.Array]:
         key = jax.random.fold_in(jax.random.key(config.seed), state["step"])
-        targets = soft[rows].astype(jnp.float32)
-        loss, grads = jax.value_and_grad(loss_of)(
-            state["learned"], key, images[rows], labels[rows], targets, config, keep
-        )
+        loss, grads = jax.value_and_grad(loss_of)(state["learned"], key, batch, taught, config, keep)
         updates, slow = transform.update(grads, state["optimizer"], state["learned"])
         learned = optax.apply_updates(state["learned"], updates)
-        return {"learned": learned, "optimizer": slow, "step": state["step"] + 1}, loss
+        decay = jnp.minimum(config.average, (1 + state["step"]) / (10 + state["step"]))
+        average = optax.incremental_update(learned["model"], state["average"], 1 - decay)
+        return {"learned": learned, "average": average, "optimizer": slow, "step": state["step"] + 1}, loss
 
-    state, losses = lax.scan(step, state, order)
+    state, losses = lax.scan(step, state, batches)
     return state, losses.mean()
 
 
-def start(config: Training, steps: int, teacher_classes: int) -> dict:
-    """The state before the first step: the model, the teacher's head if there is one, the optimizer's moments."""
-    learned: dict = {"model": random(config.config, config.seed)}
-    if teacher_classes:
+def start(config: Training, teacher: tuple[int, int] | None) -> dict:
+    """The state before the first step: what is learned, the model's mean over steps, the optimizer's moments.
+
+    Args:
+        config: of the training.
+        teacher: its channels and classes, if there is one.
+    """
+    learned: dict = {"model": in_bfloat16(random(config.config, config.seed))}
+    if teacher:
         width = learned["model"].taps()["pooled"].shape[0]
-        learned["teacher"] = nnx.Linear(width, teacher_classes, rngs=nnx.Rngs(config.seed))
-    return {"learned": learned, "optimizer": optimizer(config, steps).init(learned), "step": jnp.zeros((), jnp.int32)}
+        learned["pupil"] = distill.Pupil(width, *teacher, config.taught, config.seed)
+    average = jax.tree.map(jnp.copy, learned["model"])
+    step = jnp.zeros((), jnp.int32)
+    return {"learned": learned, "average": average, "optimizer": optimizer(config).init(learned), "step": step}
 
 
-def accuracy(model: Network, images: np.ndarray, labels: np.ndarray, batch: int = 500) -> tuple[float, float]:
+def accuracy(model: Network, images: np.ndarray, labels: np.ndarray, batch: int = 250) -> tuple[float, float]:
     """Top-1 and top-5 accuracy in per cent on uint8 images."""
     top = jax.jit(lambda model, x: lax.top_k(model(x / 255.0, "logits")["logits"], 5)[1])
     hits = np.concatenate(
@@ -178,25 +107,11 @@ def accuracy(model: Network, images: np.ndarray, labels: np.ndarray, batch: int 
     return 100 * hits[:, 0].mean(), 100 * hits.any(axis=1).mean()
 
 
-def teacher_targets(name: str, images: np.ndarray, size: int, cache: Path, batch: int = 100) -> np.ndarray:
-    """The teacher's log-probabilities (float16) for every training image, computed once and kept in `cache`."""
-    path = cache / f"teacher_{size}.npy"
-    if not path.exists():
-        import vitjax
-
-        teacher = vitjax.load(name, image_size=size)
-        resize = lambda x: jnp.clip(jax.image.resize(x / 255.0, (len(x), size, size, 3), "bicubic"), 0, 1)
-        infer = jax.jit(lambda model, x: jax.nn.log_softmax(model(resize(x), "logits")["logits"]))
-        soft = [np.asarray(infer(teacher, images[i : i + batch]), np.float16) for i in range(0, len(images), batch)]
-        np.save(path, np.concatenate(soft))
-    return np.load(path)
-
-
-def epochs_order(config: Training, count: int, steps: int) -> np.ndarray:
+def epochs_order(config: Training, count: int) -> np.ndarray:
     """Which images each step sees, [step, batch]: a fresh permutation every epoch, the same for every run."""
     rng = np.random.default_rng(config.seed)
-    epochs = [rng.permutation(count) for _ in range(-(-steps * config.batch // count))]
-    return np.concatenate(epochs)[: steps * config.batch].reshape(steps, config.batch).astype(np.int32)
+    epochs = [rng.permutation(count) for _ in range(-(-config.steps * config.batch // count))]
+    return np.concatenate(epochs)[: config.steps * config.batch].reshape(config.steps, config.batch)
 
 
 def train(config: Training, data: Path, teacher: str | None, out: Path) -> Network:
@@ -204,15 +119,15 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> Netwo
     cache = out / "data"
     images, labels = tiny_imagenet.load(data, "train", cache)
     seen, truth = tiny_imagenet.load(data, "val", cache)
-    soft = (
-        teacher_targets(teacher, images, config.teacher_size, cache)
-        if teacher
-        else np.zeros((len(images), 0), np.float16)
-    )
-    steps = int(config.epochs * len(images) / config.batch)
-    order, switch = epochs_order(config, len(images), steps), int(steps * (1 - config.full))
-    state = start(config, steps, soft.shape[1])
-    more = {"steps": steps, "teacher": teacher and Path(teacher).name, "teacher_classes": soft.shape[1]}
+    arrays, taught, sizes = {"images": images, "labels": labels}, {}, None
+    if teacher:
+        model = in_bfloat16(vitjax.load(teacher, image_size=config.teacher_size))
+        kept_at, sizes = cache / f"teacher_{config.teacher_size}.npy", (model.config.width, model.config.classes)
+        arrays["tokens"] = distill.tokens(model, images, config.taught, kept_at)
+        taught = {"scale": distill.spread(arrays["tokens"]), "head": model.head}
+    order, switch = epochs_order(config, len(images)), int(config.steps * (1 - config.full))
+    state = start(config, sizes)
+    more = {"teacher": teacher and Path(teacher).name, "teacher_sizes": sizes}
     (out / "training.json").write_text(json.dumps(dataclasses.asdict(config) | more, indent=1))
     with ocp.CheckpointManager(
         (out / "checkpoints").absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)
@@ -222,29 +137,30 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> Netwo
             leaves = kept.restore(kept.latest_step(), args=ocp.args.StandardRestore(leaves))
             state = jax.tree.unflatten(structure, leaves)
             print(f"resumed at step {int(state['step'])}", flush=True)
-        arrays = jax.device_put((images, labels, soft))
         done, clock = int(state["step"]), time.perf_counter()
-        while done < steps:
-            stop = min([s for s in (done + config.chunk, switch, steps) if s > done])
+        while done < config.steps:
+            stop = min([s for s in (done + config.chunk, switch, config.steps) if s > done])
             keep = config.kept if done < switch else config.config.patches
-            state, loss = train_chunk(state, *arrays, order[done:stop], config=config, steps=steps, keep=keep)
+            batches = {name: array[order[done:stop]] for name, array in arrays.items()}
+            state, loss = train_chunk(state, batches, taught, config=config, keep=keep)
             row = {"step": stop, "loss": round(float(loss), 4), "seconds": round(time.perf_counter() - clock, 1)}
-            if (stop // config.chunk) % 10 == 0 or stop in (switch, steps):
+            if (stop // config.chunk) % 10 == 0 or stop in (switch, config.steps):
+                some = slice(None if stop == config.steps else config.looked_at)
                 row["top1"], row["top5"] = (
-                    round(float(a), 2) for a in accuracy(state["learned"]["model"], seen, truth)
+                    round(float(a), 2) for a in accuracy(state["average"], seen[some], truth[some])
                 )
                 kept.save(stop, args=ocp.args.StandardSave(jax.tree.leaves(state)))
             with (out / "curve.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
-            print(" ".join(f"{key} {value}" for key, value in row.items()), f"of {steps}", flush=True)
+            print(" ".join(f"{key} {value}" for key, value in row.items()), f"of {config.steps}", flush=True)
             done = stop
-    return state["learned"]["model"]
+    return state["average"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with Tiny ImageNet")
-    parser.add_argument("--teacher", help="model to distil from: a folder, a file or a hub id")
+    parser.add_argument("--teacher", help="ViT to distil from: a folder, a file or a hub id")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where checkpoints and curves go")
     parser.add_argument("--model", choices=MODELS, default="vit", help="kind of model")
     for field in dataclasses.fields(Training)[1:]:

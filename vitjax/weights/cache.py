@@ -12,9 +12,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import jax
 import numpy as np
@@ -51,6 +51,21 @@ class Key:
 def described(config: Config) -> dict[str, Any]:
     """Writes a config as JSON has it, lists for tuples."""
     return json.loads(json.dumps(asdict(config)))
+
+
+def rebuilt(kind: type, values: Mapping[str, Any]) -> Any:
+    """Makes a config of what `described` wrote: lists are tuples, objects the dataclass that the field's type names."""
+    hints, given = get_type_hints(kind), {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            kinds = (hints[name], *get_args(hints[name]))
+            value = rebuilt(next(one for one in kinds if is_dataclass(one)), value)
+        given[name] = _frozen(value)
+    return kind(**given)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def root() -> Path:

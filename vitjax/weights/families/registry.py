@@ -14,6 +14,7 @@ from vitjax.weights.families.originals.microsoft import MICROSOFT
 from vitjax.weights.families.originals.pvt import PVT
 from vitjax.weights.families.originals.t2t import T2T
 from vitjax.weights.families.originals.ucsd import UCSD
+from vitjax.weights.families.own import OWN
 from vitjax.weights.families.timm.models import TIMM
 from vitjax.weights.families.torchvision import TORCHVISION
 from vitjax.weights.families.transformers.towers import TRANSFORMERS
@@ -22,6 +23,7 @@ from vitjax.weights.rules.parts import Marks
 
 # The first that knows a checkpoint has it.
 FAMILIES: tuple[Family, ...] = (
+    OWN,
     TIMM,
     TRANSFORMERS,
     OPEN_CLIP,

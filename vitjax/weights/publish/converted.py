@@ -6,9 +6,9 @@ It holds Orbax arrays, their provenance and a README.md for the hub.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.registry import KINDS, Config
 from vitjax.weights import parameters
-from vitjax.weights.cache import CONVERTER, described
+from vitjax.weights.cache import CONVERTER, described, rebuilt
 from vitjax.weights.class_lists import fitting
 from vitjax.weights.formats import orbax_folder as folders
 from vitjax.weights.formats.names import PROVENANCE
@@ -84,7 +84,7 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames,
         if stated["converter"] != CONVERTER or old:
             raise InputError(OLD.format(folder))
         kinds = {kind.__name__: kind for kind in KINDS}
-        config, card = _rebuilt(kinds[stated["kind"]], stated["config"]), Card(**stated["origin"])
+        config, card = rebuilt(kinds[stated["kind"]], stated["config"]), Card(**stated["origin"])
         names = ClassNames(**{key: tuple(map(str, value)) for key, value in stated.get(NAMES, {}).items()})
         if names:
             fitting(names, config.classes, f"{folder}: {NAMES}")
@@ -98,18 +98,3 @@ def open_folder(provenance: Path, dtype: Any) -> tuple[Config, Card, ClassNames,
         raise
     except Exception as error:  # anything that a damaged text or checkpoint leads to
         raise InputError(f"{folder} is damaged ({type(error).__name__}); convert it again") from None
-
-
-def _rebuilt(kind: type, values: Mapping[str, Any]) -> Any:
-    """Makes a frozen dataclass of its JSON: lists are tuples, objects the dataclass that the field's type names."""
-    hints, given = get_type_hints(kind), {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            kinds = (hints[name], *get_args(hints[name]))
-            value = _rebuilt(next(one for one in kinds if is_dataclass(one)), value)
-        given[name] = _frozen(value)
-    return kind(**given)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

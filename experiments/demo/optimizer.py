@@ -11,9 +11,10 @@ MATRICES = {".qkv.": ((1,), (3, 4)), ".proj.": ((1, 2), (3,)), ".fc": ((1,), (2,
 
 
 def optimizer(config: Training) -> optax.GradientTransformation:
-    """Muon (Jordan et al. 2024) and AdamW; the rate rises in a line, and falls in one to zero.
+    """Muon (Jordan et al. 2024) and AdamW; the rate rises, stays, and falls in a line to zero (arXiv 2405.18392).
 
-    A cosine would leave next to nothing of it for the steps that see all tokens, at the end.
+    A cosine would leave next to nothing of it for the steps that see all tokens, at the end. What is learned before it
+    falls does not depend on how many steps there are: until then a run can be resumed with another number of them.
     """
 
     def matrices(tree: dict) -> dict:
@@ -26,9 +27,10 @@ def optimizer(config: Training) -> optax.GradientTransformation:
 
         return jax.tree_util.tree_map_with_path(axes, tree)
 
-    warmup, rate = int(config.warmup * config.steps), config.learning_rate
-    rise, fall = optax.linear_schedule(0, rate, warmup), optax.linear_schedule(rate, 0, config.steps - warmup)
-    schedule = optax.join_schedules([rise, fall], [warmup])
+    rate, fall = config.learning_rate, int(config.fall * config.steps)
+    parts = [optax.linear_schedule(0, rate, config.warmup), optax.constant_schedule(rate)]
+    parts, ends = [*parts, optax.linear_schedule(rate, 0, fall)], [config.warmup, config.steps - fall]
+    schedule = optax.join_schedules(parts, ends)
     return optax.chain(
         optax.clip_by_global_norm(1.0),
         muon(

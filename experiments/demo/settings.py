@@ -20,7 +20,8 @@ class Training:
     steps: int = 3300
     batch: int = 256
     learning_rate: float = 3e-3
-    warmup: float = 0.05  # share of the steps
+    warmup: int = 150  # steps in which the rate rises
+    fall: float = 0.6  # share of the steps, at the end, in which it falls
     weight_decay: float = 0.05
     average: float = 0.99  # of the weights over steps: what the mean keeps at each
     smoothing: float = 0.1

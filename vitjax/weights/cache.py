@@ -60,6 +60,8 @@ def rebuilt(kind: type, values: Mapping[str, Any]) -> Any:
         if isinstance(value, dict):
             kinds = (hints[name], *get_args(hints[name]))
             value = rebuilt(next(one for one in kinds if is_dataclass(one)), value)
+        elif is_dataclass(hints[name]):
+            raise TypeError(f"{name} is {value!r}, it must be an object")
         given[name] = _frozen(value)
     return kind(**given)
 

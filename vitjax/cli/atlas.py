@@ -137,14 +137,17 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
     from vitjax.atlas.plan.plan import plan, told
     from vitjax.bench.rates import matmul_rate
     from vitjax.models.registry import abstract
+    from vitjax.weights.dtypes import named
 
-    model = abstract(config, args.dtype)
     if args.compile_for is not None:
         from vitjax.bench.compiled.forecast import Forecast
 
-        device = Forecast(there, config, recipe, args.dtype, args.remat)
+        dtype = "bfloat16" if args.dtype == AUTO else args.dtype  # as `auto` takes it on all chips with a compiler here
+        model, device = abstract(config, dtype), Forecast(there, config, recipe, dtype, args.remat)
     else:
-        device = Here(model, recipe, args.remat, matmul_rate(args.dtype) * jax.local_device_count())
+        dtype = named(args.dtype, jax.local_devices()[0])
+        model = abstract(config, dtype)
+        device = Here(model, recipe, args.remat, matmul_rate(dtype) * jax.local_device_count())
     units = chosen(model, args.units, _sample(args))
     made = plan(
         model,

@@ -11,6 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import COPIED, PLAIN, Execution, Heads, Kernel
 from vitjax.models.core.taps import Taps
+from vitjax.models.parts.dense import dense
 from vitjax.models.parts.norm import norm
 
 HEADS, SCORES = "token head channel", "head query key"
@@ -42,8 +43,8 @@ class Attention(nnx.Module):
         gate: nnx.Module | None = None,
     ):
         heads, size = config.heads, config.head_width
-        self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.qkv = dense(config.width, (3, heads, size), rngs, config.qkv_bias)
+        self.proj = dense((heads, size), config.width, rngs)
         if config.qk_norm:
             self.q_norm, self.k_norm = norm(config, rngs, size), norm(config, rngs, size)
         if config.attn_norm:

@@ -13,6 +13,7 @@ from vitjax.models.core.execution import COPIED, PLAIN, Execution, Heads, Kernel
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.dense import dense
 from vitjax.models.parts.norm import norm
+from vitjax.models.parts.softmax import softmax
 
 HEADS, SCORES = "token head channel", "head query key"
 STEEPEST = 100.0  # what cosines are multiplied by at most (Swin V2, arXiv 2111.09883)
@@ -137,7 +138,7 @@ def attend(
     scores = jnp.einsum("bhqd,bhkd->bhqk", scaled, k, preferred_element_type=wide)
     scores = scores if bias is None else scores + bias()
     scores = taps("scores", scores if mask is None else _by_turns(scores, mask), SCORES)
-    probs = jax.nn.softmax(scores)
+    probs = softmax(scores)
     probs = taps("probs", probs if gate is None else gate(probs), SCORES)
     return jnp.einsum("bhqk,bhkd->bhqd", probs.astype(v.dtype), v).swapaxes(1, 2)
 

@@ -45,6 +45,9 @@ class Segment:
         return len(self.pattern) * self.repeats
 
 
+At = tuple[Segment, int | jax.Array, int]  # which block: its segment, the row of its arrays, its place in the pattern
+
+
 class Run(NamedTuple):
     """Blocks of a segment that are compiled together.
 
@@ -128,7 +131,7 @@ class Stack:
             if inside.touched:
                 x = self._call(self._block(run.segment, row, place), x, inside, execution)
             else:
-                x = self._untouched(run.segment, row, place, x, taps.alone(), execution, scanned=False)
+                x = self._untouched((run.segment, row, place), x, taps.alone(), execution, scanned=False)
         return x
 
     def _scan(self, run: Run, x: Any, taps: Taps, execution: Execution) -> Any:
@@ -138,7 +141,7 @@ class Stack:
         def step(x: Any, row: jax.Array) -> tuple[Any, list[list[jax.Array]]]:
             traced[:] = map(taps.alone, run.reads)
             for place, inner in enumerate(traced):
-                x = self._untouched(run.segment, row, place, x, inner, execution, scanned=True)
+                x = self._untouched((run.segment, row, place), x, inner, execution, scanned=True)
             return x, [list(inner.values.values()) for inner in traced]
 
         width = len(run.reads)
@@ -150,27 +153,19 @@ class Stack:
             taps.block(number).take(traced[place], of_block)
         return x
 
-    def _untouched(
-        self,
-        segment: Segment,
-        row: int | jax.Array,
-        place: int,
-        x: Any,
-        taps: Taps,
-        execution: Execution,
-        scanned: bool,
-    ) -> Any:
+    def _untouched(self, at: At, x: Any, taps: Taps, execution: Execution, *, scanned: bool) -> Any:
         """Runs a block that is not edited, of which the backward pass keeps no more than `execution` says.
 
-        It takes the block's row of the arrays once more: else a scan keeps copies of all its blocks' weights.
+        The backward pass takes the block's row of the arrays once more: it would else be kept, a copy of all weights.
         """
+        segment, row, place = at
         held = getattr(self._owner, segment.pattern[place])
         kept = execution.kept(getattr(held if segment.stacked else held[row], "kept", None), scanned)
         if kept is None:
-            return self._call(self._block(segment, row, place), x, taps, execution)
+            return self._call(self._block(*at), x, taps, execution)
 
         def run(x: Any) -> tuple[Any, list[jax.Array]]:
-            x = self._call(self._block(segment, row, place), x, taps, execution)
+            x = self._call(self._block(*at), x, taps, execution)
             return x, list(taps.values.values())
 
         policy = jax.checkpoint_policies.save_only_these_names(*kept)

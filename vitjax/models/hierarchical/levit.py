@@ -23,6 +23,7 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.pyramid import Grid, PyramidConfig
 from vitjax.models.parts.attention import HEADS, attend
 from vitjax.models.parts.block import TOKENS, Block, stacked
+from vitjax.models.parts.dense import dense
 from vitjax.models.parts.merging import AttendedMerging
 from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.models.parts.positions import UnsignedBias
@@ -96,8 +97,8 @@ class LevitAttention(nnx.Module):
 
     def __init__(self, config: LevitBlocks, grid: Grid, rngs: nnx.Rngs):
         heads, size = config.heads, config.head_width
-        self.qkv = nnx.LinearGeneral(config.width, (heads, 4 * size), rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, 2 * size), config.width, axis=(-2, -1), rngs=rngs)
+        self.qkv = dense(config.width, (heads, 4 * size), rngs)
+        self.proj = dense((heads, 2 * size), config.width, rngs)
         self.bias = UnsignedBias(grid, heads)
         self.size, self.activation = size, config.activation
 

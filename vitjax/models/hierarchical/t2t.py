@@ -20,6 +20,7 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.pyramid import Grid, Pyramid, PyramidConfig
 from vitjax.models.parts.attention import HEADS, attend
 from vitjax.models.parts.block import TOKENS, Block, stacked
+from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.factorised import kernel_attend
 from vitjax.models.parts.norm import norm
@@ -107,14 +108,14 @@ class TokenAttention(nnx.Module):
 
     def __init__(self, config: BlockConfig, reads: int, features: int, rngs: nnx.Rngs):
         heads, size = config.heads, config.head_width
-        self.qkv = nnx.LinearGeneral(reads, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.qkv = dense(reads, (3, heads, size), rngs, config.qkv_bias)
+        self.proj = dense((heads, size), config.width, rngs)
         if features:
             self.directions = nnx.Param(jax.random.normal(rngs.params(), (features, size)))
         self.scale, self.kernel = reads**-0.5, bool(features)
 
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> tuple[jax.Array, jax.Array]:
-        q, k, v = (taps(name, part, HEADS) for name, part in zip("qkv", jnp.moveaxis(self.qkv(x), -3, 0), strict=True))
+        q, k, v = (taps(name, part, HEADS) for name, part in zip("qkv", unpacked(self.qkv(x)), strict=True))
         if self.kernel:
             z = kernel_attend(q, k, v, self.directions[...])
         else:

@@ -11,7 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import COPIED, PLAIN, Execution, Heads, Kernel
 from vitjax.models.core.taps import Taps
-from vitjax.models.parts.dense import dense
+from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.norm import norm
 from vitjax.models.parts.softmax import softmax
 
@@ -68,7 +68,7 @@ class Attention(nnx.Module):
         """
         if mask is None and (kernel := self._kernel(x, taps, execution)):
             return self._packed(kernel, x, taps)
-        q, k, v = jnp.moveaxis(self.qkv(x), -3, 0)
+        q, k, v = unpacked(self.qkv(x))
         if self.qk_normed:
             q, k = self.q_norm(q), self.k_norm(k)
         if self.turns is not None:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 from flax import nnx
 from jax import lax
+from jaxtyping import Array, Float
 
 Axes = int | tuple[int, ...]
 
@@ -26,3 +27,8 @@ def _by_matrices(x: jax.Array, kernel: jax.Array, dimensions: Any, **options: An
     rows, columns = x.reshape(*x.shape[: x.ndim - len(summed)], wide), kernel.reshape(wide, -1)
     out = lax.dot_general(rows, columns, (((rows.ndim - 1,), (0,)), ((), ())), **options)
     return out.reshape(*out.shape[:-1], *kernel.shape[len(summed) :])
+
+
+def unpacked(x: Float[Array, "*batch token part head channel"]) -> list[Float[Array, "*batch token head channel"]]:
+    """The parts of what a layer gives, such as q, k and v; their gradients are put side by side, not added up."""
+    return [part.squeeze(-3) for part in lax.split(x, [1] * x.shape[-3], axis=x.ndim - 3)]

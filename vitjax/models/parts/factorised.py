@@ -12,6 +12,7 @@ from vitjax.models.core.execution import Execution, Heads
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS
+from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.depthwise import Depthwise, apart, together
 
 CONTEXT = "head key_channel channel"  # no key axis: tokens are what it is a sum over
@@ -35,11 +36,11 @@ class FactorisedAttention(nnx.Module):
 
     def __init__(self, config: BlockConfig, rngs: nnx.Rngs):
         heads, size = config.heads, config.head_width
-        self.qkv = nnx.LinearGeneral(config.width, (3, heads, size), use_bias=config.qkv_bias, rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.qkv = dense(config.width, (3, heads, size), rngs, config.qkv_bias)
+        self.proj = dense((heads, size), config.width, rngs)
 
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution, relative: "ConvRelative") -> jax.Array:
-        q, k, v = (taps(name, part, HEADS) for name, part in zip("qkv", jnp.moveaxis(self.qkv(x), -3, 0), strict=True))
+        q, k, v = (taps(name, part, HEADS) for name, part in zip("qkv", unpacked(self.qkv(x)), strict=True))
         wide = jnp.promote_types(k.dtype, jnp.float32)
         shares = jax.nn.softmax(k.astype(wide), axis=1).astype(v.dtype)
         context = taps("context", jnp.einsum("bthk,bthc->bhkc", shares, v), CONTEXT)

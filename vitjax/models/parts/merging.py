@@ -8,6 +8,7 @@ from vitjax.models.core.config import BlockConfig, whole
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS, attend
+from vitjax.models.parts.dense import dense
 from vitjax.models.parts.depthwise import apart, together
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import norm
@@ -132,9 +133,9 @@ class SubsampledAttention(nnx.Module):
     def __init__(
         self, before: BlockConfig, after: BlockConfig, heads: int, size: int, grid: tuple[int, int], rngs: nnx.Rngs
     ):
-        self.q = nnx.LinearGeneral(before.width, (heads, size), rngs=rngs)
-        self.kv = nnx.LinearGeneral(before.width, (heads, 5 * size), rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, 4 * size), after.width, axis=(-2, -1), rngs=rngs)
+        self.q = dense(before.width, (heads, size), rngs)
+        self.kv = dense(before.width, (heads, 5 * size), rngs)
+        self.proj = dense((heads, 4 * size), after.width, rngs)
         self.bias = UnsignedBias(grid, heads, step=2)
         self.grid, self.size, self.activation = grid, size, after.activation
 

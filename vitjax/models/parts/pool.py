@@ -7,6 +7,7 @@ from flax import nnx
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS
+from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.mlp import Mlp
 from vitjax.models.parts.norm import norm
 
@@ -23,15 +24,15 @@ class AttentionPool(nnx.Module):
         heads = config.pool_heads or config.heads
         size = config.width // heads
         self.latent = nnx.Param(jax.random.normal(rngs.params(), (config.width,), jnp.float32) * config.width**-0.5)
-        self.q = nnx.LinearGeneral(config.width, (heads, size), rngs=rngs)
-        self.kv = nnx.LinearGeneral(config.width, (2, heads, size), rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.q = dense(config.width, (heads, size), rngs)
+        self.kv = dense(config.width, (2, heads, size), rngs)
+        self.proj = dense((heads, size), config.width, rngs)
         self.norm, self.mlp = norm(config, rngs), Mlp(config, rngs)
 
     def __call__(self, x: jax.Array, taps: Taps) -> jax.Array:
         attn = taps.scope("attn")
         q = attn("q", jnp.broadcast_to(self.q(self.latent[...]), (x.shape[0], *self.q.out_features)), QUERY)
-        k, v = (attn(name, part, HEADS) for name, part in zip("kv", jnp.moveaxis(self.kv(x), -3, 0), strict=True))
+        k, v = (attn(name, part, HEADS) for name, part in zip("kv", unpacked(self.kv(x)), strict=True))
         z = self._products(q, k, v, attn) if attn.want("scores", "probs") else _attended(q, k, v)
         x = taps("resid_mid", attn("out", self.proj(attn("z", z, QUERY)), "channel"), "channel")
         return x + taps("mlp.out", self.mlp(self.norm(x), taps.scope("mlp")), "channel")

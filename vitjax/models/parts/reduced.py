@@ -10,6 +10,7 @@ from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import HEADS, attend
+from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.merging import Grid, PatchStep
 from vitjax.models.parts.mlp import gelu
@@ -31,9 +32,9 @@ class ReducedAttention(nnx.Module):
 
     def __init__(self, config: BlockConfig, rngs: nnx.Rngs, step: "PatchStep | PooledStep | None" = None):
         heads, size, bias = config.heads, config.head_width, config.qkv_bias
-        self.q = nnx.LinearGeneral(config.width, (heads, size), use_bias=bias, rngs=rngs)
-        self.kv = nnx.LinearGeneral(config.width, (2, heads, size), use_bias=bias, rngs=rngs)
-        self.proj = nnx.LinearGeneral((heads, size), config.width, axis=(-2, -1), rngs=rngs)
+        self.q = dense(config.width, (heads, size), rngs, bias)
+        self.kv = dense(config.width, (2, heads, size), rngs, bias)
+        self.proj = dense((heads, size), config.width, rngs)
         self.step = step
 
     def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
@@ -41,7 +42,7 @@ class ReducedAttention(nnx.Module):
         if self.step is not None:
             x, among = self.step(x), taps.at(self.step.places)
         kv = self.kv(among("source", x, "token channel"))
-        k, v = (among(name, part, HEADS) for name, part in zip("kv", jnp.moveaxis(kv, -3, 0), strict=True))
+        k, v = (among(name, part, HEADS) for name, part in zip("kv", unpacked(kv), strict=True))
         return self.proj(taps("z", attend(q, k, v, taps, execution), HEADS))
 
 

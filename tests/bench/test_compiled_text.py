@@ -220,7 +220,7 @@ def test_what_a_compiler_refuses_is_a_line_of_the_table(monkeypatch, capsys, tmp
         return target.Built(slots * 10**8, 10**8, "", made)
 
     monkeypatch.setattr(report, "built", built)
-    monkeypatch.setattr(report, "check", lambda chip: None)
+    monkeypatch.setattr(report, "place", lambda chip: None)
     settings = {"views": [2], "dtypes": ["bfloat16"], "remats": [False], "attentions": ["auto"]}
     out = tmp_path / "rows.json"
     report.run(

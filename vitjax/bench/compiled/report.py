@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vitjax.bench.compiled.chips import TPU, Chip
 from vitjax.bench.compiled.estimate import dearest, untimed
-from vitjax.bench.compiled.target import Refused, built, check
+from vitjax.bench.compiled.target import Refused, built, place
 from vitjax.bench.measure import LIMITS, Setting, taps_of
 from vitjax.bench.rates import machine
 from vitjax.files import writable_folder, write_whole
@@ -113,12 +113,12 @@ def run(
     What a compiler refuses, such as more pictures than fit, is said in a line of the table.
 
     Raises:
-        InputError: a number out of its range, or the compiler is not installed.
+        InputError: a number out of its range, or the compiler is not installed or does not know the chip.
     """
     for name, numbers in {"batch": batches, "views": views}.items():
         for number in numbers:
             LIMITS[name].check(f"--{name}", number)
-    check(chip)
+    place(chip)
     if out:
         writable_folder(out.parent)
     how = "its compiler's cycles" if chip.platform == TPU else "bytes and operations at the card's rates"

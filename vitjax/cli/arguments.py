@@ -66,14 +66,16 @@ def load(args: argparse.Namespace, dtype: str | None = None):
     return load(args.model, **how, base=args.base, class_names=names)
 
 
-def config_of(args: argparse.Namespace):
-    """The config of the model that the arguments name: a checkpoint's, or an architecture's by its name alone."""
+def outlined(args: argparse.Namespace):
+    """The model that the arguments name: a checkpoint's, or an architecture's, with shapes in place of its arrays."""
     from vitjax.weights.families.timm.models import CLASSES, by_name
     from vitjax.weights.load import sized
 
     if args.model in CLASSES:
-        return sized(by_name(args.model), args.image_size)
-    return load(args, "float32").config
+        from vitjax.models.registry import abstract
+
+        return abstract(sized(by_name(args.model), args.image_size))
+    return load(args, "float32")
 
 
 def open_photographs(args: argparse.Namespace):

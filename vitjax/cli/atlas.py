@@ -119,7 +119,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, recipe, images) -> int:
-    from vitjax.cli.arguments import config_of, use_cores
+    from vitjax.cli.arguments import outlined, use_cores
 
     if args.compile_for is not None:
         from vitjax.bench.compiled.chips import chip
@@ -129,7 +129,7 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
         prepare()
     else:
         use_cores()
-    config = config_of(args)
+    shown = outlined(args)
     import jax
 
     from vitjax.atlas.job.job import chosen, this_host
@@ -143,12 +143,12 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
         from vitjax.bench.compiled.forecast import Forecast
 
         dtype = "bfloat16" if args.dtype == AUTO else args.dtype  # as `auto` takes it on all chips with a compiler here
-        model, device = abstract(config, dtype), Forecast(there, config, recipe, dtype, args.remat)
+        model, device = abstract(shown.config, dtype), Forecast(there, shown.config, recipe, dtype, args.remat)
     else:
         dtype = named(args.dtype, jax.local_devices()[0])
-        model = abstract(config, dtype)
+        model = abstract(shown.config, dtype)
         device = Here(model, recipe, args.remat, matmul_rate(dtype) * jax.local_device_count())
-    units = chosen(model, args.units, _sample(args))
+    units = chosen(shown, args.units, _sample(args))
     made = plan(
         model,
         units,

@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 
-from vitjax.cli.arguments import DTYPES, config_of, count, load, model_arguments, numbers, path, use_cores
+from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, outlined, path, use_cores
 
 REMATS = {"no": [False], "yes": [True], "both": [False, True]}
 
@@ -108,7 +108,7 @@ def _compile_for(args: argparse.Namespace, recipe) -> int:
 
     return run(
         found,
-        config_of(args),
+        outlined(args).config,
         recipe,
         source=args.model,
         blocks=args.blocks,

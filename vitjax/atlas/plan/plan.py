@@ -115,8 +115,9 @@ def told(plan: Plan, device: Device) -> str:
     room = plan.room
     lines = [
         f"{pictures} pictures for units of {len(plan.taps)} taps, in {batches} batches of {plan.slots} slots",
-        f"memory: {room.each / 1e6:.3g} MB a slot, {room.beside / 1e6:.3g} MB beside; {room.most} slots fit",
-        f"{'tap':28} {'pictures':>8} {'batches':>7} {'TFLOP/picture':>13} {'s/batch':>8} {'hours':>8}",
+        f"memory: {room.each / 1e6:.3g} MB a slot, {room.beside / 1e6:.3g} MB beside; {room.most} slots at most",
+        f"{'tap':28} {'pictures':>8} {'batches':>7} {'TFLOP/picture':>13}"
+        + ("" if plan.hours is None else f" {'s/batch':>8} {'hours':>8}"),
     ]
     for one in plan.taps:
         time = f" {one.seconds:8.4g} {one.batches * one.seconds / 3600:8.3g}" if one.seconds is not None else ""

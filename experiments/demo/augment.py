@@ -5,9 +5,15 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def mirrored(x: jax.Array, turned: jax.Array) -> jax.Array:
-    """Images or grids [batch, row, column, ...], those that are `turned` [batch] from right to left."""
-    return jnp.where(turned.reshape(-1, *(1,) * (x.ndim - 1)), x[:, :, ::-1], x)
+def mirrored(images: jax.Array, turned: jax.Array) -> jax.Array:
+    """Images [batch, h, w, 3], those that are `turned` [batch] from right to left."""
+    return jnp.where(turned[:, None, None, None], images[:, :, ::-1], images)
+
+
+def unmirrored(places: jax.Array, turned: jax.Array, columns: int) -> jax.Array:
+    """Where what is seen at places [batch, place], counted row by row, stood before images were mirrored."""
+    row, column = jnp.divmod(places, columns)
+    return jnp.where(turned[:, None], row * columns + columns - 1 - column, places)
 
 
 def shift(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
@@ -27,10 +33,10 @@ def recolour(key: jax.Array, image: jax.Array, share: float) -> jax.Array:
 
 
 def some_of(key: jax.Array, images: int, patches: int, keep: int) -> jax.Array:
-    """`keep` of the patches of each image at random, in order: [image, kept]."""
+    """`keep` of the patches of each image at random, in order: [image, place]."""
     return jnp.sort(jnp.argsort(jax.random.uniform(key, (images, patches)), axis=1)[:, :keep], axis=1)
 
 
-def pick(tokens: jax.Array, chosen: jax.Array) -> jax.Array:
-    """The class token and the chosen patch tokens of each image, of [image, token, channel]."""
-    return jnp.concatenate([tokens[:, :1], jnp.take_along_axis(tokens[:, 1:], chosen[..., None], axis=1)], axis=1)
+def pick(tokens: jax.Array, places: jax.Array) -> jax.Array:
+    """The class token and the patch tokens at some places of each image, of [image, token, channel]."""
+    return jnp.concatenate([tokens[:, :1], jnp.take_along_axis(tokens[:, 1:], places[..., None], axis=1)], axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from experiments.demo import augment, products
+from experiments.demo import products
 from vitjax.models.vit import ViT
 
 Grid = tuple[int, int] | None  # rows and columns of patches that learn the teacher's
@@ -81,14 +81,6 @@ class Pupil(nnx.Module):
             wanted = (theirs[:, 1:] - scale["mean"]) / scale["std"]
             loss += jnp.square(self.patches(seen["norm"][:, 1:]) - wanted).mean()
         return loss
-
-
-def mirrored(tokens: jax.Array, turned: jax.Array, grid: Grid) -> jax.Array:
-    """What a teacher would make of mirrored images: the same of each patch, at its new place."""
-    if grid is None:
-        return tokens
-    patches = augment.mirrored(tokens[:, 1:].reshape(len(tokens), *grid, -1), turned)
-    return jnp.concatenate([tokens[:, :1], patches.reshape(len(tokens), -1, tokens.shape[-1])], axis=1)
 
 
 def spread(tokens: np.ndarray, of: int = 2000) -> dict[str, np.ndarray]:

@@ -32,6 +32,11 @@ from vitjax.models.core.network import Network
 from vitjax.models.registry import random
 
 
+def unchanged(x: jax.Array) -> jax.Array:
+    """An edit that has a block compiled by itself, which takes 6 % less time than a scan over all."""
+    return x
+
+
 def loss_of(learned: dict, key: jax.Array, batch: dict, taught: dict, config: Training, keep: int) -> jax.Array:
     """Cross-entropy with label smoothing, plus what the teacher adds.
 
@@ -49,15 +54,18 @@ def loss_of(learned: dict, key: jax.Array, batch: dict, taught: dict, config: Tr
     images = augment.mirrored(batch["images"] / 255.0, turned)
     images = jax.vmap(partial(augment.shift, most=config.shift))(jax.random.split(move, count), images)
     images = jax.vmap(partial(augment.recolour, share=config.colours))(jax.random.split(change, count), images)
-    chosen = augment.some_of(drop, count, patches, keep) if keep < patches else None
-    edits = {} if chosen is None else {"embed": partial(augment.pick, chosen=chosen)}
+    places = augment.some_of(drop, count, patches, keep)
+    edits = dict.fromkeys((tap for tap in learned["model"].taps() if tap.endswith(".resid_pre")), unchanged)
+    if keep < patches:
+        edits["embed"] = partial(augment.pick, places=places)
     seen = learned["model"](images, ["logits", *(learned["pupil"].reads if taught else ())], edits)
     target = optax.smooth_labels(jax.nn.one_hot(batch["labels"], config.config.classes), config.smoothing)
     loss = optax.softmax_cross_entropy(seen["logits"], target).mean()
     if taught:
-        theirs = distill.mirrored(batch["tokens"].astype(jnp.float32), turned, config.taught)
-        theirs = theirs if chosen is None else augment.pick(theirs, chosen)
-        loss += config.distill * learned["pupil"](seen, theirs, **taught)
+        theirs = batch["tokens"]
+        if config.taught:
+            theirs = augment.pick(theirs, augment.unmirrored(places, turned, config.taught[1]))
+        loss += config.distill * learned["pupil"](seen, theirs.astype(jnp.float32), **taught)
     return loss
 
 
@@ -137,7 +145,10 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> Netwo
             leaves = kept.restore(kept.latest_step(), args=ocp.args.StandardRestore(leaves))
             state = jax.tree.unflatten(structure, leaves)
             print(f"resumed at step {int(state['step'])}", flush=True)
-        done, clock = int(state["step"]), time.perf_counter()
+        done, curve = int(state["step"]), out / "curve.jsonl"
+        rows = [row for row in map(json.loads, curve.read_text().splitlines()) if row["step"] <= done] if done else []
+        curve.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        clock = time.perf_counter() - (rows[-1]["seconds"] if rows else 0)
         while done < config.steps:
             stop = min([s for s in (done + config.chunk, switch, config.steps) if s > done])
             keep = config.kept if done < switch else config.config.patches
@@ -150,7 +161,7 @@ def train(config: Training, data: Path, teacher: str | None, out: Path) -> Netwo
                     round(float(a), 2) for a in accuracy(state["average"], seen[some], truth[some])
                 )
                 kept.save(stop, args=ocp.args.StandardSave(jax.tree.leaves(state)))
-            with (out / "curve.jsonl").open("a") as log:
+            with curve.open("a") as log:
                 log.write(json.dumps(row) + "\n")
             print(" ".join(f"{key} {value}" for key, value in row.items()), f"of {config.steps}", flush=True)
             done = stop

@@ -53,9 +53,13 @@ class Studio:
         self.args, self.model = args, vitjax.load(args.model)
         every = expand(f"{self.model.neurons}:*", self.model.taps())
         tuned = set(sample(every, *TUNED)) if args.fresh else set()
-        self.units = sample([unit for unit in every if unit not in tuned], args.count, args.seed)
+        self.units = self.drawn([unit for unit in every if unit not in tuned])
         self.data = open_dataset(args.images, self.model.config, batch=25)
         self.found = exemplars(self.model, self.data, sorted({unit.tap for unit in self.units}))
+
+    def drawn(self, pool: list[Unit]) -> list[Unit]:
+        """The neurons that are painted, of those that may be."""
+        return sample(pool, self.args.count, self.args.seed)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe of a candidate."""

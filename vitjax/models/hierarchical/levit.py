@@ -21,9 +21,9 @@ from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.pyramid import Grid, PyramidConfig
+from vitjax.models.kernels.dense import dense
 from vitjax.models.parts.attention import HEADS, attend
 from vitjax.models.parts.block import TOKENS, Block, stacked
-from vitjax.models.parts.dense import dense
 from vitjax.models.parts.merging import AttendedMerging
 from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.models.parts.positions import UnsignedBias

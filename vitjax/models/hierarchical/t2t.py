@@ -18,9 +18,9 @@ from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.pyramid import Grid, Pyramid, PyramidConfig
+from vitjax.models.kernels.dense import dense, unpacked
 from vitjax.models.parts.attention import HEADS, attend
 from vitjax.models.parts.block import TOKENS, Block, stacked
-from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.factorised import kernel_attend
 from vitjax.models.parts.norm import norm

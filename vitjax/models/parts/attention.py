@@ -11,9 +11,9 @@ from jax.ad_checkpoint import checkpoint_name
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import COPIED, PLAIN, Execution, Heads, Kernel
 from vitjax.models.core.taps import Taps
-from vitjax.models.parts.dense import dense, unpacked
+from vitjax.models.kernels.dense import dense, unpacked
+from vitjax.models.kernels.softmax import softmax
 from vitjax.models.parts.norm import norm
-from vitjax.models.parts.softmax import softmax
 
 HEADS, SCORES = "token head channel", "head query key"
 STEEPEST = 100.0  # what cosines are multiplied by at most (Swin V2, arXiv 2111.09883)

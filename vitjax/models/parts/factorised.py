@@ -11,8 +11,8 @@ from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import Execution, Heads
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
+from vitjax.models.kernels.dense import dense, unpacked
 from vitjax.models.parts.attention import HEADS
-from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.depthwise import Depthwise, apart, together
 
 CONTEXT = "head key_channel channel"  # no key axis: tokens are what it is a sum over

@@ -7,8 +7,8 @@ from flax import nnx
 from vitjax.models.core.config import BlockConfig, whole
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
+from vitjax.models.kernels.dense import dense
 from vitjax.models.parts.attention import HEADS, attend
-from vitjax.models.parts.dense import dense
 from vitjax.models.parts.depthwise import apart, together
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import norm

@@ -9,7 +9,7 @@ from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.taps import Taps
-from vitjax.models.parts.dense import dense
+from vitjax.models.kernels.dense import dense
 from vitjax.models.parts.norm import norm
 
 

@@ -6,8 +6,8 @@ from flax import nnx
 
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.taps import Taps
+from vitjax.models.kernels.dense import dense, unpacked
 from vitjax.models.parts.attention import HEADS
-from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.mlp import Mlp
 from vitjax.models.parts.norm import norm
 

@@ -9,8 +9,8 @@ from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
+from vitjax.models.kernels.dense import dense, unpacked
 from vitjax.models.parts.attention import HEADS, attend
-from vitjax.models.parts.dense import dense, unpacked
 from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.merging import Grid, PatchStep
 from vitjax.models.parts.mlp import gelu

@@ -266,6 +266,15 @@ def test_slots_that_fit_follow_from_two_compiles():
     assert memory.slots_within(1.0, 5e6, 4e6) == 1
 
 
+def test_on_tpus_no_more_slots_are_useful_than_its_own_memory_holds():
+    base = abstract(ViTConfig(width=768, heads=12, mlp_width=3072), "bfloat16")
+    useful = lambda model, recipe: memory.useful_slots(model, choose(recipe), "tpu")
+    assert useful(base, "ghiasi") == 4 and useful(abstract(ViTConfig(), "bfloat16"), "ghiasi") == 16
+    assert memory.useful_slots(base, choose("ghiasi"), "gpu") == memory.MOST
+    large = abstract(ViTConfig(width=1280, heads=16, mlp_width=5120, image_size=(896, 896)), "bfloat16")
+    assert useful(large, "ghiasi") == 1
+
+
 def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("broken")

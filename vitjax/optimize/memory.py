@@ -1,6 +1,7 @@
 """Finds out how many slots a device has room for, from what the compiler says of two sizes."""
 
 from functools import partial
+from math import prod
 from typing import NamedTuple
 
 import jax
@@ -35,6 +36,8 @@ class Room(NamedTuple):
 PROBES = (2, 4)  # slots that are compiled to see how memory grows
 SHARE = 0.85  # of the free memory that is used
 MOST = 128  # slots: more make no device faster, and a batch is what a kill may cost
+ON_CHIP = {"tpu": 128 * 2**20}  # bytes of a platform's memory beside the products: what stays there need not travel
+AT_ONCE = 3.3  # as many times the widest activation of a step's images are there at once (benchmarks/README.md)
 
 
 def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = False) -> int | None:
@@ -42,7 +45,18 @@ def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = Fal
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" not in stats:
         return None
-    return slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
+    fit = slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
+    return min(fit, useful_slots(model, recipe, jax.local_devices()[0].platform))
+
+
+def useful_slots(model: Network, recipe: Recipe, platform: str) -> int:
+    """Slots of which more make devices of a platform no faster: on TPUs as many as its on-chip memory holds."""
+    if platform not in ON_CHIP:
+        return MOST
+    shapes = [site.shape for site in model.taps().values() if not {"query", "key"} <= set(site.axes)]
+    widest = max(map(prod, shapes)) * model.dtype.itemsize
+    views = max([recipe.views] + [stage.views or 0 for stage in recipe.stages])
+    return int(min(MOST, max(1, ON_CHIP[platform] / (AT_ONCE * widest) // views)))
 
 
 @standard()

@@ -9,6 +9,7 @@ import jax
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
+from vitjax.optimize.memory import useful_slots
 from vitjax.optimize.objectives import Goal, objective_of
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.results.pictures import Pictures, join
@@ -19,7 +20,8 @@ from vitjax.units.select import token_span
 from vitjax.units.units import Direction, check_tap, expand
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
-SLOTS = {"cpu": 4, "gpu": 32, "tpu": 32}
+# On TPUs see `useful_slots`.
+SLOTS = {"cpu": 4, "gpu": 32}
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def paint(
     """
     goals, seed = varied(goals, recipe), check(model, recipe, seed, goals)
     largest = max(Counter(map(objective_of, goals)).values())
-    slots = min(SLOTS[jax.default_backend()], largest) if batch is None else COUNT.check("batch", batch)
+    usual = SLOTS.get(here := jax.default_backend()) or useful_slots(model, recipe, here)
+    slots = min(usual, largest) if batch is None else COUNT.check("batch", batch)
     batches = batches_of(goals, -(-slots // recipe.variants) * recipe.variants)
     total = sum(steps_of(recipe, model.config, objective_of(goal)) for goal in goals)
     steps = done = 0

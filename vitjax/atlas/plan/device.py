@@ -19,6 +19,9 @@ class Device(Protocol):
     def room(self, tap: str) -> Room:
         """The memory that pictures for a tap take."""
 
+    def useful(self) -> int:
+        """Slots of which more make it no faster."""
+
     def batches(self, taps: Sequence[str], slots: int) -> dict[str, float]:
         """Seconds in the loop of a batch of `slots` pictures, for each of some taps; empty where nothing tells them."""
 
@@ -48,6 +51,10 @@ class Here:
         free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
         most = memory.slots_within(free, fixed, each) if free else SLOTS["cpu"]
         return Room(most, each, fixed + memory.weights(self.model))
+
+    def useful(self) -> int:
+        """See `Device`."""
+        return memory.useful_slots(self.model, self.recipe, jax.default_backend())
 
     def batches(self, taps: Sequence[str], slots: int) -> dict[str, float]:
         """See `Device`."""

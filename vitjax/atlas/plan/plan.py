@@ -94,7 +94,7 @@ def plan(
     for seed in seeds:
         check(model, recipe, seed, units)
     room = device.room(units[-1].tap)
-    slots = slots or even(units, room.most)
+    slots = slots or even(units, min(room.most, device.useful()))
     size = tuple(model.config.image_size)
     made = [Series(f"seed-{seed}", recipe, seed, units, slots, size) for seed in seeds]
     batches = [batch for one in made for batch in one.batches[shard[0] :: shard[1]]]

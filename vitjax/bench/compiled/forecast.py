@@ -12,7 +12,7 @@ from vitjax.bench.compiled.target import Built, built
 from vitjax.models.core.execution import Execution
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize.cost import dearest_stage, step_flops
-from vitjax.optimize.memory import PROBES, Room, slots_within, weights
+from vitjax.optimize.memory import PROBES, Room, slots_within, useful_slots, weights
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.schedule.plan import Leg, plan
@@ -49,6 +49,10 @@ class Forecast:
         beside = few - PROBES[0] * each
         model = weights(abstract(self.config, self.dtype))
         return Room(slots_within(self.chip.memory - model, beside - model, each), each, beside)
+
+    def useful(self) -> int:
+        """Slots of which more make the chip no faster."""
+        return useful_slots(abstract(self.config, self.dtype), self.recipe, self.chip.platform)
 
     def batches(self, taps: Sequence[str], slots: int) -> dict[str, float]:
         """Seconds in the loop of a batch of `slots` pictures, for each of some taps.

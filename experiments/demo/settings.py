@@ -17,7 +17,7 @@ class Training:
     depth: int = 6  # of the deepest stage
     heads: int = 3
     patch: int = 8
-    steps: int = 3300
+    steps: int = 3500
     batch: int = 256
     learning_rate: float = 3e-3
     warmup: int = 150  # steps in which the rate rises

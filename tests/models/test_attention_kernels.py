@@ -1,5 +1,6 @@
 """Which kernel computes attention where, and that filling up to an even number of tokens is seen nowhere."""
 
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -8,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.support import small
+from tests.support import noise, small
 from vitjax.errors import InputError
-from vitjax.models.core.execution import Execution, platform
+from vitjax.models.core.execution import KERNELS, Execution, platform
 from vitjax.models.core.surroundings import key
 from vitjax.models.core.taps import Taps
 from vitjax.models.kernels import cudnn
@@ -47,6 +48,35 @@ def test_every_number_of_tokens_reaches_the_kernel_even(monkeypatch):
         assert cudnn.attend(jnp.zeros((1, queries, 1, 8)), *[jnp.zeros((1, keys, 1, 8))] * 2).shape[1] == queries
     lengths = {"implementation", "query_seq_lengths", "key_value_seq_lengths"}
     assert seen == [(198, 198, lengths), (198, 198, {"implementation"}), (198, 50, lengths)]
+
+
+@pytest.mark.parametrize("changes", [{}, {"attn_norm": True}])
+def test_a_model_of_which_nothing_is_seen_fills_its_tokens_up_unseen(monkeypatch, changes):
+    monkeypatch.setitem(KERNELS, "cudnn", KERNELS["cudnn"]._replace(attend=HERE, takes=lambda q: True))
+    model, tap = noise.model(replace(small.CONFIG, depth=2, registers=0, **changes)), "blocks.1.mlp.hidden"
+    assert model.taps()[tap].tokens % 2 == 1
+    image = jax.random.uniform(key(0), (2, *model.config.image_size, 3), jnp.float32)
+
+    @partial(jax.jit, static_argnames="attention")
+    def mean(image, attention):
+        return jax.value_and_grad(
+            lambda image: model(image, tap, execution=Execution(attention=attention))[tap].mean()
+        )(image)
+
+    for found, wanted in zip(mean(image, "cudnn"), mean(image, "products"), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-8)
+
+
+def test_gpus_unroll_what_is_alike_and_keep_what_products_write():
+    model, there = small.model(), Execution().on("gpu")
+    assert all(run.reads is None for run in model.stack().plan(Taps(["blocks.3.mlp.hidden"]), there))
+    assert any(
+        run.reads is not None for run in model.stack().plan(Taps(["blocks.3.mlp.hidden"]), Execution().on("cpu"))
+    )
+    assert there.apart(24) and not there.apart(40)
+    assert there.kept(("attn.q", "mlp.pre")) == ("attn.q", "mlp.product")
+    assert Execution().on("cpu").kept(("attn.q", "mlp.pre")) == ("attn.q", "mlp.pre")
+    assert Execution(remat=True).on("gpu").kept(("mlp.pre",)) == ()
 
 
 def test_auto_takes_a_kernel_only_for_what_it_is_made_for():

@@ -22,6 +22,9 @@ class Kernel(NamedTuple):
         platform: whose devices take it where nothing else is asked; none by itself if empty.
         packed: the same from q, k and v side by side, [batch, token, 3 · head · channel], as one projection writes
             them, and the number of heads, to z [batch, token, head · channel]; None where it wants them apart.
+        filled: fills tokens [batch, token, …] up to as many as it takes; then `attend` is told how many there were, and
+            q, k and v are best made apart. None where it takes any number.
+        gives: JAX's name of what it computes, which the backward pass keeps.
     """
 
     attend: Callable[[Heads, Heads, Heads], Heads]
@@ -29,6 +32,8 @@ class Kernel(NamedTuple):
     fits: str = ""
     platform: str = ""
     packed: Callable[[jax.Array, int], jax.Array] | None = None
+    filled: Callable[[jax.Array], jax.Array] | None = None
+    gives: str = ""
 
 
 # By name, the better before the worse.
@@ -40,6 +45,8 @@ KERNELS = {
         f"16 bits and heads of {cudnn.MULTIPLE}, {2 * cudnn.MULTIPLE}, … {cudnn.WIDEST} channels on NVIDIA GPUs of"
         f" compute capability {cudnn.CAPABILITY} and later",
         "gpu",
+        filled=cudnn.filled,
+        gives=cudnn.GIVES,
     ),
     "pallas": Kernel(
         rows.attend,
@@ -50,6 +57,12 @@ KERNELS = {
     ),
 }
 COPIED = "attn.qkv"  # what kernels read whole: copied once into the arrays of a scan, and once out of them
+# How many blocks alike are unrolled at most, by platform. Within a scan a GPU's products cannot write into the arrays
+# of what the backward pass keeps of all blocks: each is copied there and back (benchmarks/README.md). More blocks take
+# too long to compile.
+UNROLLED = {"gpu": 24}
+PRODUCT = "mlp.product"  # of the MLP's first layer, before its bias
+WRITTEN = {"gpu": {"mlp.pre": PRODUCT}}  # what products write of what is kept, by platform: its reader adds the bias
 ATTENTIONS = ("auto", "products", *KERNELS)
 
 
@@ -113,8 +126,21 @@ class Execution:
         """
         if not self.recompute:
             return None
-        dropped = {COPIED} if scanned else ()
-        return () if self.remat else None if names is None else tuple(name for name in names if name not in dropped)
+        if self.remat or names is None:
+            return () if self.remat else None
+        dropped, written = {COPIED} if scanned else (), WRITTEN.get(self.platform, {})
+        return tuple(written.get(name, name) for name in names if name not in dropped)
+
+    def apart(self, blocks: int) -> bool:
+        """Whether all of so many blocks alike are unrolled, read or not."""
+        return not self.scan or blocks <= UNROLLED.get(self.platform, 0)
+
+
+def saved(names: Iterable[str]) -> Callable[..., bool]:
+    """What the backward pass keeps, as `jax.checkpoint` asks for it: what has these names, and what kernels give."""
+    gives = {kernel.gives for kernel in KERNELS.values()} if names else ()
+    named = jax.checkpoint_policies.save_only_these_names(*names)
+    return lambda primitive, *args, **how: primitive.name in gives or named(primitive, *args, **how)
 
 
 PLAIN = Execution()

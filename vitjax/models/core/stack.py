@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.core.execution import PLAIN, Execution, saved
 from vitjax.models.core.taps import Taps
 
 Call = Callable[[nnx.Module, Any, Taps, Execution], Any]
@@ -168,8 +168,7 @@ class Stack:
             x = self._call(self._block(*at), x, taps, execution)
             return x, list(taps.values.values())
 
-        policy = jax.checkpoint_policies.save_only_these_names(*kept)
-        x, values = jax.checkpoint(run, policy=policy, prevent_cse=not scanned)(x)
+        x, values = jax.checkpoint(run, policy=saved(kept), prevent_cse=not scanned)(x)
         taps.values.update(zip(taps.values, values, strict=True))
         return x
 
@@ -196,7 +195,8 @@ def _runs(segment: Segment, first: int, count: int, taps: Taps, execution: Execu
         stop = start + len(list(rows)) * width
         read = found is not None and (taps.record or any(found))
         alone = stop - start == width or (execution.unroll and not taps.record)
-        yield Run(segment, first, start, stop, None if (read and alone) or not execution.scan else found)
+        apart = execution.apart(segment.depth) and not taps.record
+        yield Run(segment, first, start, stop, None if (read and alone) or apart else found)
         start = stop
     if start < first + count:
         yield Run(segment, first, start, first + count, None)

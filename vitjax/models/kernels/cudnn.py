@@ -7,6 +7,8 @@ from jaxtyping import Array, Float
 Heads = Float[Array, "batch token head channel"]
 
 CAPABILITY = 8.0  # of the first NVIDIA GPUs that it runs on (A100)
+EVEN = 2  # tokens come in pairs
+GIVES = "dot_product_attention_fwd_wrapper"  # what JAX calls it: z, and what its gradient takes of the softmax
 WIDEST, MULTIPLE = 128, 8  # channels of a head: all such cards take so many
 
 
@@ -26,7 +28,7 @@ def capability(device: jax.Device) -> float:
         return 0.0
 
 
-def attend(q: Heads, k: Heads, v: Heads, implementation: str = "cudnn") -> Heads:
+def attend(q: Heads, k: Heads, v: Heads, seen: int | None = None, *, implementation: str = "cudnn") -> Heads:
     """Gives each query the mean of v that its scores with the keys say.
 
     An odd number of tokens, as almost every Vision Transformer has, is filled up by one that nobody sees: of even ones
@@ -34,12 +36,21 @@ def attend(q: Heads, k: Heads, v: Heads, implementation: str = "cudnn") -> Heads
 
     Args:
         q, k, v: [batch, token, head, channel], all of one width; k and v may be of other tokens than q.
+        seen: how many of the tokens are more than filling, if q, k and v are filled up already; default all.
         implementation: of `jax.nn.dot_product_attention`, all of which keep to the same lengths.
+
+    Returns:
+        [batch, token, head, channel], of as many tokens as q has.
     """
-    queries, keys = q.shape[1], k.shape[1]
-    if queries % 2 == keys % 2 == 0:
-        return jax.nn.dot_product_attention(q, k, v, implementation=implementation)
-    q, k, v = (jnp.pad(part, ((0, 0), (0, part.shape[1] % 2), (0, 0), (0, 0))) for part in (q, k, v))
-    lengths = (jnp.full(len(q), count, jnp.int32) for count in (queries, keys))
-    named = dict(zip(("query_seq_lengths", "key_value_seq_lengths"), lengths, strict=True))
-    return jax.nn.dot_product_attention(q, k, v, implementation=implementation, **named)[:, :queries]
+    tokens, queries, keys = q.shape[1], seen or q.shape[1], seen or k.shape[1]
+    named = {}
+    if queries % EVEN or keys % EVEN:
+        q, k, v = filled(q), filled(k), filled(v)
+        lengths = (jnp.full(len(q), count, jnp.int32) for count in (queries, keys))
+        named = dict(zip(("query_seq_lengths", "key_value_seq_lengths"), lengths, strict=True))
+    return jax.nn.dot_product_attention(q, k, v, implementation=implementation, **named)[:, :tokens]
+
+
+def filled(x: Array) -> Array:
+    """Tokens [batch, token, …] filled up to an even number, by zeros."""
+    return jnp.pad(x, [(0, x.shape[1] % EVEN if axis == 1 else 0) for axis in range(x.ndim)])

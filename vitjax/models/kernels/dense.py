@@ -1,20 +1,32 @@
 """Dense layers from and to several axes, whose products are those of matrices."""
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
 from flax import nnx
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 Axes = int | tuple[int, ...]
 
 
-def dense(inputs: Axes, outputs: Axes, rngs: nnx.Rngs, use_bias: bool = True) -> nnx.LinearGeneral:
-    """A layer from the last axes, `inputs` wide, to axes `outputs` wide; its kernel has all of these axes."""
+def dense(inputs: Axes, outputs: Axes, rngs: nnx.Rngs, use_bias: bool = True, *, named: str = "") -> nnx.LinearGeneral:
+    """A layer from the last axes, `inputs` wide, to axes `outputs` wide; its kernel has all of these axes.
+
+    `named` is what the backward pass knows its product by, before the bias.
+    """
     axes = tuple(range(-len(inputs), 0)) if isinstance(inputs, tuple) else -1
-    return nnx.LinearGeneral(inputs, outputs, axis=axes, use_bias=use_bias, rngs=rngs, dot_general=_by_matrices)
+    product = _named(named) if named else _by_matrices
+    return nnx.LinearGeneral(inputs, outputs, axis=axes, use_bias=use_bias, rngs=rngs, dot_general=product)
+
+
+@cache  # layers made alike are alike to `jax.jit`
+def _named(name: str) -> Callable[..., jax.Array]:
+    return lambda *factors, **options: checkpoint_name(_by_matrices(*factors, **options), name)
 
 
 def _by_matrices(x: jax.Array, kernel: jax.Array, dimensions: Any, **options: Any) -> jax.Array:

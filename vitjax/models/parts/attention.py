@@ -67,7 +67,7 @@ class Attention(nnx.Module):
             mask: added to the scores; see `attend`.
         """
         if mask is None and (kernel := self._kernel(x, taps, execution)):
-            return self._packed(kernel, x, taps)
+            return (self._packed if kernel.packed else self._filled)(kernel, x, taps)
         q, k, v = unpacked(self.qkv(x))
         if self.qk_normed:
             q, k = self.q_norm(q), self.k_norm(k)
@@ -83,12 +83,13 @@ class Attention(nnx.Module):
         return self.proj(taps("z", z, HEADS))
 
     def _kernel(self, x: jax.Array, taps: Taps, execution: Execution) -> Kernel | None:
-        """The kernel that reads q, k and v as the projection writes them, if nothing is to be done to them before."""
+        """The kernel that reads q, k and v as they are projected for it, if nothing is to be done to them before."""
         changed = self.qk_normed or self.cosine or any(part is not None for part in (self.bias, self.turns, self.gate))
         if changed or taps.want("q", "k", "v", "scores", "probs"):
             return None
         kernel = execution.kernel(jax.ShapeDtypeStruct((*x.shape[:2], *self.proj.in_features), x.dtype))
-        return kernel if kernel and kernel.packed else None
+        fits = kernel and (kernel.packed or (kernel.filled and not taps.want("z")))
+        return kernel if fits else None
 
     def _packed(self, kernel: Kernel, x: jax.Array, taps: Taps) -> jax.Array:
         """Attends with channels of all heads, and q, k and v, in one axis: no array has the heads' short last axis."""
@@ -100,6 +101,23 @@ class Attention(nnx.Module):
         z = taps("z", z.reshape(*x.shape[:2], heads, size), HEADS).reshape(z.shape)
         out = z @ self.proj.kernel[...].reshape(z.shape[-1], -1)
         return out if self.proj.bias is None else out + self.proj.bias[...]
+
+    def _filled(self, kernel: Kernel, x: jax.Array, taps: Taps) -> jax.Array:
+        """Attends with tokens filled up before they are projected: q, k and v are written once, where they are read."""
+        tokens, x = x.shape[1], kernel.filled(x)
+        # A bias of k adds the same to all scores of a query, that of v to every mean of them, so to what `proj` gives.
+        late = not self.normed and self.qkv.bias is not None
+        q, k, v = (self._product(x, part, biased=not (late and part)) for part in range(3))
+        q, k, v = (taps(name, part, HEADS) for name, part in (("q", q), ("k", k), ("v", v)))
+        z = kernel.attend(q, k, v, tokens)
+        z = self.norm(z.reshape(x.shape)).reshape(z.shape) if self.normed else z
+        out = self.proj(taps("z", z, HEADS))[:, :tokens]
+        return out + jnp.einsum("hd,hdc->c", self.qkv.bias[2], self.proj.kernel[...]) if late else out
+
+    def _product(self, x: jax.Array, part: int, *, biased: bool) -> Heads:
+        """One of q, k and v."""
+        made = jnp.einsum("btc,chd->bthd", x, self.qkv.kernel[:, part])
+        return made + self.qkv.bias[part] if biased and self.qkv.bias is not None else made
 
     def _scale(self) -> jax.Array:
         """What the cosines of each head are multiplied by, [head, 1, 1]."""

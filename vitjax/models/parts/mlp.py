@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
+from vitjax.models.core.execution import PRODUCT
 from vitjax.models.core.taps import Taps
 from vitjax.models.kernels.dense import dense
 from vitjax.models.parts.norm import norm
@@ -41,7 +42,7 @@ class Mlp(nnx.Module):
 
     def __init__(self, config: BlockConfig, rngs: nnx.Rngs, mixer: nnx.Module | None = None):
         wide = (2, config.mlp_width) if config.gated else config.mlp_width
-        self.fc1 = dense(config.width, wide, rngs)
+        self.fc1 = dense(config.width, wide, rngs, named=PRODUCT if mixer is None else "")
         self.fc2 = nnx.Linear(config.mlp_width, config.width, rngs=rngs)
         if config.mlp_norm:
             self.norm = norm(config, rngs, config.mlp_width)

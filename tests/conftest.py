@@ -24,6 +24,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the network
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: threads of torch and scikit-learn would only wait
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+CHIPS = {"libtpu": ("accel*", "vfio/*"), "jax_plugins": ("nvidia*", "dxg")}  # where chips of JAX's packages show
+installed = [device for name, devices in CHIPS.items() if importlib.util.find_spec(name) for device in devices]
+if installed and not any(found for device in installed for found in Path("/dev").glob(device)):  # a compiler alone
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
 QUICK = (  # to compile, which most of the suite's time went into: small programs, each run once or twice
     "--xla_backend_optimization_level=0",
     "--xla_cpu_use_fusion_emitters=false",

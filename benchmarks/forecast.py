@@ -1,6 +1,6 @@
-"""Forecasts what a GPU should do: operations and bytes of a step, counted, at the device's rates.
+"""Forecasts what a GPU should do: operations and bytes of a step and of all neurons, counted, at the device's rates.
 
-    python benchmarks/forecast.py [--tflops 989 --gigabytes 4800] [--reached 0.7]
+    python benchmarks/forecast.py [--tflops 989 --gigabytes 4800] [--reached 0.7] [--only ViT-B/16]
 
 The rates are a datasheet's (default: H200, dense bfloat16, HBM3e); `--reached` is the share of either that a large
 matrix product or copy gets. Bytes are those of the tensors that kernels hand each other through memory, in bfloat16, if
@@ -16,8 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitjax.models.core.config import ViTConfig
-from vitjax.optimize.cost import step_flops
+from vitjax.optimize.cost import picture_flops, step_flops
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import Recipe, choose
+from vitjax.optimize.schedule.plan import plan
 
 # Tensors of a block that are read or written, in units of [token, width]; fc1's are as wide as the ratio says.
 FORWARD = {"norm1": 2, "qkv": 4, "attention": 4, "proj and sum": 3, "norm2": 2, "fc1": 1, "fc2 and sum": 2}
@@ -58,8 +60,18 @@ def step_bytes(config: ViTConfig, block: int, recipe: Recipe) -> float:
 
 def picture_seconds(config: ViTConfig, block: int, recipe: Recipe, device: Device) -> np.ndarray:
     """Of a finished picture of a neuron of `block`, as `Device.seconds`."""
-    operations = step_flops(config, f"blocks.{block}.mlp.hidden", recipe)
-    return recipe.steps * device.seconds(operations, step_bytes(config, block, recipe))
+    tap = f"blocks.{block}.mlp.hidden"
+    return sum(
+        leg.recipe.steps
+        * device.seconds(step_flops(leg.config, tap, leg.recipe), step_bytes(leg.config, block, leg.recipe))
+        for leg in plan(recipe, config, UnitActivation(tap))
+    )
+
+
+def atlas_operations(config: ViTConfig, recipe: Recipe) -> float:
+    """Of a picture of every neuron."""
+    taps = [f"blocks.{block}.mlp.hidden" for block in range(config.depth)]
+    return config.mlp_width * sum(picture_flops(config, tap, recipe) for tap in taps)
 
 
 def main() -> None:
@@ -67,12 +79,16 @@ def main() -> None:
     parser.add_argument("--tflops", type=float, default=989)
     parser.add_argument("--gigabytes", type=float, default=4800)
     parser.add_argument("--reached", type=float, default=0.7)
+    parser.add_argument("--only", default="", help="of the models, those whose names have this in them")
     args = parser.parse_args()
     device = Device(args.reached * args.tflops * 1e12, args.reached * args.gigabytes * 1e9)
     ghiasi, fast = choose("ghiasi"), choose("fast")
-    print("| | TFLOP a step | GB a step | ms | of the product's rate | all neurons, hours | by `fast` |")
-    print("|---|---|---|---|---|---|---|")
-    for name, config in MODELS.items():
+    print(
+        "| | TFLOP a step | GB a step | ms | of the product's rate | all neurons: PFLOP | by `fast` | hours |"
+        " by `fast` |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, config in ((name, config) for name, config in MODELS.items() if args.only in name):
         last = config.depth - 1
         operations = step_flops(config, f"blocks.{last}.mlp.hidden", ghiasi)
         seconds = picture_seconds(config, last, ghiasi, device) / ghiasi.steps
@@ -82,9 +98,11 @@ def main() -> None:
             / 3600
             for recipe in (ghiasi, fast)
         ]
+        counted = " | ".join(f"{atlas_operations(config, recipe) / 1e15:,.3g}" for recipe in (ghiasi, fast))
         columns = [1000 * seconds, 100 * operations / seconds / device.operations, *hours]
-        units = "{:.2f} – {:.2f}", "{:.0f} – {:.0f} %", "{:.2f} – {:.2f}", "{:.2f} – {:.2f}"
-        shown = " | ".join(unit.format(*column) for unit, column in zip(units, columns, strict=True))
+        units = "{:.2f} – {:.2f}", "{:.0f} – {:.0f} %", "{:.2f} – {:.2f}", "{:.3f} – {:.3f}"
+        step, share, *times = (unit.format(*column) for unit, column in zip(units, columns, strict=True))
+        shown = " | ".join([step, share, counted, *times])
         print(f"| {name} | {operations / 1e12:.3f} | {step_bytes(config, last, ghiasi) / 1e9:.2f} | {shown} |")
 
 

@@ -1,6 +1,24 @@
 """The recipes that frontier.py compares: one idea each, at several costs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from vitjax.optimize.recipes import GHIASI, RECIPES, Recipe
+from vitjax.optimize.settings.stage import Stage
+
+# All at one size, four views: what the recipes of stages are held against.
+PLAIN = replace(
+    GHIASI,
+    steps=160,
+    views=4,
+    parametrization="fourier",
+    b1=0.9,
+    b2=0.999,
+    total_variation=0.00005,
+    color_strength=0.3,
+    color_anneal=True,
+    before_activation=True,
+)
+THREE = (Stage(size=5 / 14, steps=60), Stage(size=0.5, steps=60), *RECIPES["fast"].stages[1:])  # of 80 pixels, of 224
 
 
 @dataclass(frozen=True)
@@ -10,25 +28,27 @@ class Candidate:
     Attributes:
         family: the idea.
         changes: of the recipe `base`.
-        base: a recipe's name.
+        base: a recipe, or its name.
         begin: what its pictures begin with in place of noise: "photograph" (the unit's best), "neighbour" (what the
             candidate `NEIGHBOURS` paints for the unit with the weights most alike), or a candidate's name.
     """
 
     family: str
     changes: dict = field(default_factory=dict)
-    base: str = "default"
+    base: str | Recipe = PLAIN
     begin: str = ""
 
 
 CANDIDATES: dict[str, Candidate] = {
     "ghiasi": Candidate("ghiasi", base="ghiasi"),
-    "default": Candidate("steps"),
-    "fast": Candidate("fewer views", base="fast"),
-    "best": Candidate("smoother", base="best"),
+    "default": Candidate("stages", base="default"),
+    "fast": Candidate("stages", base="fast"),
+    "best": Candidate("stages", base="best"),
+    "4 views, 160 steps": Candidate("steps"),
     "4 views, 320 steps": Candidate("steps", {"steps": 320}),
     "4 views, 80 steps": Candidate("steps", {"steps": 80}),
     "4 views, 40 steps": Candidate("steps", {"steps": 40}),
+    "2 views, 150 steps": Candidate("fewer views", {"views": 2, "steps": 150}),
     "2 views, 160 steps": Candidate("fewer views", {"views": 2}),
     "1 view, 320 steps": Candidate("fewer views", {"views": 1, "steps": 320}),
     "twice the rate, 2 views, 150 steps": Candidate("rates", {"views": 2, "steps": 150, "learning_rate": 0.2}),
@@ -42,9 +62,15 @@ CANDIDATES: dict[str, Candidate] = {
     "windows of a quarter, then 4 views, 40 steps": Candidate(
         "windows", {"steps": 40, "learning_rate": 0.05}, begin="windows of a quarter, 4 views, 160 steps"
     ),
-    "half the size, 4 views, 80 steps": Candidate("coarse", {"steps": 80, "jitter": 16}, size=112),
-    "coarse to fine, 4 views, 60 steps": Candidate(
-        "coarse to fine", {"steps": 60}, begin="half the size, 4 views, 80 steps"
+    "fast, adam": Candidate("stages", {"optimizer": "adam"}, base="fast"),
+    "fast, twice the rate": Candidate("stages", {"learning_rate": 0.24}, base="fast"),
+    "fast, noise to the end": Candidate("stages", {"stages.1.noise": 1, "stages.1.color_strength": 1}, base="fast"),
+    "fast, as many steps for all": Candidate("stages", {"stages.1.shallow": 0, "stages.1.steps": 45}, base="fast"),
+    "fast, from 80 pixels up": Candidate("stages", {"stages": THREE}, base="fast"),
+    "fast, two views": Candidate("stages", {"views": 2, "steps": 59}, base="fast"),
+    "fast, windows of half": Candidate("stages", {"stages.0.seen": 0.5, "stages.0.seen_shape": "window"}, base="fast"),
+    "coarse to fine, 4 views, 140 steps": Candidate(
+        "coarse to fine", {"views": 4, "stages": (Stage(size=0.5, steps=80), Stage(steps=60))}
     ),
     "from the best photograph, 4 views, 80 steps": Candidate("warm starts", {"steps": 80}, begin="photograph"),
     "from a neighbour, 4 views, 80 steps": Candidate("warm starts", {"steps": 80}, begin="neighbour"),

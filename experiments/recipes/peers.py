@@ -44,7 +44,7 @@ from vitjax.analysis.study.gallery import gallery
 from vitjax.data.dataset import open_dataset
 from vitjax.models.vit import ViT
 from vitjax.optimize.cost import picture_flops
-from vitjax.optimize.recipes import DEFAULT
+from vitjax.optimize.recipes import RECIPES
 from vitjax.optimize.results.pictures import Pictures, append
 from vitjax.optimize.workers import Task, batches_of, run
 from vitjax.units.units import Unit, caption, expand, sample
@@ -63,7 +63,9 @@ def spread(units: list[Unit], count: int) -> list[Unit]:
 
 def flops(model: ViT, name: str, tap: str) -> float:
     """Operations of one picture of a contender."""
-    return picture_flops(model.config, tap, DEFAULT) if name == OURS else PEERS[name].flops(model.config, tap)
+    return (
+        picture_flops(model.config, tap, RECIPES["default"]) if name == OURS else PEERS[name].flops(model.config, tap)
+    )
 
 
 def finished(model: ViT, image: np.ndarray) -> np.ndarray:
@@ -75,7 +77,7 @@ def finished(model: ViT, image: np.ndarray) -> np.ndarray:
 
 def ours(model: ViT, unit: Unit, seed: int) -> tuple[dict[str, Pictures], dict[str, float]]:
     """vitjax's picture of a unit, {folder: picture}, and what it took."""
-    (painted,) = run(Task(model, DEFAULT, seed), batches_of([unit], 1))
+    (painted,) = run(Task(model, RECIPES["default"], seed), batches_of([unit], 1))
     times = {"seconds": painted.looping, "compile_seconds": painted.seconds - painted.looping}
     return {OURS: painted.pictures}, times
 

@@ -11,7 +11,7 @@ from vitjax.analysis.units.attention_features import KINDS, high_frequency, run
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
 
-QUICK = choose("default", steps=2, views=1, jitter=2)
+QUICK = choose("default", steps=2, views=1, jitter=2, stages=())
 MODEL = noise.model(replace(small.CONFIG, depth=2))
 
 

@@ -53,7 +53,7 @@ def measure() -> Yardstick:
 @cache
 def originals() -> Originals:
     """Good pictures, and the units' best photographs."""
-    made = vitjax.visualize(model(), UNITS, "fast", steps=60)
+    made = vitjax.visualize(model(), UNITS, "fast")
     best = [measure().best(unit) for unit in made.units]
     return Originals(model(), made.units, made.images, pixels(photographs().images, best, model().config))
 

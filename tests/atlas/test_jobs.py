@@ -22,6 +22,7 @@ from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import ClassNames
 from vitjax.optimize.recipes import choose
+from vitjax.optimize.settings.stage import Stage
 from vitjax.units.units import Unit, expand
 
 
@@ -112,6 +113,19 @@ def test_a_stopped_atlas_leaves_at_once_and_goes_on(whole, tmp_path, stage, even
     assert len(store.keys("batches/")) in batches and len(store.keys("cards/")) == cards
     assert store.keys("natural/") and len(store.keys("logs/")) == 1
     assert work(job(), store) is Status.FINISHED and pictures(store) == pictures(whole)
+
+
+def test_an_atlas_by_stages_goes_on_as_it_was_begun(tmp_path):
+    recipe = choose(RECIPE, steps=50, views=1, stages=(Stage(size=0.5, steps=46), Stage(steps=4, shallow=1)))
+    made = job(False, recipe=recipe, units="blocks.0,2.mlp.hidden:0-1")
+    stores = [Store(str(tmp_path / name)) for name in ("whole", "stopped")]
+    assert work(made, stores[0]) is Status.FINISHED
+    asks = Asks("painting, seed 0", "did some")
+    assert work(made, stores[1], asks, asks.stop) is Status.STOPPED
+    assert work(made, stores[1]) is Status.FINISHED and pictures(stores[0]) == pictures(stores[1])
+    assert contents(stores[0]).recipe["fields"]["stages"][0]["size"] == 0.5
+    with pytest.raises(InputError, match=r"recipe\.stages is size: 0.5.* there, none here"):
+        work(job(False, recipe=choose(recipe, stages=()), units="blocks.0,2.mlp.hidden:0-1"), stores[0])
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_text_tower_can_be_called_where_nothing_is_promoted():
 
 
 def test_pictures_are_the_same_to_the_byte():
-    model, recipe = noise.model(TINY), choose("default", steps=2, views=2, seen=0.5, noise_shape="pixel")
+    model, recipe = noise.model(TINY), choose("default", steps=2, views=2, seen=0.5, noise_shape="pixel", stages=())
     wanted = visualize(model, UNITS, recipe)
     with settings(**STRICT, **OTHER):
         found = visualize(model, UNITS, recipe)

@@ -27,7 +27,7 @@ from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
 from vitjax.units.units import expand
 
-RECIPE = choose("default", steps=4, views=2)
+RECIPE = choose("default", steps=4, views=2, stages=())
 UNITS = "blocks.1-2.mlp.hidden:0-4"
 SLOTS = 2
 HOUR = 3600  # seconds

@@ -63,5 +63,7 @@ def _differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
+    if value == []:
+        return "none"
     text = re.sub(r"[{}\[\]'\"]", "", str(value)) if isinstance(value, dict | list) else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

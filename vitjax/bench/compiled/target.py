@@ -137,5 +137,5 @@ def compiled(
 
 
 def text_of(found: jax.stages.Compiled) -> str:
-    """The text of a program, also where it is too long for the whole executable to give it."""
+    """The text of a program; of its modules, where the executable itself gives none, as a v6e's did of a long one."""
     return found.as_text() or "".join(part.to_string() for part in found.runtime_executable().hlo_modules())

@@ -2,8 +2,8 @@
 
     python -m experiments.demo.before_and_after --model first=FOLDER now=demo [--image-size 64 96]
 
-A model has a column for each image size, a row a block: neurons at random, of blocks of one width the same. Printed is how
-long the pictures of each column took, with what was compiled for them.
+A model has a column for each image size, a row a block: neurons at random, of blocks of one width the same. Printed is
+how long the pictures of each column took, with what was compiled for them.
 """
 
 import time

@@ -98,7 +98,7 @@ def main() -> None:
             / 3600
             for recipe in (ghiasi, fast)
         ]
-        counted = " | ".join(f"{atlas_operations(config, recipe) / 1e15:,.3g}" for recipe in (ghiasi, fast))
+        counted = " | ".join(f"{atlas_operations(config, recipe) / 1e15:,.1f}" for recipe in (ghiasi, fast))
         columns = [1000 * seconds, 100 * operations / seconds / device.operations, *hours]
         units = "{:.2f} – {:.2f}", "{:.0f} – {:.0f} %", "{:.2f} – {:.2f}", "{:.3f} – {:.3f}"
         step, share, *times = (unit.format(*column) for unit, column in zip(units, columns, strict=True))

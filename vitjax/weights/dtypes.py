@@ -26,7 +26,7 @@ def suited(device: jax.Device) -> str:
     """The dtype in which pictures are painted on a device: "bfloat16" where it multiplies that faster, else "float32".
 
     That is on TPUs and NVIDIA's GPUs since A100. Pictures, the optimizer and the statistics of norms are float32 either
-    way, and the pictures as good (experiments/recipes/precision.py).
+    way; experiments/recipes/precision.py compares what comes of both.
     """
     half = device.platform == "tpu" or (device.platform == "gpu" and capability(device) >= NATIVE)
     return "bfloat16" if half else "float32"

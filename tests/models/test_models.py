@@ -179,7 +179,7 @@ def test_rematerialised_gradients_are_the_same():
     model = small.model()
     read = lambda x, execution: model(x, "blocks.3.mlp.pre", execution=execution)["blocks.3.mlp.pre"].sum()
     plain = jax.grad(read)(IMAGES, Execution())
-    for execution in (Execution(remat=True), Execution(recompute=False)):
+    for execution in (Execution(remat=True), Execution(recompute=False), Execution(scan=False)):
         np.testing.assert_allclose(jax.grad(read)(IMAGES, execution), plain, rtol=1e-4, atol=1e-5)
 
 

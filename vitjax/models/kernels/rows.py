@@ -7,10 +7,8 @@ and nothing is kept. Heads that are narrower than the 128 lanes of the chip are 
 loaded those of other heads are zeroed in one factor of each product, which costs the matrix unit nothing.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from math import lcm
 from typing import NamedTuple
 
 import jax
@@ -20,63 +18,14 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
+from vitjax.models.kernels.programs import LANES, SUBLANES, Plan, plan
+
 Heads = Float[Array, "batch token head channel"]
 Flat = Float[Array, "batch token channel"]  # of all heads
 
-LANES, SUBLANES = 128, 8  # of a register of the vector unit
 FEWEST, MOST = SUBLANES, 1280  # tokens: fewer waste the registers, more do not fit into the memory
-SPLITS = (LANES, 2 * LANES, 3 * LANES)  # queries of a program, of images with more than the last
-REGISTERS = 1600  # of scores in a program, unless one head has more: its code is unrolled
 MEMORY, ARRAYS = 16 * 2**20, 10  # bytes of vector memory that every kernel may take; arrays as large as the scores
 ROWS, COLUMNS = (((1,), (1,)), ((), ())), (((0,), (0,)), ((), ()))  # which axes a product sums over
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the heads and queries of an image are dealt out to programs.
-
-    Attributes:
-        heads, size: heads, and channels of one.
-        queries, keys: tokens.
-        rows: queries of one program.
-        group: channels of one program, those of whole heads.
-    """
-
-    heads: int
-    size: int
-    queries: int
-    keys: int
-    rows: int
-    group: int
-
-    @property
-    def chunks(self) -> int:
-        """Programs that share an image's queries."""
-        return -(-self.queries // self.rows)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Programs of an image: groups of heads, chunks of queries."""
-        return self.heads * self.size // self.group, self.chunks
-
-    def lanes(self) -> Iterator[tuple[int, int, int, int]]:
-        """Of each head of a program: its first lane, the one after its last, and the same of the registers around."""
-        for first in range(0, self.group, self.size):
-            stop = first + self.size
-            yield first, stop, first // LANES * LANES, min(-(-stop // LANES) * LANES, self.group)
-
-
-def plan(heads: int, size: int, queries: int, keys: int) -> Plan:
-    """Deals out as many heads to a program as its code can hold; queries are only split where there are many."""
-    wasted = lambda rows: (-queries % rows, -rows)
-    rows = queries if queries <= SPLITS[-1] else min(SPLITS, key=wasted)
-    unit, width = lcm(size, LANES), heads * size
-    if width % unit:
-        return Plan(heads, size, queries, keys, rows, width)
-    registers = -(-rows // SUBLANES) * -(-keys // LANES) * (unit // size)
-    units = width // unit
-    most = max(n for n in range(1, units + 1) if units % n == 0 and n <= max(1, REGISTERS // registers))
-    return Plan(heads, size, queries, keys, rows, unit * most)
 
 
 def takes(q: Heads) -> bool:

@@ -1,4 +1,5 @@
-"""The embedded model: a small ViT trained from scratch on Tiny ImageNet (200 classes, 64 pixels), in timm's form.
+"""The embedded model: a small ViT trained from scratch on Tiny ImageNet (200 classes, 64 pixels).
 
-`experiments/demo` has the scripts, the settings, the curves and the accuracy.
+`config.json` says what it is, its tensors have timm's names (see `vitjax.weights.families.own`). `experiments/demo` has
+the scripts, the settings, the curves and the accuracy.
 """

@@ -34,6 +34,7 @@ class Setting:
     remat: bool
     attention: str = "auto"
     devices: int = 1
+    scan: bool = True
 
 
 LIMITS = {"batch": SLOTS, "views": RANGES["views"], "devices": COUNT, "steps": RANGES["steps"]}
@@ -69,7 +70,7 @@ def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: 
         steps: of each call that is timed.
         rate: operations per second of a matrix product on one device, in the setting's dtype.
     """
-    execution, objective = Execution(setting.remat, setting.attention), UnitActivation(setting.tap)
+    execution, objective = Execution(setting.remat, setting.attention, scan=setting.scan), UnitActivation(setting.tap)
     devices = jax.local_devices()[: setting.devices]
     taps = model.taps()
     units = expand(f"{setting.tap}:*", taps)[: setting.batch]

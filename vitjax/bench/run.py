@@ -50,6 +50,7 @@ def run(
     remats: Sequence[bool],
     attentions: Sequence[str],
     devices: Sequence[int],
+    scan: bool,
     steps: int,
     out: Path | None,
     compare: Path | None,
@@ -61,6 +62,7 @@ def run(
         recipe: whose loop is timed.
         source: what the model was loaded from, for the record.
         blocks, batches, views, dtypes, remats, attentions, devices: the settings.
+        scan: blocks alike as one scan; False for all blocks unrolled.
         steps: timed in each.
         out: a .json file; the figure lies beside it.
         compare: an older such file.
@@ -86,7 +88,7 @@ def run(
             f" memory {copying / 1e9:.3g} GB/s\n{HEAD}"
         )
         for tap, batch, seen, remat, attention, count in product(taps, batches, views, remats, attentions, devices):
-            setting = Setting(tap, batch, seen, dtype, remat, attention, count)
+            setting = Setting(tap, batch, seen, dtype, remat, attention, count, scan)
             rows.append(measure(model, replace(recipe, views=seen), setting, steps, rates[dtype]))
             print(_line(rows[-1], older.get(_key(asdict(setting)))), flush=True)
     if out:

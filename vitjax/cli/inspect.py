@@ -54,6 +54,12 @@ def add_bench(commands) -> None:
         help="its kernel: scores written down, XLA's, cuDNN's, or ours for TPUs (auto: the best for devices and heads)",
     )
     group.add_argument(
+        "--no-scan",
+        action="store_true",
+        help="unroll all blocks: faster where products cannot write into a scan's arrays,"
+        " and as much longer to compile as there are blocks",
+    )
+    group.add_argument(
         "--devices", type=numbers, default=[1], metavar="N,...", help="devices that work side by side (1)"
     )
     group.add_argument("--steps", type=count, default=10, help="steps timed for each row (default: 10)")
@@ -91,6 +97,7 @@ def _run_bench(args: argparse.Namespace) -> int:
         dtypes=args.dtype,
         remats=REMATS[args.remat],
         attentions=args.attention,
+        scan=not args.no_scan,
         devices=args.devices,
         steps=args.steps,
         out=args.out,
@@ -117,5 +124,6 @@ def _compile_for(args: argparse.Namespace, recipe) -> int:
         dtypes=args.dtype,
         remats=REMATS[args.remat],
         attentions=args.attention,
+        scan=not args.no_scan,
         out=args.out,
     )

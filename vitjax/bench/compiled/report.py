@@ -63,7 +63,7 @@ class Row:
 def row(chip: Chip, config: Config, recipe: Recipe, setting: Setting) -> Row:
     """Compiles a setting for a chip, and reads what its compiler says; of a recipe of stages, of its dearest one."""
     clock, stage = time.perf_counter(), dearest_stage(config, setting.tap, recipe)
-    execution = Execution(setting.remat, setting.attention)
+    execution = Execution(setting.remat, setting.attention, scan=setting.scan)
     made = built(chip, stage.config, setting.tap, stage.recipe, setting.batch, setting.dtype, execution)
     seconds, found = time.perf_counter() - clock, made.kernels
     step = sum(kernel.total for kernel in found)
@@ -98,6 +98,7 @@ def run(
     dtypes: Sequence[str],
     remats: Sequence[bool],
     attentions: Sequence[str],
+    scan: bool,
     out: Path | None,
 ) -> int:
     """Compiles every combination, prints a table, writes JSON to `out` if given; gives the exit code.
@@ -108,6 +109,7 @@ def run(
         recipe: whose loop is compiled.
         source: what the model is called, for the record.
         blocks, batches, views, dtypes, remats, attentions: the settings.
+        scan: blocks alike as one scan; False for all blocks unrolled.
         out: a .json file.
 
     What a compiler refuses, such as more pictures than fit, is said in a line of the table.
@@ -128,7 +130,7 @@ def run(
     for tap, dtype in product(taps_of(abstract(config), blocks), dtypes):
         of_tap = []
         for batch, seen, remat, attention in product(batches, views, remats, attentions):
-            setting = Setting(tap, batch, seen, dtype, remat, attention)
+            setting = Setting(tap, batch, seen, dtype, remat, attention, scan=scan)
             try:
                 of_tap.append(row(chip, config, replace(recipe, views=seen), setting))
                 print(_line(of_tap[-1]), flush=True)

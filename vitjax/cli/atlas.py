@@ -127,6 +127,9 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
 
         there = chip(args.compile_for)
         prepare()
+        from vitjax.bench.compiled.target import check
+
+        check(there)
     else:
         use_cores()
     shown = outlined(args)

@@ -112,6 +112,9 @@ def _compile_for(args: argparse.Namespace, recipe) -> int:
     found = chip(args.compile_for)
     prepare()
     from vitjax.bench.compiled.report import run
+    from vitjax.bench.compiled.target import check
+
+    check(found)
 
     return run(
         found,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 
 from vitjax.errors import InputError
-from vitjax.models.kernels import cudnn, rows
+from vitjax.models.kernels import cudnn, tpu_attention
 from vitjax.models.kernels.cudnn import Heads
 
 
@@ -49,11 +49,11 @@ KERNELS = {
         gives=cudnn.GIVES,
     ),
     "pallas": Kernel(
-        rows.attend,
-        rows.takes,
-        f"floats of up to 32 bits and {rows.FEWEST} to {rows.MOST} tokens on TPUs",
+        tpu_attention.attend,
+        tpu_attention.takes,
+        f"floats of up to 32 bits and {tpu_attention.FEWEST} to {tpu_attention.MOST} tokens on TPUs",
         "tpu",
-        packed=rows.packed,
+        packed=tpu_attention.packed,
     ),
 }
 COPIED = "attn.qkv"  # what kernels read whole: copied once into the arrays of a scan, and once out of them

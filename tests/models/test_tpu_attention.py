@@ -13,7 +13,7 @@ from tests.support import small
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.surroundings import key
 from vitjax.models.core.taps import Taps
-from vitjax.models.kernels import programs, rows
+from vitjax.models.kernels import tpu_attention
 from vitjax.models.parts.attention import attend
 
 Way = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -42,11 +42,11 @@ def written(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
 
 def side_by_side(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     qkv = jnp.concatenate([part.reshape(*part.shape[:2], -1) for part in (q, k, v)], axis=2)
-    return rows.packed(qkv, q.shape[2]).reshape(q.shape)
+    return tpu_attention.packed(qkv, q.shape[2]).reshape(q.shape)
 
 
 @partial(jax.jit, static_argnames="way")
-def both(q: jax.Array, k: jax.Array, v: jax.Array, back: jax.Array, way: Way = rows.attend) -> list[jax.Array]:
+def both(q: jax.Array, k: jax.Array, v: jax.Array, back: jax.Array, way: Way = tpu_attention.attend) -> list[jax.Array]:
     """z and the gradients of q, k and v."""
     z, pull = jax.vjp(way, q, k, v)
     return [z, *pull(back)]
@@ -112,7 +112,7 @@ def test_a_model_is_the_same_with_it(interpreted):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32], ids=lambda dtype: dtype.__name__)
-@pytest.mark.parametrize("way", [rows.attend, side_by_side], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", [tpu_attention.attend, side_by_side], ids=lambda way: way.__name__)
 def test_it_lowers_for_tpus(shape, dtype, way):
     given = [jax.ShapeDtypeStruct(part.shape, part.dtype) for part in jax.eval_shape(lambda: inputs(shape, dtype))]
     text = both.trace(*given, way=way).lower(lowering_platforms=("tpu",)).as_text()
@@ -122,6 +122,6 @@ def test_it_lowers_for_tpus(shape, dtype, way):
 def test_auto_takes_it_on_tpus_where_nothing_of_the_scores_is_asked():
     there = Execution().on("tpu")
     heads = lambda tokens: jax.ShapeDtypeStruct((1, tokens, 2, 64), jnp.bfloat16)
-    assert there.kernel(heads(197)).attend is rows.attend
+    assert there.kernel(heads(197)).attend is tpu_attention.attend
     assert there.kernel(heads(1)) is None and there.kernel(heads(4096)) is None
     assert Execution().on("cpu").kernel(heads(197)) is None

@@ -18,7 +18,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
-from vitjax.models.kernels.programs import LANES, SUBLANES, Plan, plan
+from vitjax.models.kernels.tpu_programs import LANES, SUBLANES, Plan, plan
 
 Heads = Float[Array, "batch token head channel"]
 Flat = Float[Array, "batch token channel"]  # of all heads

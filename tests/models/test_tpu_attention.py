@@ -13,7 +13,7 @@ from tests.support import small
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.surroundings import key
 from vitjax.models.core.taps import Taps
-from vitjax.models.kernels import tpu_attention
+from vitjax.models.kernels import tpu_attention, tpu_programs
 from vitjax.models.parts.attention import attend
 
 Way = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -54,7 +54,7 @@ def both(q: jax.Array, k: jax.Array, v: jax.Array, back: jax.Array, way: Way = t
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_whole_rows_are_what_the_products_are(monkeypatch, interpreted, shape):
-    monkeypatch.setattr(programs, "SPLITS", (16,))
+    monkeypatch.setattr(tpu_programs, "SPLITS", (16,))
     given = inputs(shape, jnp.float32)
     found = both(*given)
     for mine, theirs in zip(found, both(*given, way=written), strict=True):
@@ -63,7 +63,7 @@ def test_whole_rows_are_what_the_products_are(monkeypatch, interpreted, shape):
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2]], ids=str)
 def test_in_16_bits_they_are_as_true_as_16_bits_are(monkeypatch, interpreted, shape):
-    monkeypatch.setattr(programs, "SPLITS", (16,))
+    monkeypatch.setattr(tpu_programs, "SPLITS", (16,))
     given = inputs(shape, jnp.bfloat16)
     truth = both(*(part.astype(jnp.float32) for part in given), way=written)
     size = lambda value: np.sqrt(np.square(value).mean())
@@ -73,7 +73,7 @@ def test_in_16_bits_they_are_as_true_as_16_bits_are(monkeypatch, interpreted, sh
 
 @pytest.mark.parametrize("shape", [(13, 13, 2, 64), (21, 21, 4, 64), (9, 9, 3, 64)], ids=str)
 def test_side_by_side_it_is_the_same(monkeypatch, interpreted, shape):
-    monkeypatch.setattr(programs, "SPLITS", (16,))
+    monkeypatch.setattr(tpu_programs, "SPLITS", (16,))
     given = inputs(shape, jnp.float32)
     for mine, theirs in zip(both(*given, way=side_by_side), both(*given, way=written), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())

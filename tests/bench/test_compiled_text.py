@@ -11,11 +11,12 @@ from jax import lax
 from jax.experimental import pallas as pl
 
 from tests.support import small
-from vitjax.bench.compiled import hlo, mosaic, report, target, traffic
+from vitjax.bench.compiled import chips, hlo, mosaic, report, target, traffic
 from vitjax.bench.compiled.chips import CHIPS, chip
 from vitjax.bench.compiled.estimate import called, dearest, kernels, untimed
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
+from vitjax.weights import dtypes
 
 # A loop of 3 over rows of a stack [4, 8, 8]: a product with a row that is cut out, written into a buffer in place.
 GPU = """HloModule jit_step, is_scheduled=true
@@ -178,6 +179,8 @@ def test_chips(tmp_path):
     other = chip(str(tmp_path / "card.txt"))
     assert (other.name, other.half, other.bandwidth) == ("NVIDIA X1 80GB HBM3", 0, CHIPS["h100"].bandwidth)
     assert kernels(hlo.read(GPU), other)[0].seconds > 0
+    assert replace(other, target=other.target.replace("major: 9", "major: 7")).suited == "float32"
+    assert {one.suited for one in (*CHIPS.values(), other, unknown)} == {"bfloat16"} and chips.NATIVE == dtypes.NATIVE
     (tmp_path / "card.txt").write_text("core_count: 3")
     with pytest.raises(InputError, match="it says no memory_bandwidth"):
         chip(str(tmp_path / "card.txt"))

@@ -10,10 +10,12 @@ import pytest
 
 from tests.support import small
 from vitjax.analysis.report.grades import slope
+from vitjax.bench import measure as measuring
 from vitjax.errors import InputError
 from vitjax.models.hierarchical.levit import LevitConfig
 from vitjax.models.mixer import MixerConfig
 from vitjax.models.registry import random
+from vitjax.optimize import loop
 from vitjax.optimize.cost import picture_flops, step_flops
 from vitjax.optimize.objectives import AlongDirection, Objective, UnitActivation
 from vitjax.optimize.parametrize import PARAMETRIZATIONS
@@ -23,7 +25,7 @@ from vitjax.optimize.schedule.handover import enlarged, rewritten
 from vitjax.optimize.schedule.plan import depth_of, plan, steps_of
 from vitjax.optimize.schedule.sizes import at_size, smaller
 from vitjax.optimize.settings.stage import Stage
-from vitjax.optimize.visualize import visualize
+from vitjax.optimize.visualize import paint, resolve, visualize
 
 COARSE = choose(
     "default",
@@ -173,3 +175,51 @@ def test_the_slope_of_a_history_that_ends_early_is_its_own():
     whole, short = np.arange(40.0) ** 0.5, np.arange(20.0) ** 0.7
     filled = np.stack([whole, np.append(short, np.full(20, np.nan))])
     np.testing.assert_allclose(slope(filled), [slope(whole[None])[0], slope(short[None])[0]])
+
+
+def test_the_slope_of_a_history_without_numbers_is_none():
+    assert np.isnan(slope(np.full((2, 10), np.nan), tail=0.25)).all()
+
+
+def test_jitter_shrinks_with_the_mean_of_the_sides():
+    flat = replace(small.CONFIG, image_size=(8, 64), preprocess=replace(small.CONFIG.preprocess, size=None))
+    coarse, fine = plan(choose("fast", jitter=32), flat, LAST)
+    assert coarse.config.image_size == (8, 32) and (coarse.recipe.jitter, fine.recipe.jitter) == (23, 32)
+
+
+def test_steps_that_memory_cut_short_are_not_counted_twice(monkeypatch):
+    advance, told = loop.advance, []
+
+    def little_memory(model, slots, targets, *, program):
+        if len(slots.params) > 1 and model.config == small.CONFIG:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+        return advance(model, slots, targets, program=program)
+
+    monkeypatch.setattr(loop, "advance", little_memory)
+    units = resolve(small.model(), f"{LAST.tap}:0-1")
+    list(paint(small.model(), units, COARSE, batch=2, progress=told.append))
+    assert (told[-1].steps, told[-1].all_steps) == (20, 20)
+
+
+def test_more_steps_than_a_stage_has_are_not_timed(monkeypatch):
+    taken = []
+    monkeypatch.setattr(measuring, "fastest", lambda call, repeats: 2.0)
+    monkeypatch.setattr(measuring, "_loaded", lambda model, aims, program, device: (taken.append(program.chunk), 1))
+    setting = measuring.Setting(LAST.tap, 1, 2, "float32", False)
+    monkeypatch.setattr(measuring, "ThreadPoolExecutor", NoThreads)
+    row = measuring.measure(small.model(), COARSE, setting, steps=100, rate=1.0)
+    assert taken == [6, 4] and row.steps_per_second == 10 / 4
+
+
+class NoThreads:
+    def __init__(self, count: int):
+        pass
+
+    def __enter__(self) -> "NoThreads":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, call, calls) -> list:
+        return []

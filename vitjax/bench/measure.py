@@ -61,7 +61,7 @@ class Row:
 
 @standard()
 def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: float) -> Row:
-    """Times `steps` steps of each stage of the recipe after compiling and one call to warm up.
+    """Times `steps` steps of each stage of the recipe, or all that it has, after compiling and one call to warm up.
 
     Args:
         model: in the setting's dtype.
@@ -78,14 +78,15 @@ def measure(model: Network, recipe: Recipe, setting: Setting, steps: int, rate: 
     aims = loop.aims(units, taps, seed=0)
     compiling, seconds, total, most = 0.0, 0.0, 0, 0
     for stage in plan(recipe, model.config, objective):
-        program, sized = loop.Program(stage.recipe, objective, steps, execution), at_size(model, stage.config)
+        timed = min(steps, stage.recipe.steps)  # steps beyond the last one do nothing
+        program, sized = loop.Program(stage.recipe, objective, timed, execution), at_size(model, stage.config)
         clock = time.perf_counter()
         calls, memory = zip(*(_loaded(sized, aims, program, device) for device in devices), strict=True)
         compiling += (time.perf_counter() - clock) / len(devices)
         with ThreadPoolExecutor(len(devices)) as pool:
             together = lambda pool=pool, calls=calls: list(pool.map(lambda call: call(), calls))
             together()
-            seconds += stage.recipe.steps * fastest(together, repeats=2) / steps
+            seconds += stage.recipe.steps * fastest(together, repeats=2) / timed
         total, most = total + stage.recipe.steps, max(most, *memory)
     pictures = setting.batch * len(devices)
     flops = pictures * picture_flops(model.config, setting.tap, recipe) / seconds

@@ -96,6 +96,8 @@ def add(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.plan and args.verify:
+        raise InputError("--plan and --verify are two questions: ask one at a time")
     if args.repair and not args.verify:
         raise InputError("--repair goes with --verify")
     if args.verify:
@@ -145,7 +147,7 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
     if args.compile_for is not None:
         from vitjax.bench.compiled.forecast import Forecast
 
-        dtype = "bfloat16" if args.dtype == AUTO else args.dtype  # as `auto` takes it on all chips with a compiler here
+        dtype = there.suited if args.dtype == AUTO else args.dtype
         model, device = abstract(shown.config, dtype), Forecast(there, shown.config, recipe, dtype, args.remat)
     else:
         dtype = named(args.dtype, jax.local_devices()[0])

@@ -186,18 +186,18 @@ class _Worker:
         """Paints a batch, in several parts where memory runs out."""
         clock, looping, parts, goals = time.perf_counter(), 0.0, [], list(batch.goals)
         while goals:
-            slots = min(batch.slots, self.most.get(batch.tap, batch.slots))
+            slots, self.told = min(batch.slots, self.most.get(batch.tap, batch.slots)), 0
             try:
                 pictures, seconds = self._optimise(goals[:slots], slots)
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
-                variants = self.task.recipe.variants
-                if slots == variants:
+                if slots == (variants := self.task.recipe.variants):
                     raise InputError(
                         f"no memory on {self.device} for even {slots} {'picture' if slots == 1 else 'variants'} of"
                         f" {batch.tap}: use fewer views (--set views=N), --remat or --dtype bfloat16"
                     ) from None
+                self.tell(-self.told)  # they are taken again
                 self.most[batch.tap] = max(slots // 2 // variants, 1) * variants
                 continue
             parts.append(pictures)
@@ -231,6 +231,7 @@ class _Worker:
                 looping += time.perf_counter() - clock
                 done = min(program.chunk, leg.recipe.steps - call * program.chunk)
                 history.append(jax.tree.map(lambda values, done=done: np.asarray(values)[:done], happened))
+                self.told += done * count
                 self.tell(done * count)
         finished, activation = loop.finish(model, state, aims, program=program)
         return Pictures(

@@ -180,6 +180,8 @@ def slope(history: Float[np.ndarray, "picture step"], tail: float = TAIL) -> Sco
     In units of the range of the whole history: 0 has converged. A learning rate that falls to 0, as that of all
     recipes does, flattens the end of any history. NaN for a history that never moves. Histories may end with NaN.
     """
+    if not history.size:
+        return np.full(len(history), np.nan)
     if np.isnan(history).any():  # some took fewer steps than others
         return np.array([slope(row[None, ~np.isnan(row)], tail)[0] for row in history])
     points = max(3, round(tail * history.shape[1]))

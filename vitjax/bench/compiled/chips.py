@@ -9,6 +9,7 @@ from vitjax.errors import InputError, nearest
 from vitjax.files import read_bytes
 
 TPU, CUDA = "tpu", "gpu"  # platforms, as JAX calls them
+NATIVE = 8  # major compute capability of the first NVIDIA GPUs that multiply bfloat16, as in `vitjax.weights.dtypes`
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Chip:
     def rate(self, dtype: str) -> float:
         """Operations a second of products of a type, as JAX or as XLA calls it."""
         return self.single if dtype in ("f32", "float32") else self.half
+
+    @property
+    def suited(self) -> str:
+        """The dtype of pictures on it where nothing else is asked, as `vitjax.weights.dtypes` says."""
+        major = re.search(r"\bmajor: (\d+)", self.target) if self.platform == CUDA else None
+        return "float32" if major and int(major[1]) < NATIVE else "bfloat16"
 
     @property
     def said(self) -> str:

@@ -47,6 +47,8 @@ class Forecast:
         few, more = (self._built(leg, tap, slots).whole for slots in PROBES)
         each = (more - few) / (PROBES[1] - PROBES[0])
         beside = few - PROBES[0] * each
+        if not self.chip.memory:  # unknown
+            return Room(self.useful(), each, beside)
         model = weights(abstract(self.config, self.dtype))
         return Room(slots_within(self.chip.memory - model, beside - model, each), each, beside)
 

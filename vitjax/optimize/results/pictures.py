@@ -132,6 +132,7 @@ def append(folder: Path, pictures: Pictures) -> None:
 def _thinned(history: np.ndarray) -> list[float]:
     """About 20 values of one picture's history."""
     taken = history[~np.isnan(history)] if np.isnan(history[-1]) else history
+    taken = taken if taken.size else history
     return [float(f"{value:.6g}") for value in taken[:: max(1, len(taken) // 20)]]
 
 

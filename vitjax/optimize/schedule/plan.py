@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod, sqrt
 
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize.objectives import Objective
@@ -33,7 +34,8 @@ def plan(recipe: Recipe, config: Config, objective: Objective) -> tuple[Leg, ...
     for stage, steps in zip(recipe.stages, _shares(recipe), strict=True):
         at = _config(config, stage, recipe.tokens, objective)
         if steps := round(steps * depth**-stage.shallow):
-            legs.append(Leg(recipe.during(stage, steps, at.image_size[0] / config.image_size[0]), at))
+            size = sqrt(prod(at.image_size) / prod(config.image_size))
+            legs.append(Leg(recipe.during(stage, steps, size), at))
     return tuple(legs)
 
 

@@ -45,6 +45,8 @@ def rows_of(single: list[dict], half: list[dict]) -> list[dict]:
     rows = []
     for name in GRADES:
         first, second = (np.array([card[name] for card in cards], float) for cards in (single, half))
+        known = np.isfinite(first) & np.isfinite(second)  # nothing is over a best photograph that reaches 0
+        first, second = first[known], second[known]
         change, error = median(second - first)
         rows.append(
             {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import vitjax
 from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.cli import main
 from vitjax.cli.analyze import KINDS
@@ -18,9 +19,9 @@ from vitjax.cli.analyze import KINDS
 def photos(tmp_path_factory):
     """A folder of six random images whose names say their classes."""
     folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
+    rng, ids = np.random.default_rng(0), vitjax.load("demo").class_names.ids
     for i in range(6):
-        Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(folder / f"{i:04}_n{i:08}_thing.png")
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(folder / f"{i:04}_{ids[i]}_thing.png")
     return folder
 
 

@@ -161,7 +161,7 @@ def test_two_processes_give_the_tables_of_one(photos, tmp_path):
     assert [run.returncode for run in done] == [0, 0, 0], done
     assert "part 1 of 2 is done" in done[1].stdout
     one, two = (parquet.read_table(tmp_path / folder / "exemplars.parquet") for folder in ("one", "two"))
-    assert one.num_rows == 640 * (3 + len(QUANTILES))
+    assert one.num_rows == 768 * (3 + len(QUANTILES))
     for column in ("unit", "kind", "rank", "image", "patch", "left", "bottom"):
         assert one[column].to_pylist() == two[column].to_pylist(), column
 

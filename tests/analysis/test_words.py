@@ -61,5 +61,5 @@ def test_mistakes_are_named(clip, photos):  # noqa: F811
         run(model, data, words=["dog"], text=encoder)
     with pytest.raises(InputError, match=r"cannot read lost\.txt"):
         run(model, data, words="lost.txt", text=encoder)
-    with pytest.raises(InputError, match="a checkpoint of timm has no text tower"):
+    with pytest.raises(InputError, match="a checkpoint of vitjax has no text tower"):
         run(model, data, words=WORDS)

@@ -24,7 +24,7 @@ from vitjax.optimize.recipes import choose
 from vitjax.optimize.schedule.plan import plan as schedule
 
 MODEL = abstract(small.CONFIG)
-RECIPE = choose("fast", steps=4)
+RECIPE = choose("fast", steps=4, stages=())
 UNITS = chosen(MODEL, ["blocks.*.mlp.hidden:0-8", "blocks.1.attn.q:0.0-3"], None)
 
 

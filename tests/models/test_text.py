@@ -182,7 +182,7 @@ def test_mistakes_are_named(clip, tmp_path, monkeypatch):
             folder, replace(encoder.model.config, vocabulary=20)
         )(["dog"]),
         "a sentence without words": lambda: vitjax.sentence(encoder, ["dog", " "]),
-        "a checkpoint of timm has no text tower": lambda: vitjax.load_text("demo"),
+        "a checkpoint of vitjax has no text tower": lambda: vitjax.load_text("demo"),
         "13 tokens, this model reads 12": lambda: encoder.model(np.zeros((1, 13), np.int32)),
         r"unknown tap 'embeding' \(did you mean embedding": lambda: encoder.model(
             np.zeros((1, 2), np.int32), "embeding"

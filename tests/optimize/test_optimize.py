@@ -18,6 +18,7 @@ from vitjax.optimize.cost import step_flops
 from vitjax.optimize.objectives import AlongDirection, UnitActivation
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
+from vitjax.optimize.schedule.plan import steps_of
 from vitjax.optimize.visualize import resolve, visualize
 from vitjax.units.units import Direction, Unit, expand, sample
 
@@ -47,10 +48,12 @@ def test_chunks_do_not_change_the_picture():
 
 
 def test_each_recipe_raises_the_activation():
-    for name in ("default", "ghiasi"):
-        pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", name, steps=40, views=2)
+    for name, steps in {"default": 200, "ghiasi": 40}.items():
+        recipe = choose(name, steps=steps, views=2)
+        pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", recipe)
+        taken = steps_of(recipe, small.CONFIG, UnitActivation("blocks.2.mlp.pre"))
         assert pictures.images.shape == (4, 32, 32, 3) and pictures.images.dtype == np.uint8
-        assert pictures.history["activation"].shape == (4, 40) and np.isfinite(pictures.history["loss"]).all()
+        assert pictures.history["activation"].shape == (4, taken) and np.isfinite(pictures.history["loss"]).all()
         assert (pictures.activation > pictures.history["activation"][:, 0]).all(), name
 
 
@@ -158,6 +161,7 @@ def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
     assert set(corners) == {i * columns + j for i in range(rows - shape[0] + 1) for j in range(columns - shape[1] + 1)}
 
 
+PLAIN = choose("default", steps=30, views=2, stages=(), optimizer="adam", color_strength=0.3)
 PARTS = [
     *({"optimizer": optimizer} for optimizer in ("nadam", "lion", "sign")),
     {"seen": 0.5},
@@ -166,7 +170,7 @@ PARTS = [
 
 @pytest.mark.parametrize("changes", PARTS, ids=str)
 def test_every_part_of_a_recipe_raises_the_activation(changes):
-    pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", "default", steps=30, views=2, **changes)
+    pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", choose(PLAIN, **changes))
     assert (pictures.activation > pictures.history["activation"][:, 0]).all()
 
 

@@ -32,13 +32,12 @@ def cycles(program: Program, dump: Path) -> dict[str, int]:
         dump: the folder that its compiler wrote to.
     """
     calls = {one.name: one for here in program.computations.values() for one in here.values() if one.target == TARGET}
-    found = {}
-    for name, one in calls.items():
-        body = _BODY.search(one.attributes)
-        programs = body and grid(base64.b64decode(body[1]))
-        if programs and (bundles := _scheduled(dump, name)):
-            found[name] = programs * bundles
-    return found
+    bodies = {name: body[1] for name, one in calls.items() if (body := _BODY.search(one.attributes))}
+    scheduled: dict[str, int] = {}  # by code: of kernels that are the same the compiler schedules one
+    for name, body in bodies.items():
+        scheduled[body] = scheduled.get(body) or _scheduled(dump, name)
+    programs = {body: grid(base64.b64decode(body)) for body, bundles in scheduled.items() if bundles}
+    return {name: programs[body] * scheduled[body] for name, body in bodies.items() if programs.get(body)}
 
 
 def grid(body: bytes) -> int:

@@ -2,10 +2,10 @@
 
     python -m benchmarks.floor --model FOLDER [--blocks 8 11] [--rounds 7] [--out FILE.json]
 
-All on one thread, in processor seconds, which other work on the machine lengthens least; the least of all rounds
-counts. The products are those of the blocks that a step of one picture runs, recipe `ghiasi`, forward and to their
-inputs, with the scores computed once more in the backward pass; those of the embedding are left out. A step cannot take
-less than they do; what it takes beyond is softmax, GELU, norms, copies, and the picture itself.
+All on one thread, taking turns, in processor seconds, which other work on the machine lengthens least; the least of all
+rounds counts. The products are those of the blocks that a step of one picture runs, recipe `ghiasi`, forward and to
+their inputs, with the scores computed once more in the backward pass; those of the embedding are left out. A step
+cannot take less than they do; what it takes beyond is softmax, GELU, norms, copies, and the picture itself.
 
 FOLDER holds a checkpoint; a name of timm's, e.g. vit_base_patch32_224, gets random weights.
 """
@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -54,28 +54,28 @@ def operations(product: Product) -> int:
     return 2 * int(np.prod(product))
 
 
-def least(call: Callable[[], object], rounds: int) -> float:
-    """The fewest processor seconds that a call takes, of several rounds of at least 50 ms."""
-    call()
-    found = []
-    for _ in range(rounds):
-        clock, calls = time.process_time(), 0
-        while calls == 0 or time.process_time() - clock < 0.05:
-            call()
-            calls += 1
-        found.append((time.process_time() - clock) / calls)
-    return min(found)
+def least(runs: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """The fewest processor seconds that each of several calls takes, of rounds of at least 50 ms that take turns."""
+    found = [[] for _ in runs]
+    for turn in range(rounds + 1):
+        for run, seconds in zip(runs, found, strict=True):
+            clock, calls = time.process_time(), 0
+            while calls == 0 or time.process_time() - clock < 0.05:
+                run()
+                calls += 1
+            if turn:  # the first turn compiles and warms up
+                seconds.append((time.process_time() - clock) / calls)
+    return [min(seconds) for seconds in found]
 
 
-def alone(product: Product, rounds: int) -> tuple[float, float]:
+def alone(product: Product, rounds: int) -> list[float]:
     """Seconds of a product in XLA and in PyTorch."""
     count, rows, inner, columns = product
     draw = np.random.default_rng(0).standard_normal
     a, b = (draw(shape, np.float32) for shape in ((count, rows, inner), (count, inner, columns)))
     a, b = (a, b) if count > 1 else (a[0], b[0])
     mine, theirs, times = (jnp.asarray(a), jnp.asarray(b)), (torch.tensor(a), torch.tensor(b)), jax.jit(jnp.matmul)
-    xla = least(lambda: jax.block_until_ready(times(*mine)), rounds)
-    return xla, least(lambda: torch.matmul(*theirs), rounds)
+    return least([lambda: jax.block_until_ready(times(*mine)), lambda: torch.matmul(*theirs)], rounds)
 
 
 def main() -> None:
@@ -100,9 +100,9 @@ def main() -> None:
                 "pytorch": compiled(up_to(own, block), own.patch_embed.img_size[0], 1),
             }
             row = {"block": block, "operations": sum(operations(one) * n for one, n in counts.items())}
-            for place, (name, run) in enumerate(steps.items()):
+            taken = least([lambda run=run: run(1) for run in steps.values()], args.rounds)
+            for place, (name, step) in enumerate(zip(steps, taken, strict=True)):
                 bare = sum(rates[product][place] * n for product, n in counts.items())
-                step = least(lambda run=run: run(1), args.rounds)
                 row[name] = {"products_ms": 1e3 * bare, "step_ms": 1e3 * step, "share": bare / step}
                 print(
                     f"block {block:2}, {name:8}: products {1e3 * bare:5.0f} ms, step {1e3 * step:5.0f} ms", flush=True

@@ -12,7 +12,7 @@ from vitjax.errors import INTERRUPTED, InputError
 
 EXAMPLES = """
 examples:
-  vitjax visualize                                              pictures of the embedded model, in about two minutes
+  vitjax visualize                                              pictures of the embedded model, in little over a minute
   vitjax visualize --model ./vit blocks.6.mlp.hidden:0-15       sixteen neurons of your own checkpoint
   vitjax visualize --model timm/vit_base_patch16_224.augreg_in21k_ft_in1k 'blocks.*.mlp.hidden:*' --sample 64
   vitjax atlas --model ./vit --data photos/                     a whole network, and a page to explore it

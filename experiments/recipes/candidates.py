@@ -2,22 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
-from vitjax.optimize.recipes import GHIASI, RECIPES, Recipe
+from vitjax.optimize.recipes import RECIPES, Recipe
 from vitjax.optimize.settings.stage import Stage
 
 # All at one size, four views: what the recipes of stages are held against.
-PLAIN = replace(
-    GHIASI,
-    steps=160,
-    views=4,
-    parametrization="fourier",
-    b1=0.9,
-    b2=0.999,
-    total_variation=0.00005,
-    color_strength=0.3,
-    color_anneal=True,
-    before_activation=True,
-)
+PLAIN = replace(RECIPES["default"], steps=160, views=4, optimizer="adam", color_strength=0.3, stages=())
 THREE = (Stage(size=5 / 14, steps=60), Stage(size=0.5, steps=60), *RECIPES["fast"].stages[1:])  # of 80 pixels, of 224
 
 

@@ -90,19 +90,26 @@ def _run_bench(args: argparse.Namespace) -> int:
     return run(
         partial(load, args),
         recipe,
-        source=args.model,
-        blocks=args.blocks,
-        batches=args.batch,
-        views=args.views or [recipe.views],
-        dtypes=args.dtype,
-        remats=REMATS[args.remat],
-        attentions=args.attention,
-        scan=not args.no_scan,
+        **_asked(args, recipe),
         devices=args.devices,
         steps=args.steps,
-        out=args.out,
         compare=args.compare,
     )
+
+
+def _asked(args: argparse.Namespace, recipe) -> dict:
+    """What is asked of a machine and of a compiler alike."""
+    return {
+        "source": args.model,
+        "blocks": args.blocks,
+        "batches": args.batch,
+        "views": args.views or [recipe.views],
+        "dtypes": args.dtype,
+        "remats": REMATS[args.remat],
+        "attentions": args.attention,
+        "scan": not args.no_scan,
+        "out": args.out,
+    }
 
 
 def _compile_for(args: argparse.Namespace, recipe) -> int:
@@ -115,18 +122,4 @@ def _compile_for(args: argparse.Namespace, recipe) -> int:
     from vitjax.bench.compiled.target import check
 
     check(found)
-
-    return run(
-        found,
-        outlined(args).config,
-        recipe,
-        source=args.model,
-        blocks=args.blocks,
-        batches=args.batch,
-        views=args.views or [recipe.views],
-        dtypes=args.dtype,
-        remats=REMATS[args.remat],
-        attentions=args.attention,
-        scan=not args.no_scan,
-        out=args.out,
-    )
+    return run(found, outlined(args).config, recipe, **_asked(args, recipe))

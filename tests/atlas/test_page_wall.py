@@ -91,7 +91,7 @@ def test_search_suggests_units_and_classes(visit, address):
     page.get_by_role("option", name=HOSTILE[0]).first.click()
     page.wait_for_selector(WALL)
     expected = sum(CLASSES[unit % len(CLASSES)] == HOSTILE[0] for unit in range(len(NAMES)))
-    assert page.get_by_text(f"{expected} of 62 units").is_visible()
+    page.get_by_text(f"{expected} of 62 units").wait_for()
     assert HOSTILE[0] in page.locator(".chips").inner_text()
     page.keyboard.press("/")
     page.keyboard.type("cat")
@@ -123,7 +123,7 @@ def test_filter_and_sort_by_hand_make_a_permalink(visit, address):
     again.get_by_role("heading", name=NAMES[kept[-1]]).wait_for()
     again.keyboard.press("j")
     again.wait_for_url(f"**/unit/{NAMES[kept[-2]]}")
-    assert again.get_by_text(f"2 of {len(kept)} shown").is_visible()
+    again.get_by_text(f"2 of {len(kept)} shown").wait_for()
 
 
 def test_no_unit_left_is_said_and_undone(visit, hosted):

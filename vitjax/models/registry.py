@@ -1,6 +1,6 @@
 """Makes the model that a config describes, with values at random or with shapes in their place."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -51,8 +51,15 @@ KINDS: dict[type[Config], type[Network]] = {
 @standard()
 def abstract(config: Config, dtype: str = "float32") -> Network:
     """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
-    model = nnx.eval_shape(partial(_random, config), 0)
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype)), model)
+    shapes, structure = _traced(config)
+    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(shape, jnp.dtype(dtype)) for shape in shapes])
+
+
+@cache
+def _traced(config: Config) -> tuple[list[tuple[int, ...]], jax.tree_util.PyTreeDef]:
+    """The shapes of a model's leaves and its structure: tracing takes most of the time in which a model is built."""
+    leaves, structure = jax.tree.flatten(nnx.eval_shape(partial(_random, config), 0))
+    return [leaf.shape for leaf in leaves], structure
 
 
 @standard()

@@ -119,7 +119,7 @@ def test_a_gallery_shows_every_picture_at_the_same_size():
 
 def test_painted_pictures_are_found_in_their_folder_or_made(tmp_path):
     model = small.model()
-    made = visualize(model, f"{TAP}:3,8", steps=2, views=1)
+    made = visualize(model, f"{TAP}:3,8", steps=2, views=1, stages=())
     made.save(tmp_path)
     found = painted(model, folder=tmp_path)
     assert list(map(str, found)) == [f"{TAP}:3", f"{TAP}:8"]

@@ -36,7 +36,7 @@ def test_an_atlas(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
     unpack(tmp_path / "photos", {f"{i}.png": encode(photo(40, 48, i)) for i in range(4)})
-    units = ["--units", "stages.0.blocks.0.out:3-4", "--set", "steps=2", "--set", "views=1"]
+    units = ["--units", "stages.0.blocks.0.out:3-4", "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
     assert main(["atlas", "--model", str(folder), *units, "--data", "photos", "--k", "2", "--no-retry"]) == 0
     maps = np.load(tmp_path / "atlas/tables/maps.npy")
     assert maps.shape == (2, 2, *CONFIG.grid) and (maps.max(axis=(2, 3)) == 255).all()

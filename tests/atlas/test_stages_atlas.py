@@ -28,7 +28,19 @@ def atlas(tmp_path_factory):
     unpack(folder / "photos", {f"{i}.png": encode(photo(56, 72, i)) for i in range(4)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VITJAX_CACHE", str(folder / "cache"))
-        how = ["--set", "steps=2", "--set", "views=1", "--k", "2", "--no-retry", "--out", str(folder / "atlas")]
+        how = [
+            "--recipe",
+            "ghiasi",
+            "--set",
+            "steps=2",
+            "--set",
+            "views=1",
+            "--k",
+            "2",
+            "--no-retry",
+            "--out",
+            str(folder / "atlas"),
+        ]
         said = ["--model", str(folder / "swin"), "--units", *UNITS, "--data", str(folder / "photos")]
         assert main(["atlas", *said, *how]) == 0
     return folder / "atlas"

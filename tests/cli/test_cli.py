@@ -24,7 +24,7 @@ def opened(path):
         return image
 
 
-QUICK = ["--set", "steps=4", "--set", "views=2"]
+QUICK = ["--recipe", "ghiasi", "--set", "steps=4", "--set", "views=2"]
 
 
 def test_visualize_writes_pictures_a_record_and_a_sheet(checkpoint, tmp_path, capsys):
@@ -178,5 +178,5 @@ def test_bench_measures(checkpoint, tmp_path, monkeypatch, capsys):
 
 
 def test_a_notebook_shows_the_pictures(checkpoint):
-    shown = vitjax.visualize(vitjax.load(checkpoint), "blocks.1.mlp.hidden:0-2", steps=4, views=2)
+    shown = vitjax.visualize(vitjax.load(checkpoint), "blocks.1.mlp.hidden:0-2", "ghiasi", steps=4, views=2)
     assert shown._repr_html_().startswith("<img") and len(shown) == 3

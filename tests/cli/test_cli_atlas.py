@@ -25,7 +25,8 @@ def atlas(checkpoint, tmp_path, monkeypatch):
     """A function (*arguments) -> exit code of `vitjax atlas` on that model, quick and in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
-    quick = ["--model", str(checkpoint), "--set", "steps=2", "--set", "views=1", "--units", "blocks.1.mlp.hidden:0-2"]
+    quick = ["--model", str(checkpoint), "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
+    quick += ["--units", "blocks.1.mlp.hidden:0-2"]
     return lambda *arguments: main(["atlas", *quick, *arguments])
 
 

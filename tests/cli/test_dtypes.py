@@ -15,7 +15,7 @@ from vitjax.cli import main
 from vitjax.optimize.results.pictures import RECORD, read_record
 from vitjax.weights import dtypes
 
-QUICK = ["--set", "steps=2", "--set", "views=1"]
+QUICK = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
 
 
 @pytest.fixture

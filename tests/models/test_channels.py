@@ -110,7 +110,7 @@ def test_a_picture_has_them_and_is_shown(channels, tmp_path):
     export_timm(model, tmp_path / "model", dtype="float32")
     model = vitjax.load(tmp_path / "model")
     assert model.config == config(channels)
-    pictures = vitjax.visualize(model, "blocks.0.mlp.hidden:0", steps=2, views=2)
+    pictures = vitjax.visualize(model, "blocks.0.mlp.hidden:0", steps=2, views=2, stages=())
     assert pictures.images.shape == (1, *model.config.image_size, channels)
     sheet = pictures.save(tmp_path / "pictures")
     (file,) = (tmp_path / "pictures").glob("blocks*.png")

@@ -218,7 +218,7 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
 def test_pictures_and_photographs(name):
     one = model(name)
     tap = matching(one.neurons, one.taps())[0]
-    pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1)
+    pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1, stages=())
     assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
     found = exemplars(one, Dataset(levels(4), one.config, batch=2), tap, k=2).taps[tap]
     assert found.place.shape == (one.taps()[tap].units[0], 2) and found.place.max() < 4

@@ -43,7 +43,7 @@ def random(family: str) -> ViT:
 
 @pytest.mark.parametrize("family", ["CLIP", "EVA-02", "BEiT"])  # between them they have all that is new to the loop
 def test_pictures_of_neurons(family):
-    pictures = vitjax.visualize(random(family), "blocks.1.mlp.hidden:0,19", steps=2, views=1)
+    pictures = vitjax.visualize(random(family), "blocks.1.mlp.hidden:0,19", steps=2, views=1, stages=())
     assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
     assert len(np.unique(pictures.images)) > 10 and not np.array_equal(*pictures.images)
 

@@ -96,7 +96,7 @@ def test_the_units_of_mixed_tokens_have_no_places():
 
 
 def test_a_pattern_of_places_is_painted():
-    pictures = vitjax.visualize(filled(MIXER), "blocks.1.tokens.hidden:3.7", steps=2, views=1)
+    pictures = vitjax.visualize(filled(MIXER), "blocks.1.tokens.hidden:3.7", steps=2, views=1, stages=())
     assert [str(unit) for unit in pictures.units] == ["blocks.1.tokens.hidden:3.7"]
     assert np.isfinite(pictures.activation).all()
 

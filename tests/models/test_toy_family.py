@@ -134,7 +134,7 @@ def test_a_family_of_one_s_own(toy, tmp_path, monkeypatch):
     assert sites["stages.0.blocks.1.attn.scores"].axes == ("window", "head", "query", "key")
     assert sites["stages.1.blocks.0.resid_post"].prefix == 0 and sites[LATE].prefix == 1 and sites[LATE].grid == (4, 4)
     assert all(value.shape[1:] == sites[tap].shape for tap, value in model(images, list(sites)).items())
-    pictures = vitjax.visualize(model, [f"{TAP}:3", f"{LATE}:7"], steps=3, views=2)
+    pictures = vitjax.visualize(model, [f"{TAP}:3", f"{LATE}:7"], steps=3, views=2, stages=())
     shown = model(pictures.images / np.float32(255), [TAP, LATE])
     means = [shown[TAP][0, :, 3].mean(), shown[LATE][1, 1:, 7].mean()]
     np.testing.assert_allclose(pictures.activation, means, rtol=1e-4)
@@ -145,6 +145,6 @@ def test_a_family_of_one_s_own(toy, tmp_path, monkeypatch):
     assert (np.sort(best.score, axis=1)[:, ::-1] == best.score).all() and best.patch.max() < 64
     maps = activation_maps(model, np.stack([photo(32, 32, 0)]), [f"{LATE}:7"])
     assert maps.shape == (1, 1, 8, 8) and len(np.unique(maps)) == 16
-    units = ["--units", f"{TAP}:3-4", f"{LATE}:7", "--set", "steps=2", "--set", "views=1"]
+    units = ["--units", f"{TAP}:3-4", f"{LATE}:7", "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
     assert main(["atlas", "--model", "toy", *units, "--data", "photos", "--k", "2", "--no-retry"]) == 0
     assert json.loads((tmp_path / "atlas/page/manifest.json").read_text())["units"] == {TAP: "3-4", LATE: "7"}

@@ -19,7 +19,7 @@ CARD = {"source": "here", "revision": "", "sha256": "f" * 64, "converter": "timm
 
 
 def test_a_folder_takes_pictures_of_the_same_weights_and_recipe_alone(tmp_path):
-    model, changes = small.model(), {"steps": 2, "views": 1, "seed": 3}
+    model, changes = small.model(), {"steps": 2, "views": 1, "seed": 3, "stages": ()}
     first, second = (replace(visualize(model, f"blocks.0.mlp.hidden:{i}", **changes), model=CARD) for i in (0, 1))
     append(tmp_path, first)
     record = json.loads((tmp_path / RECORD).read_text())
@@ -37,7 +37,7 @@ def test_a_folder_takes_pictures_of_the_same_weights_and_recipe_alone(tmp_path):
 
 
 def test_variants_of_a_unit_differ_and_depend_on_nothing_else():
-    model, recipe = small.model(), choose("default", steps=20, views=2, variants=2)
+    model, recipe = small.model(), choose("default", steps=20, views=2, variants=2, stages=())
     pictures = visualize(model, "blocks.2.mlp.hidden:3,7", recipe, batch=3)
     assert [str(unit) for unit in pictures.units] == [
         f"blocks.2.mlp.hidden:{name}" for name in ("3", "3#1", "7", "7#1")
@@ -64,7 +64,7 @@ def test_likeness_is_the_mean_cosine_with_the_other_variants():
 
 
 def test_variants_have_their_names_files_and_row(tmp_path):
-    pictures = visualize(small.model(), "blocks.0.mlp.hidden:10,9", steps=2, views=1, variants=3)
+    pictures = visualize(small.model(), "blocks.0.mlp.hidden:10,9", steps=2, views=1, variants=3, stages=())
     Image.open(pictures.save(tmp_path)).verify()
     rows = read_record(tmp_path)["pictures"]
     taps = small.model().taps()

@@ -18,6 +18,7 @@ from vitjax.models.registry import Config, abstract
 from vitjax.optimize.cost import dearest_stage, step_flops
 from vitjax.optimize.memory import SHARE
 from vitjax.optimize.recipes import Recipe, fields
+from vitjax.optimize.schedule.plan import Leg
 
 TOP = 10  # operations that are listed
 HEAD = f"{'tap':24} {'pictures':>8} {'views':>5} {'dtype':8} {'attention':9} {'compile s':>9} {'MB':>7} {'ms/step':>8}"
@@ -62,7 +63,12 @@ class Row:
 
 def row(chip: Chip, config: Config, recipe: Recipe, setting: Setting) -> Row:
     """Compiles a setting for a chip, and reads what its compiler says; of a recipe of stages, of its dearest one."""
-    clock, stage = time.perf_counter(), dearest_stage(config, setting.tap, recipe)
+    return of_stage(chip, dearest_stage(config, setting.tap, recipe), setting)
+
+
+def of_stage(chip: Chip, stage: Leg, setting: Setting) -> Row:
+    """Compiles a step of a stage for a chip, and reads what its compiler says."""
+    clock = time.perf_counter()
     execution = Execution(setting.remat, setting.attention, scan=setting.scan)
     made = built(chip, stage.config, setting.tap, stage.recipe, setting.batch, setting.dtype, execution)
     seconds, found = time.perf_counter() - clock, made.kernels
@@ -101,7 +107,7 @@ def run(
     scan: bool,
     out: Path | None,
 ) -> int:
-    """Compiles every combination, prints a table, writes JSON to `out` if given; gives the exit code.
+    """Compiles every combination, prints a table, writes JSON to `out` after each tap if given; gives the exit code.
 
     Args:
         chip: that is compiled for.
@@ -125,6 +131,7 @@ def run(
         writable_folder(out.parent)
     how = "its compiler's cycles" if chip.platform == TPU else "bytes and operations at the card's rates"
     print(f"{chip.name}: {chip.said}. Compiled for it and not run; times are estimates, by {how}.\n{HEAD}")
+    facts = {"model": source, "recipe": fields(recipe), "chip": chip.name, "jax": machine()["jax"]}
     rows: list[Row] = []
     refused: list[dict] = []
     for tap, dtype in product(taps_of(abstract(config), blocks), dtypes):
@@ -140,10 +147,10 @@ def run(
         if of_tap:
             _tell(chip, of_tap)
         rows += of_tap
+        if out:  # at once: the next may take minutes
+            record = facts | {"rows": [asdict(row) for row in rows], "refused": refused}
+            write_whole(out, (json.dumps(record, indent=1) + "\n").encode())
     if out:
-        facts = {"model": source, "recipe": fields(recipe), "chip": chip.name, "jax": machine()["jax"]}
-        record = facts | {"rows": [asdict(row) for row in rows], "refused": refused}
-        write_whole(out, (json.dumps(record, indent=1) + "\n").encode())
         print(f"written to {out}")
     return 0
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 from jax.experimental import pallas as pl
+from jax.experimental.pallas import tpu as pltpu
 
 from tests.support import small
 from vitjax.bench.compiled import chips, hlo, mosaic, report, target, traffic
@@ -195,12 +196,15 @@ def lowered(loops: bool):
 
     block = pl.BlockSpec((8, 128), lambda i, j: (i, j))
     array = jax.ShapeDtypeStruct((24, 256), jnp.float32)
-    call = pl.pallas_call(kernel, grid=(3, 2), in_specs=[block], out_specs=block, out_shape=array)
+    dealt = pltpu.CompilerParams(dimension_semantics=("parallel", "arbitrary"))
+    call = pl.pallas_call(
+        kernel, grid=(3, 2), in_specs=[block], out_specs=block, out_shape=array, compiler_params=dealt
+    )
     return jax.jit(call).trace(array).lower(lowering_platforms=("tpu",)).as_text()
 
 
-@pytest.mark.parametrize(("loops", "count"), [(False, 6), (True, 0)])
-def test_a_pallas_kernel_takes_its_schedule_once_for_each_program(loops, count, tmp_path):
+@pytest.mark.parametrize(("loops", "cores", "count"), [(False, 1, 6), (False, 2, 4), (True, 1, 0)])
+def test_a_pallas_kernel_takes_its_schedule_once_for_each_program_of_a_core(loops, cores, count, tmp_path):
     body = re.search(r"body\\22: \\22([A-Za-z0-9+/=]+)", lowered(loops))
     text = TPU.replace(
         '"tpu_custom_call"', f'"tpu_custom_call", backend_config={{"custom_call_config":{{"body":"{body[1]}"}}}}'
@@ -209,7 +213,7 @@ def test_a_pallas_kernel_takes_its_schedule_once_for_each_program(loops, count, 
     text = text.replace(call, call + call.replace("%grid", "%again"))  # its schedule is dumped once
     (tmp_path / "17-grid-00-schedule-analysis_final_bundles.txt").write_text("\ttotal scheduled bundles:    250\n")
     program = hlo.read(text)
-    cycles = mosaic.cycles(program, tmp_path)
+    cycles = mosaic.cycles(program, tmp_path, cores)
     assert cycles == (dict.fromkeys(("grid", "again"), 250 * count) if count else {})
     found = kernels(program, chip("v5e"), cycles)
     assert sum(one.total for one in found) == pytest.approx(2e-6 + 2 * 250 * count / 1.5e9)

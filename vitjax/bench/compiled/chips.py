@@ -27,6 +27,7 @@ class Chip:
         bandwidth: of it, bytes a second.
         vector: operations a second that are no products, in float32.
         hertz: clock, which makes seconds of a TPU compiler's cycles; 0 where nothing counts them.
+        cores: of a TPU that work as one device.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Chip:
     bandwidth: float
     vector: float
     hertz: float = 0.0
+    cores: int = 1
 
     def rate(self, dtype: str) -> float:
         """Operations a second of products of a type, as JAX or as XLA calls it."""
@@ -64,14 +66,16 @@ class Chip:
         return ", ".join(parts)
 
 
-def _tpu(name: str, topology: str, tera: float, gigabytes: float, gigabytes_a_second: float, hertz: float) -> Chip:
+def _tpu(
+    name: str, topology: str, tera: float, gigabytes: float, gigabytes_a_second: float, hertz: float, cores: int = 1
+) -> Chip:
     """A TPU, or one of its cores, where these are devices of their own.
 
     Its clock is the one at which as many products as its units take a cycle make the data sheet's rate.
     """
-    lanes = 8 * 128 * 4  # of the vector unit: sublanes, lanes, and how many operations these take a cycle
-    rate = tera * 1e12
-    return Chip(name, TPU, topology, rate, rate, gigabytes * 1e9, gigabytes_a_second * 1e9, lanes * hertz, hertz)
+    lanes = cores * 8 * 128 * 4  # of vector units: sublanes, lanes, and how many operations these take a cycle
+    rate, bandwidth = tera * 1e12, gigabytes_a_second * 1e9
+    return Chip(name, TPU, topology, rate, rate, gigabytes * 1e9, bandwidth, lanes * hertz, hertz, cores)
 
 
 def _nvidia(name: str, called: str, tera: tuple[float, float], capability: int, **facts: Any) -> Chip:
@@ -120,7 +124,7 @@ CHIPS = {
     for chip in (
         _tpu("v4", "v4:2x2x1", 137.5, 16, 614, 1.05e9),
         _tpu("v5e", "v5e:2x2", 197, 16, 819, 1.5e9),
-        _tpu("v5p", "v5p:2x2x1", 459, 95, 2765, 1.75e9),
+        _tpu("v5p", "v5p:2x2x1", 459, 95, 2765, 1.75e9, cores=2),
         _tpu("v6e", "v6e:2x2", 918, 32, 1640, 1.75e9),
         _nvidia(
             "a100",

@@ -104,7 +104,7 @@ def built(chip: Chip, config: Config, tap: str, recipe: Recipe, slots: int, dtyp
     memory, text = found.memory_analysis(), text_of(found)
     program, cycles = hlo.read(text), {}
     if dump := dumped():
-        cycles = mosaic.cycles(program, Path(dump))
+        cycles = mosaic.cycles(program, Path(dump), chip.cores)
         for left in Path(dump).iterdir():
             left.unlink() if left.is_file() else shutil.rmtree(left)
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes

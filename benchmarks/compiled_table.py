@@ -84,12 +84,13 @@ def table(rows: list[dict]) -> Iterator[str]:
     """The lines of a table in Markdown."""
     yield HEAD
     yield "|" + "---|" * (HEAD.count("|") - 1)
+    said = lambda number: f"{float(f'{number:.3g}'):,g}"
     for row in rows:
         share = f"{'< ' if row['untimed'] else ''}{100 * row['of_the_chip']:.0f} %"
         yield (
             f"| {row['model']} | {row['block']} | `{row['recipe']}` | {row['chip']} | {row['pictures']} |"
-            f" {row['ms_a_step']:.3g} | {share} | {row['seconds_a_picture']:.3g} | {row['gigabytes']:.3g} |"
-            f" {row['megabytes_a_picture']:.3g} | {row['fit']:,} |"
+            f" {said(row['ms_a_step'])} | {share} | {said(row['seconds_a_picture'])} | {said(row['gigabytes'])} |"
+            f" {said(row['megabytes_a_picture'])} | {row['fit']:,} |"
         )
 
 

@@ -50,7 +50,8 @@ class Forecast:
         if not self.chip.memory:  # unknown
             return Room(self.useful(), each, beside)
         model = weights(abstract(self.config, self.dtype))
-        return Room(slots_within(self.chip.memory - model, beside - model, each), each, beside)
+        fixed = max(0.0, beside - model)  # of weights that no tap before the last reads, a program holds none
+        return Room(slots_within(self.chip.memory - model, fixed, each), each, beside)
 
     def useful(self) -> int:
         """Slots of which more make the chip no faster."""

@@ -95,13 +95,15 @@ def built(chip: Chip, config: Config, tap: str, recipe: Recipe, slots: int, dtyp
     """Compiles one step of the loop for a chip and reads it; arguments as of `compiled`.
 
     Raises:
-        Refused: the compiler does not make it, as where it does not fit.
+        Refused: the compiler does not make it, as where it does not fit, or tells nothing of it.
     """
     try:
         found = compiled(chip, config, tap, recipe, slots, dtype, execution)
     except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
         raise Refused(str(error).partition("\n")[0]) from None
-    memory, text = found.memory_analysis(), text_of(found)
+    memory, text = found.memory_analysis(), found.as_text()
+    if not text:
+        raise Refused("its compiler gives no text of the program")
     program, cycles = hlo.read(text), {}
     if dump := dumped():
         cycles = mosaic.cycles(program, Path(dump), chip.cores)
@@ -134,8 +136,3 @@ def compiled(
     arguments: Any = jax.tree.map(placed, (model, started, aims))
     program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=execution.on(chip.platform))
     return loop.advance.lower(*arguments, program=program).compile(compiler_options=OPTIONS[chip.platform])
-
-
-def text_of(found: jax.stages.Compiled) -> str:
-    """The text of a program; of its modules, where the executable itself gives none, as a v6e's did of a long one."""
-    return found.as_text() or "".join(part.to_string() for part in found.runtime_executable().hlo_modules())

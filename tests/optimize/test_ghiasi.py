@@ -137,6 +137,16 @@ def test_7_jitter():
     assert np.array_equal(np.sort(seen, axis=None), np.asarray(image).ravel())
 
 
+@pytest.mark.parametrize("per_view", [False, True])
+def test_7_jitter_gives_each_pixel_its_own_gradient(per_view):
+    recipe, key = choose("ghiasi", views=2, jitter_per_view=per_view), jax.random.key(3)
+    image, ways = jax.random.normal(key, (1, 9, 12, 3)), jax.random.normal(key, (1 + per_view, 9, 12, 3))
+    along = lambda image: (augment.roll(key, image, recipe) * ways).sum()
+    found, there = jax.grad(along)(image), jnp.arange(image.size, dtype=jnp.float32).reshape(image.shape)
+    taken = augment.roll(key, there, recipe).astype(jnp.int32).ravel()
+    assert np.allclose(found.ravel(), np.bincount(taken, np.asarray(ways).ravel(), image.size), atol=1e-6)
+
+
 def test_8_schedule():
     schedule = optax.cosine_decay_schedule(GHIASI.learning_rate, GHIASI.steps - 1)
     wanted = {

@@ -89,7 +89,18 @@ def roll(key: jax.Array, image: Float[Array, "1 h w color"], recipe: Recipe) -> 
         return image
     count = recipe.views if recipe.jitter_per_view else 1
     shifts = jax.random.randint(key, (count, 2), -recipe.jitter, recipe.jitter + 1, jnp.int32)
-    return jax.vmap(lambda shift: jnp.roll(image[0], shift, (0, 1)))(shifts)
+    return jax.vmap(lambda shift: _rolled(image[0], shift))(shifts)
+
+
+@jax.custom_vjp
+def _rolled(image: Float[Array, "h w color"], shift: Int[Array, " 2"]) -> Float[Array, "h w color"]:
+    """A picture rolled circularly; its gradient is rolled back, where JAX would add up what it scatters."""
+    return jnp.roll(image, shift, (0, 1))
+
+
+_rolled.defvjp(
+    lambda image, shift: (_rolled(image, shift), shift), lambda shift, back: (jnp.roll(back, -shift, (0, 1)), None)
+)
 
 
 def embed(model: Network, seen: Views) -> Float[Array, "image *places channel"]:

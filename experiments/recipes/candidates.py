@@ -6,7 +6,7 @@ from vitjax.optimize.recipes import RECIPES, Recipe
 from vitjax.optimize.settings.stage import Stage
 
 # All at one size, four views: what the recipes of stages are held against.
-PLAIN = replace(RECIPES["default"], steps=160, views=4, optimizer="adam", color_strength=0.3, stages=())
+PLAIN = replace(RECIPES["default"], steps=160, views=4, optimizer="adam", color_strength=0.3, jitter=32, stages=())
 THREE = (Stage(size=5 / 14, steps=60), Stage(size=0.5, steps=60), *RECIPES["fast"].stages[1:])  # of 80 pixels, of 224
 
 
@@ -57,7 +57,15 @@ CANDIDATES: dict[str, Candidate] = {
     "fast, as many steps for all": Candidate("stages", {"stages.1.shallow": 0, "stages.1.steps": 45}, base="fast"),
     "fast, from 80 pixels up": Candidate("stages", {"stages": THREE}, base="fast"),
     "fast, two views": Candidate("stages", {"views": 2, "steps": 59}, base="fast"),
-    "fast, windows of half": Candidate("stages", {"stages.0.seen": 0.5, "stages.0.seen_shape": "window"}, base="fast"),
+    "default, jitter of 32 pixels": Candidate("jitter of 32", {"jitter": 32}, base="default"),
+    "fast, jitter of 32 pixels": Candidate("jitter of 32", {"jitter": 32, "stages.1.total_variation": 1}, base="fast"),
+    "fast, jitter of 8 pixels": Candidate("stages", {"jitter": 8}, base="fast"),
+    "fast, jitter of 2 pixels": Candidate("stages", {"jitter": 2}, base="fast"),
+    "fast, windows of half": Candidate(
+        "stages",
+        {"stages.0.seen": 0.5, "stages.0.seen_shape": "window", "stages.0.steps": 170, "steps": 198},
+        base="fast",
+    ),
     "coarse to fine, 4 views, 140 steps": Candidate(
         "coarse to fine", {"views": 4, "stages": (Stage(size=0.5, steps=80), Stage(steps=60))}
     ),

@@ -117,7 +117,7 @@ class Recipe:
 GHIASI = Recipe(scale=1 / 8, total_variation=0.0005)
 
 
-def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float) -> Recipe:
+def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float, jitter: int) -> Recipe:
     """Makes a recipe of ours, of so many steps at half the size and at the whole one.
 
     It takes the neuron before its activation function, where none dies, and a picture written as Fourier coefficients
@@ -129,6 +129,9 @@ def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float) ->
         coarse, fine: steps of the two stages; those of the second for the last block.
         rate: learning rate of the first stage; that of the second is half of it.
         variation: total variation of the second stage over that of the first.
+        jitter: in pixels of the whole picture. Of eight and more a picture has to look the same to a patch of sixteen
+            wherever it falls; one that need not goes further in as many steps, most of all in the first blocks, where
+            many steps then end in noise.
     """
     return dataclasses.replace(
         GHIASI,
@@ -142,6 +145,7 @@ def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float) ->
         total_variation=0.00005,
         color_strength=0.15,
         color_anneal=True,
+        jitter=jitter,
         before_activation=True,
         stages=(
             Stage(size=0.5, steps=coarse),
@@ -158,9 +162,9 @@ def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float) ->
 
 
 RECIPES: dict[str, Recipe] = {
-    "default": _coarse_to_fine(150, 80, rate=0.1, variation=2),
-    "fast": _coarse_to_fine(90, 28, rate=0.12, variation=1),
-    "best": _coarse_to_fine(300, 280, rate=0.1, variation=5),
+    "default": _coarse_to_fine(150, 80, rate=0.1, variation=5, jitter=4),
+    "fast": _coarse_to_fine(90, 28, rate=0.12, variation=3, jitter=4),
+    "best": _coarse_to_fine(300, 280, rate=0.1, variation=5, jitter=8),
     "ghiasi": GHIASI,
     # The same method as the paper writes it: colours sigma * x + mu, Gaussian noise for each pixel.
     "ghiasi-paper": dataclasses.replace(GHIASI, color="multiply", noise=1.0, noise_shape="pixel", noise_anneal=False),

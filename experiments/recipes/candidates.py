@@ -57,7 +57,9 @@ CANDIDATES: dict[str, Candidate] = {
     "fast, as many steps for all": Candidate("stages", {"stages.1.shallow": 0, "stages.1.steps": 45}, base="fast"),
     "fast, from 80 pixels up": Candidate("stages", {"stages": THREE}, base="fast"),
     "fast, two views": Candidate("stages", {"views": 2, "steps": 59}, base="fast"),
-    "default, jitter of 32 pixels": Candidate("jitter of 32", {"jitter": 32}, base="default"),
+    "default, jitter of 32 pixels": Candidate(
+        "jitter of 32", {"jitter": 32, "stages.1.total_variation": 2}, base="default"
+    ),
     "fast, jitter of 32 pixels": Candidate("jitter of 32", {"jitter": 32, "stages.1.total_variation": 1}, base="fast"),
     "fast, jitter of 8 pixels": Candidate("stages", {"jitter": 8}, base="fast"),
     "fast, jitter of 2 pixels": Candidate("stages", {"jitter": 2}, base="fast"),

@@ -78,6 +78,10 @@ class Stack:
     def __init__(self, owner: nnx.Module, *segments: Segment, call: Call | None = None):
         self._owner, self._segments, self._call = owner, segments, call or (lambda block, *rest: block(*rest))
 
+    def calling(self, call: Call) -> "Stack":
+        """The same blocks, run in another way."""
+        return Stack(self._owner, *self._segments, call=call)
+
     @property
     def rows(self) -> list[tuple[str, int | None]]:
         """Where the parameters of each block are: the name of the owner's attribute, and the row of its arrays."""

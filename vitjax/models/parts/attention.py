@@ -14,6 +14,7 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.kernels.dense import dense, unpacked
 from vitjax.models.kernels.softmax import softmax
 from vitjax.models.parts.norm import norm
+from vitjax.models.parts.visible import Groups
 
 HEADS, SCORES = "token head channel", "head query key"
 STEEPEST = 100.0  # what cosines are multiplied by at most (Swin V2, arXiv 2111.09883)
@@ -56,7 +57,12 @@ class Attention(nnx.Module):
         self.qk_normed, self.normed, self.cosine = config.qk_norm, config.attn_norm, config.cosine
 
     def __call__(
-        self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, mask: jax.Array | None = None
+        self,
+        x: jax.Array,
+        taps: Taps,
+        execution: Execution = PLAIN,
+        mask: jax.Array | None = None,
+        groups: Groups | None = None,
     ) -> jax.Array:
         """Attends.
 
@@ -65,8 +71,9 @@ class Attention(nnx.Module):
             taps: of this attention.
             execution: which kernel may compute it.
             mask: added to the scores; see `attend`.
+            groups: that the tokens attend within, where only some of a map are there; they stand for bias and mask.
         """
-        if mask is None and (kernel := self._kernel(x, taps, execution)):
+        if mask is None and groups is None and (kernel := self._kernel(x, taps, execution)):
             return (self._packed if kernel.packed else self._filled)(kernel, x, taps)
         q, k, v = unpacked(self.qkv(x))
         if self.qk_normed:
@@ -76,8 +83,12 @@ class Attention(nnx.Module):
         if self.cosine:
             q, k = _of_length_one(q), _of_length_one(k)
         q, k, v = (taps(name, part, HEADS) for name, part in (("q", q), ("k", k), ("v", v)))
-        bias = None if self.bias is None else partial(self.bias, q.shape[1])
+        bias = None if self.bias is None or groups is not None else partial(self.bias, q.shape[1])
+        if groups is not None:
+            q, k, v = (groups.cut(part) for part in (q, k, v))
+            mask = groups.mask(self.bias)
         z = attend(q, k, v, taps, execution, bias, mask, self._scale() if self.cosine else None, self.gate)
+        z = z if groups is None else groups.join(z)
         if self.normed:
             z = self.norm(z.reshape(x.shape)).reshape(z.shape)
         return self.proj(taps("z", z, HEADS))

@@ -39,7 +39,10 @@ class PatchMerging(nnx.Module):
         self.grid = grid
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = cells(x, self.grid)
+        return self.joined(cells(x, self.grid))
+
+    def joined(self, x: jax.Array) -> jax.Array:
+        """Makes a token of the vectors of each cell, [batch, cell, 4 channels]: of the left two places, then the right."""
         return self.norm(self.reduction(x)) if self.after else self.reduction(self.norm(x))
 
 
@@ -75,6 +78,10 @@ class PatchStep(nnx.Module):
         rows, columns = whole(self.grid, (self.size, self.size))
         _, cells = apart(x, Places(self.grid))
         return self.norm(self.patch.tokens(cells[:, :rows, :columns]))
+
+    def joined(self, x: jax.Array) -> jax.Array:
+        """Makes a token of the vectors of each cell, row by row: [batch, cell, size² · channel]."""
+        return self.norm(self.patch(x))
 
 
 class OverlappingStep(nnx.Module):

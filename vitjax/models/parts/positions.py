@@ -9,6 +9,7 @@ from vitjax.errors import InputError
 from vitjax.models.core.config import Rotary
 
 STRONGEST = 16.0  # bias that `LogDistanceBias` can give
+Numbers = np.ndarray | jax.Array
 DISTANT = 3  # distances that are none between patches: token to patch, patch to token, token to itself
 
 
@@ -45,6 +46,10 @@ class RelativeBias(nnx.Module):
         _all_there(tokens, len(rows))
         return jnp.moveaxis(self.distances[...][rows], -1, 0)[None]
 
+    def between(self, down: jax.Array, right: jax.Array) -> jax.Array:
+        """The bias of queries so many rows below and columns right of their keys, [..., head]; any beyond a window."""
+        return self.distances[...].at[distance_row(self.grid, down, right)].get(mode="clip")
+
 
 class LogDistanceBias(nnx.Module):
     """A bias of the scores that a small MLP of each head makes of the logarithm of a distance (Swin V2, 2111.09883).
@@ -66,9 +71,16 @@ class LogDistanceBias(nnx.Module):
         """The bias, [1, head, query, key]; raises as `RelativeBias` does."""
         rows = distance_rows(self.grid, 0)
         _all_there(tokens, len(rows))
+        return jnp.moveaxis(self.table()[rows], -1, 0)[None]
+
+    def table(self) -> jax.Array:
+        """The bias of each distance, [distance, head]."""
         along = jnp.asarray(log_distances(self.grid, self.trained), self.fc1.kernel.dtype)
-        table = STRONGEST * jax.nn.sigmoid(self.fc2(jax.nn.relu(self.fc1(along))))
-        return jnp.moveaxis(table[rows], -1, 0)[None]
+        return STRONGEST * jax.nn.sigmoid(self.fc2(jax.nn.relu(self.fc1(along))))
+
+    def between(self, down: jax.Array, right: jax.Array) -> jax.Array:
+        """See `RelativeBias.between`."""
+        return self.table().at[distance_row(self.grid, down, right)].get(mode="clip")
 
 
 class UnsignedBias(nnx.Module):
@@ -189,12 +201,17 @@ def distances(grid: tuple[int, int], prefix: int = 1) -> int:
 def distance_rows(grid: tuple[int, int], prefix: int = 1) -> np.ndarray:
     """The row of the table for each query and key, [token, token], of the token, if any, and then the places."""
     rows, columns = (index.reshape(-1) for index in np.indices(grid))
-    between = (rows[:, None] - rows + grid[0] - 1) * (2 * grid[1] - 1) + columns[:, None] - columns + grid[1] - 1
+    between = distance_row(grid, rows[:, None] - rows, columns[:, None] - columns)
     table = np.pad(between, ((prefix, 0), (prefix, 0)))
     if prefix:
         last = distances(grid)
         table[0, :], table[:, 0], table[0, 0] = last - 3, last - 2, last - 1
     return table
+
+
+def distance_row(grid: tuple[int, int], down: Numbers, right: Numbers) -> Numbers:
+    """The row of the table for queries so many rows below and columns right of their keys."""
+    return (down + grid[0] - 1) * (2 * grid[1] - 1) + right + grid[1] - 1
 
 
 def log_distances(grid: tuple[int, int], trained: int = 0) -> np.ndarray:

@@ -15,6 +15,7 @@ from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.merging import Grid, PatchStep
 from vitjax.models.parts.mlp import gelu
 from vitjax.models.parts.norm import norm
+from vitjax.models.parts.visible import Visible, cells
 
 
 class ReducedAttention(nnx.Module):
@@ -37,9 +38,13 @@ class ReducedAttention(nnx.Module):
         self.proj = dense((heads, size), config.width, rngs)
         self.step = step
 
-    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, visible: Visible | None = None
+    ) -> jax.Array:
         q, among = taps("q", self.q(x), HEADS), taps
-        if self.step is not None:
+        if self.step is not None and visible is not None:  # then x are these
+            x = self.step.joined(cells(x, self.step.size))
+        elif self.step is not None:
             x, among = self.step(x), taps.at(self.step.places)
         kv = self.kv(among("source", x, "token channel"))
         k, v = (among(name, part, HEADS) for name, part in zip("kv", unpacked(kv), strict=True))

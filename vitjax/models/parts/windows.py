@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps, View
+from vitjax.models.parts.visible import Visible
 
 APART = -100.0  # added to the scores of tokens that only the shift brings into one window, as the source has it
 NOWHERE = -1  # the place of a token that a window is filled up with
@@ -127,7 +128,11 @@ class Windowed(nnx.Module):
     ):
         self.attn, self.windows, self.apart = attn, Windows(grid, size, shift, pad_first), apart
 
-    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, visible: Visible | None = None
+    ) -> jax.Array:
+        if visible is not None:  # then x are these
+            return self.attn(x, taps, execution, groups=visible.groups[self.windows])
         regions = self.windows.regions
         mask = None if regions is None else self.apart * _differ(jnp.asarray(regions))
         out = self.attn(self.windows.cut(x), taps.viewed(self.windows), execution, mask)

@@ -1,0 +1,1 @@
+"""Training of encoders: from images alone or with labels."""

@@ -42,7 +42,7 @@ class PatchMerging(nnx.Module):
         return self.joined(cells(x, self.grid))
 
     def joined(self, x: jax.Array) -> jax.Array:
-        """Makes a token of the vectors of each cell, [batch, cell, 4 channels]: of the left two places, then the right."""
+        """Makes a token of the vectors of each cell, the left two and then the right: [batch, cell, 4 channels]."""
         return self.norm(self.reduction(x)) if self.after else self.reduction(self.norm(x))
 
 

@@ -1,8 +1,8 @@
 """Some tokens of a map alone: in which order they come, who attends to whom among them, and how they become fewer.
 
-The map is cut into squares, units, that are there or not as a whole. Tokens come unit by unit, and within a unit cell by
-cell: the four of a two by two stand beside each other, and so do the four cells that are one two stages later. To merge
-cells, or to take one step of a convolution whose kernel is as large as its stride, is then to reshape.
+The map is cut into squares, units, that are there or not as a whole. Tokens come unit by unit, and within a unit cell
+by cell: the four of a two by two stand beside each other, and so do the four cells that are one two stages later. To
+merge cells, or to take one step of a convolution whose kernel is as large as its stride, is then to reshape.
 """
 
 from collections.abc import Mapping

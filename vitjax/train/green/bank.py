@@ -51,6 +51,9 @@ class Packing:
         return units * stage.side**2 > WORTHWHILE * cut.size[0] * cut.size[1]
 
 
+BEST_FIT = Packing()
+
+
 class Packed(NamedTuple):
     """The windows of a mask in groups: where each begins among the places of all groups, and how many groups."""
 
@@ -70,7 +73,9 @@ class Packer:
         InputError: a size that does not.
     """
 
-    def __init__(self, geometry: Geometry, stage: StageGeometry, cut: Windows, packing: Packing, masks: list[np.ndarray]):
+    def __init__(
+        self, geometry: Geometry, stage: StageGeometry, cut: Windows, packing: Packing, masks: list[np.ndarray]
+    ):
         rows, columns = places(stage, np.arange(geometry.units), geometry)
         windows = windows_of(cut)
         self._brought = np.zeros((geometry.units, windows.max() + 1), np.int32)  # tokens that each unit has in each
@@ -147,7 +152,7 @@ def bank(geometry: Geometry, ratio: float, count: int, packing: Packing, seed: i
     """
     visible = visible_units(geometry.units, ratio)
     if packing.stages is not None and len(packing.stages) != len(geometry.stages):
-        raise InputError(f"it is said of {len(packing.stages)} stages whether they are packed, there are {len(geometry.stages)}")
+        raise InputError(f"{len(packing.stages)} stages are said to be packed or not, there are {len(geometry.stages)}")
     masks = draw(geometry.units, visible, seed)
     first = list(islice(masks, count))
     packers = [

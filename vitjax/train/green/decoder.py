@@ -1,6 +1,5 @@
 """Predicts the pixels of all units from the latents of visible ones: a small plain Transformer (as MAE's)."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx

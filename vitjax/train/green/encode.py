@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError, nearest
-from vitjax.models.core.execution import Execution, platform
+from vitjax.models.core.execution import PLAIN, Execution, platform
 from vitjax.models.core.stack import Call, Segment, Stack
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.taps import Taps
@@ -19,7 +18,10 @@ from vitjax.models.vit import ViT
 
 Network = Swin | Twins | ViT
 Tokens = Float[Array, "batch token channel"]
-MERGE_ORDERS = {"columns": (0, 1, 2, 3), "rows": (0, 2, 1, 3)}  # places of (0,0), (1,0), (0,1), (1,1) as they are merged
+MERGE_ORDERS = {
+    "columns": (0, 1, 2, 3),
+    "rows": (0, 2, 1, 3),
+}  # places of (0,0), (1,0), (0,1), (1,1) as they are merged
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Encoding:
             their place, as in the authors' code.
     """
 
-    execution: Execution = Execution()
+    execution: Execution = PLAIN
     merge_order: str = "columns"
     peg_residual: bool = True
 
@@ -44,8 +46,11 @@ class Encoding:
             raise InputError(f"unknown merge_order {self.merge_order!r}{near}; {', '.join(MERGE_ORDERS)}")
 
 
+AS_IS = Encoding()
+
+
 @promoting()
-def encode(model: Network, images: Array, stages: Sequence[Visible], how: Encoding = Encoding()) -> Tokens:
+def encode(model: Network, images: Array, stages: Sequence[Visible], how: Encoding = AS_IS) -> Tokens:
     """The last stage's normed tokens of visible units, one a unit in their order: what the whole model would give if
     what is masked were no key of any token.
 

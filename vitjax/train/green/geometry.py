@@ -74,7 +74,9 @@ class Geometry:
                 " Swin, Swin V2, Twins and plain Vision Transformers can"
             )
         if config.relative_bias or config.rotary:
-            raise InputError("this Vision Transformer's attention knows tokens by their positions: none can be left out")
+            raise InputError(
+                "this Vision Transformer's attention knows tokens by their positions: none can be left out"
+            )
         return cls(config.patch_size, config.grid, (StageGeometry(config.grid, 1, config.width),))
 
     @classmethod

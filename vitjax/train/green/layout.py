@@ -77,7 +77,8 @@ def _groups(cut: Windows, shape: Shape | None, at: Array, rows: Array, columns: 
         windows, rows, columns = windows[None], rows[None], columns[None]
     else:
         back = _back(windows, starts)
-        slots = jnp.full(shape.groups * shape.size, -1).at[back].set(np.arange(len(at)), unique_indices=True)
+        slots = jnp.full(shape.groups * shape.size, -1, jnp.int32)
+        slots = slots.at[back].set(np.arange(len(at), dtype=np.int32), unique_indices=True)
         windows = jnp.where(slots >= 0, windows[slots], -1).reshape(shape)
         rows, columns = (along[slots].reshape(shape) for along in (rows, columns))
     pairs = lambda of: (of[:, :, None], of[:, None, :])
@@ -88,7 +89,5 @@ def _groups(cut: Windows, shape: Shape | None, at: Array, rows: Array, columns: 
 
 def _back(windows: Int[Array, " token"], starts: Int[Array, " window"]) -> Int[Array, " token"]:
     """The place of each token: those of a window come from its start on."""
-    by_window = jnp.argsort(windows, stable=True)
-    ordered = windows[by_window]
-    within = np.arange(len(windows)) - jnp.searchsorted(ordered, ordered)
-    return jnp.zeros_like(windows).at[by_window].set(starts[ordered] + within, unique_indices=True)
+    earlier = np.tri(len(windows), k=-1, dtype=bool) & (windows[:, None] == windows)
+    return (starts[windows] + earlier.sum(axis=1)).astype(windows.dtype)

@@ -34,6 +34,7 @@ def greedy(loads: Loads, size: int) -> Packed:
     left out where the others make the sum without it.
     """
     groups, left = [], list(range(len(loads)))
+    loads = list(map(int, loads))  # numpy's would not hold the sums
     while left:
         sums = [1]  # bit s: some of the first windows have sum s
         for window in left:

@@ -1,4 +1,4 @@
-"""The arrays that masked image modelling starts from: an encoder and a decoder, initialised as the authors do."""
+"""What masked image modelling starts from: arrays drawn at random as the authors draw them."""
 
 import math
 
@@ -6,18 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vitjax.models.core.network import Network
 from vitjax.models.parts.positions import RelativeBias
 from vitjax.train.green.decoder import Decoder
 
 STD = 0.02  # of what is drawn from a normal distribution
-
-
-class Autoencoder(nnx.Module):
-    """An encoder of the library's models and what predicts pixels from its latents."""
-
-    def __init__(self, model: Network, decoder: Decoder):
-        self.model, self.decoder = model, decoder
 
 
 def initialise(learned: nnx.Module, rngs: nnx.Rngs) -> None:

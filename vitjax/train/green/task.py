@@ -1,6 +1,5 @@
 """Masked image modelling as something to be trained: what is learned, its loss, and pictures of how far it is."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import gcd, prod
@@ -14,13 +13,14 @@ from jaxtyping import Array, Float, UInt8
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.execution import platform
 from vitjax.models.registry import KINDS
-from vitjax.train.green.bank import Packing, bank
+from vitjax.train.green.bank import BEST_FIT, Packing, bank
 from vitjax.train.green.decoder import RASTER, Decoder, stands
-from vitjax.train.green.encode import Encoding, encode
+from vitjax.train.green.encode import AS_IS, Encoding, encode
 from vitjax.train.green.geometry import Encoder, Geometry
 from vitjax.train.green.layout import Layout, Plan
-from vitjax.train.green.start import Autoencoder, initialise
+from vitjax.train.green.start import initialise
 from vitjax.train.green.targets import hidden, loss, pictures, targets
+from vitjax.train.task import Batch, Learned
 
 MASKS = ("device", "image")
 SHOWN = 8  # images of a batch
@@ -45,8 +45,8 @@ class GreenConfig:
 
     encoder: Encoder
     mask_ratio: float = 0.75
-    packing: Packing = Packing()
-    encoding: Encoding = Encoding()
+    packing: Packing = BEST_FIT
+    encoding: Encoding = AS_IS
     mask_per: str = "device"
     bank: int = 4096
     seed: int = 0
@@ -84,43 +84,41 @@ class GreenMIM:
 
     config: GreenConfig
 
-    def start(self, rngs: nnx.Rngs) -> Autoencoder:
+    def start(self, rngs: nnx.Rngs) -> Learned:
         """What is learned, at random; the encoder, under `model`, is one of the library's."""
         config, geometry = self.config, self.config.geometry
         encoder = KINDS[type(config.encoder)](config.encoder, rngs)
         pixels = prod(geometry.unit) * config.encoder.channels
         sizes = config.decoder_width, config.decoder_depth, config.decoder_heads
-        learned = Autoencoder(encoder, Decoder(geometry.stages[-1].width, geometry.grid, pixels, *sizes, rngs))
+        learned = Learned(encoder, decoder=Decoder(geometry.stages[-1].width, geometry.grid, pixels, *sizes, rngs))
         initialise(learned, rngs)
         return learned
 
-    def loss(self, learned: Autoencoder, batch: Mapping[str, Array], key: Array) -> tuple[Array, dict[str, Array]]:
+    def loss(self, learned: Learned, batch: Batch, key: Array) -> tuple[Array, dict[str, Array]]:
         """The squared error of what is predicted of masked units, and nothing beside it."""
         images = batch["images"]
         found = self._each(images, key, lambda images, plan: self.loss_of(learned, images, plan))
         return found.mean(), {}
 
-    def loss_of(self, learned: Autoencoder, images: Array, plan: Plan) -> Array:
+    def loss_of(self, learned: Learned, images: Array, plan: Plan) -> Array:
         """The loss of images that share a mask."""
         wanted = targets(images, self.config.geometry.unit, self.config.normalised)
         masked = hidden(self.config.geometry.units, plan.drawn)
         return loss(self.predicted(learned, images, plan), wanted, masked)
 
-    def predicted(self, learned: Autoencoder, images: Array, plan: Plan) -> Float[Array, "batch unit pixel"]:
+    def predicted(self, learned: Learned, images: Array, plan: Plan) -> Float[Array, "batch unit pixel"]:
         """What is predicted of all units of images that share a mask."""
         layout, _ = self.config.masks
         latents = encode(learned.model, images, layout.of(plan), self.config.encoding)
         execution = self.config.encoding.execution.on(platform(learned))
         return learned.decoder(latents, stands(plan.drawn, self.config.decoder_order), execution)
 
-    def samples(
-        self, learned: Autoencoder, batch: Mapping[str, Array], key: Array
-    ) -> UInt8[np.ndarray, "image height width color"]:
+    def samples(self, learned: Learned, batch: Batch, key: Array) -> UInt8[np.ndarray, "image height width color"]:
         """Some images beside what was seen of them and what was predicted, from left to right."""
         return np.asarray(self._samples(learned, jnp.asarray(batch["images"][:SHOWN]), key))
 
     @partial(jax.jit, static_argnums=0)
-    def _samples(self, learned: Autoencoder, images: Array, key: Array) -> UInt8[Array, "image height width color"]:
+    def _samples(self, learned: Learned, images: Array, key: Array) -> UInt8[Array, "image height width color"]:
         geometry = self.config.geometry
 
         def shown(images: Array, plan: Plan) -> Array:

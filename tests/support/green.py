@@ -8,8 +8,8 @@ import numpy as np
 
 from vitjax.models.core.network import Network
 from vitjax.models.hierarchical.swin import SwinConfig
-from vitjax.models.parts.visible import Visible
 from vitjax.models.registry import Config
+from vitjax.models.visible import Visible
 from vitjax.train.green.layout import Layout, Plan
 from vitjax.weights.parameters import build, shapes
 

@@ -12,7 +12,7 @@ from vitjax.models.core.config import ViTConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
 from vitjax.models.hierarchical.twins import TwinsConfig
-from vitjax.models.parts.visible import Visible, cells
+from vitjax.models.visible import Visible, cells
 from vitjax.train.green.bank import BEST_FIT, Packing, bank
 from vitjax.train.green.encode import AS_IS, Encoding, encode
 from vitjax.train.green.geometry import Geometry

@@ -5,8 +5,8 @@ import pytest
 from experiments.greenmim.simmim import SimMIM
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.train.green.bank import Packing
+from vitjax.train.green.mim import GreenConfig, GreenMIM
 from vitjax.train.green.operations import multiply_adds
-from vitjax.train.green.task import GreenConfig, GreenMIM
 
 
 def swin(width: int, depth: int, heads: int, window: int, side: int = 224) -> SwinConfig:

@@ -17,7 +17,7 @@ from vitjax.train.green import targets
 from vitjax.train.green.bank import draw
 from vitjax.train.green.decoder import Decoder, sines, stands
 from vitjax.train.green.encode import Encoding
-from vitjax.train.green.task import GreenConfig, GreenMIM
+from vitjax.train.green.mim import GreenConfig, GreenMIM
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card
 

@@ -14,7 +14,7 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.kernels.dense import dense, unpacked
 from vitjax.models.kernels.softmax import softmax
 from vitjax.models.parts.norm import norm
-from vitjax.models.parts.visible import Groups
+from vitjax.models.visible import Groups
 
 HEADS, SCORES = "token head channel", "head query key"
 STEEPEST = 100.0  # what cosines are multiplied by at most (Swin V2, arXiv 2111.09883)

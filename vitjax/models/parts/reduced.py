@@ -15,7 +15,7 @@ from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.merging import Grid, PatchStep
 from vitjax.models.parts.mlp import gelu
 from vitjax.models.parts.norm import norm
-from vitjax.models.parts.visible import Visible, cells
+from vitjax.models.visible import Visible, cells
 
 
 class ReducedAttention(nnx.Module):

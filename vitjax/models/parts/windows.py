@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps, View
-from vitjax.models.parts.visible import Visible
+from vitjax.models.visible import Visible
 
 APART = -100.0  # added to the scores of tokens that only the shift brings into one window, as the source has it
 NOWHERE = -1  # the place of a token that a window is filled up with

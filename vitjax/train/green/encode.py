@@ -13,7 +13,7 @@ from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.swin import Swin, SwinStage
 from vitjax.models.hierarchical.twins import Twins, TwinsStage
-from vitjax.models.parts.visible import Visible, cells
+from vitjax.models.visible import Visible, cells
 from vitjax.models.vit import ViT
 
 Network = Swin | Twins | ViT

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from vitjax.models.parts.visible import Groups, Visible, order
 from vitjax.models.parts.windows import Windows
+from vitjax.models.visible import Groups, Visible, order
 from vitjax.train.green.geometry import Geometry, StageGeometry, windows_of
 
 
@@ -63,7 +63,7 @@ class Layout:
 def places(
     stage: StageGeometry, units: Int[Array, " unit"], geometry: Geometry
 ) -> tuple[Int[Array, " token"], Int[Array, " token"]]:
-    """The rows and columns of the tokens of some units, in the order of `vitjax.models.parts.visible`."""
+    """The rows and columns of the tokens of some units, in the order of `vitjax.models.visible`."""
     within = order(stage.side)
     down, across = units // geometry.grid[1], units % geometry.grid[1]
     rows, columns = (stage.side * at[:, None] + within[:, axis] for axis, at in enumerate((down, across)))

@@ -90,11 +90,13 @@ def here(args: argparse.Namespace) -> dict[str, dict]:
 
     from vitjax.models.core.execution import PLAIN, Execution
     from vitjax.models.core.surroundings import key
-    from vitjax.train.green.operations import multiply_adds
+    from vitjax.train.green.mim import GreenMIM
+    from vitjax.train.green.operations import of_green, of_simmim
 
     rows: dict[str, dict] = {}
     for name, one in contenders(args.model, Execution(scan=False, recompute=False), args.bank).items():
-        rows[name] = {"gmacs": multiply_adds(one.task, (one.side, one.side)) / 1e9}
+        count = of_green(one.task.config) if isinstance(one.task, GreenMIM) else of_simmim(one.task.encoder)
+        rows[name] = {"gmacs": count.total / 1e9}
         counted = step(one.task).lower(*arguments(one, args.batch)).cost_analysis()
         rows[name]["xla_gflops"] = counted["flops"] / args.batch / 1e9
         print(name, rows[name], flush=True)

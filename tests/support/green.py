@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.network import Network
 from vitjax.models.hierarchical.swin import SwinConfig
+from vitjax.models.hierarchical.twins import TwinsConfig
 from vitjax.models.registry import Config
 from vitjax.models.visible import Visible
 from vitjax.train.green.layout import Layout, Plan
@@ -16,6 +18,13 @@ from vitjax.weights.parameters import build, shapes
 SWIN = SwinConfig(
     (32, 32), (2, 2), (8, 16), (2, 2), (1, 2), (16, 32), classes=0, windows=(4, 4)
 )  # 16x16 and 8x8 tokens, 64 units of 4 pixels, of which 16 are visible
+
+TWINS = TwinsConfig(
+    (32, 32), (2, 2), (8, 16), (3, 2), (1, 2), (16, 32), classes=0, windows=(4, 4), reductions=(2, 1)
+)  # 16x16 and 8x8 tokens, 64 units of 4 pixels
+VIT = ViTConfig(
+    image_size=(32, 32), patch_size=(4, 4), width=12, depth=2, heads=2, mlp_width=24, classes=0, registers=1
+)
 
 
 def swin_224(window: int) -> SwinConfig:

@@ -8,22 +8,13 @@ import numpy as np
 import pytest
 
 from tests.support import dense, green
-from vitjax.models.core.config import ViTConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.swin_v2 import SwinV2Config
-from vitjax.models.hierarchical.twins import TwinsConfig
 from vitjax.models.visible import Visible, cells
 from vitjax.train.green.bank import BEST_FIT, Packing, bank
 from vitjax.train.green.encode import AS_IS, Encoding, encode
 from vitjax.train.green.geometry import Geometry
 from vitjax.train.green.layout import Layout, Plan, places
-
-TWINS = TwinsConfig(
-    (32, 32), (2, 2), (8, 16), (3, 2), (1, 2), (16, 32), classes=0, windows=(4, 4), reductions=(2, 1)
-)  # 16x16 and 8x8 tokens, 64 units of 4 pixels
-VIT = ViTConfig(
-    image_size=(32, 32), patch_size=(4, 4), width=12, depth=2, heads=2, mlp_width=24, classes=0, registers=1
-)
 
 ONE_STAGE = SwinConfig((32, 32), (2, 2), (8,), (2,), (1,), (16,), classes=0, windows=(4,))  # 256 units, 64 visible
 
@@ -82,7 +73,7 @@ def test_e4_packings_agree_in_loss_and_gradients():
     assert all(abs(np.asarray(leaf)).max() > 1e-4 for leaf in jax.tree.leaves(due[1]))
 
 
-@pytest.mark.parametrize("config", [green.SWIN, TWINS, VIT], ids=["swin", "twins", "vit"])
+@pytest.mark.parametrize("config", [green.SWIN, green.TWINS, green.VIT], ids=["swin", "twins", "vit"])
 def test_e8_what_is_masked_leaves_no_trace(config):
     layout, plans = masks(config)
     model, images, plan = green.encoder(config), green.images(config), green.picked(plans, 0)
@@ -111,8 +102,8 @@ def key(step) -> str:
 @pytest.mark.parametrize(
     "config",
     [
-        TWINS,
-        VIT,
+        green.TWINS,
+        green.VIT,
         SwinV2Config(
             (32, 32), (2, 2), (8, 16), (2, 1), (1, 2), (16, 32), classes=0, windows=(4, 4), trained_windows=(0, 0)
         ),
@@ -173,7 +164,7 @@ def test_e14_positions_are_a_convolution_of_a_map_with_zeros():
     at = np.sort(rng.permutation(64)[:20])
     x = rng.standard_normal((2, 20, 8)).astype(np.float32)
     visible = Visible((8, 8), jnp.asarray(at), {})
-    conv = green.encoder(TWINS).stages[0].peg.conv
+    conv = green.encoder(green.TWINS).stages[0].peg.conv
     kernel = np.asarray(conv.kernel[...])[:, :, 0]
     padded = np.zeros((2, 10, 10, 8), np.float32)
     padded[:, at // 8 + 1, at % 8 + 1] = x
@@ -182,6 +173,6 @@ def test_e14_positions_are_a_convolution_of_a_map_with_zeros():
 
 
 def test_twins_without_residual_differ():
-    layout, plans = masks(TWINS)
-    run = partial(encoded, green.encoder(TWINS), green.images(TWINS), green.picked(plans, 0), layout)
+    layout, plans = masks(green.TWINS)
+    run = partial(encoded, green.encoder(green.TWINS), green.images(green.TWINS), green.picked(plans, 0), layout)
     assert abs(run() - run(Encoding(peg_residual=False))).max() > 0.01

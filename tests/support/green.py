@@ -16,27 +16,21 @@ from vitjax.train.green.layout import Layout, Plan
 from vitjax.weights.parameters import build, shapes
 
 SWIN = SwinConfig(
-    (32, 32), (2, 2), (8, 16), (2, 2), (1, 2), (16, 32), classes=0, windows=(4, 4)
+    (32, 32), (2, 2), (8, 16), (2, 1), (1, 2), (16, 32), classes=0, windows=(4, 4)
 )  # 16x16 and 8x8 tokens, 64 units of 4 pixels, of which 16 are visible
 
 TWINS = TwinsConfig(
-    (32, 32), (2, 2), (8, 16), (3, 2), (1, 2), (16, 32), classes=0, windows=(4, 4), reductions=(2, 1)
+    (32, 32), (2, 2), (8, 16), (3, 1), (1, 2), (16, 32), classes=0, windows=(4, 4), reductions=(2, 1)
 )  # 16x16 and 8x8 tokens, 64 units of 4 pixels
 VIT = ViTConfig(
     image_size=(32, 32), patch_size=(4, 4), width=12, depth=2, heads=2, mlp_width=24, classes=0, registers=1
 )
 
 
-def swin_224(window: int) -> SwinConfig:
-    """The grids of Swin at 224 pixels, with few channels."""
-    return SwinConfig(
-        widths=(8, 16, 32, 64),
-        depths=(2, 2, 2, 1),
-        heads=(1, 2, 4, 8),
-        mlp_widths=(16, 32, 64, 128),
-        windows=(window,) * 4,
-        classes=0,
-    )
+WINDOWS = {  # 28x28, 14x14 and 7x7 tokens with windows of 7; 56x56 and 28x28 with windows of 14
+    7: SwinConfig((224, 224), (8, 8), (8, 16, 32), (2, 2, 1), (1, 2, 4), (16, 32, 64), classes=0, windows=(7, 7, 7)),
+    14: SwinConfig((224, 224), (4, 4), (8, 16), (2, 2), (1, 2), (16, 32), classes=0, windows=(14, 14)),
+}
 
 
 @functools.cache

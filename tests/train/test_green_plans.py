@@ -161,7 +161,7 @@ def test_bad_settings_are_one_line():
         "group size is 'sweep'": lambda: Packing(size="sweep"),
         "do not hold a window of": lambda: bank(SWIN, 0.75, 3, Packing(size=20)),
         "2 stages are said": lambda: bank(SWIN, 0.75, 3, Packing(stages=(True, False))),
-        "nearest: 224": lambda: Geometry.of(SwinConfig((240, 240))),
+        "nearest: 224": lambda: Geometry.of(SwinConfig((228, 228))),
         "PvtConfig": lambda: Geometry.of(PvtConfig()),
         "by their positions": lambda: Geometry.of(ViTConfig(rotary=Rotary())),
         "3x3 tokens": lambda: Geometry.of(TwinsConfig(windows=(7,) * 4, reductions=(3, 4, 2, 1))),

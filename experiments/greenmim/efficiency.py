@@ -26,8 +26,9 @@ from typing import Any
 from vitjax.bench.compiled.environment import prepare
 
 OUT = Path(__file__).parent / "results" / "efficiency.json"
-GREEN = "green"
+GREEN, ONE_GROUP = "green", "green, one group"
 SIDES = (224, 192)
+ALL = [GREEN, *(f"simmim {side}" for side in SIDES), ONE_GROUP]
 SLOPE = 4  # times the batch that memory is read at, for its slope
 
 
@@ -44,21 +45,21 @@ class Contender:
     side: int
 
 
-def contenders(name: str, execution: Any, bank: int) -> dict[str, Contender]:
-    """SimMIM at both sizes, green, and green with one group a stage."""
+def contenders(args: argparse.Namespace, execution: Any) -> dict[str, Contender]:
+    """Those of `--contenders`: green, SimMIM at both sizes, and green with one group a stage."""
     from experiments.greenmim.simmim import SimMIM
     from vitjax.train.green.bank import Packing
     from vitjax.train.green.encode import Encoding
     from vitjax.train.green.mim import GreenConfig, GreenMIM
     from vitjax.weights.families.timm.models import by_name
 
-    config = replace(by_name(name), classes=0)
+    config = replace(by_name(args.model), classes=0)
     sized = getattr(config, "scaled", lambda size: replace(config, image_size=size))
-    found = {f"simmim {side}": Contender(SimMIM(sized((side, side)), execution=execution), side) for side in SIDES}
-    green = GreenConfig(config, encoding=Encoding(execution), bank=bank)
-    found[GREEN] = Contender(GreenMIM(green), SIDES[0])
-    found["green, one group"] = Contender(GreenMIM(replace(green, packing=Packing("one-group"), bank=8)), SIDES[0])
-    return found
+    green = GreenConfig(config, encoding=Encoding(execution), bank=args.bank)
+    found = {GREEN: Contender(GreenMIM(green), SIDES[0])}
+    found |= {f"simmim {side}": Contender(SimMIM(sized((side, side)), execution=execution), side) for side in SIDES}
+    found[ONE_GROUP] = Contender(GreenMIM(replace(green, packing=Packing("one-group"), bank=8)), SIDES[0])
+    return {name: one for name, one in found.items() if name in args.contenders}
 
 
 def step(task: Any):
@@ -94,14 +95,14 @@ def here(args: argparse.Namespace) -> dict[str, dict]:
     from vitjax.train.green.operations import of_green, of_simmim
 
     rows: dict[str, dict] = {}
-    for name, one in contenders(args.model, Execution(scan=False, recompute=False), args.bank).items():
+    for name, one in contenders(args, Execution(scan=False, recompute=False)).items():
         count = of_green(one.task.config) if isinstance(one.task, GreenMIM) else of_simmim(one.task.encoder)
         rows[name] = {"gmacs": count.total / 1e9}
         counted = step(one.task).lower(*arguments(one, args.batch)).cost_analysis()
         rows[name]["xla_gflops"] = counted["flops"] / args.batch / 1e9
         print(name, rows[name], flush=True)
     running, rng = {}, np.random.default_rng(0)
-    for name, one in contenders(args.model, PLAIN, args.bank).items():
+    for name, one in contenders(args, PLAIN).items():
         few, more = (step(one.task).lower(*arguments(one, args.batch * times)).compile() for times in (1, SLOPE))
         megabytes = [found.memory_analysis().temp_size_in_bytes / 1e6 for found in (few, more)]
         rows[name] |= {
@@ -136,7 +137,7 @@ def there(args: argparse.Namespace) -> dict[str, dict]:
 
     on, rows = chip(args.compile_for), {}
     execution = Execution(attention="products").on(on.platform)
-    for name, one in contenders(args.model, execution, args.bank).items():
+    for name, one in contenders(args, execution).items():
         placed = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place(on))
         given = jax.tree.map(placed, arguments(one, args.batch, "bfloat16"))
         found = step(one.task).lower(*given).compile(compiler_options=OPTIONS[on.platform])
@@ -167,6 +168,7 @@ def main() -> None:
     parser.add_argument("--model", default="swin_base_patch4_window7_224", help="an architecture of timm's")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--bank", type=int, default=512, help="masks")
+    parser.add_argument("--contenders", nargs="+", choices=ALL, default=ALL, help="green among them")
     parser.add_argument("--turns", type=int, default=3, help="rounds that are timed")
     parser.add_argument("--compile-for", metavar="CHIP", help="a chip that is not here, e.g. v5e")
     parser.add_argument("--out", type=Path, default=OUT)

@@ -10,6 +10,7 @@ from vitjax.weights.families.google import GOOGLE
 from vitjax.weights.families.open_clip import OPEN_CLIP
 from vitjax.weights.families.openai import OPENAI
 from vitjax.weights.families.originals.deit import DEIT
+from vitjax.weights.families.originals.greenmim import GREENMIM
 from vitjax.weights.families.originals.microsoft import MICROSOFT
 from vitjax.weights.families.originals.pvt import PVT
 from vitjax.weights.families.originals.t2t import T2T
@@ -32,6 +33,7 @@ FAMILIES: tuple[Family, ...] = (
     TORCHVISION,
     OPENAI,
     DINO,
+    GREENMIM,
     MICROSOFT,
     PVT,
     T2T,

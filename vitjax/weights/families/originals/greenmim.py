@@ -4,7 +4,7 @@ They are files of Microsoft's names under `encoder.`, beside a decoder, with nor
 merged the four tokens of a cell row by row, Swin does column by column: the middle two of four blocks of the merging's
 norm and of its linear map change places. That is said by the code's history, no file says it: one trained by their
 code since January 2023 has Swin's order, and is to be loaded without its decoder, as Microsoft's.
-Source of the facts: LayneH/GreenMIM, `modeling/green_swin_models.py` and its commit b981012, `util/extract_backbone.py`.
+Source of the facts: LayneH/GreenMIM, `modeling/green_swin_models.py`, commit b981012, `util/extract_backbone.py`.
 """
 
 from collections.abc import Mapping

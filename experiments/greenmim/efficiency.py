@@ -12,13 +12,14 @@ another mask. A step is loss and gradients of all parameters in float32. `ratios
 With `--compile-for` nothing runs: a chip's compiler says the memory and the time of a step in bfloat16 (see
 `vitjax bench`), with products written down in all contenders alike.
 
-Results of a model and a machine are a row of `results/efficiency.json`, which others stay in.
+Results of a model and a machine are an entry of `results/efficiency.json`, written anew as rows come; others stay.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ def arguments(one: Contender, batch: int, dtype: str = "float32") -> tuple:
     return learned, images, jax.eval_shape(lambda: key(0))
 
 
-def here(args: argparse.Namespace) -> dict[str, dict]:
-    """The rows of this machine."""
+def here(args: argparse.Namespace) -> Iterator[dict[str, dict]]:
+    """The rows of this machine, each time that they are fuller."""
     import jax
     import numpy as np
     from flax import nnx
@@ -100,7 +101,7 @@ def here(args: argparse.Namespace) -> dict[str, dict]:
         rows[name] = {"gmacs": count.total / 1e9}
         counted = step(one.task).lower(*arguments(one, args.batch)).cost_analysis()
         rows[name]["xla_gflops"] = counted["flops"] / args.batch / 1e9
-        print(name, rows[name], flush=True)
+        yield rows
     running, rng = {}, np.random.default_rng(0)
     for name, one in contenders(args, PLAIN).items():
         few, more = (step(one.task).lower(*arguments(one, args.batch * times)).compile() for times in (1, SLOPE))
@@ -112,7 +113,7 @@ def here(args: argparse.Namespace) -> dict[str, dict]:
         learned = jax.jit(lambda one=one: one.task.start(nnx.Rngs(key(0))))()
         images = rng.standard_normal((args.batch, one.side, one.side, 3), np.float32)
         running[name] = few, learned, images
-        print(name, rows[name], flush=True)
+        yield rows
     seconds: dict[str, list[float]] = {name: [] for name in running}
     for turn in range(args.turns + 1):
         for name, (program, learned, images) in running.items():
@@ -122,11 +123,11 @@ def here(args: argparse.Namespace) -> dict[str, dict]:
                 seconds[name].append(time.perf_counter() - clock)
     for name, found in seconds.items():
         rows[name] |= {"seconds_a_step": statistics.median(found), "all_seconds": found}
-    return rows
+    yield rows
 
 
-def there(args: argparse.Namespace) -> dict[str, dict]:
-    """The rows of a chip that is not here, by its compiler."""
+def there(args: argparse.Namespace) -> Iterator[dict[str, dict]]:
+    """The rows of a chip that is not here, by its compiler, each time that there is one more."""
     import jax
 
     from vitjax.bench.compiled import hlo
@@ -149,15 +150,14 @@ def there(args: argparse.Namespace) -> dict[str, dict]:
             "gb_moved": sum(kernel.times * kernel.bytes for kernel in run) / 1e9,
             "untimed": dict(untimed(run)),
         }
-        print(name, rows[name], flush=True)
-    return rows
+        yield rows
 
 
 def ratios(rows: dict[str, dict]) -> dict[str, dict[str, float]]:
     """How many times green's each of a contender's numbers is."""
     least = rows[GREEN]
     return {
-        name: {what: value / least[what] for what, value in row.items() if isinstance(value, float)}
+        name: {what: value / least[what] for what, value in row.items() if isinstance(value, float) and what in least}
         for name, row in rows.items()
         if name != GREEN
     }
@@ -175,17 +175,17 @@ def main() -> None:
     args = parser.parse_args()
     if args.compile_for:
         prepare()
-    rows = (there if args.compile_for else here)(args)
     from vitjax.bench.rates import machine
 
     what = f"{args.model}, batch {args.batch}, {args.compile_for or 'here'}"
     about = {"compiled for": args.compile_for} if args.compile_for else machine()
-    record = json.loads(args.out.read_text()) if args.out.exists() else {}
-    record[what] = {"machine": about, "rows": rows, "ratios": ratios(rows)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(record, indent=1) + "\n")
-    for name, found in record[what]["ratios"].items():
-        print(name, {key: round(value, 2) for key, value in found.items()})
+    for rows in (there if args.compile_for else here)(args):
+        record = json.loads(args.out.read_text()) if args.out.exists() else {}
+        record[what] = {"machine": about, "rows": rows, "ratios": ratios(rows)}
+        args.out.write_text(json.dumps(record, indent=1) + "\n")
+        for name, found in record[what]["ratios"].items():
+            print(name, {key: round(value, 2) for key, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":

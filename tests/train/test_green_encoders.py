@@ -19,7 +19,7 @@ from vitjax.train.green.layout import Layout, Plan, places
 
 ONE_STAGE = SwinConfig((32, 32), (2, 2), (8,), (2,), (1,), (16,), classes=0, windows=(4,))  # 256 units, 64 visible
 
-ALL_KEPT = Encoding(Execution(recompute=False))  # which is traced faster
+UNROLLED = Encoding(Execution(scan=False, recompute=False))  # which is traced faster
 
 
 @partial(jax.jit, static_argnames=("layout", "how"))
@@ -60,7 +60,7 @@ def gradients(packing: Packing, dtype: str):
     layout, plans = masks(ONE_STAGE, packing)
     model, images = green.raised((green.encoder(ONE_STAGE), green.images(ONE_STAGE)), dtype)
     aims = green.raised(np.random.default_rng(2).standard_normal((2, 64, 8)), dtype)
-    of = lambda model, plan: jnp.square(encode(model, images, layout.of(plan), ALL_KEPT) - aims).mean()
+    of = lambda model, plan: jnp.square(encode(model, images, layout.of(plan), UNROLLED) - aims).mean()
     return jax.jit(jax.value_and_grad(of))(model, green.picked(plans, 0))
 
 

@@ -17,7 +17,7 @@ from vitjax.train.green.encode import AS_IS, Encoding, encode
 from vitjax.train.green.geometry import Geometry
 from vitjax.train.green.layout import Layout, Plan, places
 
-ONE_STAGE = SwinConfig((32, 32), (2, 2), (8,), (2,), (1,), (16,), classes=0, windows=(4,))  # 256 units, 64 visible
+ONE_STAGE = SwinConfig((32, 32), (2, 2), (8,), (1,), (1,), (16,), classes=0, windows=(4,))  # 256 units, 64 visible
 
 UNROLLED = Encoding(Execution(scan=False, recompute=False))  # which is traced faster
 

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from experiments.demo import products
+from vitjax.models.kernels import products
 from vitjax.models.vit import ViT
 
 Grid = tuple[int, int] | None  # rows and columns of patches that learn the teacher's

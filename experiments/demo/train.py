@@ -26,9 +26,9 @@ from jax import lax
 import vitjax
 from experiments.demo import augment, distill, tiny_imagenet
 from experiments.demo.optimizer import optimizer
-from experiments.demo.products import in_bfloat16
 from experiments.demo.settings import DEFAULTS, MODELS, Training
 from vitjax.models.core.network import Network
+from vitjax.models.kernels.products import in_bfloat16
 from vitjax.models.registry import random
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from experiments.demo import augment, distill
 from experiments.demo.optimizer import optimizer
-from experiments.demo.products import dot_general
 from experiments.demo.settings import Training
+from vitjax.models.kernels.products import dot_general
 
 
 @pytest.mark.parametrize(("shape", "kernel"), [((4, 6, 8), (8, 3, 5)), ((4, 6, 2, 8), (2, 8, 5))])

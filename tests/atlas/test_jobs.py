@@ -10,7 +10,6 @@ from flax import nnx
 from tests.support.atlas_job import RECIPE, UNITS, copy_of, job, model, pictures
 from vitjax.atlas.job.attempts import RETRIED
 from vitjax.atlas.job.progress import Reporter
-from vitjax.atlas.job.stop import Stop
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page.export import export
 from vitjax.atlas.page.reader import contents
@@ -23,6 +22,7 @@ from vitjax.errors import InputError
 from vitjax.models.core.class_names import ClassNames
 from vitjax.optimize.recipes import choose
 from vitjax.optimize.settings.stage import Stage
+from vitjax.stop import Stop
 from vitjax.units.units import Unit, expand
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import noise, small
-from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
+from vitjax.stop import stopped_by_signals
 from vitjax.units.units import expand
 
 

@@ -17,7 +17,6 @@ import jax
 from tests.support import noise, small
 from vitjax.atlas.job.job import Job
 from vitjax.atlas.job.progress import Reporter
-from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.records import manifest, retries, series
 from vitjax.atlas.store.store import Store
@@ -25,6 +24,7 @@ from vitjax.errors import AGAIN, InputError
 from vitjax.models.vit import ViT
 from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
+from vitjax.stop import stopped_by_signals
 from vitjax.units.units import expand
 
 RECIPE = choose("default", steps=4, views=2, stages=())

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from vitjax.cli import analyze, atlas, convert, inspect, models, serve, visualize
+from vitjax.cli import analyze, atlas, convert, inspect, models, serve, train, visualize
 from vitjax.errors import INTERRUPTED, InputError
 
 EXAMPLES = """
@@ -67,6 +67,8 @@ def parser() -> argparse.ArgumentParser:
     atlas.add(commands)
     serve.add(commands)
     analyze.add(commands)
+    train.add_pretrain(commands)
+    train.add_finetune(commands)
     models.add(commands)
     convert.add(commands)
     inspect.add_taps(commands)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import jax
 
 from vitjax.atlas.job.progress import Reporter
-from vitjax.atlas.job.stop import Stop
 from vitjax.atlas.records.log import Log
 from vitjax.atlas.records.manifest import Manifest, recipe_of
 from vitjax.atlas.store.store import Store
@@ -15,6 +14,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.visualize import resolve
+from vitjax.stop import Stop
 from vitjax.units.units import Unit, sample
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from vitjax.atlas.job.job import Job, even
 from vitjax.atlas.job.progress import Screen, exporting
-from vitjax.atlas.job.stop import stopped_by_signals
 from vitjax.atlas.job.tables import class_of
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page import scripts
@@ -29,6 +28,7 @@ from vitjax.files import read_json
 from vitjax.optimize.memory import fitting_slots
 from vitjax.optimize.report import painted_in
 from vitjax.optimize.visualize import SLOTS
+from vitjax.stop import stopped_by_signals
 from vitjax.weights.dtypes import suited
 
 

@@ -15,7 +15,6 @@ from vitjax.atlas.job.job import Job, Run
 from vitjax.atlas.job.look import look
 from vitjax.atlas.job.paint import paint
 from vitjax.atlas.job.progress import Reporter
-from vitjax.atlas.job.stop import Stop
 from vitjax.atlas.records.agreement import agree, compare
 from vitjax.atlas.records.finished import ended
 from vitjax.atlas.records.log import Log
@@ -24,6 +23,7 @@ from vitjax.atlas.store.claim import Held, claimed
 from vitjax.atlas.store.store import Store
 from vitjax.errors import Stopped
 from vitjax.optimize.visualize import check
+from vitjax.stop import Stop
 
 
 class Status(Enum):
@@ -41,7 +41,7 @@ def work(job: Job, store: Store, report: Reporter | None = None, stop: Stop | No
         job: what is made.
         store: where.
         report: is told how it goes.
-        stop: asks it to end early, see `vitjax.atlas.job.stop`.
+        stop: asks it to end early, see `vitjax.stop`.
 
     Raises:
         InputError: the store holds another atlas, another process is at work on this part, or it cannot be read or

@@ -80,7 +80,7 @@ def folder_order(
         InputError: folders at two levels could be the classes, or those that must be are in doubt.
     """
     found, troubles = [], []
-    for level in _levels(folders):
+    for level in levels(folders):
         kinds = set(level.values())
         try:
             one = order(kinds, kinds, classes, names, f"{where} (folders)")
@@ -135,7 +135,7 @@ def _natural(text: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text.casefold())]
 
 
-def _levels(folders: Sequence[str]) -> list[dict[str, str]]:
+def levels(folders: Sequence[str]) -> list[dict[str, str]]:
     """Lists {path: its folder at this level} of each level that all paths have, from the top and from the bottom."""
     parts = {path: path.split("/") for path in folders if path}
     if not parts or len(parts) < len(folders):  # images that lie in no folder

@@ -6,17 +6,18 @@ no operand is transposed along the summed axis: the smaller one is turned first,
 """
 
 import math
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from vitjax.models.core.network import Network
+Module = TypeVar("Module", bound=nnx.Module)
 
 
-def in_bfloat16(model: Network) -> Network:
-    """Has the dense layers of a model multiply in bfloat16; gives the model."""
+def in_bfloat16(model: Module) -> Module:
+    """Has the dense layers of a model, or of any module, multiply in bfloat16; gives the model."""
     for _, part in nnx.iter_modules(model):
         if isinstance(part, nnx.Linear | nnx.LinearGeneral):
             part.dot_general = dot_general

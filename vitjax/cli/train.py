@@ -1,0 +1,186 @@
+"""`vitjax pretrain`, `vitjax finetune`, `vitjax probe`: train a model on images of one's own, and write the result."""
+
+import argparse
+from dataclasses import asdict, fields
+from typing import Any
+
+from vitjax.cli.arguments import count, keep_compiled, path, size
+from vitjax.errors import InputError
+from vitjax.train.settings import FINETUNE, PRETRAIN, Masking, Running, Settings
+
+EXIT = """
+exit codes: 0 finished; 2 a mistake in the input, or a loss that is not finite; 75 stopped by SIGTERM, with a checkpoint
+of the last step, run the same command again; 130 interrupted.
+A run that was stopped in any way goes on by the same command where its last checkpoint stands.
+"""
+MODEL = (
+    "a checkpoint of any kind (folder, file of weights, hub id), the folder of a finished run, a name of timm's such as"
+    " swin_tiny_patch4_window7_224 or a .json of a kind and a config, both with random weights"
+)
+
+
+def add_finetune(commands) -> None:
+    """Adds `finetune`."""
+    command = _command(
+        commands,
+        "finetune",
+        "train a model on classes",
+        "Trains all of a model, under a new head, on images with classes: from pretrained weights, or from scratch.",
+    )
+    _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
+    group = command.add_argument_group("classes")
+    _labels(group)
+    group.add_argument(
+        "--smoothing", type=float, default=0.1, help="share of the target, spread over all classes (default: 0.1)"
+    )
+    _validation(group)
+    _settings(command, FINETUNE)
+    command.set_defaults(run=_finetune)
+
+
+def _finetune(args: argparse.Namespace) -> int:
+    settings, running, images = _begun(args)
+    model, labels, measure = _classified(args, images, settings)
+    from vitjax.train.classification import Classification
+    from vitjax.train.run import Training, run
+
+    about = {"from": _called(args.model), "smoothing": args.smoothing}
+    task = Classification(model, args.smoothing)
+    return run(Training("finetune", task, model, settings, images, labels, about, measure), args.out, running)
+
+
+def add_pretrain(commands) -> None:
+    """Adds `pretrain`."""
+    command = _command(
+        commands,
+        "pretrain",
+        "train a model on images without classes",
+        "Trains a Swin, Twins or plain ViT to predict what of each image is hidden from it, seeing the rest alone (masked"
+        " image\nmodelling, arXiv 2205.13515). No classes are needed; `vitjax finetune` and `vitjax probe` go on from it.",
+    )
+    _data(command, "images; classes are not looked at")
+    group = command.add_argument_group("masks")
+    for part in fields(Masking):
+        _flag(group, part, part.default)
+    _settings(command, PRETRAIN)
+    command.set_defaults(run=_pretrain)
+
+
+def _pretrain(args: argparse.Namespace) -> int:
+    masking = _given(Masking, args)
+    settings, running, images = _begun(args)
+    from vitjax.train.green.task import GreenConfig, GreenMIM
+    from vitjax.train.initial import From, initial, with_classes
+    from vitjax.train.run import Training, run
+
+    model = with_classes(initial(args.model, args.image_size, args.revision, settings.seed), 0)
+    task = GreenMIM(GreenConfig(model.config, seed=settings.seed, **asdict(masking)))
+    if model.card:
+        task = From(task, model)
+    about = {"from": _called(args.model), "masking": asdict(masking)}
+    return run(Training("pretrain", task, model, settings, images, about=about), args.out, running)
+
+
+def _command(commands, name: str, help: str, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, help=help, description=text, epilog=EXIT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    group = command.add_argument_group("model")
+    group.add_argument("--model", required=True, help=MODEL)
+    group.add_argument("--revision", help="commit, tag or branch of a hub id")
+    group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the model's own")
+    return command
+
+
+def _data(command: argparse.ArgumentParser, what: str) -> None:
+    group = command.add_argument_group("images and results")
+    group.add_argument("--data", required=True, help=f"{what}; a folder, a zip, parquet or hf://datasets/OWNER/NAME")
+    group.add_argument("--split", help="part of a parquet data set, e.g. train")
+    group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
+    group.add_argument("--out", type=path, required=True, help="folder of the run: curve, checkpoints, and the model")
+
+
+def _labels(group) -> None:
+    group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
+    group.add_argument("--classes", type=count, metavar="N", help="how many there are, where folders do not tell")
+
+
+def _validation(group) -> None:
+    group.add_argument("--validation", metavar="DATA", help="images that the result is measured on, as for --data")
+    group.add_argument("--validation-split", metavar="SPLIT", help="part of a parquet data set, e.g. validation")
+
+
+def _settings(command: argparse.ArgumentParser, defaults: Settings) -> None:
+    """Adds a flag for each field of `Settings` and `Running`."""
+    group = command.add_argument_group("training")
+    for part in fields(Settings):
+        _flag(group, part, getattr(defaults, part.name))
+    group = command.add_argument_group("running")
+    for part in fields(Running):
+        _flag(group, part, part.default)
+    group = command.add_argument_group("several hosts, each of which runs the same command")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="of the first; clusters that JAX knows need no more")
+    group.add_argument("--hosts", type=count, metavar="N", help="how many there are")
+    group.add_argument("--host", type=int, metavar="I", help="which this one is, counted from 0")
+    command.set_defaults(defaults=defaults)
+
+
+def _flag(group, part: Any, default: Any) -> None:
+    flag, help = f"--{part.name.replace('_', '-')}", part.metadata["help"]
+    if isinstance(default, bool):
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=help)
+    else:
+        shown = f" (default: {default})" if default != "" else ""
+        how = {"choices": part.metadata["choices"]} if "choices" in part.metadata else {"type": type(default)}
+        how |= {} if "choices" in part.metadata else {"metavar": {int: "N", float: "X"}.get(type(default), "NAME")}
+        group.add_argument(flag, default=default, help=help + shown, **how)
+
+
+def _given(kind: type, args: argparse.Namespace) -> Any:
+    return kind(**{part.name: getattr(args, part.name) for part in fields(kind)})
+
+
+def _begun(args: argparse.Namespace):
+    """Checks what can be checked before JAX is imported, joins the hosts, and opens the images."""
+    from vitjax.cli.arguments import open_photographs
+
+    settings, running = _given(Settings, args), _given(Running, args)
+    together = (args.coordinator, args.hosts, args.host)
+    if any(one is not None for one in together) and None in together:
+        raise InputError("--coordinator, --hosts and --host go together")
+    images = open_photographs(args)
+    if args.coordinator:
+        import jax
+
+        jax.distributed.initialize(args.coordinator, num_processes=args.hosts, process_id=args.host)
+    keep_compiled()
+    return settings, running, images
+
+
+def _classified(args: argparse.Namespace, images, settings: Settings):
+    """The model with a new head, the images' classes, and what measures it."""
+    from vitjax.data.annotations.labels import labelled
+    from vitjax.train.classes import classes_of
+    from vitjax.train.initial import initial, with_classes
+
+    names = classes_of(images, args.classes)
+    many = len(names) or args.classes
+    labels = labelled(images, many, args.labels, names).numbers
+    model = initial(args.model, args.image_size, args.revision, settings.seed)
+    model = with_classes(model, many, names, settings.seed)
+    return model, labels, _measure(args)
+
+
+def _measure(args: argparse.Namespace):
+    if not args.validation:
+        return None
+    from vitjax.train.measure import accuracy
+
+    return accuracy(args.validation, args.validation_split)
+
+
+def _called(name: str) -> str:
+    """What a model is called in a run's record: no path of this machine."""
+    import os
+
+    return os.path.basename(os.path.normpath(name)) if os.path.exists(name) else name

@@ -1,0 +1,123 @@
+"""Gives batches of a training without end, from any step on: what a step sees depends on seed and step alone.
+
+Neither the number of hosts nor that of threads or processes that read changes it. So the step is all of the state that
+a run has to keep of its input.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import Int
+
+from vitjax.data.files.images import Images
+from vitjax.data.prepare import decode
+from vitjax.errors import InputError
+from vitjax.models.core.preprocess import Input
+from vitjax.train.feed.crops import random_view
+
+TRIED = 100  # images that may be unreadable in a row
+_said, _saying = set(), Lock()
+log = logging.getLogger("vitjax")
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The photographs of a training and how they are shown.
+
+    Attributes:
+        images: what there is.
+        config: what the model reads.
+        batch: images of a step, over all hosts.
+        steps: how many there are.
+        labels: the class of each image, where there are classes.
+        least_crop, mirror, seed: see `vitjax.train.settings.Settings`.
+        workers: processes that read; 0 for threads of this one.
+        shard: (i, n), this host's part of each batch: the i-th of n equal ones, in order.
+    """
+
+    images: Images
+    config: Input
+    batch: int
+    steps: int
+    labels: Int[np.ndarray, " image"] | None = None
+    least_crop: float = 0.2
+    mirror: bool = True
+    seed: int = 0
+    workers: int = 0
+    shard: tuple[int, int] = (0, 1)
+
+    def __post_init__(self):
+        if self.batch % self.shard[1]:
+            raise InputError(f"a batch of {self.batch} images is not shared out evenly over {self.shard[1]} hosts")
+
+    def begin(self, step: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """Yields this host's part of the batches from a step on: "images" uint8, and "labels" where there are any.
+
+        Raises:
+            InputError: many images in a row are not readable.
+        """
+        threads = max(2, os.cpu_count() or 1)
+        mine = self.batch // self.shard[1]
+        if step >= self.steps:
+            return
+        data = grain.MapDataset.source(_Views(self, step))
+        data = data.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * max(mine, threads)))
+        data = data.batch(mine, batch_fn=_together)
+        if self.workers:
+            flags.FLAGS.mark_as_parsed()  # grain asks them in its workers' name; nobody here has any
+            data = data.mp_prefetch(grain.MultiprocessingOptions(num_workers=self.workers))
+        with closing(iter(data)) as batches:  # a loop that is left early stops the threads
+            yield from batches
+
+
+@dataclass(frozen=True)
+class _Views:
+    """One random view after another, as grain wants its source."""
+
+    feed: Feed
+    first: int
+
+    def __len__(self) -> int:
+        return (self.feed.steps - self.first) * (self.feed.batch // self.feed.shard[1])
+
+    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+        feed, (host, hosts) = self.feed, self.feed.shard
+        step, row = divmod(number, feed.batch // hosts)
+        number = (self.first + step) * feed.batch + host * (feed.batch // hosts) + row  # among all that are ever seen
+        rng = np.random.default_rng((feed.seed, number))
+        place, image = self._readable(number)
+        seen = {"images": random_view(rng, image, feed.config, feed.least_crop, feed.mirror)}
+        return seen if feed.labels is None else seen | {"labels": feed.labels[place]}
+
+    def _readable(self, number: int):
+        """The image of this number in the order of the seed; in place of one that is not readable, the next that is."""
+        images = self.feed.images
+        order = _order(len(images), self.feed.seed)
+        for later in range(number, number + TRIED):
+            place = int(order[later])
+            try:
+                return place, decode(images.read(place), self.feed.config.channels)
+            except InputError as error:
+                with _saying:
+                    if images.names[place] not in _said:
+                        log.warning("left out: %s: %s", images.names[place], error)
+                        _said.add(images.names[place])
+        raise InputError(f"{TRIED} images in a row of {images.source} are not readable, the last {images.names[place]}")
+
+
+@cache
+def _order(count: int, seed: int) -> grain.MapDataset:
+    """Numbers below `count`, all of them in each epoch, in an order of the epoch's own."""
+    return grain.MapDataset.range(count).seed(seed).shuffle().repeat()
+
+
+def _together(views: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([view[name] for view in views]) for name in views[0]}

@@ -1,0 +1,82 @@
+"""Keeps the curve of a training: a row of JSON every few steps, and the same for TensorBoard and Weights & Biases."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vitjax.errors import InputError, remark
+
+CURVE = "curve.jsonl"
+EVENTS = "tensorboard"
+
+
+class Curve:
+    """The curve of a run, in its folder; rows after the step that it goes on from are dropped.
+
+    Args:
+        folder: of the run.
+        step: that it goes on from.
+        project: of Weights & Biases; none if empty.
+        about: what a run there is told of its settings.
+
+    Raises:
+        InputError: Weights & Biases is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, step: int = 0, project: str = "", about: Mapping[str, Any] = {}):
+        self.path = folder / CURVE
+        rows = [json.loads(line) for line in _lines(self.path)]
+        self.rows = [row for row in rows if row["step"] <= step]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        self._events = self._project = None
+        try:
+            from tensorboardX import SummaryWriter
+
+            self._events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1)
+        except ImportError:
+            remark("no curves for TensorBoard: install vitjax[train]; curve.jsonl has them all")
+        if project:
+            try:
+                import wandb
+            except ImportError:
+                raise InputError("--wandb needs Weights & Biases: install vitjax[wandb]") from None
+            self._project = wandb.init(project=project, name=folder.name, config=dict(about), resume="allow")
+
+    @property
+    def seconds(self) -> float:
+        """How long the run had taken at its last row."""
+        return self.rows[-1]["seconds"] if self.rows else 0.0
+
+    def add(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Adds a row."""
+        row = {"step": step, **{name: float(f"{value:.6g}") for name, value in numbers.items()}}
+        self.rows.append(row)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if self._events:
+            for name, value in numbers.items():
+                self._events.add_scalar(name, value, step)
+        if self._project:
+            self._project.log(dict(numbers), step=step)
+
+    def close(self) -> None:
+        """Writes what is left to write."""
+        if self._events:
+            self._events.close()
+        if self._project:
+            self._project.finish()
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of a file, without what a killed process left of its last."""
+    lines: list[str] = []
+    with suppress(FileNotFoundError):
+        lines = path.read_text().splitlines()
+    if lines:
+        try:
+            json.loads(lines[-1])
+        except ValueError:
+            lines.pop()
+    return lines

@@ -1,0 +1,42 @@
+"""Says which training a folder holds, `training.json`, and refuses to go on with another one in it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vitjax.errors import InputError
+from vitjax.files import make_folder, read_json, write_whole
+
+RECORD = "training.json"
+
+
+def agree(folder: Path, about: Mapping[str, Any], write: bool = True) -> None:
+    """Begins a run in a folder, or sees that the one in it is this one.
+
+    Args:
+        folder: made if it is not there.
+        about: all that decides what is learned, as JSON has it.
+        write: whether this process may write.
+
+    Raises:
+        InputError: the folder holds a run with other settings, each named, or something else.
+    """
+    path = make_folder(folder) / RECORD
+    if path.exists():
+        there = read_json(path)
+        differing = list(_differing(about, there))
+        if differing:
+            raise InputError(f"{folder} holds a training with {'; '.join(differing[:4])}: choose another --out")
+    elif write:
+        if any(folder.iterdir()):
+            raise InputError(f"{folder} is there and holds no training: choose another --out")
+        write_whole(path, (json.dumps(about, indent=1) + "\n").encode())
+
+
+def _differing(ours: Any, theirs: Any, name: str = "") -> Iterator[str]:
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for key in dict.fromkeys((*theirs, *ours)):
+            yield from _differing(ours.get(key), theirs.get(key), f"{name}.{key}" if name else key)
+    elif json.loads(json.dumps(ours)) != theirs:
+        yield f"{name} {json.dumps(theirs)}, not {json.dumps(ours)}"

@@ -1,0 +1,31 @@
+"""Measures the accuracy of what was trained on images that it has not seen."""
+
+from collections.abc import Callable, Mapping
+
+from vitjax.analysis.ablations.accuracy import evaluate, plain
+from vitjax.data.annotations.labels import labelled
+from vitjax.data.files.open import open_images
+from vitjax.data.pipeline import Batches
+from vitjax.models.core.network import Network
+from vitjax.models.core.preprocess import Input
+
+TOGETHER = 100  # images
+
+
+def accuracy(source: str, split: str | None = None) -> Callable[[Network], Mapping[str, float]]:
+    """Opens images with classes, and gives a function that measures a model's top-1 and top-5 on them.
+
+    Args:
+        source, split: as of `open_images`.
+
+    Raises:
+        InputError: there are no images.
+    """
+    images = open_images(source, split)
+
+    def measure(model: Network) -> Mapping[str, float]:
+        labels = labelled(images, model.config.classes, None, model.class_names).numbers
+        found = evaluate(model, Batches(images, Input.of(model), TOGETHER), labels, {"model": plain})["model"].row()
+        return {name: found[name] for name in ("images", "top1", "top1_error", "top5", "loss")}
+
+    return measure

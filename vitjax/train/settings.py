@@ -1,0 +1,125 @@
+"""Says what a training is made of, as frozen dataclasses: `Settings` decide what is learned, `Running` only how."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vitjax.errors import InputError, nearest
+from vitjax.ranges import COUNT, SEED, Range
+
+AUTO = "auto"
+PRODUCTS = "bfloat16-products"
+DTYPES = (AUTO, "float32", "bfloat16", PRODUCTS)
+POSITIVE = Range(0, 1e9, above=True)
+SHARE = Range(0, 1)
+BELOW_1 = Range(0, 1 - 1e-9)
+FROM_0 = Range(0, 1e9)
+
+
+MASKS = ("device", "image")
+
+
+def _check(settings: Any) -> None:
+    """Checks each field that has a range, and takes its number as Python's own."""
+    for name, part in settings.__dataclass_fields__.items():
+        if range := part.metadata["range"]:
+            object.__setattr__(settings, name, range.check(name, getattr(settings, name)))
+
+
+def _field(default: Any, help: str, range: Range | None = None, **more: Any) -> Any:
+    return field(default=default, metadata={"help": help, "range": range, **more})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides what a training learns, but for the model, the task and the images; the defaults pretrain.
+
+    The rate of a step is that of 256 images times `batch` / 256; it rises in a line, then falls as half a cosine.
+    """
+
+    batch: int = _field(256, "images of a step, over all devices and hosts", COUNT)
+    epochs: float = _field(100.0, "passes over the images", POSITIVE)
+    warmup: float = _field(10.0, "of these, the first, in which the rate rises from 0", FROM_0)
+    rate: float = _field(1.5e-4, "learning rate for 256 images; it grows with the batch", POSITIVE)
+    least_rate: float = _field(0.0, "learning rate at the end, as it is", FROM_0)
+    beta1: float = _field(0.9, "of AdamW", BELOW_1)
+    beta2: float = _field(0.95, "of AdamW", BELOW_1)
+    weight_decay: float = _field(0.05, "of AdamW; biases, norms, positions and single tokens have none", FROM_0)
+    layer_decay: float = _field(1.0, "the rate of a layer, as a share of that of the layer after it", SHARE)
+    clip: float = _field(0.0, "largest norm of a gradient; 0 leaves it as it is", FROM_0)
+    accumulate: int = _field(1, "parts of a batch that are computed one after another, to save memory", COUNT)
+    average: float = _field(
+        0.0, "share of the mean over steps that a step leaves, e.g. 0.9999; 0 takes no mean", BELOW_1
+    )
+    least_crop: float = _field(
+        0.2, "smallest share of a photograph's area that a crop shows; 1: all, not cropped", SHARE
+    )
+    mirror: bool = _field(True, "mirror every second picture")
+    dtype: str = _field(
+        AUTO,
+        "of what is computed; weights stay float32. auto: bfloat16 on TPUs and NVIDIA GPUs since A100, else float32;"
+        f" {PRODUCTS} multiplies in bfloat16 and adds in float32, which CPUs with AMX do several times as fast",
+        choices=DTYPES,
+    )
+    seed: int = _field(0, "of weights, order and crops", SEED)
+
+    def __post_init__(self):
+        _check(self)
+        if self.dtype not in DTYPES:
+            raise InputError(f"unknown dtype {self.dtype!r}{nearest(str(self.dtype), DTYPES)}")
+        if self.batch % self.accumulate:
+            raise InputError(f"a batch of {self.batch} images does not come in {self.accumulate} equal parts")
+        if self.warmup > self.epochs:
+            raise InputError(f"warmup is {self.warmup:g} epochs, more than the {self.epochs:g} that there are")
+        if not self.least_crop:
+            raise InputError("least_crop is 0, it must be more")
+
+    def steps(self, images: int) -> int:
+        """Counts the steps for so many images."""
+        return max(1, round(self.epochs * images / self.batch))
+
+    def warmup_steps(self, images: int) -> int:
+        """Counts the steps in which the rate rises."""
+        return min(self.steps(images), round(self.warmup * images / self.batch))
+
+    @property
+    def peak(self) -> float:
+        """The highest rate of all steps."""
+        return self.rate * self.batch / 256
+
+
+PRETRAIN = Settings()
+FINETUNE = replace(
+    PRETRAIN, epochs=50.0, warmup=5.0, rate=5e-4, least_rate=1e-6, beta2=0.999, layer_decay=0.75, least_crop=0.35
+)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """What of masked image modelling a user may set, see `vitjax.train.green.task.GreenConfig`."""
+
+    mask_ratio: float = _field(0.75, "share of the units that is masked", SHARE)
+    mask_per: str = _field("device", "images that share a mask: all of a device in a step, or none", choices=MASKS)
+    bank: int = _field(4096, "masks that are drawn in advance", COUNT)
+    decoder_width: int = _field(512, "channels of the decoder", COUNT)
+    decoder_depth: int = _field(1, "blocks of the decoder", COUNT)
+    decoder_heads: int = _field(16, "attention heads of the decoder", COUNT)
+    normalised: bool = _field(True, "predict pixels in units of their spread, about their mean, of each unit")
+
+    def __post_init__(self):
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a training is carried out, which may be another each time that it goes on."""
+
+    save: int = _field(500, "steps between two checkpoints", COUNT)
+    keep: int = _field(2, "checkpoints that are kept, the last ones", COUNT)
+    log: int = _field(20, "steps between two rows of the curve", COUNT)
+    look: int = _field(1000, "steps between two pictures of what is learned", COUNT)
+    workers: int = _field(0, "processes that read photographs; 0: threads of this one", Range(0, 1024, whole=True))
+    shard_parameters: bool = _field(False, "split weights and optimizer over all devices, where each has a copy else")
+    wandb: str = _field("", "project of Weights & Biases that the curve goes to as well (vitjax[wandb])")
+
+    def __post_init__(self):
+        _check(self)

@@ -1,7 +1,7 @@
 """`vitjax pretrain`, `vitjax finetune`, `vitjax probe`: train a model on images of one's own, and write the result."""
 
 import argparse
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from vitjax.cli.arguments import count, keep_compiled, path, size
@@ -40,13 +40,14 @@ def add_finetune(commands) -> None:
 
 def _finetune(args: argparse.Namespace) -> int:
     settings, running, images = _begun(args)
-    model, labels, measure = _classified(args, images, settings)
+    config, given, names, labels = _classified(args, images, settings)
     from vitjax.train.classification import Classification
     from vitjax.train.run import Training, run
 
     about = {"from": _called(args.model), "smoothing": args.smoothing}
-    task = Classification(model, args.smoothing)
-    return run(Training("finetune", task, model, settings, images, labels, about, measure), args.out, running)
+    what = {"labels": labels, "about": about, "given": given, "class_names": names, "measure": _measure(args)}
+    task = Classification(config, args.smoothing)
+    return run(Training("finetune", task, config, settings, images, **what), args.out, running)
 
 
 def add_pretrain(commands) -> None:
@@ -55,8 +56,8 @@ def add_pretrain(commands) -> None:
         commands,
         "pretrain",
         "train a model on images without classes",
-        "Trains a Swin, Twins or plain ViT to predict what of each image is hidden from it, seeing the rest alone (masked"
-        " image\nmodelling, arXiv 2205.13515). No classes are needed; `vitjax finetune` and `vitjax probe` go on from it.",
+        "Trains a Swin, Twins or plain ViT to predict what of each image is hidden from it, seeing the rest alone\n"
+        "(arXiv 2205.13515). It needs no classes; `vitjax finetune` and `vitjax probe` go on from it.",
     )
     _data(command, "images; classes are not looked at")
     group = command.add_argument_group("masks")
@@ -70,15 +71,14 @@ def _pretrain(args: argparse.Namespace) -> int:
     masking = _given(Masking, args)
     settings, running, images = _begun(args)
     from vitjax.train.green.task import GreenConfig, GreenMIM
-    from vitjax.train.initial import From, initial, with_classes
+    from vitjax.train.initial import initial, with_classes
     from vitjax.train.run import Training, run
 
-    model = with_classes(initial(args.model, args.image_size, args.revision, settings.seed), 0)
-    task = GreenMIM(GreenConfig(model.config, seed=settings.seed, **asdict(masking)))
-    if model.card:
-        task = From(task, model)
+    config, given = initial(args.model, args.image_size, args.revision)
+    config, given = replace(config, classes=0), given and with_classes(given, 0)
+    task = GreenMIM(GreenConfig(config, seed=settings.seed, **asdict(masking)))
     about = {"from": _called(args.model), "masking": asdict(masking)}
-    return run(Training("pretrain", task, model, settings, images, about=about), args.out, running)
+    return run(Training("pretrain", task, config, settings, images, about=about, given=given), args.out, running)
 
 
 def _command(commands, name: str, help: str, text: str) -> argparse.ArgumentParser:
@@ -158,7 +158,7 @@ def _begun(args: argparse.Namespace):
 
 
 def _classified(args: argparse.Namespace, images, settings: Settings):
-    """The model with a new head, the images' classes, and what measures it."""
+    """The config and, where there are weights, the model, with a new head; the classes' names, and the classes."""
     from vitjax.data.annotations.labels import labelled
     from vitjax.train.classes import classes_of
     from vitjax.train.initial import initial, with_classes
@@ -166,9 +166,9 @@ def _classified(args: argparse.Namespace, images, settings: Settings):
     names = classes_of(images, args.classes)
     many = len(names) or args.classes
     labels = labelled(images, many, args.labels, names).numbers
-    model = initial(args.model, args.image_size, args.revision, settings.seed)
-    model = with_classes(model, many, names, settings.seed)
-    return model, labels, _measure(args)
+    config, given = initial(args.model, args.image_size, args.revision)
+    given = given and with_classes(given, names or many, settings.seed)
+    return replace(config, classes=many), given, names, labels
 
 
 def _measure(args: argparse.Namespace):

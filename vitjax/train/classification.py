@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from vitjax.models.core.network import Network
+from vitjax.models.registry import KINDS, Config
 from vitjax.train.task import Batch, Learned
 
 
@@ -16,16 +16,16 @@ class Classification:
     """Cross-entropy of a model's logits.
 
     Attributes:
-        model: to begin with, with its head.
+        config: of a model with a head.
         smoothing: share of the target that is spread over all classes.
     """
 
-    model: Network
+    config: Config
     smoothing: float = 0.1
 
     def start(self, rngs: nnx.Rngs) -> Learned:
-        """The model as it is given."""
-        return Learned(self.model)
+        """The model, at random."""
+        return Learned(KINDS[type(self.config)](self.config, rngs))
 
     def loss(self, learned: Learned, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The mean cross-entropy, and the share of images whose class is the likeliest."""

@@ -17,9 +17,11 @@ from tqdm import tqdm
 
 from vitjax.data.files.images import Images, checksum
 from vitjax.errors import AGAIN, InputError
+from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import Input
 from vitjax.models.core.surroundings import key
+from vitjax.models.registry import Config
 from vitjax.optimize.results.sheets import contact_sheet
 from vitjax.stop import Stop, stopped_by_signals
 from vitjax.train.feed.feed import Feed
@@ -46,21 +48,25 @@ class Training:
     Attributes:
         name: of the command, e.g. "pretrain".
         task: what is learned.
-        model: that it begins with; says how images are prepared.
+        config: of the model; says how images are prepared.
         settings: of the training.
         images: what there is.
         labels: their classes, if they have any.
         about: what else decides what is learned, as JSON has it.
+        given: the model to begin with, in place of the task's at random.
+        class_names: of the model's head.
         measure: what is said of the finished model, e.g. its accuracy.
     """
 
     name: str
     task: Task
-    model: Network
+    config: Config
     settings: Settings
     images: Images
     labels: Int[np.ndarray, " image"] | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    given: Network | None = None
+    class_names: ClassNames = NAMELESS
     measure: Callable[[Network], Mapping[str, float]] | None = None
 
     @property
@@ -72,12 +78,12 @@ class Training:
         """The batches."""
         chosen, here = self.settings, (jax.process_index(), jax.process_count())
         how = {"least_crop": chosen.least_crop, "mirror": chosen.mirror, "seed": chosen.seed, "workers": workers}
-        return Feed(self.images, Input.of(self.model), chosen.batch, self.steps, self.labels, shard=here, **how)
+        return Feed(self.images, Input.of(self.config), chosen.batch, self.steps, self.labels, shard=here, **how)
 
     def identity(self) -> dict[str, Any]:
         """All that decides what is learned."""
         images = {"images": len(self.images), "names": checksum(self.images.names)}
-        model = {"kind": type(self.model.config).__name__, "config": described(self.model.config)}
+        model = {"kind": type(self.config).__name__, "config": described(self.config)}
         return {"training": self.name, "settings": asdict(self.settings), "model": model, "data": images, **self.about}
 
 
@@ -97,7 +103,8 @@ def run(training: Training, out: Path, running: Running) -> int:
     devices = mesh(settings.batch // settings.accumulate)
     agree(out, training.identity(), write=first)
     dtype = suited(jax.local_devices()[0]) if settings.dtype == AUTO else settings.dtype
-    made = program(training.task, settings, dtype, len(training.images), devices, running.shard_parameters)
+    how = {"split": running.shard_parameters, "given": training.given}
+    made = program(training.task, settings, dtype, len(training.images), devices, **how)
     with kept(out, running.keep) as checkpoints, stopped_by_signals() as stop:
         begun = checkpoints.last
         state = made.start() if begun is None else checkpoints.restore(made.shapes)
@@ -109,6 +116,7 @@ def run(training: Training, out: Path, running: Running) -> int:
             print(f"vitjax: stopped; run the same command again to go on with {out}", file=sys.stderr)
         return AGAIN
     if first:
+        learned.model.class_names = training.class_names
         finish(training, learned.model, out)
     return 0
 

@@ -12,6 +12,7 @@ from flax import nnx
 from jax import lax
 from jax.sharding import Mesh
 
+from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.kernels.products import in_bfloat16
 from vitjax.train.loop.mesh import copied, laid, placed, shared_out
@@ -61,7 +62,15 @@ class Program:
 
 
 @standard()
-def program(task: Task, settings: Settings, dtype: str, images: int, mesh: Mesh, split: bool = False) -> Program:
+def program(
+    task: Task,
+    settings: Settings,
+    dtype: str,
+    images: int,
+    mesh: Mesh,
+    split: bool = False,
+    given: Network | None = None,
+) -> Program:
     """Makes the functions of a training.
 
     Args:
@@ -71,8 +80,12 @@ def program(task: Task, settings: Settings, dtype: str, images: int, mesh: Mesh,
         images: how many there are.
         mesh: of the devices.
         split: whether weights are split over them.
+        given: the model to begin with, in place of the task's at random.
     """
-    learned = jax.eval_shape(lambda: task.start(nnx.Rngs(key(settings.seed))))
+    begin = lambda: task.start(nnx.Rngs(key(settings.seed)))
+    learned = jax.eval_shape(begin)
+    if given is not None:
+        learned.model = jax.eval_shape(lambda: given)
     transform, rate = optimizer(settings, learned, images), schedule(settings, images)
     shapes = State(learned, *jax.eval_shape(partial(_around, transform, settings), learned))
     places = placed(shapes, mesh, split)
@@ -87,10 +100,14 @@ def program(task: Task, settings: Settings, dtype: str, images: int, mesh: Mesh,
     )
 
     @standard()
-    def start() -> State:  # what is learned may be read off a disk: it is no constant of a program
-        learned = laid(task.start(nnx.Rngs(key(settings.seed))), places.learned)
-        rest = jax.jit(partial(_around, transform, settings), out_shardings=(*places[1:],))
-        return State(learned, *rest(learned))
+    def start() -> State:
+        if given is None:
+            learned = jax.jit(begin, out_shardings=places.learned)()
+        else:  # which is no constant of a program
+            learned = jax.jit(lambda: _with_model(begin(), None), out_shardings=_with_model(places.learned, None))()
+            learned.model = laid(given, places.learned.model)
+        around = jax.jit(partial(_around, transform, settings), out_shardings=(*places[1:],))
+        return State(learned, *around(learned))
 
     return Program(start, standard()(step), wanted)
 
@@ -106,6 +123,12 @@ def computing(learned: Learned, dtype: str) -> Learned:
 def shown(learned: Learned, batch: Batch) -> Batch:
     """A batch as tasks take it, its images normalised."""
     return {**batch, "images": learned.model.normalise(batch["images"].astype(jnp.float32) / 255)}
+
+
+def _with_model(learned: Learned, model: Network | None) -> Learned:
+    copy = jax.tree.map(lambda leaf: leaf, learned)
+    copy.model = model
+    return copy
 
 
 def _around(transform: optax.GradientTransformation, settings: Settings, learned: Learned) -> tuple:
@@ -132,7 +155,7 @@ def _step(
         (loss, more), grads = jax.value_and_grad(loss_of, has_aux=True)(learned, *given)
         updates, moments = transform.update(grads, moments, learned)
         return (optax.apply_updates(learned, updates), moments), {
-            "loss": loss, **more, "gradient": optax.global_norm(grads)
+            "loss": loss, **more, "gradient": optax.tree.norm(grads)
         }  # fmt: skip
 
     carried, this = (state.learned, state.optimizer), jax.random.fold_in(key(settings.seed), state.step)

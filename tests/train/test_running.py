@@ -1,0 +1,112 @@
+"""A training is gone on with after every kind of end, on one device to the byte, and several hosts train as one."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.training import RUNNING, SETTINGS, training, weights
+from vitjax.errors import AGAIN, InputError
+from vitjax.train.kept.checkpoints import FOLDER, Checkpoints
+from vitjax.train.kept.curve import CURVE
+from vitjax.train.run import run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing interrupted; to be read, or copied."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert run(training(), out, RUNNING) == 0
+    return out
+
+
+def begun(out, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-W", "error", "-m", "tests.support.training", str(out), *arguments]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def same(out, whole) -> bool:
+    ours, theirs = weights(out), weights(whole)
+    return ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def losses(out) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in map(json.loads, (out / CURVE).read_text().splitlines())]
+
+
+def test_killed_and_gone_on_with_it_is_the_same_to_the_byte(whole, tmp_path):
+    process = begun(out := tmp_path / "killed", "--die", "4")
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert run(training(), out, RUNNING) == 0
+    assert same(out, whole) and losses(out) == losses(whole)
+
+
+def test_two_hosts_with_split_weights_train_as_one(whole, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    out = tmp_path / "hosts"
+    hosts = [begun(out, "--host", str(i), "2", "--coordinator", coordinator) for i in range(2)]
+    said = [host.communicate()[0].decode() for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], said
+    ours, theirs = weights(out), weights(whole)
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], atol=2e-5, err_msg=name)
+    assert [step for step, _ in losses(out)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_sigterm_saves_and_says_so(whole, tmp_path, monkeypatch, capfd):
+    save, out = Checkpoints.save, tmp_path / "stopped"
+
+    def asked(self, step, state):
+        save(self, step, state)
+        if step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Checkpoints, "save", asked)
+    assert run(training(), out, RUNNING) == AGAIN and "run the same command again" in capfd.readouterr().err
+    assert losses(out)[-1][0] == 3
+    assert run(training(), out, RUNNING) == 0 and same(out, whole)
+
+
+def test_a_loss_that_is_not_finite_is_said_with_its_step(tmp_path):
+    wild = replace(SETTINGS, rate=1e30, warmup=1.0)
+    with pytest.raises(InputError, match=r"at step 3 the loss is nan.* keeps the checkpoint of step 2"):
+        run(training(wild), tmp_path / "wild", RUNNING)
+
+
+def test_a_folder_that_holds_another_training_or_none(whole, tmp_path):
+    with pytest.raises(InputError, match=r"settings.batch 4, not 2; settings.seed 3, not 0: choose another --out"):
+        run(training(replace(SETTINGS, batch=2, seed=0)), whole, RUNNING)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="holds no training"):
+        run(training(), tmp_path, RUNNING)
+
+
+@pytest.mark.parametrize("fault", ["damaged", "foreign"])
+def test_a_checkpoint_that_cannot_be_read_is_said_in_a_line(whole, tmp_path, fault):
+    shutil.copytree(whole, out := tmp_path / "copy")
+    about = training()
+    if fault == "damaged":
+        for path in (out / FOLDER / "6").rglob("*"):
+            if path.is_file() and "ocdbt" not in path.name and "METADATA" not in path.name:
+                path.write_bytes(path.read_bytes()[:10])
+        match = "is damaged .*remove .*6 to go on from the one before it"
+    else:
+        wider = replace(about.config, width=32)
+        about = replace(about, config=wider, task=replace(about.task, config=wider))
+        record = json.loads((out / "training.json").read_text())
+        record["model"]["config"]["width"] = 32
+        (out / "training.json").write_text(json.dumps(record))
+        match = r"6 is of another training: learned.model.* is \(.*\) instead of"
+    with pytest.raises(InputError, match=match):
+        run(about, out, RUNNING)

@@ -1,7 +1,7 @@
 """The command line as a process of its own: `python -m vitjax`, and what `vitjax` runs.
 
-Signals are answered from the first moment on. While an atlas is starting (imports, weights, photographs) there is
-nothing to lose: a signal ends the process at once, with the exit code that is documented, whatever library is at work.
+Signals are answered from the first moment on. While an atlas or a training is starting (imports, weights,
+photographs) there is nothing to lose: a signal ends the process at once, with the exit code that is documented, whatever library is at work.
 Later, and in all other commands, Ctrl-C is an exception as everywhere in Python, so that what was begun is cleaned up.
 """
 
@@ -13,19 +13,20 @@ from collections.abc import Callable
 from vitjax.errors import AGAIN, INTERRUPTED
 
 WHOLE = {"export", "--verify"}  # of `atlas`, what paints nothing
+RESUMED = {"atlas", "pretrain", "finetune"}  # commands that go on where they were stopped
 
 
 def run() -> None:
     """Runs the command line and ends the process with its exit code."""
-    painting = sys.argv[1:2] == ["atlas"] and not WHOLE & set(sys.argv[2:])
+    resumed = bool(RESUMED & set(sys.argv[1:2])) and not WHOLE & set(sys.argv[2:])
     leave = _leaving(INTERRUPTED, "vitjax: interrupted")
     _answer(signal.SIGINT, leave, signal.default_int_handler)
-    if painting:
+    if resumed:
         again = _leaving(AGAIN, "vitjax: stopped while starting; run the same command again")
         _answer(signal.SIGTERM, again, signal.SIG_DFL)
     from vitjax.cli import main
 
-    if not painting:
+    if not resumed:
         _answer(signal.SIGINT, signal.default_int_handler, leave)
     try:
         code = main()

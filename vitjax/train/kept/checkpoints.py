@@ -73,7 +73,8 @@ def kept(folder: Path, count: int) -> Iterator[Checkpoints]:
     level = log.level
     log.setLevel(logging.ERROR)  # Orbax tells of every file
     try:
-        with ocp.CheckpointManager((folder / FOLDER).absolute(), options=options) as manager:
+        handler = ocp.StandardCheckpointHandler()
+        with ocp.CheckpointManager((folder / FOLDER).absolute(), options=options, item_handlers=handler) as manager:
             yield Checkpoints(folder, manager)
     finally:
         log.setLevel(level)

@@ -1,8 +1,9 @@
 """The command line as a process of its own: `python -m vitjax`, and what `vitjax` runs.
 
-Signals are answered from the first moment on. While an atlas or a training is starting (imports, weights,
-photographs) there is nothing to lose: a signal ends the process at once, with the exit code that is documented, whatever library is at work.
-Later, and in all other commands, Ctrl-C is an exception as everywhere in Python, so that what was begun is cleaned up.
+Signals are answered from the first moment on. While an atlas or a training is starting (imports, weights, photographs)
+there is nothing to lose: a signal ends the process at once, with the exit code that is documented, whatever library is
+at work. Later, and in all other commands, Ctrl-C is an exception as everywhere in Python, so that what was begun is
+cleaned up.
 """
 
 import os

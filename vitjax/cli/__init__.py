@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     analyze.add(commands)
     train.add_pretrain(commands)
     train.add_finetune(commands)
+    train.add_probe(commands)
     models.add(commands)
     convert.add(commands)
     inspect.add_taps(commands)

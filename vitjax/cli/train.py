@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from vitjax.cli.arguments import count, keep_compiled, path, size
+from vitjax.cli.arguments import count, keep_compiled, open_photographs, path, size
 from vitjax.errors import InputError
 from vitjax.train.settings import FINETUNE, PRETRAIN, Masking, Running, Settings
 
@@ -17,6 +17,9 @@ MODEL = (
     "a checkpoint of any kind (folder, file of weights, hub id), the folder of a finished run, a name of timm's such as"
     " swin_tiny_patch4_window7_224 or a .json of a kind and a config, both with random weights"
 )
+
+
+PROBE = "probe.json"
 
 
 def add_finetune(commands) -> None:
@@ -40,7 +43,7 @@ def add_finetune(commands) -> None:
 
 def _finetune(args: argparse.Namespace) -> int:
     settings, running, images = _begun(args)
-    config, given, names, labels = _classified(args, images, settings)
+    config, given, names, labels = _classified(args, images)
     from vitjax.train.classification import Classification
     from vitjax.train.run import Training, run
 
@@ -79,6 +82,43 @@ def _pretrain(args: argparse.Namespace) -> int:
     task = GreenMIM(GreenConfig(config, seed=settings.seed, **asdict(masking)))
     about = {"from": _called(args.model), "masking": asdict(masking)}
     return run(Training("pretrain", task, config, settings, images, about=about, given=given), args.out, running)
+
+
+def add_probe(commands) -> None:
+    """Adds `probe`."""
+    command = _command(
+        commands,
+        "probe",
+        "learn classes from a model's features, by a linear layer",
+        "Says how much of the classes can be read off a model's features by a linear layer. The model stays as it is\n"
+        "and sees each image once, uncropped; its pooled features, standardised by channel, are fitted by L-BFGS.",
+    )
+    command.epilog = None
+    _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
+    group = command.add_argument_group("classes")
+    _labels(group)
+    _validation(group)
+    command.add_argument("--batch", type=count, default=100, help="images seen together (default: 100)")
+    command.set_defaults(run=_probe)
+
+
+def _probe(args: argparse.Namespace) -> int:
+    if (args.out / PROBE).exists():
+        raise InputError(f"{args.out / PROBE} is there already; choose another --out")
+    images = open_photographs(args)
+    keep_compiled()
+    measure = _measure(args)
+    from vitjax.train.probe import probe
+
+    config, given, names, labels = _classified(args, images)
+    from vitjax.models.registry import random
+
+    found = probe(given or random(config), images, labels, names or config.classes, args.batch)
+    from vitjax.train.kept.result import written
+
+    about = {"from": _called(args.model), "images": len(images), "classes": config.classes}
+    about |= {"penalty": found.penalty, "held_out": {str(key): value for key, value in found.held_out.items()}}
+    return written(found.model, args.out, "vitjax probe", about, PROBE, measure)
 
 
 def _command(commands, name: str, help: str, text: str) -> argparse.ArgumentParser:
@@ -142,8 +182,6 @@ def _given(kind: type, args: argparse.Namespace) -> Any:
 
 def _begun(args: argparse.Namespace):
     """Checks what can be checked before JAX is imported, joins the hosts, and opens the images."""
-    from vitjax.cli.arguments import open_photographs
-
     settings, running = _given(Settings, args), _given(Running, args)
     together = (args.coordinator, args.hosts, args.host)
     if any(one is not None for one in together) and None in together:
@@ -157,7 +195,7 @@ def _begun(args: argparse.Namespace):
     return settings, running, images
 
 
-def _classified(args: argparse.Namespace, images, settings: Settings):
+def _classified(args: argparse.Namespace, images):
     """The config and, where there are weights, the model, with a new head; the classes' names, and the classes."""
     from vitjax.data.annotations.labels import labelled
     from vitjax.train.classes import classes_of
@@ -167,7 +205,7 @@ def _classified(args: argparse.Namespace, images, settings: Settings):
     many = len(names) or args.classes
     labels = labelled(images, many, args.labels, names).numbers
     config, given = initial(args.model, args.image_size, args.revision)
-    given = given and with_classes(given, names or many, settings.seed)
+    given = given and with_classes(given, names or many, getattr(args, "seed", 0))
     return replace(config, classes=many), given, names, labels
 
 

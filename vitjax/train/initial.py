@@ -12,6 +12,7 @@ from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.registry import KINDS, Config
 from vitjax.train.kept.identity import RECORD
+from vitjax.train.kept.result import RESULT
 from vitjax.weights import parameters
 from vitjax.weights.cache import rebuilt
 from vitjax.weights.families.timm.models import CLASSES, by_name
@@ -20,7 +21,6 @@ from vitjax.weights.load import load, sized
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of an architecture's name alone
 STD = 0.02  # of a new head's weights
-RESULT = "model"  # of a run's folder: what came of it
 STATISTICS = "variance"  # ends the name of what a batch norm has counted
 
 

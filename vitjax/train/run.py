@@ -25,11 +25,10 @@ from vitjax.models.registry import Config
 from vitjax.optimize.results.sheets import contact_sheet
 from vitjax.stop import Stop, stopped_by_signals
 from vitjax.train.feed.feed import Feed
-from vitjax.train.initial import RESULT
-from vitjax.train.kept import result
 from vitjax.train.kept.checkpoints import Checkpoints, kept
 from vitjax.train.kept.curve import Curve
 from vitjax.train.kept.identity import agree
+from vitjax.train.kept.result import written
 from vitjax.train.loop.mesh import everywhere, mesh, on_devices
 from vitjax.train.loop.step import Program, State, program, shown
 from vitjax.train.settings import AUTO, Running, Settings
@@ -39,6 +38,7 @@ from vitjax.weights.dtypes import suited
 
 AHEAD = 2  # steps that may wait for the devices
 LOOKED_AT = 8  # images whose pictures are shown
+FINISHED = "result.json"
 
 
 @dataclass(frozen=True)
@@ -117,22 +117,14 @@ def run(training: Training, out: Path, running: Running) -> int:
         return AGAIN
     if first:
         learned.model.class_names = training.class_names
-        finish(training, learned.model, out)
+        about = {"training": training.name, "steps": training.steps}
+        return written(learned.model, out, f"vitjax {training.name}", about, FINISHED, training.measure)
     return 0
 
 
 def here(learned: Learned, devices: jax.sharding.Mesh) -> Learned:
     """What is learned, all of it on this host's first device."""
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), everywhere(learned, devices))
-
-
-def finish(training: Training, model: Network, out: Path) -> None:
-    """Writes the model, measures it, and says where it is."""
-    result.write(model, out / RESULT, out.absolute().name, f"vitjax {training.name}")
-    if training.measure:
-        told = training.measure(model)
-        print(", ".join(f"{name} {value:.4g}" for name, value in told.items()))
-    print(f"model: {out / RESULT}")
 
 
 def _steps(

@@ -73,7 +73,7 @@ def add_pretrain(commands) -> None:
 def _pretrain(args: argparse.Namespace) -> int:
     masking = _given(Masking, args)
     settings, running, images = _begun(args)
-    from vitjax.train.green.task import GreenConfig, GreenMIM
+    from vitjax.train.green.mim import GreenConfig, GreenMIM
     from vitjax.train.initial import initial, with_classes
     from vitjax.train.run import Training, run
 

@@ -65,12 +65,14 @@ def probe(
         batch: images that are seen together.
 
     Raises:
-        InputError: a model whose head is more than one linear layer of what is pooled.
+        InputError: too few images, or a model whose head is more than one linear layer of what is pooled.
     """
     headed = with_classes(model, names)
     place, features = gather(model, Batches(images, Input.of(model), batch), pooled)
     if features.ndim != 2 or features.shape[1:] != headed.head.kernel.shape[:1]:
         raise InputError(f"the head of this model reads {features.shape[1:]}, not one vector: it cannot be probed")
+    if len(features) < 2 * HELD_OUT:
+        raise InputError(f"{len(features)} images are too few to probe a model with: give {2 * HELD_OUT} or more")
     features, labels, count = features.astype(np.float32), labels[place], headed.config.classes
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     features = (features - mean) / spread

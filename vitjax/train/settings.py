@@ -95,7 +95,7 @@ FINETUNE = replace(
 
 @dataclass(frozen=True)
 class Masking:
-    """What of masked image modelling a user may set, see `vitjax.train.green.task.GreenConfig`."""
+    """What of masked image modelling a user may set, see `vitjax.train.green.mim.GreenConfig`."""
 
     mask_ratio: float = _field(0.75, "share of the units that is masked", SHARE)
     mask_per: str = _field("device", "images that share a mask: all of a device in a step, or none", choices=MASKS)

@@ -1,0 +1,85 @@
+"""`vitjax pretrain`, `finetune` and `probe` from end to end, on a few pictures in folders."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vitjax
+from vitjax.cli import main
+from vitjax.train.settings import Masking
+
+SMALL = ["--batch", "12", "--epochs", "2", "--warmup", "0", "--log", "1", "--save", "2"]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Twenty-four pictures, red ones and green ones."""
+    folder, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for i in range(24):
+        pixels = rng.integers(0, 60, (20, 24, 3), np.uint8)
+        pixels[..., i % 2] += 180
+        (folder / ("red", "green")[i % 2]).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / ("red", "green")[i % 2] / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A tiny ViT, as a file."""
+    sizes = {"image_size": [16, 16], "patch_size": [8, 8], "width": 8, "depth": 1, "heads": 2, "mlp_width": 16}
+    path = tmp_path_factory.mktemp("config") / "vit.json"
+    path.write_text(json.dumps({"kind": "ViTConfig", "config": sizes}))
+    return path
+
+
+def said(capfd, *arguments) -> tuple[int, str]:
+    code = main([*map(str, arguments)])
+    return code, capfd.readouterr().err.strip().rpartition("\n")[2]
+
+
+def test_fine_tuned_measured_probed_and_loaded(photographs, config, tmp_path, capfd):
+    run, data = tmp_path / "run", ["--data", photographs, "--validation", photographs]
+    assert main([*map(str, ["finetune", "--model", config, *data, "--out", run, *SMALL, "--average", "0.5"])]) == 0
+    assert "top1" in capfd.readouterr().out
+    model = vitjax.load(run / "model")
+    assert list(model.class_names) == ["green", "red"] and model.card.converter == "vitjax finetune"
+    rows = [json.loads(line) for line in (run / "curve.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4] and {"loss", "right", "rate", "epoch"} <= rows[0].keys()
+    assert json.loads((run / "result.json").read_text())["images"] == 24
+    assert main([*map(str, ["probe", "--model", run, *data, "--out", tmp_path / "probe"])]) == 0
+    assert json.loads((tmp_path / "probe" / "probe.json").read_text())["top1"] == 1
+    assert vitjax.load(tmp_path / "probe" / "model").config.classes == 2
+    assert said(capfd, "probe", "--model", run, *data, "--out", tmp_path / "probe")[0] == 2
+
+
+def test_pretrained_and_gone_on_from(photographs, config, tmp_path, capfd):
+    green = pytest.importorskip("vitjax.train.green.mim", reason="masked image modelling is not there")
+    known = {name: getattr(green.GreenConfig, name) for name in asdict(Masking())}
+    assert known == asdict(Masking())
+    small = [*SMALL, "--bank", "4", "--decoder-width", "8", "--decoder-heads", "2", "--look", "2"]
+    run = ["pretrain", "--model", config, "--data", photographs, "--out", tmp_path / "run", *small]
+    assert main([*map(str, run)]) == 0
+    assert [path.name for path in sorted((tmp_path / "run" / "samples").iterdir())] == ["0000002.webp", "0000004.webp"]
+    assert vitjax.load(tmp_path / "run" / "model").config.classes == 0
+    code, line = said(capfd, *run, "--image-size", "20", "--out", tmp_path / "other")
+    assert code == 2 and "image height 20 is not divisible by" in line
+    code, line = said(capfd, *run, "--mask-ratio", "0.5")
+    assert code == 2 and "masking.mask_ratio 0.75, not 0.5: choose another --out" in line
+
+
+def test_mistakes_are_one_line(photographs, config, tmp_path, capfd):
+    (tmp_path / "empty").mkdir()
+    for changed, line in (
+        (["--data", tmp_path / "empty"], "no images in"),
+        (["--data", photographs / "red"], "nothing says the classes of the images"),
+        (["--model", tmp_path / "no.json"], "does not exist"),
+        (["--coordinator", "localhost:1"], "--coordinator, --hosts and --host go together"),
+        (["--batch", "0"], "batch is 0"),
+        (["--validation", tmp_path / "empty"], "no images in"),
+    ):
+        wrong = ["finetune", "--model", config, "--data", photographs, "--out", tmp_path / "run", *changed]
+        code, found = said(capfd, *wrong)
+        assert code == 2 and line in found and found.startswith("vitjax: error: ")

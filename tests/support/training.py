@@ -26,7 +26,7 @@ CONFIG = ViTConfig(
     preprocess=Preprocess(crop=1.0),
 )  # fmt: skip
 SETTINGS = replace(PRETRAIN, batch=4, epochs=2.0, warmup=0.5, rate=0.1, average=0.9, seed=3)
-RUNNING = Running(save=2, log=1)
+RUNNING = Running(save=2, log=1, tensorboard=False)
 
 
 def training(settings: Settings = SETTINGS, **changes) -> Training:

@@ -59,7 +59,7 @@ def test_pretrained_and_gone_on_from(photographs, config, tmp_path, capfd):
     green = pytest.importorskip("vitjax.train.green.mim", reason="masked image modelling is not there")
     known = {name: getattr(green.GreenConfig, name) for name in asdict(Masking())}
     assert known == asdict(Masking())
-    small = [*SMALL, "--bank", "4", "--decoder-width", "8", "--decoder-heads", "2", "--look", "2"]
+    small = [*SMALL, "--no-tensorboard", "--bank", "4", "--decoder-width", "8", "--decoder-heads", "2", "--look", "2"]
     run = ["pretrain", "--model", config, "--data", photographs, "--out", tmp_path / "run", *small]
     assert main([*map(str, run)]) == 0
     assert [path.name for path in sorted((tmp_path / "run" / "samples").iterdir())] == ["0000002.webp", "0000004.webp"]

@@ -203,7 +203,7 @@ class _Teller:
     """
 
     def __init__(self, training: Training, out: Path, done: int, running: Running):
-        self.training, self.curve = training, Curve(out, done, running.wandb, training.identity())
+        self.training, self.curve = training, Curve(out, done, running.tensorboard, running.wandb, training.identity())
         self.bar = tqdm(total=training.steps, initial=done, desc=training.name, unit="step", dynamic_ncols=True)
         self.clock, self.before = time.perf_counter(), self.curve.seconds
 

@@ -18,6 +18,7 @@ class Curve:
     Args:
         folder: of the run.
         step: that it goes on from.
+        tensorboard: whether it goes there.
         project: of Weights & Biases; none if empty.
         about: what a run there is told of its settings.
 
@@ -25,18 +26,26 @@ class Curve:
         InputError: Weights & Biases is asked for and not installed.
     """
 
-    def __init__(self, folder: Path, step: int = 0, project: str = "", about: Mapping[str, Any] = {}):
+    def __init__(
+        self,
+        folder: Path,
+        step: int = 0,
+        tensorboard: bool = True,
+        project: str = "",
+        about: Mapping[str, Any] = {},
+    ):
         self.path = folder / CURVE
         rows = [json.loads(line) for line in _lines(self.path)]
         self.rows = [row for row in rows if row["step"] <= step]
         self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
         self._events = self._project = None
-        try:
-            from tensorboardX import SummaryWriter
+        if tensorboard:
+            try:
+                from tensorboardX import SummaryWriter
 
-            self._events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1)
-        except ImportError:
-            remark("no curves for TensorBoard: install vitjax[train]; curve.jsonl has them all")
+                self._events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1)
+            except ImportError:
+                remark(f"no curve for TensorBoard, which needs vitjax[train]; {CURVE} has all of it")
         if project:
             try:
                 import wandb

@@ -1,8 +1,10 @@
 """Keeps the state of a training on disk by Orbax: the last few, each whole or not at all, written while it goes on."""
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ class Checkpoints:
             other = _differing(named, held)
             found = None if other else self._manager.restore(step, args=ocp.args.StandardRestore(named))
         except Exception as error:  # anything that a damaged file leads TensorStore and Orbax to
+            sys.unraisablehook = partial(_heard, sys.unraisablehook)
             line = next(iter(str(error).splitlines()), "")[:200]
             raise InputError(f"the checkpoint {where} is damaged ({type(error).__name__}: {line}); {again}") from None
         if other:
@@ -78,6 +81,12 @@ def kept(folder: Path, count: int) -> Iterator[Checkpoints]:
             yield Checkpoints(folder, manager)
     finally:
         log.setLevel(level)
+
+
+def _heard(tell: Callable[[Any], None], what: Any) -> None:
+    """Tells of an exception that nobody could catch, but for those of reads that Orbax began and no longer waits for."""
+    if not (isinstance(what.exc_value, RuntimeError) and "Event loop is closed" in str(what.exc_value)):
+        tell(what)
 
 
 def _named(state: State) -> dict[str, Any]:

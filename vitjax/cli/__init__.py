@@ -19,6 +19,8 @@ examples:
   vitjax analyze exemplars --model ./vit --data photos.zip      the photos that every neuron responds to
   vitjax models dinov2                                          checkpoints that are known by name
   vitjax convert --model model.pth --out vit/                   a checkpoint as Orbax arrays, with a model card
+  vitjax pretrain --model swin.json --data photos/ --out run    a model of your own, from images without classes
+  vitjax finetune --model run --data classes/ --out tuned       classes, from what is pretrained
   vitjax taps --model ./vit                                     what can be looked at, with shapes
   vitjax bench --model ./vit                                    how fast it runs here
 """

@@ -145,9 +145,10 @@ def _steps(
             waiting.append((done, told))
             if len(waiting) > AHEAD:
                 jax.block_until_ready(waiting[-1 - AHEAD][1])
-            stopped = _agreed(stop.asked.is_set())
+            telling = done == last or done % running.log == 0
+            stopped = _agreed(stop.asked.is_set(), telling)
             saving = stopped or done == last or done % running.save == 0
-            if saving or done % running.log == 0:
+            if saving or telling:
                 _checked(waiting, checkpoints)
                 if teller:
                     teller.tell(waiting)
@@ -161,10 +162,10 @@ def _steps(
     return state, False
 
 
-def _agreed(asked: bool) -> bool:
-    """Whether any host was asked to stop, on all hosts at the same step."""
-    if jax.process_count() == 1:
-        return asked
+def _agreed(asked: bool, now: bool) -> bool:
+    """Whether any host was asked to stop: on all hosts at the same step, so several ask each other `now` alone."""
+    if jax.process_count() == 1 or not now:
+        return asked and jax.process_count() == 1
     return bool(multihost_utils.process_allgather(np.array(asked)).any())
 
 

@@ -84,7 +84,7 @@ def kept(folder: Path, count: int) -> Iterator[Checkpoints]:
 
 
 def _heard(tell: Callable[[Any], None], what: Any) -> None:
-    """Tells of an exception that nobody could catch, but for those of reads that Orbax began and no longer waits for."""
+    """Tells of an exception that nobody could catch, but for those of reads that Orbax no longer waits for."""
     if not (isinstance(what.exc_value, RuntimeError) and "Event loop is closed" in str(what.exc_value)):
         tell(what)
 

@@ -43,14 +43,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=8, help="of the input in each round; of a step there are two")
     parser.add_argument("--dtypes", nargs="+", default=["float32", PRODUCTS])
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--epochs", type=float, default=1.0, help="that memory is watched for")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     images, config = open_images(args.data), replace(initial(args.model)[0], classes=args.classes)
     settings, devices = replace(FINETUNE, batch=args.batch), mesh(args.batch)
     steps = round(args.epochs * len(images) / args.batch)
-    feed = Feed(images, Input.of(config), args.batch, steps + args.rounds * args.steps + 1, workers=args.workers)
+    feed = Feed(images, Input.of(config), args.batch, steps + args.rounds * args.steps + 1)
     batches = feed.begin()
     batch = {**next(batches), "labels": np.zeros(args.batch, np.int32)}
     runs = {}

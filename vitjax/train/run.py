@@ -74,10 +74,10 @@ class Training:
         """How many there are."""
         return self.settings.steps(len(self.images))
 
-    def feed(self, workers: int) -> Feed:
+    def feed(self) -> Feed:
         """The batches."""
         chosen, here = self.settings, (jax.process_index(), jax.process_count())
-        how = {"least_crop": chosen.least_crop, "mirror": chosen.mirror, "seed": chosen.seed, "workers": workers}
+        how = {"least_crop": chosen.least_crop, "mirror": chosen.mirror, "seed": chosen.seed}
         return Feed(self.images, Input.of(self.config), chosen.batch, self.steps, self.labels, shard=here, **how)
 
     def identity(self) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _steps(
 ) -> tuple[State, bool]:
     """Takes the steps that are left; gives the last state, and whether that was asked for before the end."""
     devices, done, last, waiting, stopped = mesh(training.settings.batch), int(state.step), training.steps, [], False
-    with closing(training.feed(running.workers).begin(done)) as batches:
+    with closing(training.feed().begin(done)) as batches:
         for batch in batches:
             state, told = made.advance(state, on_devices(batch, devices))
             done += 1

@@ -1,6 +1,6 @@
 """Gives batches of a training without end, from any step on: what a step sees depends on seed and step alone.
 
-Neither the number of hosts nor that of threads or processes that read changes it. So the step is all of the state that
+Neither the number of hosts nor that of threads that read changes it. So the step is all of the state that
 a run has to keep of its input.
 """
 
@@ -14,7 +14,6 @@ from threading import Lock
 
 import grain
 import numpy as np
-from absl import flags
 from jaxtyping import Int
 
 from vitjax.data.files.images import Images
@@ -39,7 +38,6 @@ class Feed:
         steps: how many there are.
         labels: the class of each image, where there are classes.
         least_crop, mirror, seed: see `vitjax.train.settings.Settings`.
-        workers: processes that read; 0 for threads of this one.
         shard: (i, n), this host's part of each batch: the i-th of n equal ones, in order.
     """
 
@@ -51,7 +49,6 @@ class Feed:
     least_crop: float = 0.2
     mirror: bool = True
     seed: int = 0
-    workers: int = 0
     shard: tuple[int, int] = (0, 1)
 
     def __post_init__(self):
@@ -71,9 +68,6 @@ class Feed:
         data = grain.MapDataset.source(_Views(self, step))
         data = data.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * max(mine, threads)))
         data = data.batch(mine, batch_fn=_together)
-        if self.workers:
-            flags.FLAGS.mark_as_parsed()  # grain asks them in its workers' name; nobody here has any
-            data = data.mp_prefetch(grain.MultiprocessingOptions(num_workers=self.workers))
         with closing(iter(data)) as batches:  # a loop that is left early stops the threads
             yield from batches
 

@@ -16,8 +16,9 @@ from vitjax.models.core.config import Preprocess, ViTConfig
 from vitjax.train.classification import Classification
 from vitjax.train.kept.checkpoints import Checkpoints
 from vitjax.train.kept.result import RESULT
-from vitjax.train.run import Training, run
+from vitjax.train.run import run
 from vitjax.train.settings import PRETRAIN, Running, Settings
+from vitjax.train.training import Training
 from vitjax.weights.load import load
 from vitjax.weights.parameters import values
 
@@ -32,7 +33,7 @@ RUNNING = Running(save=2, log=1, tensorboard=False)
 def training(settings: Settings = SETTINGS, **changes) -> Training:
     """Six steps of four images on two epochs of twelve."""
     images = noise.dataset(12, 4, CONFIG).images
-    what = {"labels": images.column.astype(np.int32), "given": noise.model(CONFIG), **changes}
+    what = {"arrays": {"labels": images.column.astype(np.int32)}, "given": noise.model(CONFIG), **changes}
     return Training("finetune", Classification(CONFIG), CONFIG, settings, images, **what)
 
 

@@ -86,7 +86,7 @@ def test_a_batch_in_parts_is_the_batch():
 
 def test_what_a_step_sees_depends_on_seed_and_step_alone():
     images = noise.dataset(7, 4).images
-    feed = Feed(images, CONFIG, 4, 5, np.arange(7, dtype=np.int32), seed=2)
+    feed = Feed(images, CONFIG, 4, 5, {"labels": np.arange(7, dtype=np.int32)}, seed=2)
     whole = list(feed.begin())
     assert sorted(np.concatenate([batch["labels"] for batch in whole])[:7]) == list(range(7))
     later = list(feed.begin(3))
@@ -102,7 +102,7 @@ def test_what_a_step_sees_depends_on_seed_and_step_alone():
 def test_an_image_that_cannot_be_read_gives_its_place_to_the_next(caplog):
     images = noise.dataset(6, 4).images
     holed = replace(images, read=lambda place: images.read(place) if place != 2 else b"no image")
-    seen = np.concatenate([batch["labels"] for batch in Feed(holed, CONFIG, 3, 4, np.arange(6)).begin()])
+    seen = np.concatenate([batch["labels"] for batch in Feed(holed, CONFIG, 3, 4, {"labels": np.arange(6)}).begin()])
     assert 2 not in seen and len(seen) == 12
     with pytest.raises(InputError, match="in a row of noise are not readable"):
         list(Feed(replace(images, read=lambda place: b""), CONFIG, 2, 1).begin())

@@ -45,10 +45,17 @@ def _finetune(args: argparse.Namespace) -> int:
     settings, running, images = _begun(args)
     config, given, names, labels = _classified(args, images)
     from vitjax.train.classification import Classification
-    from vitjax.train.run import Training, run
+    from vitjax.train.run import run
+    from vitjax.train.training import Training
 
     about = {"from": _called(args.model), "smoothing": args.smoothing}
-    what = {"labels": labels, "about": about, "given": given, "class_names": names, "measure": _measure(args)}
+    what = {
+        "arrays": {"labels": labels},
+        "about": about,
+        "given": given,
+        "class_names": names,
+        "measure": _measure(args),
+    }
     task = Classification(config, args.smoothing)
     return run(Training("finetune", task, config, settings, images, **what), args.out, running)
 
@@ -75,7 +82,8 @@ def _pretrain(args: argparse.Namespace) -> int:
     settings, running, images = _begun(args)
     from vitjax.train.green.mim import GreenConfig, GreenMIM
     from vitjax.train.initial import initial, with_classes
-    from vitjax.train.run import Training, run
+    from vitjax.train.run import run
+    from vitjax.train.training import Training
 
     config, given = initial(args.model, args.image_size, args.revision)
     config, given = replace(config, classes=0), given and with_classes(given, 0)

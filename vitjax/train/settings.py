@@ -116,7 +116,7 @@ class Running:
     save: int = _field(500, "steps between two checkpoints", COUNT)
     keep: int = _field(2, "checkpoints that are kept, the last ones", COUNT)
     log: int = _field(20, "steps between two rows of the curve", COUNT)
-    look: int = _field(1000, "steps between two pictures of what is learned", COUNT)
+    look: int = _field(1000, "steps between two looks at what is learned: pictures, or accuracy", COUNT)
     shard_parameters: bool = _field(False, "split weights and optimizer over all devices, where each has a copy else")
     tensorboard: bool = _field(True, "write the curve for TensorBoard as well (vitjax[train])")
     wandb: str = _field("", "project of Weights & Biases that the curve goes to as well (vitjax[wandb])")

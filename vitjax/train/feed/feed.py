@@ -6,15 +6,14 @@ a run has to keep of its input.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
 
 import grain
 import numpy as np
-from jaxtyping import Int
 
 from vitjax.data.files.images import Images
 from vitjax.data.prepare import decode
@@ -36,7 +35,7 @@ class Feed:
         config: what the model reads.
         batch: images of a step, over all hosts.
         steps: how many there are.
-        labels: the class of each image, where there are classes.
+        arrays: what else is known of each image, [image, …], that batches have by the same names, such as "labels".
         least_crop, mirror, seed: see `vitjax.train.settings.Settings`.
         shard: (i, n), this host's part of each batch: the i-th of n equal ones, in order.
     """
@@ -45,7 +44,7 @@ class Feed:
     config: Input
     batch: int
     steps: int
-    labels: Int[np.ndarray, " image"] | None = None
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     least_crop: float = 0.2
     mirror: bool = True
     seed: int = 0
@@ -56,7 +55,7 @@ class Feed:
             raise InputError(f"a batch of {self.batch} images is not shared out evenly over {self.shard[1]} hosts")
 
     def begin(self, step: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yields this host's part of the batches from a step on: "images" uint8, and "labels" where there are any.
+        """Yields this host's part of the batches from a step on: "images" uint8, and what else is known.
 
         Raises:
             InputError: many images in a row are not readable.
@@ -88,8 +87,8 @@ class _Views:
         number = (self.first + step) * feed.batch + host * (feed.batch // hosts) + row  # among all that are ever seen
         rng = np.random.default_rng((feed.seed, number))
         place, image = self._readable(number)
-        seen = {"images": random_view(rng, image, feed.config, feed.least_crop, feed.mirror)}
-        return seen if feed.labels is None else seen | {"labels": feed.labels[place]}
+        known = {name: array[place] for name, array in feed.arrays.items()}
+        return known | {"images": random_view(rng, image, feed.config, feed.least_crop, feed.mirror)}
 
     def _readable(self, number: int):
         """The image of this number in the order of the seed; in place of one that is not readable, the next that is."""

@@ -70,6 +70,7 @@ def program(
     mesh: Mesh,
     split: bool = False,
     given: Network | None = None,
+    transform: optax.GradientTransformation | None = None,
 ) -> Program:
     """Makes the functions of a training.
 
@@ -81,12 +82,13 @@ def program(
         mesh: of the devices.
         split: whether weights are split over them.
         given: the model to begin with, in place of the task's at random.
+        transform: the optimizer; default that of the settings.
     """
     begin = lambda: task.start(nnx.Rngs(key(settings.seed)))
     learned = jax.eval_shape(begin)
     if given is not None:
         learned.model = jax.eval_shape(lambda: given)
-    transform, rate = optimizer(settings, learned, images), schedule(settings, images)
+    transform, rate = transform or optimizer(settings, learned, images), schedule(settings, images)
     shapes = State(learned, *jax.eval_shape(partial(_around, transform, settings), learned))
     places = placed(shapes, mesh, split)
     step = jax.jit(
@@ -148,7 +150,7 @@ def _step(
 ) -> tuple[State, dict[str, jax.Array]]:
     def loss_of(learned: Learned, batch: Batch, key: jax.Array):
         learned = computing(learned, dtype)
-        return task.loss(learned, shown(learned, batch), key)
+        return task.loss(learned, {**shown(learned, batch), "step": state.step}, key)
 
     def part(carried: tuple[Learned, optax.OptState], given: tuple[Batch, jax.Array]):
         learned, moments = carried

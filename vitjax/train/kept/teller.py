@@ -1,0 +1,49 @@
+"""Says how a training goes while it does: a line on the terminal, and the curve."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vitjax.train.kept.curve import Curve
+from vitjax.train.settings import Running
+from vitjax.train.training import Training
+
+
+class Teller:
+    """Says how a training goes: a line on the terminal, and the curve.
+
+    Args:
+        training: that runs.
+        out: its folder.
+        done: steps that were taken before.
+        running: how.
+
+    Attributes:
+        curve: to which more may be added.
+    """
+
+    def __init__(self, training: Training, out: Path, done: int, running: Running):
+        self.training, self.curve = training, Curve(out, done, running.tensorboard, running.wandb, training.identity())
+        self.bar = tqdm(total=training.steps, initial=done, desc=training.name, unit="step", dynamic_ncols=True)
+        self.clock, self.before = time.perf_counter(), self.curve.seconds
+
+    def __enter__(self) -> "Teller":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+        self.curve.close()
+
+    def tell(self, steps: list[tuple[int, dict]]) -> None:
+        """Tells of the steps since the last time: the means of what they gave."""
+        numbers = {name: float(np.mean([float(told[name]) for _, told in steps])) for name in steps[0][1]}
+        now, step = time.perf_counter(), steps[-1][0]
+        spent, self.clock = now - self.clock, now
+        self.before += spent
+        rate = len(steps) * self.training.settings.batch / spent
+        epoch = step * self.training.settings.batch / len(self.training.images)
+        self.curve.add(step, {"epoch": epoch, **numbers, "images_per_second": rate, "seconds": self.before})
+        self.bar.update(step - self.bar.n)
+        self.bar.set_postfix_str(f"loss {numbers['loss']:.4f}, {rate:.0f} images/s, epoch {epoch:.1f}")

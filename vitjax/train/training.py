@@ -1,0 +1,67 @@
+"""Says what is trained, on what: all that a run needs to know."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from vitjax.data.files.images import Images, checksum
+from vitjax.models.core.class_names import NAMELESS, ClassNames
+from vitjax.models.core.network import Network
+from vitjax.models.core.preprocess import Input
+from vitjax.models.registry import Config
+from vitjax.train.feed.feed import Feed
+from vitjax.train.settings import Settings
+from vitjax.train.task import Task
+from vitjax.weights.cache import described
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained, on what.
+
+    Attributes:
+        name: of the command, e.g. "pretrain".
+        task: what is learned.
+        config: of the model; says how images are prepared.
+        settings: of the training.
+        images: what there is.
+        arrays: what else is known of each image, [image, …], by the names that batches have them by: "labels".
+        about: what else decides what is learned, as JSON has it.
+        given: the model to begin with, in place of the task's at random.
+        class_names: of the model's head.
+        measure: what is said of a model, on the way and at the end, e.g. its accuracy.
+        optimizer: of what is learned; default `vitjax.train.loop.optimizer`, as the settings say.
+    """
+
+    name: str
+    task: Task
+    config: Config
+    settings: Settings
+    images: Images
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    given: Network | None = None
+    class_names: ClassNames = NAMELESS
+    measure: Callable[[Network], Mapping[str, float]] | None = None
+    optimizer: optax.GradientTransformation | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+        return self.settings.steps(len(self.images))
+
+    def feed(self) -> Feed:
+        """The batches."""
+        chosen, here = self.settings, (jax.process_index(), jax.process_count())
+        how = {"least_crop": chosen.least_crop, "mirror": chosen.mirror, "seed": chosen.seed}
+        return Feed(self.images, Input.of(self.config), chosen.batch, self.steps, self.arrays, shard=here, **how)
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides what is learned."""
+        images = {"images": len(self.images), "names": checksum(self.images.names)}
+        model = {"kind": type(self.config).__name__, "config": described(self.config)}
+        return {"training": self.name, "settings": asdict(self.settings), "model": model, "data": images, **self.about}

@@ -7,28 +7,25 @@ With --to the model is written there, as `vitjax convert` does, and its curves a
 """
 
 import argparse
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
-import jax
 import matplotlib.pyplot as plt
-import orbax.checkpoint as ocp
 from safetensors.numpy import save
 
 import vitjax
 from experiments.demo import tiny_imagenet, train
-from experiments.demo.settings import Training
 from vitjax.files import write_files
 from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.vit import ViT
+from vitjax.train.kept.identity import RECORD
+from vitjax.train.kept.result import RESULT, card_of
 from vitjax.weights import parameters
 from vitjax.weights.families.own import record
 from vitjax.weights.formats.names import CONFIG, WEIGHTS
 from vitjax.weights.publish.converted import export
-from vitjax.weights.publish.provenance import Card
 from vitjax.weights.save import to_timm
 
 NAME = "vit_demo_patch8_64"
@@ -37,16 +34,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def finished(run: Path) -> tuple[Network, dict]:
-    """The model of a run's last checkpoint, and the run's settings; a run that is not finished is refused."""
-    settings = json.loads((run / "training.json").read_text())
-    fields = {field: settings[field] for field in Training.__dataclass_fields__ if field in settings}
-    config, steps = Training(**fields), settings["steps"]
-    state = train.start(config, settings["teacher_sizes"])
-    with ocp.CheckpointManager((run / "checkpoints").absolute()) as kept:
-        if kept.latest_step() != steps:
-            raise SystemExit(f"{run} stands at step {kept.latest_step()} of {steps}: let it finish first")
-        leaves = kept.restore(steps, args=ocp.args.StandardRestore(jax.tree.leaves(state)))
-    return jax.tree.unflatten(jax.tree.structure(state), leaves)["average"], settings
+    """The model of a run, and the run's settings; a run that is not finished is refused."""
+    if not (run / RESULT).is_dir():
+        raise SystemExit(f"{run} is not finished: let it finish first")
+    about = json.loads((run / RECORD).read_text())
+    return vitjax.load(run / RESULT), about["demo"] | {"teacher": about["teacher"]}
 
 
 def write_demo(model: ViT, data: Path, place: Path) -> None:
@@ -57,17 +49,11 @@ def write_demo(model: ViT, data: Path, place: Path) -> None:
     write_files(place, {WEIGHTS: weights, CONFIG: (json.dumps(stated, indent=1) + "\n").encode()})
 
 
-def card_of(model: Network, place: Path) -> Card:
-    """The card of a model that was trained here: the digest of its weights says which it is."""
-    arrays = parameters.values(model)
-    digest = hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
-    return Card(str(place), "", digest, "apache-2.0", type(model).__name__.lower(), "experiments.demo")
-
-
 def draw_curves(rows: list[dict], path: Path) -> None:
     """Loss and accuracy against steps, as one figure."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    left.plot([row["step"] for row in rows], [row["loss"] for row in rows], color="#0072b2")
+    told = [row for row in rows if "loss" in row]
+    left.plot([row["step"] for row in told], [row["loss"] for row in told], color="#0072b2")
     left.set(xlabel="step", ylabel="training loss")
     seen = [row for row in rows if "top1" in row]
     for name, color in (("top1", "#d55e00"), ("top5", "#009e73")):
@@ -88,12 +74,13 @@ def main() -> None:
     model, settings = finished(args.run)
     place, results = args.to or ROOT / "vitjax" / "demo", args.run if args.to else RESULTS
     if args.to:
-        model.card = card_of(model, place)
+        model.card = card_of(model, str(place), "experiments.demo", "apache-2.0")
         export(model, place)
     else:
         write_demo(model, args.data, place)
         shutil.copy(args.run / "curve.jsonl", RESULTS)
-    top1, top5 = train.accuracy(vitjax.load(place), *tiny_imagenet.load(args.data, "val", args.run / "data"))
+    cache = args.run.with_name(f"{args.run.name}-data")
+    top1, top5 = train.accuracy(vitjax.load(place), *tiny_imagenet.load(args.data, "val", cache))
     rows = [json.loads(line) for line in (args.run / "curve.jsonl").read_text().splitlines()]
     draw_curves(rows, results / "curves.png")
     record = settings | {"top1": round(float(top1), 2), "top5": round(float(top5), 2)}

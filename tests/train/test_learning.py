@@ -23,7 +23,7 @@ from vitjax.train.loop.mesh import mesh, on_devices
 from vitjax.train.loop.optimizer import decayed, layer_scales, schedule
 from vitjax.train.loop.step import program
 from vitjax.train.probe import _fitted, _zeros, probe
-from vitjax.train.settings import FINETUNE, PRETRAIN, Settings
+from vitjax.train.settings import FINETUNE, PRETRAIN, PRODUCTS, Settings
 from vitjax.train.task import Learned
 from vitjax.weights.parameters import values
 
@@ -66,16 +66,18 @@ def test_the_rate_of_a_layer_is_a_share_of_that_of_the_next():
     )
 
 
-def test_a_batch_in_parts_is_the_batch():
+def test_a_batch_in_parts_is_the_batch_and_in_another_dtype_nearly():
     images = {"images": np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)}
     images["labels"] = np.arange(4, dtype=np.int32)
     found = []
-    for parts in (1, 2):
+    for parts, dtype in ((1, "float32"), (2, "float32"), (1, "bfloat16"), (1, PRODUCTS)):
         about = training(replace(SETTINGS, accumulate=parts, warmup=0.0, beta1=0.0))
-        made = program(about.task, about.settings, "float32", 12, mesh(4), given=about.given)
+        made = program(about.task, about.settings, dtype, 12, mesh(4), given=about.given)
         state, told = made.advance(made.start(), on_devices(images, mesh(4)))
         found.append((values(state.learned.model), values(state.average.model), told["loss"]))
     np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-6)
+    np.testing.assert_allclose([loss for _, _, loss in found[2:]], found[0][2], rtol=0.02)
+    assert all(array.dtype == np.float32 for array in found[2][0].values())
     for name in found[0][0]:
         if name != "blocks.attn.qkv.bias":  # that of k has no gradient but rounding
             np.testing.assert_allclose(found[0][0][name], found[1][0][name], atol=1e-6, err_msg=name)

@@ -49,15 +49,16 @@ class Checkpoints:
         """
         step, named = self.last, _named(wanted)
         where = self.folder / FOLDER / str(step)
+        tell, sys.unraisablehook = sys.unraisablehook, partial(_heard, sys.unraisablehook)
         again = f"remove {where} to go on from the one before it, if there is one"
         try:
             held = self._manager.item_metadata(step)
             other = _differing(named, held)
             found = None if other else self._manager.restore(step, args=ocp.args.StandardRestore(named))
         except Exception as error:  # anything that a damaged file leads TensorStore and Orbax to
-            sys.unraisablehook = partial(_heard, sys.unraisablehook)
             line = next(iter(str(error).splitlines()), "")[:200]
             raise InputError(f"the checkpoint {where} is damaged ({type(error).__name__}: {line}); {again}") from None
+        sys.unraisablehook = tell
         if other:
             raise InputError(f"the checkpoint {where} is of another training: {other}")
         return jax.tree.unflatten(jax.tree.structure(wanted), [found[name] for name in named])

@@ -22,6 +22,9 @@ class Curve:
         project: of Weights & Biases; none if empty.
         about: what a run there is told of its settings.
 
+    Attributes:
+        seconds: how long the run had taken at its last row.
+
     Raises:
         InputError: Weights & Biases is asked for and not installed.
     """
@@ -35,9 +38,9 @@ class Curve:
         about: Mapping[str, Any] = {},
     ):
         self.path = folder / CURVE
-        rows = [json.loads(line) for line in _lines(self.path)]
-        self.rows = [row for row in rows if row["step"] <= step]
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        rows = [row for row in map(json.loads, _lines(self.path)) if row["step"] <= step]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.seconds = max((row.get("seconds", 0.0) for row in rows), default=0.0)
         self._events = self._project = None
         if tensorboard:
             try:
@@ -51,17 +54,11 @@ class Curve:
                 import wandb
             except ImportError:
                 raise InputError("--wandb needs Weights & Biases: install vitjax[wandb]") from None
-            self._project = wandb.init(project=project, name=folder.name, config=dict(about), resume="allow")
-
-    @property
-    def seconds(self) -> float:
-        """How long the run had taken at its last row."""
-        return self.rows[-1]["seconds"] if self.rows else 0.0
+            self._project = wandb.init(project=project, id=folder.absolute().name, config=dict(about), resume="allow")
 
     def add(self, step: int, numbers: Mapping[str, float]) -> None:
         """Adds a row."""
         row = {"step": step, **{name: float(f"{value:.6g}") for name, value in numbers.items()}}
-        self.rows.append(row)
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         if self._events:

@@ -51,8 +51,8 @@ class Program:
 
     Attributes:
         start: gives the state before the first step.
-        advance: takes a step, and gives numbers for the curve: the loss, those of the task, the gradient's norm and the
-            rate. The state it is given is used up. Images are uint8.
+        advance: takes a step, and gives numbers for the curve: the loss, those of the task, the gradient's norm, and
+            the rate unless the optimizer is another. The state it is given is used up. Images are uint8.
         shapes: of the state, with where each array lies.
     """
 
@@ -88,7 +88,8 @@ def program(
     learned = jax.eval_shape(begin)
     if given is not None:
         learned.model = jax.eval_shape(lambda: given)
-    transform, rate = transform or optimizer(settings, learned, images), schedule(settings, images)
+    rate = None if transform else schedule(settings, images)
+    transform = transform or optimizer(settings, learned, images)
     shapes = State(learned, *jax.eval_shape(partial(_around, transform, settings), learned))
     places = placed(shapes, mesh, split)
     step = jax.jit(
@@ -144,7 +145,7 @@ def _step(
     settings: Settings,
     dtype: str,
     transform: optax.GradientTransformation,
-    rate: Any,
+    rate: optax.Schedule | None,
     state: State,
     batch: Batch,
 ) -> tuple[State, dict[str, jax.Array]]:
@@ -171,5 +172,5 @@ def _step(
     if average is not None:
         keep = jnp.minimum(settings.average, (1 + state.step) / (10 + state.step))
         average = optax.incremental_update(learned, average, 1 - keep)
-    told["rate"] = rate(state.step)
+    told |= {"rate": rate(state.step)} if rate else {}
     return State(learned, moments, average, state.step + 1), told

@@ -23,7 +23,7 @@ from vitjax.train.loop.mesh import mesh, on_devices
 from vitjax.train.loop.optimizer import decayed, layer_scales, schedule
 from vitjax.train.loop.step import program
 from vitjax.train.probe import _fitted, _zeros, probe
-from vitjax.train.settings import FINETUNE, PRETRAIN, PRODUCTS, Settings
+from vitjax.train.settings import FINETUNE, PRETRAIN, Settings
 from vitjax.train.task import Learned
 from vitjax.weights.parameters import values
 
@@ -70,13 +70,13 @@ def test_a_batch_in_parts_is_the_batch_and_in_another_dtype_nearly():
     images = {"images": np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)}
     images["labels"] = np.arange(4, dtype=np.int32)
     found = []
-    for parts, dtype in ((1, "float32"), (2, "float32"), (1, "bfloat16"), (1, PRODUCTS)):
+    for parts, dtype in ((1, "float32"), (2, "float32"), (1, "bfloat16")):
         about = training(replace(SETTINGS, accumulate=parts, warmup=0.0, beta1=0.0))
         made = program(about.task, about.settings, dtype, 12, mesh(4), given=about.given)
         state, told = made.advance(made.start(), on_devices(images, mesh(4)))
         found.append((values(state.learned.model), values(state.average.model), told["loss"]))
     np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-6)
-    np.testing.assert_allclose([loss for _, _, loss in found[2:]], found[0][2], rtol=0.02)
+    np.testing.assert_allclose(found[2][2], found[0][2], rtol=0.02)
     assert all(array.dtype == np.float32 for array in found[2][0].values())
     for name in found[0][0]:
         if name != "blocks.attn.qkv.bias":  # that of k has no gradient but rounding
@@ -163,7 +163,7 @@ def test_a_probe_is_the_minimum_and_its_head_reads_features_as_they_are():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 300)
     features = (rng.normal(size=(300, 6)) + np.eye(3, 6)[labels]).astype(np.float32)
-    ours = _fitted(_zeros(6, 3), features, labels, 1e-2)
+    ours = _fitted(_zeros(6, 3), features, labels, np.ones(300, np.float32), 1e-2)
     theirs = LogisticRegression(C=1 / (1e-2 * 300), max_iter=1000).fit(features, labels)
     np.testing.assert_allclose(ours["kernel"].T - ours["kernel"].mean(1), theirs.coef_, atol=2e-3)
     data = noise.dataset(40, 10, replace(CONFIG, classes=4))

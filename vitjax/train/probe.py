@@ -79,11 +79,11 @@ def probe(
     held = np.arange(len(features)) % HELD_OUT == HELD_OUT - 1
     tried, layer = {}, _zeros(features.shape[1], count)
     for penalty in PENALTIES:
-        layer = _fitted(layer, features[~held], labels[~held], penalty)
+        layer = _fitted(layer, features, labels, (~held).astype(np.float32), penalty)
         guess = np.asarray(features[held] @ layer["kernel"] + layer["bias"]).argmax(axis=1)
         tried[penalty] = float((guess == labels[held]).mean())
     best = max(tried, key=lambda penalty: tried[penalty])
-    layer = _fitted(layer, features, labels, best)
+    layer = _fitted(layer, features, labels, np.ones(len(features), np.float32), best)
     kernel = layer["kernel"] / spread[:, None]
     headed.head.kernel[...], headed.head.bias[...] = kernel, layer["bias"] - mean @ kernel
     return Probe(headed, best, tried)
@@ -94,12 +94,14 @@ def _zeros(channels: int, classes: int) -> dict[str, Array]:
 
 
 @partial(jax.jit, static_argnames="steps")
-def _fitted(layer: dict[str, Array], features: Array, labels: Array, penalty: float, steps: int = STEPS):
-    """The layer with the least loss, from one to begin with."""
+def _fitted(
+    layer: dict[str, Array], features: Array, labels: Array, weights: Array, penalty: float, steps: int = STEPS
+) -> dict[str, Array]:
+    """The layer with the least loss, from one to begin with; `weights` [image] say how much each image counts."""
 
     def loss(layer: dict[str, Array]) -> Array:
         logits = features @ layer["kernel"] + layer["bias"]
-        wrong = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        wrong = jnp.average(optax.softmax_cross_entropy_with_integer_labels(logits, labels), weights=weights)
         return wrong + penalty / 2 * jnp.square(layer["kernel"]).sum()
 
     solver, evaluate = optax.lbfgs(), optax.value_and_grad_from_state(loss)

@@ -49,7 +49,7 @@ def test_fine_tuned_measured_probed_and_loaded(photographs, config, tmp_path, ca
     assert list(model.class_names) == ["green", "red"] and model.card.converter == "vitjax finetune"
     rows = [json.loads(line) for line in (run / "curve.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4] and {"loss", "right", "rate", "epoch"} <= rows[0].keys()
-    assert json.loads((run / "result.json").read_text())["images"] == 24
+    assert json.loads((run / "result.json").read_text())["images"] == 24 and any((run / "tensorboard").iterdir())
     assert main([*map(str, ["probe", "--model", run, *data, "--out", tmp_path / "probe"])]) == 0
     assert json.loads((tmp_path / "probe" / "probe.json").read_text())["top1"] == 1
     assert vitjax.load(tmp_path / "probe" / "model").config.classes == 2

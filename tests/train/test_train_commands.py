@@ -71,6 +71,9 @@ def test_pretrained_and_gone_on_from(photographs, config, tmp_path, capfd):
 
 def test_mistakes_are_one_line(photographs, config, tmp_path, capfd):
     (tmp_path / "empty").mkdir()
+    for kind in ("blue", "red"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "0.png").write_bytes((photographs / "red" / "0.png").read_bytes())
     for changed, line in (
         (["--data", tmp_path / "empty"], "no images in"),
         (["--data", photographs / "red"], "nothing says the classes of the images"),
@@ -78,6 +81,8 @@ def test_mistakes_are_one_line(photographs, config, tmp_path, capfd):
         (["--coordinator", "localhost:1"], "--coordinator, --hosts and --host go together"),
         (["--batch", "0"], "batch is 0"),
         (["--validation", tmp_path / "empty"], "no images in"),
+        (["--validation", tmp_path], "has a class 'blue', which is none of the model's"),
+        (["--smoothing", "2"], "smoothing is 2.0"),
     ):
         wrong = ["finetune", "--model", config, "--data", photographs, "--out", tmp_path / "run", *changed]
         code, found = said(capfd, *wrong)

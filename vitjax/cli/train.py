@@ -6,7 +6,7 @@ from typing import Any
 
 from vitjax.cli.arguments import count, keep_compiled, open_photographs, path, size
 from vitjax.errors import InputError
-from vitjax.train.settings import FINETUNE, PRETRAIN, Masking, Running, Settings
+from vitjax.train.settings import FINETUNE, PRETRAIN, SHARE, Masking, Running, Settings
 
 EXIT = """
 exit codes: 0 finished; 2 a mistake in the input, or a loss that is not finite; 75 stopped by SIGTERM, with a checkpoint
@@ -17,8 +17,6 @@ MODEL = (
     "a checkpoint of any kind (folder, file of weights, hub id), the folder of a finished run, a name of timm's such as"
     " swin_tiny_patch4_window7_224 or a .json of a kind and a config, both with random weights"
 )
-
-
 PROBE = "probe.json"
 
 
@@ -48,13 +46,13 @@ def _finetune(args: argparse.Namespace) -> int:
     from vitjax.train.run import run
     from vitjax.train.training import Training
 
-    about = {"from": _called(args.model), "smoothing": args.smoothing}
+    about = {"from": _called(args.model), "smoothing": SHARE.check("smoothing", args.smoothing)}
     what = {
         "arrays": {"labels": labels},
         "about": about,
         "given": given,
         "class_names": names,
-        "measure": _measure(args),
+        "measure": _measure(args, config, names),
     }
     task = Classification(config, args.smoothing)
     return run(Training("finetune", task, config, settings, images, **what), args.out, running)
@@ -115,11 +113,10 @@ def _probe(args: argparse.Namespace) -> int:
         raise InputError(f"{args.out / PROBE} is there already; choose another --out")
     images = open_photographs(args)
     keep_compiled()
-    measure = _measure(args)
-    from vitjax.train.probe import probe
-
     config, given, names, labels = _classified(args, images)
+    measure = _measure(args, config, names)
     from vitjax.models.registry import random
+    from vitjax.train.probe import probe
 
     found = probe(given or random(config), images, labels, names or config.classes, args.batch)
     from vitjax.train.kept.result import written
@@ -217,12 +214,12 @@ def _classified(args: argparse.Namespace, images):
     return replace(config, classes=many), given, names, labels
 
 
-def _measure(args: argparse.Namespace):
+def _measure(args: argparse.Namespace, config, names):
     if not args.validation:
         return None
     from vitjax.train.measure import accuracy
 
-    return accuracy(args.validation, args.validation_split)
+    return accuracy(args.validation, args.validation_split, config.classes, names)
 
 
 def _called(name: str) -> str:

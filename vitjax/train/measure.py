@@ -6,25 +6,30 @@ from vitjax.analysis.ablations.accuracy import evaluate, plain
 from vitjax.data.annotations.labels import labelled
 from vitjax.data.files.open import open_images
 from vitjax.data.pipeline import Batches
+from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import Input
 
 TOGETHER = 100  # images
 
 
-def accuracy(source: str, split: str | None = None) -> Callable[[Network], Mapping[str, float]]:
+def accuracy(
+    source: str, split: str | None, classes: int, names: ClassNames
+) -> Callable[[Network], Mapping[str, float]]:
     """Opens images with classes, and gives a function that measures a model's top-1 and top-5 on them.
 
     Args:
         source, split: as of `open_images`.
+        classes: how many the model has.
+        names: of the classes, as far as they are known.
 
     Raises:
-        InputError: there are no images.
+        InputError: there are no images, or they have other classes, which is said before anything is learned.
     """
     images = open_images(source, split)
+    labels = labelled(images, classes, None, names).numbers
 
     def measure(model: Network) -> Mapping[str, float]:
-        labels = labelled(images, model.config.classes, None, model.class_names).numbers
         found = evaluate(model, Batches(images, Input.of(model), TOGETHER), labels, {"model": plain})["model"].row()
         return {name: found[name] for name in ("images", "top1", "top1_error", "top5", "loss")}
 

@@ -64,6 +64,16 @@ def room_for_programs():
         sys.modules["jax"].clear_caches()
 
 
+@pytest.fixture(autouse=True)
+def structures_are_traced_anew(request):
+    """Forgets the structures of models around a test that patches something: it may be what they are made of."""
+    patches = "monkeypatch" in request.fixturenames and "vitjax.models.registry" in sys.modules
+    forget = sys.modules["vitjax.models.registry"]._traced.cache_clear if patches else lambda: None
+    forget()
+    yield
+    forget()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real weights and images: VITJAX_TEST_DATA, or `shared/data` beside the repository; else a skip."""

@@ -131,3 +131,16 @@ def test_no_unit_left_is_said_and_undone(visit, hosted):
     page.get_by_text("No unit meets these conditions").wait_for()
     page.get_by_role("button", name="Show all units").click()
     page.get_by_text("62 units", exact=True).wait_for()
+
+
+def test_going_on_while_the_address_follows_the_view(visit, hosted):
+    page = visit(hosted)
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_url(lambda url: "at=" in url)
+    page.locator(".wall").focus()
+    page.keyboard.press("ArrowRight")
+    unit = page.locator(".card strong").inner_text()
+    # The view writes its address at the worst time: between going on and the page's knowing of it.
+    page.evaluate("name => { location.hash = '#/unit/' + name; vitjax.routes.correct('#/?at=1,1,1'); }", unit)
+    page.get_by_role("heading", name=unit).wait_for(timeout=60_000)
+    assert page.url.endswith(f"#/unit/{unit}")

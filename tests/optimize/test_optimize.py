@@ -162,7 +162,7 @@ def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
     assert set(corners) == {i * columns + j for i in range(rows - shape[0] + 1) for j in range(columns - shape[1] + 1)}
 
 
-PLAIN = choose("default", steps=30, views=2, stages=(), optimizer="adam", color_strength=0.3)
+PLAIN = choose("default", steps=30, views=2, stages=(), optimizer="adam", color_strength=0.3, jitter=32)
 PARTS = [
     *({"optimizer": optimizer} for optimizer in ("nadam", "lion", "sign")),
     {"seen": 0.5},

@@ -61,10 +61,12 @@
   const show = async (moveFocus) => {
     const turn = ++asked;
     const focused = document.activeElement;
-    const next = await viewOf(vitjax.routes.read(location.hash));
+    const { hash } = location;
+    const next = await viewOf(vitjax.routes.read(hash));
     if (turn !== asked) return;
     view?.leave?.();
     view = next;
+    vitjax.routes.shown = hash;
     document.title = [next.title, atlas?.about.title].filter(Boolean).join(" – ");
     document.body.classList.toggle("wide", Boolean(next.wide));
     const stayed = document.activeElement === focused; // or else the reader went elsewhere while this was loading

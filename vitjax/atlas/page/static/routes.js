@@ -28,10 +28,13 @@
     about: () => "#/about",
     /** Goes to an address; as if by a link. */
     go(hash) { location.hash = hash; },
-    /** Changes the address of the view that is shown, without a new entry in the history. */
+    /** The address of the view that is shown; another stands above the page while its view is on the way. */
+    shown: null,
+    /** Changes the address of the view that is shown, without a new entry in the history; not once the reader went on. */
     correct(hash) {
-      if (hash === location.hash || (hash === "#/" && !location.hash)) return;
+      if (location.hash !== this.shown || hash === location.hash || (hash === "#/" && !location.hash)) return;
       history.replaceState(history.state, "", hash);
+      this.shown = hash;
     },
   };
 })();

@@ -2,8 +2,9 @@
 
     python -m experiments.greenmim.table [--runs runs] [--out experiments/greenmim/results]
 
-A row is a kind of run: folders named alike but for a seed at their end, as `README.md` names them (`tuned-0`, `tuned-1`,
-`scratch-0`, …). Of several seeds it gives mean and standard deviation. Runs that are not finished are named and left out.
+A row is a kind of run: folders named alike but for a seed at their end, as `README.md` names them (`tuned-0`,
+`tuned-1`, `scratch-0`, …). Of several seeds it gives mean and standard deviation. Runs that are not finished are named
+and left out.
 """
 
 import argparse

@@ -30,6 +30,7 @@ OUT = Path(__file__).parent / "results" / "efficiency.json"
 GREEN, ONE_GROUP = "green", "green, one group"
 SIDES = (224, 192)
 ALL = [GREEN, *(f"simmim {side}" for side in SIDES), ONE_GROUP]
+ROUNDS = "seconds_a_step"  # of each
 SLOPE = 4  # times the batch that memory is read at, for its slope
 
 
@@ -122,7 +123,7 @@ def here(args: argparse.Namespace) -> Iterator[dict[str, dict]]:
             if turn:  # the first warms up
                 seconds[name].append(time.perf_counter() - clock)
     for name, found in seconds.items():
-        rows[name] |= {"seconds_a_step": statistics.median(found), "all_seconds": found}
+        rows[name][ROUNDS] = found
     yield rows
 
 
@@ -154,13 +155,18 @@ def there(args: argparse.Namespace) -> Iterator[dict[str, dict]]:
 
 
 def ratios(rows: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """How many times green's each of a contender's numbers is."""
+    """How many times green's each of a contender's numbers is; of seconds the median of the rounds' ratios."""
     least = rows[GREEN]
-    return {
-        name: {what: value / least[what] for what, value in row.items() if isinstance(value, float) and what in least}
-        for name, row in rows.items()
-        if name != GREEN
-    }
+    return {name: dict(_ratios(row, least)) for name, row in rows.items() if name != GREEN}
+
+
+def _ratios(row: dict, least: dict) -> Iterator[tuple[str, float]]:
+    for what, value in row.items():
+        if isinstance(value, float) and what in least:
+            yield what, value / least[what]
+        elif what == ROUNDS and what in least:
+            rounds = [slow / fast for slow, fast in zip(value, least[what], strict=True)]
+            yield from {"seconds": statistics.median(rounds), "least": min(rounds), "most": max(rounds)}.items()
 
 
 def main() -> None:

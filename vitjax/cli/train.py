@@ -1,6 +1,7 @@
 """`vitjax pretrain`, `vitjax finetune`, `vitjax probe`: train a model on images of one's own, and write the result."""
 
 import argparse
+import re
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ MODEL = (
     " swin_tiny_patch4_window7_224 or a .json of a kind and a config, both with random weights"
 )
 PROBE = "probe.json"
+ADDRESS = re.compile(r".+:\d{1,5}")  # a host, and a port
 
 
 def add_finetune(commands) -> None:
@@ -121,7 +123,7 @@ def _probe(args: argparse.Namespace) -> int:
     found = probe(given or random(config), images, labels, names or config.classes, args.batch)
     from vitjax.train.kept.result import written
 
-    about = {"from": _called(args.model), "images": len(images), "classes": config.classes}
+    about = {"from": _called(args.model), "learned_from": len(images), "classes": config.classes}
     about |= {"penalty": found.penalty, "held_out": {str(key): value for key, value in found.held_out.items()}}
     return written(found.model, args.out, "vitjax probe", about, PROBE, measure)
 
@@ -191,6 +193,10 @@ def _begun(args: argparse.Namespace):
     together = (args.coordinator, args.hosts, args.host)
     if any(one is not None for one in together) and None in together:
         raise InputError("--coordinator, --hosts and --host go together")
+    if args.coordinator and not ADDRESS.fullmatch(args.coordinator):
+        raise InputError(f"--coordinator {args.coordinator!r} is not HOST:PORT")
+    if args.coordinator and not 0 <= args.host < args.hosts:
+        raise InputError(f"--host {args.host} of {args.hosts}: hosts are counted from 0 to {args.hosts - 1}")
     images = open_photographs(args)
     if args.coordinator:
         import jax
@@ -215,6 +221,7 @@ def _classified(args: argparse.Namespace, images):
 
 
 def _measure(args: argparse.Namespace, config, names):
+    """What measures the accuracy on `--validation`, whose classes are looked up at once."""
     if not args.validation:
         return None
     from vitjax.train.measure import accuracy

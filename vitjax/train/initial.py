@@ -85,12 +85,18 @@ def with_classes(model: Network, names: ClassNames | int, seed: int = 0) -> Netw
 def _stated(path: Path) -> Config:
     """Reads a config as `provenance.json` of a converted model states it."""
     stated, kinds = read_json(path), {kind.__name__: kind for kind in KINDS}
-    kind = stated.get("kind", "ViTConfig")
+    kind = str(stated.get("kind", "ViTConfig"))
     if kind not in kinds:
-        raise InputError(f"{path}: unknown kind {kind!r}{nearest(str(kind), kinds)}; one of {', '.join(kinds)}")
+        raise InputError(f"{path}: unknown kind {kind!r}{nearest(kind, kinds)}; one of {', '.join(kinds)}")
+    if not isinstance(stated.get("config"), dict):
+        raise InputError(f'{path} states no config: {{"kind": "{kind}", "config": {{…}}}} would')
     try:
         return rebuilt(kinds[kind], stated["config"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        (name,) = error.args
+        close = nearest(str(name), kinds[kind].__dataclass_fields__)
+        raise InputError(f"{path}: there is no field {name!r} in a {kind}{close}") from None
+    except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f'{path} is no config, {{"kind": …, "config": {{…}}}}: {error}') from None

@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from vitjax.errors import AGAIN, InputError
 from vitjax.stop import Stop, stopped_by_signals
 from vitjax.train.kept.checkpoints import Checkpoints, kept
-from vitjax.train.kept.identity import agree
+from vitjax.train.kept.identity import agree, alone
 from vitjax.train.kept.result import written
 from vitjax.train.kept.teller import Teller
 from vitjax.train.looks import here, look
@@ -35,16 +35,20 @@ def run(training: Training, out: Path, running: Running) -> int:
         running: how.
 
     Raises:
-        InputError: the folder holds something else, a checkpoint is damaged, the batch does not fit the devices, or the
-            loss is not finite at some step.
+        InputError: the folder holds something else, another process trains in it, a checkpoint is damaged, the batch
+            does not fit the devices, or the loss is not finite at some step.
     """
     settings, first = training.settings, jax.process_index() == 0
-    devices = mesh(settings.batch // settings.accumulate)
-    agree(out, training.identity(), write=first)
+    devices = mesh(settings.batch, settings.accumulate)
     dtype = suited(jax.local_devices()[0]) if settings.dtype == AUTO else settings.dtype
     how = {"split": running.shard_parameters, "given": training.given, "transform": training.optimizer}
     made = program(training.task, settings, dtype, len(training.images), devices, **how)
-    with kept(out, running.keep) as checkpoints, stopped_by_signals() as stop:
+    agree(out, training.identity(), write=first)  # after all that may be found wrong before a step is taken
+    with (
+        alone(out) if first else nullcontext(),
+        kept(out, running.keep) as checkpoints,
+        stopped_by_signals() as stop,
+    ):
         begun = checkpoints.last
         state = made.start() if begun is None else checkpoints.restore(made.shapes)
         with Teller(training, out, int(state.step), running) if first else nullcontext() as teller:

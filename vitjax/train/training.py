@@ -16,6 +16,7 @@ from vitjax.models.registry import Config
 from vitjax.train.feed.feed import Feed
 from vitjax.train.settings import Settings
 from vitjax.train.task import Task
+from vitjax.weights import parameters
 from vitjax.weights.cache import described
 
 
@@ -63,5 +64,8 @@ class Training:
     def identity(self) -> dict[str, Any]:
         """All that decides what is learned."""
         images = {"images": len(self.images), "names": checksum(self.images.names)}
+        images |= {name: checksum([*map(str, array.ravel())]) for name, array in self.arrays.items()}
         model = {"kind": type(self.config).__name__, "config": described(self.config)}
+        if self.given is not None:
+            model |= {"weights": parameters.digest(self.given)[:16]}
         return {"training": self.name, "settings": asdict(self.settings), "model": model, "data": images, **self.about}

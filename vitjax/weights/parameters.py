@@ -1,5 +1,6 @@
 """Lists a model's parameters by dotted name, gives their values, and builds a model of such values."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,6 +26,12 @@ def shapes(config: Config | TextConfig) -> dict[str, Shape]:
 def values(model: nnx.Module) -> dict[str, np.ndarray]:
     """Gives the parameters of a model, {dotted name: array}, as `build` takes them."""
     return {name: np.asarray(variable[...]) for name, variable in _variables(nnx.state(model)).items()}
+
+
+def digest(model: nnx.Module) -> str:
+    """Gives 64 hexadecimal digits that tell a model's parameters from others."""
+    arrays = values(model)
+    return hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
 
 
 def build(config: Config | TextConfig, arrays: Mapping[str, np.ndarray]) -> nnx.Module:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, UInt8
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.execution import platform
 from vitjax.models.registry import KINDS
-from vitjax.train.green.bank import BEST_FIT, Packing, bank
+from vitjax.train.green.bank import BEST_FIT, Packing, bank, visible_units
 from vitjax.train.green.decoder import RASTER, Decoder, stands
 from vitjax.train.green.encode import AS_IS, Encoding, encode
 from vitjax.train.green.geometry import Encoder, Geometry
@@ -62,6 +62,7 @@ class GreenConfig:
         if self.bank < 1:
             raise InputError(f"a bank of {self.bank} masks: give at least 1")
         stands(np.arange(1), self.decoder_order)
+        visible_units(self.geometry.units, self.mask_ratio)
 
     @cached_property
     def geometry(self) -> Geometry:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vitjax.errors import InputError, remark
+from vitjax.files import parse_json
 
 CURVE = "curve.jsonl"
 EVENTS = "tensorboard"
@@ -26,7 +27,7 @@ class Curve:
         seconds: how long the run had taken at its last row.
 
     Raises:
-        InputError: Weights & Biases is asked for and not installed.
+        InputError: the curve that is there is damaged; Weights & Biases is asked for and not installed.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Curve:
         about: Mapping[str, Any] = {},
     ):
         self.path = folder / CURVE
-        rows = [row for row in map(json.loads, _lines(self.path)) if row["step"] <= step]
+        lines = enumerate(_lines(self.path), start=1)
+        rows = [parse_json(line, f"line {number} of {self.path}") for number, line in lines]
+        rows = [row for row in rows if row.get("step", 0) <= step]
         self.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         self.seconds = max((row.get("seconds", 0.0) for row in rows), default=0.0)
         self._events = self._project = None

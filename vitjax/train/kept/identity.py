@@ -1,14 +1,18 @@
-"""Says which training a folder holds, `training.json`, and refuses to go on with another one in it."""
+"""Says which training a folder holds, `training.json`, and refuses to go on with another one, or twice, in it."""
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from vitjax.errors import InputError
 from vitjax.files import make_folder, read_json, write_whole
 
 RECORD = "training.json"
+LOCK = ".lock"
 
 
 def agree(folder: Path, about: Mapping[str, Any], write: bool = True) -> None:
@@ -32,6 +36,24 @@ def agree(folder: Path, about: Mapping[str, Any], write: bool = True) -> None:
         if any(folder.iterdir()):
             raise InputError(f"{folder} is there and holds no training: choose another --out")
         write_whole(path, (json.dumps(about, indent=1) + "\n").encode())
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds the folder of a run while the body runs.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another process is training in {folder}: wait for it, or choose another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _differing(ours: Any, theirs: Any, name: str = "") -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Writes what came of a training as a folder that `vitjax.load` takes, with a card that says which model it is."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,9 +23,7 @@ def card_of(model: Network, name: str, trainer: str, licence: str = "") -> Card:
         trainer: what trained it.
         licence: of the weights.
     """
-    arrays = parameters.values(model)
-    digest = hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
-    return Card(name, "", digest, licence, type(model).__name__.lower(), trainer)
+    return Card(name, "", parameters.digest(model), licence, type(model).__name__.lower(), trainer)
 
 
 def written(

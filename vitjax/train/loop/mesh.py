@@ -11,15 +11,22 @@ from vitjax.errors import InputError
 DATA = "data"  # the mesh's only axis
 
 
-def mesh(batch: int) -> Mesh:
+def mesh(batch: int, parts: int = 1) -> Mesh:
     """Gives the mesh of all devices of all hosts.
 
+    Args:
+        batch: images of a step.
+        parts: in which they are computed.
+
     Raises:
-        InputError: a batch of so many images does not come in as many equal parts.
+        InputError: a part does not come in as many equal parts as there are devices.
     """
-    if batch % (count := jax.device_count()):
-        near = max(count, round(batch / count) * count)
-        raise InputError(f"a batch of {batch} images is not shared out evenly over {count} devices (nearest: {near})")
+    count = jax.device_count()
+    if batch % (whole := count * parts):
+        near, each = max(whole, round(batch / whole) * whole), "" if parts == 1 else f", in {parts} parts each"
+        raise InputError(
+            f"a batch of {batch} images is not shared out evenly over {count} devices{each} (nearest: {near})"
+        )
     return jax.make_mesh((count,), (DATA,), axis_types=(AxisType.Auto,))
 
 

@@ -114,6 +114,8 @@ def _in_folder(typed: str, folder: Path) -> Source:
         raise InputError(f"the folder {typed} has several files of weights, give one of them: {', '.join(kept[:3])}")
     others = [name for name in files if name.endswith(FOREIGN)]
     hint = f" (it has {', '.join(others[:3])})" if others else ""
+    below = [name for name in files if os.path.exists(folder / name / PROVENANCE)]  # as that of a training has
+    hint = hint or (f" (did you mean {os.path.join(typed, below[0])}?)" if below else "")
     raise InputError(f"the folder {typed} has no {WEIGHTS} or other file of weights{hint}")
 
 

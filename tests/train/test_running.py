@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.training import RUNNING, SETTINGS, training, weights
+from tests.support import noise
+from tests.support.training import CONFIG, RUNNING, SETTINGS, training, weights
 from vitjax.errors import AGAIN, InputError
 from vitjax.train.kept.checkpoints import FOLDER, Checkpoints
 from vitjax.train.kept.curve import CURVE
+from vitjax.train.kept.identity import alone
 from vitjax.train.run import run
+from vitjax.weights.parameters import build, values
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,14 @@ def test_a_loss_that_is_not_finite_is_said_with_its_step(tmp_path):
 def test_a_folder_that_holds_another_training_or_none(whole, tmp_path):
     with pytest.raises(InputError, match=r"settings.batch 4, not 2; settings.seed 3, not 0: choose another --out"):
         run(training(replace(SETTINGS, batch=2, seed=0)), whole, RUNNING)
+    other = build(CONFIG, {name: array + 1 for name, array in values(noise.model(CONFIG)).items()})
+    others = {"labels": np.zeros(12, np.int32)}
+    with pytest.raises(InputError, match=r'data.labels "\w{8}", not "\w{8}": choose another --out'):
+        run(training(arrays=others), whole, RUNNING)
+    with pytest.raises(InputError, match=r'model.weights "\w{16}", not "\w{16}": choose another --out'):
+        run(training(given=other), whole, RUNNING)
+    with alone(whole), pytest.raises(InputError, match="another process is training in"):
+        run(training(), whole, RUNNING)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="holds no training"):
         run(training(), tmp_path, RUNNING)
@@ -108,6 +119,7 @@ def test_a_checkpoint_that_cannot_be_read_is_said_in_a_line(whole, tmp_path, fau
         about = replace(about, config=wider, task=replace(about.task, config=wider), given=None)
         record = json.loads((out / "training.json").read_text())
         record["model"]["config"]["width"] = 32
+        del record["model"]["weights"]  # as it begins at random
         (out / "training.json").write_text(json.dumps(record))
         match = r"6 is of another training: learned.model.* is \(.*\) instead of"
     with pytest.raises(InputError, match=match):

@@ -1,6 +1,7 @@
 """`vitjax pretrain`, `finetune` and `probe` from end to end, on a few pictures in folders."""
 
 import json
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -9,6 +10,8 @@ from PIL import Image
 
 import vitjax
 from vitjax.cli import main
+from vitjax.data.files.open import open_images
+from vitjax.train.classes import classes_of
 from vitjax.train.green.mim import GreenConfig
 from vitjax.train.settings import Masking
 
@@ -65,25 +68,40 @@ def test_pretrained_and_gone_on_from(photographs, config, tmp_path, capfd):
     assert vitjax.load(tmp_path / "run" / "model").config.classes == 0
     code, line = said(capfd, *run, "--image-size", "20", "--out", tmp_path / "other")
     assert code == 2 and "image height 20 is not divisible by" in line
+    code, line = said(capfd, *run, "--mask-ratio", "1", "--out", tmp_path / "other")
+    assert code == 2 and "mask ratio 1.0" in line and not (tmp_path / "other").exists()
     code, line = said(capfd, *run, "--mask-ratio", "0.5")
     assert code == 2 and "masking.mask_ratio 0.75, not 0.5: choose another --out" in line
 
 
 def test_mistakes_are_one_line(photographs, config, tmp_path, capfd):
     (tmp_path / "empty").mkdir()
-    for kind in ("blue", "red"):
-        (tmp_path / kind).mkdir()
-        (tmp_path / kind / "0.png").write_bytes((photographs / "red" / "0.png").read_bytes())
+    shutil.copytree(photographs, blue := tmp_path / "blue")
+    (blue / "red").rename(blue / "blue")
+    (unknown := tmp_path / "unknown.json").write_text('{"config": {"widht": 8}}')
     for changed, line in (
         (["--data", tmp_path / "empty"], "no images in"),
         (["--data", photographs / "red"], "nothing says the classes of the images"),
         (["--model", tmp_path / "no.json"], "does not exist"),
         (["--coordinator", "localhost:1"], "--coordinator, --hosts and --host go together"),
+        (["--coordinator", "localhost", "--hosts", "2", "--host", "0"], "'localhost' is not HOST:PORT"),
+        (["--coordinator", "localhost:1", "--hosts", "2", "--host", "2"], "hosts are counted from 0 to 1"),
+        (["--model", unknown], "no field 'widht' in a ViTConfig (did you mean width"),
         (["--batch", "0"], "batch is 0"),
         (["--validation", tmp_path / "empty"], "no images in"),
-        (["--validation", tmp_path], "has a class 'blue', which is none of the model's"),
+        (["--validation", blue], "has a class 'blue', which is none of the model's"),
         (["--smoothing", "2"], "smoothing is 2.0"),
     ):
         wrong = ["finetune", "--model", config, "--data", photographs, "--out", tmp_path / "run", *changed]
         code, found = said(capfd, *wrong)
         assert code == 2 and line in found and found.startswith("vitjax: error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_list_says_the_classes_whatever_the_folders_are_called(photographs, tmp_path):
+    images = open_images(str(photographs))
+    kinds = [("warm", "cold")[name.startswith("green")] for name in images.names]
+    (listed := tmp_path / "classes.csv").write_text("".join(map("{},{}\n".format, images.names, kinds)))
+    assert list(classes_of(images, None, listed)) == ["cold", "warm"]
+    (listed := tmp_path / "numbers.csv").write_text("".join(map("{},{}\n".format, images.names, [2, *[0] * 23])))
+    assert list(classes_of(images, None, listed)) == ["0", "1", "2"] and len(classes_of(images, 5, listed)) == 5

@@ -212,7 +212,7 @@ def _classified(args: argparse.Namespace, images):
     from vitjax.train.classes import classes_of
     from vitjax.train.initial import initial, with_classes
 
-    names = classes_of(images, args.classes)
+    names = classes_of(images, args.classes, args.labels)
     many = len(names) or args.classes
     labels = labelled(images, many, args.labels, names).numbers
     config, given = initial(args.model, args.image_size, args.revision)

@@ -100,6 +100,15 @@ def labelled(images: Images, classes: int, listed: Path | None = None, names: Cl
     )
 
 
+def listed_kinds(images: Images, listed: Path) -> set[str]:
+    """All that a list of images and classes calls classes.
+
+    Raises:
+        InputError: it is not readable.
+    """
+    return _names(_read(given(listed, "list of classes"), images), images)
+
+
 def _from_list(images: Images, rows: Classes, where: str, classes: int, names: ClassNames) -> Labels:
     found = [str(kind).strip() for kind in _looked_up(images, rows, where)]
     counted = order(set(found), _names(rows, images), classes, names, where)

@@ -69,7 +69,9 @@ class Settings:
         if self.batch % self.accumulate:
             raise InputError(f"a batch of {self.batch} images does not come in {self.accumulate} equal parts")
         if self.warmup > self.epochs:
-            raise InputError(f"warmup is {self.warmup:g} epochs, more than the {self.epochs:g} that there are: give less")
+            raise InputError(
+                f"warmup is {self.warmup:g} epochs, more than the {self.epochs:g} that there are: give less, e.g. {self.epochs / 10:g}"
+            )
         for name in ("layer_decay", "least_crop"):
             if not getattr(self, name):
                 raise InputError(f"{name} is 0, it must be more")

@@ -70,7 +70,8 @@ class Settings:
             raise InputError(f"a batch of {self.batch} images does not come in {self.accumulate} equal parts")
         if self.warmup > self.epochs:
             raise InputError(
-                f"warmup is {self.warmup:g} epochs, more than the {self.epochs:g} that there are: give less, e.g. {self.epochs / 10:g}"
+                f"warmup is {self.warmup:g} epochs, more than the {self.epochs:g} that there are: give less, e.g."
+                f" {self.epochs / 10:g}"
             )
         for name in ("layer_decay", "least_crop"):
             if not getattr(self, name):

@@ -82,7 +82,7 @@ class Block(nnx.Module):
 
 def stacked(make: Make, count: int, rngs: nnx.Rngs) -> nnx.Module:
     """`count` blocks as one, whose parameters carry a leading axis of so many; see `vitjax.models.core.stack`."""
-    return jax.vmap(lambda key: make(nnx.Rngs(key)))(jax.random.split(rngs.params(), count))
+    return jax.vmap(lambda key: make(type(rngs)(key)))(jax.random.split(rngs.params(), count))
 
 
 def last_layer(block: nnx.Module, scope: str, name: str) -> LastLayer | None:

@@ -1,6 +1,6 @@
 """Makes the model that a config describes, with values at random or with shapes in their place."""
 
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp

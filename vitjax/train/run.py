@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from vitjax.errors import AGAIN, InputError
 from vitjax.stop import Stop, stopped_by_signals
@@ -52,7 +53,7 @@ def run(training: Training, out: Path, running: Running) -> int:
         begun = checkpoints.last
         state = made.start() if begun is None else checkpoints.restore(made.shapes)
         with Teller(training, out, int(state.step), running) if first else nullcontext() as teller:
-            state, stopped = _steps(training, made, state, running, checkpoints, teller, stop)
+            state, stopped = _steps(training, made, devices, state, running, checkpoints, teller, stop)
         learned = here(state.result, devices)
     if stopped:
         if first:
@@ -68,6 +69,7 @@ def run(training: Training, out: Path, running: Running) -> int:
 def _steps(
     training: Training,
     made: Program,
+    devices: Mesh,
     state: State,
     running: Running,
     checkpoints: Checkpoints,
@@ -75,7 +77,7 @@ def _steps(
     stop: Stop,
 ) -> tuple[State, bool]:
     """Takes the steps that are left; gives the last state, and whether that was asked for before the end."""
-    devices, done, last, waiting, stopped = mesh(training.settings.batch), int(state.step), training.steps, [], False
+    done, last, waiting, stopped = int(state.step), training.steps, [], False
     with closing(training.feed().begin(done)) as batches:
         for batch in batches:
             state, told = made.advance(state, on_devices(batch, devices))
@@ -104,9 +106,9 @@ def _steps(
 
 def _agreed(asked: bool, now: bool) -> bool:
     """Whether any host was asked to stop: on all hosts at the same step, so several ask each other `now` alone."""
-    if jax.process_count() == 1 or not now:
-        return asked and jax.process_count() == 1
-    return bool(multihost_utils.process_allgather(np.array(asked)).any())
+    if jax.process_count() == 1:
+        return asked
+    return now and bool(multihost_utils.process_allgather(np.array(asked)).any())
 
 
 def _checked(waiting: list[tuple[int, dict]], checkpoints: Checkpoints) -> None:

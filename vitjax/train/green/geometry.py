@@ -13,7 +13,6 @@ from jaxtyping import Int
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
-from vitjax.models.hierarchical.pyramid import PyramidConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.twins import TwinsConfig
 from vitjax.models.parts.windows import Windows
@@ -66,7 +65,7 @@ class Geometry:
         Raises:
             InputError: a kind of encoder that cannot run on some of its tokens, or an image that units do not fill.
         """
-        if isinstance(config, PyramidConfig):
+        if isinstance(config, SwinConfig | TwinsConfig):
             return cls._of_pyramid(config)
         if type(config) is not ViTConfig:
             raise InputError(
@@ -80,12 +79,7 @@ class Geometry:
         return cls(config.patch_size, config.grid, (StageGeometry(config.grid, 1, config.width),))
 
     @classmethod
-    def _of_pyramid(cls, config: PyramidConfig) -> Self:
-        if not isinstance(config, SwinConfig | TwinsConfig):
-            raise InputError(
-                f"an encoder of kind {type(config).__name__} cannot run on visible tokens alone:"
-                " Swin, Swin V2, Twins and plain Vision Transformers can"
-            )
+    def _of_pyramid(cls, config: SwinConfig | TwinsConfig) -> Self:
         times = 2 ** (len(config.widths) - 1)
         unit = tuple(times * side for side in config.patch_size)
         for side, of_unit, what in zip(config.image_size, unit, ("height", "width"), strict=True):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from vitjax.models.kernels.fourier import irfft2
 from vitjax.optimize.recipes import Recipe
 
 Size = tuple[int, int]
@@ -58,7 +59,7 @@ def fourier(size: Size, recipe: Recipe, channels: int) -> Parametrization:
     colors, scale = colors_of(channels), scales(size, recipe)
 
     def image(params):
-        return _shown(jnp.fft.irfft2(jax.lax.complex(params[0], params[1]) * scale, size, axes=(0, 1)), colors)
+        return _shown(irfft2(params[0] * scale, params[1] * scale, size), colors)
 
     def params(image):
         scaled = coefficients(image) / scale
@@ -84,8 +85,7 @@ def maco(size: Size, recipe: Recipe, channels: int) -> Parametrization:
     magnitude, colors = jnp.asarray(magnitudes(size, channels)), colors_of(channels)
 
     def image(phase):
-        planes = jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
-        return _shown(jnp.fft.irfft2(planes, size, axes=(0, 1)), colors)
+        return _shown(irfft2(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase), size), colors)
 
     init = lambda key: jax.random.uniform(key, magnitude.shape, jnp.float32, minval=-np.pi, maxval=np.pi)
     return Parametrization(init, lambda image: jnp.angle(coefficients(image)), image, lambda params: params)

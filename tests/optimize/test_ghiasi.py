@@ -304,3 +304,9 @@ def test_30_the_same_seed_gives_the_same_bytes():
         loop.start(small.model(), small.aims(f"blocks.{i}.mlp.hidden:3"), recipe=recipe).params for i in (1, 2)
     )
     assert not np.array_equal(shallow, deep)  # the same index in two layers starts from different noise
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -4), (-5, 7)])
+def test_a_roll_by_products_is_a_roll_to_the_bit(shift):
+    image = jax.random.normal(jax.random.key(0), (17, 24, 3))
+    np.testing.assert_array_equal(augment._rolled_by_products(image, jnp.array(shift)), np.roll(image, shift, (0, 1)))

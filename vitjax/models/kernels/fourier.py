@@ -1,4 +1,4 @@
-"""Pictures from their Fourier coefficients: by products on TPUs, whose own transform takes twice as long; else by FFT."""
+"""Pictures from their Fourier coefficients: by products on TPUs, whose own transform takes twice as long, else FFT."""
 
 import jax
 import jax.numpy as jnp

@@ -17,6 +17,7 @@ from vitjax.models.core.images import check_floats, checked
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.tap_site import Site, Sites
 from vitjax.models.core.taps import Edit, Taps, asked, listed
+from vitjax.models.drop_path import DropPath
 
 Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them
 FACTS = frozenset({"tokens", "attention", "class token", "global attention", "patch filters", "positions"})
@@ -117,11 +118,17 @@ class Network(nnx.Module):
         edits: Mapping[str, Edit] | None = None,
         *,
         execution: Execution | None = None,
+        drop_path: DropPath | None = None,
     ) -> dict[str, Array]:
-        """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images."""
+        """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images.
+
+        With `drop_path` blocks leave out their branches at random, as they do while a model learns.
+        """
         if not isinstance(embedded, jax.Array | np.ndarray) or not jnp.issubdtype(embedded.dtype, jnp.floating):
             raise InputError("embedded is no array of floats: give what model.embed(model.normalise(images)) gives")
-        taps = asked(reads, edits, self.output)
+        if drop_path is not None and "tokens" not in self.facts:
+            raise InputError("this model has no Transformer blocks, whose branches could be left out at random")
+        taps = asked(reads, edits, self.output, drop_path and drop_path.over(self.rows))
         self._run(embedded, taps, (execution or self.execution).on(platform(self)))
         taps.check(self.taps)
         return taps.values

@@ -135,7 +135,7 @@ class Stack:
             if inside.touched:
                 x = self._call(self._block(run.segment, row, place), x, inside, execution)
             else:
-                x = self._untouched((run.segment, row, place), x, taps.alone(), execution, scanned=False)
+                x = self._untouched((run.segment, row, place), x, taps.alone(number), execution, scanned=False)
         return x
 
     def _scan(self, run: Run, x: Any, taps: Taps, execution: Execution) -> Any:
@@ -143,7 +143,8 @@ class Stack:
         traced: list[Taps] = []
 
         def step(x: Any, row: jax.Array) -> tuple[Any, list[list[jax.Array]]]:
-            traced[:] = map(taps.alone, run.reads)
+            first = run.first + row * width
+            traced[:] = [taps.alone(first + place, reads) for place, reads in enumerate(run.reads)]
             for place, inner in enumerate(traced):
                 x = self._untouched((run.segment, row, place), x, inner, execution, scanned=True)
             return x, [list(inner.values.values()) for inner in traced]

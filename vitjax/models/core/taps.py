@@ -15,6 +15,7 @@ from jax.ad_checkpoint import checkpoint_name
 from vitjax.errors import InputError
 from vitjax.models.core.tap_site import NOWHERE, Places, Site, site, unknown
 from vitjax.models.core.vocabulary import split_tap
+from vitjax.models.drop_path import DropPath
 
 Edit = Callable[[jax.Array], jax.Array]
 DROPPING = ("embed", "resid_pre")  # taps at which an edit may drop tokens
@@ -39,15 +40,21 @@ class Taps:
     it give fewer of a Vision Transformer's tokens, and what follows runs on the rest.
     Made inside the traced function, handed down the model; `values` holds what was read. `record=True` keeps every
     activation that passes, and in `sites` what each is. `scope` gives the same taps under a longer prefix, `at` among
-    tokens that stand on other places.
+    tokens that stand on other places. With `drop_path` blocks leave their branches out at random.
     """
 
-    def __init__(self, reads: Iterable[str] = (), edits: Mapping[str, Edit] | None = None, record: bool = False):
+    def __init__(
+        self,
+        reads: Iterable[str] = (),
+        edits: Mapping[str, Edit] | None = None,
+        record: bool = False,
+        drop_path: DropPath | None = None,
+    ):
         self.reads, self.edits, self.record = frozenset(reads), dict(edits or {}), record
         self.values: dict[str, jax.Array] = {}
         self.sites: dict[str, Site] = {}
         self.prefix, self.passed = "", set()
-        self._places, self._view, self._outside = NOWHERE, None, 0
+        self._places, self._view, self._outside, self._drop_path = NOWHERE, None, 0, drop_path
 
     def scope(self, name: str) -> "Taps":
         """The same taps, seen from inside the part of the model called `name`."""
@@ -56,7 +63,7 @@ class Taps:
     def block(self, number: int) -> "Taps":
         """The same taps, seen from inside a block, whose values the backward pass knows by their names in it."""
         inner = self.scope(f"blocks.{number}")
-        return inner._with(_outside=len(inner.prefix))
+        return inner._with(_outside=len(inner.prefix), _drop_path=self._dropping(number))
 
     def at(self, places: Places) -> "Taps":
         """The same taps among tokens that stand on these places."""
@@ -66,9 +73,9 @@ class Taps:
         """The same taps for a part that computes with another form of the values than it shows."""
         return self._with(_view=view)
 
-    def alone(self, names: Iterable[str] = ()) -> "Taps":
+    def alone(self, number: jax.Array | int, names: Iterable[str] = ()) -> "Taps":
         """Taps of their own for a block that is traced once for many: they read `names`, or record if these do."""
-        return Taps(names, record=self.record).at(self._places)
+        return Taps(names, record=self.record, drop_path=self._dropping(number)).at(self._places)
 
     def take(self, inner: "Taps", values: Iterable[jax.Array]) -> None:
         """Has `values` be what the taps `inner` of a block met, in their order, in the part these are seen from."""
@@ -105,6 +112,10 @@ class Taps:
             earlier = None if before is None else self.prefix + before
             self.sites[whole] = site(shown.shape[1:], named, self._places, earlier, self._view)
         return value
+
+    def dropped(self, out: jax.Array, branch: int) -> jax.Array:
+        """What a branch of a block adds to the residual stream: in some images nothing while the model learns."""
+        return out if self._drop_path is None else self._drop_path(out, branch)
 
     @property
     def done(self) -> bool:
@@ -144,6 +155,9 @@ class Taps:
             raise unknown(tap, taps)
         raise InputError(f"the edit at {tap} has no effect: everything that is read comes before it")
 
+    def _dropping(self, number: jax.Array | int) -> DropPath | None:
+        return self._drop_path and self._drop_path.block(f"{self.prefix}blocks", number)
+
     def _with(self, **changes: Any) -> "Taps":
         inner = object.__new__(Taps)
         inner.__dict__.update(self.__dict__, **changes)
@@ -153,7 +167,12 @@ class Taps:
         return _checked(name, value, self.edits[name](value)) if name in self.edits else value
 
 
-def asked(reads: Iterable[str] | str | None, edits: Mapping[str, Edit] | None, default: str) -> Taps:
+def asked(
+    reads: Iterable[str] | str | None,
+    edits: Mapping[str, Edit] | None,
+    default: str,
+    drop_path: DropPath | None = None,
+) -> Taps:
     """The taps of one call of a model, from what its caller gave.
 
     Raises:
@@ -170,7 +189,7 @@ def asked(reads: Iterable[str] | str | None, edits: Mapping[str, Edit] | None, d
     for name, edit in (edits or {}).items():
         if not isinstance(name, str) or not callable(edit):
             raise InputError(f"edits are {{tap: function of its activation}}; {name!r}: {edit!r} is none")
-    return Taps(names, edits)
+    return Taps(names, edits, drop_path=drop_path)
 
 
 def _checked(name: str, value: jax.Array, edited: Any) -> jax.Array:

@@ -54,10 +54,16 @@ class ParallelBlock(nnx.Module):
             taps("attn.out", attn(norm(x), taps.scope("attn"), execution, conv), TOKENS)
             for taps, norm, attn, conv, x in parts
         ]
-        mixed = [taps("attn.mixed", self._mixed(outs, scale), TOKENS) for scale, taps in enumerate(among)]
+        mixed = [
+            taps("attn.mixed", taps.dropped(self._mixed(outs, scale), 2 * scale), TOKENS)
+            for scale, taps in enumerate(among)
+        ]
         scales = [taps("resid_mid", x + out, TOKENS) for taps, x, out in zip(among, scales, mixed, strict=True)]
-        parts = zip(among, self.norm2, scales, strict=True)
-        outs = [taps("mlp.out", self.mlp(norm(x), taps.scope("mlp")), TOKENS) for taps, norm, x in parts]
+        parts = enumerate(zip(among, self.norm2, scales, strict=True))
+        outs = [
+            taps("mlp.out", taps.dropped(self.mlp(norm(x), taps.scope("mlp")), 2 * scale + 1), TOKENS)
+            for scale, (taps, norm, x) in parts
+        ]
         return tuple(taps("resid_post", x + out, TOKENS) for taps, x, out in zip(among, scales, outs, strict=True))
 
     def _mixed(self, outs: Sequence[jax.Array], scale: int) -> jax.Array:

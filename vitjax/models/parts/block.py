@@ -73,11 +73,13 @@ class Block(nnx.Module):
         out = self.attn(self.norm1(x) if before else x, taps.scope(self.called), execution, *shared)
         out, x = (out, x) if self.reads is None else out
         out = self.norm1(out) if after else out
-        out = taps(f"{self.called}.out", out * self.scale1[...] if self.scaled else out, TOKENS)
+        out = taps.dropped(out * self.scale1[...] if self.scaled else out, 0)
+        out = taps(f"{self.called}.out", out, TOKENS)
         x = taps("resid_mid", x + out, TOKENS)
         out = self.mlp(self.norm2(x) if before else x, taps.scope("mlp"))
         out = self.norm2(out) if after else out
-        return taps("resid_post", x + taps("mlp.out", out * self.scale2[...] if self.scaled else out, TOKENS), TOKENS)
+        out = taps.dropped(out * self.scale2[...] if self.scaled else out, 1)
+        return taps("resid_post", x + taps("mlp.out", out, TOKENS), TOKENS)
 
 
 def stacked(make: Make, count: int, rngs: nnx.Rngs) -> nnx.Module:

@@ -20,7 +20,7 @@ from vitjax.train.feed.crops import random_box
 from vitjax.train.feed.feed import Feed
 from vitjax.train.initial import initial, with_classes
 from vitjax.train.loop.mesh import mesh, on_devices
-from vitjax.train.loop.optimizer import decayed, layer_scales, schedule
+from vitjax.train.loop.optimizer import grouping, layer_scales, schedule
 from vitjax.train.loop.step import program
 from vitjax.train.probe import _fitted, _zeros, probe
 from vitjax.train.settings import FINETUNE, PRETRAIN, Settings
@@ -46,9 +46,10 @@ def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine():
 
 def test_only_kernels_have_weight_decay():
     for config in (SWIN, replace(CONFIG, layer_scale=True, registers=2)):
-        mask = by_name(decayed(abstract(config)))
-        assert {name.rpartition(".")[2] for name, decays in mask.items() if decays} == {"kernel"}
-        assert all(decays for name, decays in mask.items() if name.endswith("kernel"))
+        learned = Learned(abstract(config))
+        decays = dict(zip(by_name(learned), (group.decay for group in grouping(learned)), strict=True))
+        assert {name.rpartition(".")[2] for name, decay in decays.items() if decay} == {"kernel"}
+        assert all(decay == 1 for name, decay in decays.items() if name.endswith("kernel"))
 
 
 def test_the_rate_of_a_layer_is_a_share_of_that_of_the_next():

@@ -20,6 +20,7 @@ examples:
   vitjax models dinov2                                          checkpoints that are known by name
   vitjax convert --model model.pth --out vit/                   a checkpoint as Orbax arrays, with a model card
   vitjax pretrain --model swin.json --data photos/ --out run    a model of your own, from images without classes
+  vitjax train --model vit.json --data classes/ --out trained   classes, from scratch
   vitjax finetune --model run --data classes/ --out tuned       classes, from what is pretrained
   vitjax taps --model ./vit                                     what can be looked at, with shapes
   vitjax bench --model ./vit                                    how fast it runs here
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add(commands)
     analyze.add(commands)
     train.add_pretrain(commands)
+    train.add_train(commands)
     train.add_finetune(commands)
     train.add_probe(commands)
     models.add(commands)

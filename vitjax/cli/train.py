@@ -1,4 +1,4 @@
-"""`vitjax pretrain`, `vitjax finetune`, `vitjax probe`: train a model on images of one's own, and write the result."""
+"""`vitjax pretrain`, `train`, `finetune`, `probe`: train a model on images of one's own, and write the result."""
 
 import argparse
 import re
@@ -7,7 +7,16 @@ from typing import Any
 
 from vitjax.cli.arguments import count, keep_compiled, open_photographs, path, size
 from vitjax.errors import InputError
-from vitjax.train.settings import FINETUNE, PRETRAIN, SHARE, Masking, Running, Settings
+from vitjax.train.settings import (
+    FINETUNE,
+    FROM_SCRATCH,
+    PRETRAIN,
+    TRAIN,
+    Masking,
+    Regularization,
+    Running,
+    Settings,
+)
 
 EXIT = """
 exit codes: 0 finished; 2 a mistake in the input, or a loss that is not finite; 75 stopped by SIGTERM, with a checkpoint
@@ -22,33 +31,52 @@ PROBE = "probe.json"
 ADDRESS = re.compile(r".+:\d{1,5}")  # a host, and a port
 
 
+def add_train(commands) -> None:
+    """Adds `train`."""
+    command = _command(
+        commands,
+        "train",
+        "train a model on classes from scratch",
+        "Trains a model with random weights on images with classes. The defaults are DeiT's recipe (arXiv 2012.12877)\n"
+        "without mixup and CutMix, as Dynamic Token Normalization was trained (2112.02624).",
+    )
+    _classifying(command, TRAIN, FROM_SCRATCH, scratch=True)
+
+
 def add_finetune(commands) -> None:
     """Adds `finetune`."""
     command = _command(
         commands,
         "finetune",
-        "train a model on classes",
-        "Trains all of a model, under a new head, on images with classes: from pretrained weights, or from scratch.",
+        "train a pretrained model on classes",
+        "Trains all of a model, under a new head, on images with classes. It is `vitjax train` with other defaults,\n"
+        "which goes on from weights that are there.",
     )
+    _classifying(command, FINETUNE, Regularization(), scratch=False)
+
+
+def _classifying(command: argparse.ArgumentParser, defaults: Settings, how: Regularization, scratch: bool) -> None:
     _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
     group = command.add_argument_group("classes")
     _labels(group)
-    group.add_argument(
-        "--smoothing", type=float, default=0.1, help="share of the target, spread over all classes (default: 0.1)"
-    )
+    for part in fields(Regularization):
+        _flag(group, part, getattr(how, part.name))
     _validation(group)
-    _settings(command, FINETUNE)
-    command.set_defaults(run=_finetune)
+    _settings(command, defaults)
+    command.set_defaults(run=_classify, scratch=scratch)
 
 
-def _finetune(args: argparse.Namespace) -> int:
+def _classify(args: argparse.Namespace) -> int:
+    how = _given(Regularization, args)
     settings, running, images = _begun(args)
     config, given, names, labels = _classified(args, images)
+    if args.scratch and given is not None:
+        raise InputError(f"{args.model} has weights, which `vitjax train` begins without: `vitjax finetune` goes on")
     from vitjax.train.classification import Classification
     from vitjax.train.run import run
     from vitjax.train.training import Training
 
-    about = {"from": _called(args.model), "smoothing": SHARE.check("smoothing", args.smoothing)}
+    about = {"from": _called(args.model), "regularization": asdict(how)}
     what = {
         "arrays": {"labels": labels},
         "about": about,
@@ -56,8 +84,8 @@ def _finetune(args: argparse.Namespace) -> int:
         "class_names": names,
         "measure": _measure(args, config, names),
     }
-    task = Classification(config, args.smoothing)
-    return run(Training("finetune", task, config, settings, images, **what), args.out, running)
+    name = "train" if args.scratch else "finetune"
+    return run(Training(name, Classification(config, how), config, settings, images, **what), args.out, running)
 
 
 def add_pretrain(commands) -> None:
@@ -173,7 +201,7 @@ def _settings(command: argparse.ArgumentParser, defaults: Settings) -> None:
 
 
 def _flag(group, part: Any, default: Any) -> None:
-    flag, help = f"--{part.name.replace('_', '-')}", part.metadata["help"]
+    flag, help = f"--{part.name.replace('_', '-')}", part.metadata["help"].replace("%", "%%")
     if isinstance(default, bool):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=help)
     else:

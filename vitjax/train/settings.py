@@ -5,6 +5,7 @@ from typing import Any
 
 from vitjax.errors import InputError, nearest
 from vitjax.ranges import COUNT, SEED, Range
+from vitjax.train.groups import groups
 
 AUTO = "auto"
 PRODUCTS = "bfloat16-products"
@@ -13,6 +14,7 @@ POSITIVE = Range(0, 1e9, above=True)
 SHARE = Range(0, 1)
 BELOW_1 = Range(0, 1 - 1e-9)
 FROM_0 = Range(0, 1e9)
+LEVEL = Range(0, 10)
 
 
 MASKS = ("device", "image")
@@ -45,6 +47,11 @@ class Settings:
     beta2: float = _field(0.95, "of AdamW", BELOW_1)
     weight_decay: float = _field(0.05, "of AdamW; biases, norms, positions and single tokens have none", FROM_0)
     layer_decay: float = _field(1.0, "the rate of a layer, as a share of that of the layer after it", SHARE)
+    groups: str = _field(
+        "",
+        "parameters with factors of rate and decay of their own, PATTERN=RATE[:DECAY],…, by dotted names, e.g."
+        " '*norm*.position=0.1,model.head.*=10:0'",
+    )
     clip: float = _field(0.0, "largest norm of a gradient; 0 leaves it as it is", FROM_0)
     accumulate: int = _field(1, "parts of a batch that are computed one after another, to save memory", COUNT)
     average: float = _field(
@@ -54,6 +61,12 @@ class Settings:
         0.2, "smallest share of a photograph's area that a crop shows; 1: all, not cropped", SHARE
     )
     mirror: bool = _field(True, "mirror every second picture")
+    randaugment: float = _field(
+        0.0, "RandAugment: magnitude, e.g. 9 of 10, of two changes, each of which half the pictures go through", LEVEL
+    )
+    jitter: float = _field(0.0, "change brightness, contrast and saturation by up to this share", SHARE)
+    erase: float = _field(0.0, "share of the pictures of which a rectangle is erased, 2 to 33 % of it", SHARE)
+    repeats: int = _field(1, "views of each image in a batch: repeated augmentation", COUNT)
     dtype: str = _field(
         AUTO,
         "of what is computed; weights stay float32. auto: bfloat16 on TPUs and NVIDIA GPUs since A100, else float32;"
@@ -68,6 +81,13 @@ class Settings:
             raise InputError(f"unknown dtype {self.dtype!r}{nearest(str(self.dtype), DTYPES)}")
         if self.batch % self.accumulate:
             raise InputError(f"a batch of {self.batch} images does not come in {self.accumulate} equal parts")
+        if self.batch % self.repeats:
+            near = max(1, round(self.batch / self.repeats)) * self.repeats
+            raise InputError(
+                f"a batch of {self.batch} does not hold each image {self.repeats} times (nearest: {near}):"
+                " give another batch, or repeats"
+            )
+        groups(self.groups)
         if self.warmup > self.epochs:
             raise InputError(
                 f"warmup is {self.warmup:g} epochs, more than the {self.epochs:g} that there are: give less, e.g."
@@ -95,6 +115,26 @@ PRETRAIN = Settings()
 FINETUNE = replace(
     PRETRAIN, epochs=50.0, warmup=5.0, rate=5e-4, least_rate=1e-6, beta2=0.999, layer_decay=0.75, least_crop=0.35
 )
+TRAIN = replace(  # DeiT's (arXiv 2012.12877) as DTN's authors have it, in batches that hold each image three times
+    PRETRAIN, batch=384, epochs=300.0, warmup=5.0, rate=2.5e-4, least_rate=1e-5, beta2=0.999, average=0.99996,
+    least_crop=0.08, randaugment=9.0, repeats=3,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """What keeps a model from learning the classes of its images by heart; the defaults fine-tune."""
+
+    smoothing: float = _field(0.1, "share of the target that is spread over all classes", SHARE)
+    drop_path: float = _field(0.0, "how often the last block's branches are left out; less the earlier", BELOW_1)
+    mixup: float = _field(0.0, "both parameters of the beta distribution by whose shares two images are mixed", FROM_0)
+    cutmix: float = _field(0.0, "the same, of shares that are cut out of one and put into the other", FROM_0)
+
+    def __post_init__(self):
+        _check(self)
+
+
+FROM_SCRATCH = Regularization(drop_path=0.1)
 
 
 @dataclass(frozen=True)

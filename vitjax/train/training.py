@@ -14,6 +14,7 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import Input
 from vitjax.models.registry import Config
 from vitjax.train.feed.feed import Feed
+from vitjax.train.feed.views import Views
 from vitjax.train.settings import Settings
 from vitjax.train.task import Task
 from vitjax.weights import parameters
@@ -58,7 +59,8 @@ class Training:
     def feed(self) -> Feed:
         """The batches."""
         chosen, here = self.settings, (jax.process_index(), jax.process_count())
-        how = {"least_crop": chosen.least_crop, "mirror": chosen.mirror, "seed": chosen.seed}
+        views = Views(chosen.least_crop, chosen.mirror, chosen.randaugment, chosen.jitter, chosen.erase)
+        how = {"views": views, "repeats": chosen.repeats, "seed": chosen.seed}
         return Feed(self.images, Input.of(self.config), chosen.batch, self.steps, self.arrays, shard=here, **how)
 
     def identity(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from vitjax.data.files.images import Images
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError
 from vitjax.models.core.preprocess import Input
-from vitjax.train.feed.crops import random_view
+from vitjax.train.feed.views import Views
 
 TRIED = 100  # images that may be unreadable in a row
 _said, _saying = set(), Lock()
@@ -36,7 +36,9 @@ class Feed:
         batch: images of a step, over all hosts.
         steps: how many there are.
         arrays: what else is known of each image, [image, …], that batches have by the same names, such as "labels".
-        least_crop, mirror, seed: see `vitjax.train.settings.Settings`.
+        views: how an image is shown.
+        repeats: views of each image in a batch, which stand as far from each other as can be: so on several hosts.
+        seed: of order and views.
         shard: (i, n), this host's part of each batch: the i-th of n equal ones, in order.
     """
 
@@ -45,14 +47,15 @@ class Feed:
     batch: int
     steps: int
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    least_crop: float = 0.2
-    mirror: bool = True
+    views: Views = field(default_factory=Views)
+    repeats: int = 1
     seed: int = 0
     shard: tuple[int, int] = (0, 1)
 
     def __post_init__(self):
         if self.batch % self.shard[1]:
             raise InputError(f"a batch of {self.batch} images is not shared out evenly over {self.shard[1]} hosts")
+        self.views.check(self.config)
 
     def begin(self, step: int = 0) -> Iterator[dict[str, np.ndarray]]:
         """Yields this host's part of the batches from a step on: "images" uint8, and what else is known.
@@ -84,11 +87,12 @@ class _Views:
     def __getitem__(self, number: int) -> dict[str, np.ndarray]:
         feed, (host, hosts) = self.feed, self.feed.shard
         step, row = divmod(number, feed.batch // hosts)
-        number = (self.first + step) * feed.batch + host * (feed.batch // hosts) + row  # among all that are ever seen
-        rng = np.random.default_rng((feed.seed, number))
-        place, image = self._readable(number)
+        step, row = self.first + step, host * (feed.batch // hosts) + row
+        distinct = feed.batch // feed.repeats
+        rng = np.random.default_rng((feed.seed, step * feed.batch + row))  # its number among all that are ever seen
+        place, image = self._readable(step * distinct + row % distinct)
         known = {name: array[place] for name, array in feed.arrays.items()}
-        return known | {"images": random_view(rng, image, feed.config, feed.least_crop, feed.mirror)}
+        return known | {"images": feed.views.draw(rng, image, feed.config)}
 
     def _readable(self, number: int):
         """The image of this number in the order of the seed; in place of one that is not readable, the next that is."""

@@ -1,4 +1,4 @@
-"""Makes the optimizer of a training: AdamW with warm-up and half a cosine, with rates that fall layer by layer."""
+"""Makes the optimizer of a training: AdamW with warm-up and half a cosine, with rates of layers and of parameters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,10 @@ import numpy as np
 import optax
 
 from vitjax.models.core.network import Network
+from vitjax.train import groups
+from vitjax.train.groups import Group
 from vitjax.train.settings import Settings
 from vitjax.train.task import Learned
-
-# Words of names whose parameters are not drawn to zero: what they hold is no matrix, whatever its axes.
-UNDECAYED = frozenset({"bias", "distances", "position", "prefix", "scale", "scale1", "scale2", "token"})
 
 
 def optimizer(settings: Settings, learned: Learned, images: int) -> optax.GradientTransformation:
@@ -23,15 +22,22 @@ def optimizer(settings: Settings, learned: Learned, images: int) -> optax.Gradie
         settings: of the training.
         learned: what is learned, or its shapes.
         images: how many there are, which says how many steps an epoch has.
+
+    Raises:
+        InputError: a group of parameters that there are none of.
     """
+    grouped, leaves = grouping(learned, settings.groups), jax.tree.structure(learned)
+    decays, rates = ([getattr(group, name) for group in grouped] for name in ("decay", "rate"))
     parts = [optax.clip_by_global_norm(settings.clip)] if settings.clip else []
-    parts += [
-        optax.scale_by_adam(settings.beta1, settings.beta2),
-        optax.add_decayed_weights(settings.weight_decay, decayed),
-        optax.scale_by_learning_rate(schedule(settings, images)),
-    ]
+    parts.append(optax.scale_by_adam(settings.beta1, settings.beta2))
+    for decay in sorted({*decays} - {0.0}):
+        mask = jax.tree.unflatten(leaves, [one == decay for one in decays])
+        parts.append(optax.add_decayed_weights(decay * settings.weight_decay, mask))
+    parts.append(optax.scale_by_learning_rate(schedule(settings, images)))
     if settings.layer_decay < 1:
         parts.append(_scaled(layer_scales(learned, settings.layer_decay)))
+    if {*rates} != {1.0}:
+        parts.append(_scaled(jax.tree.unflatten(leaves, rates)))
     made = optax.chain(*parts)
     if settings.accumulate > 1:
         made = optax.MultiSteps(made, settings.accumulate).gradient_transformation()
@@ -45,17 +51,18 @@ def schedule(settings: Settings, images: int) -> Callable[[jax.Array | int], jax
     )
 
 
-def decayed(learned: Any) -> Any:
-    """Says of each parameter whether it has weight decay: matrices and kernels have.
+def grouping(learned: Learned, asked: str = "") -> list[Group]:
+    """Gives the factors of rate and decay of each parameter, in the order of the leaves; see `vitjax.train.groups`.
 
-    Those of stacked blocks carry one more axis than what they are; so names tell biases, norms, positions and tokens.
+    Args:
+        learned: what is learned, or its shapes.
+        asked: groups beside those of the table, see `Settings`.
     """
-
-    def matrix(path: tuple, leaf: Any) -> bool:
-        words = {word for part in _parts(path) for word in part.split("_")}
-        return leaf.ndim > 1 and not words & UNDECAYED
-
-    return jax.tree_util.tree_map_with_path(matrix, learned)
+    leaves = {".".join(_parts(path)): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(learned)[0]}
+    stacks = (rows for rows in learned.model.rows.values())
+    stacked = tuple(f"model.{name}." for rows in stacks for name, row in rows if row is not None)
+    groups.sought([*leaves], more := groups.groups(asked))
+    return [groups.group(name, leaf.ndim - name.startswith(stacked), more) for name, leaf in leaves.items()]
 
 
 def layer_scales(learned: Learned, decay: float) -> Any:
@@ -101,4 +108,5 @@ def _scaled(shares: Any) -> optax.GradientTransformation:
 
 
 def _parts(path: tuple) -> list[str]:
-    return jax.tree_util.keystr(path, simple=True, separator=".").split(".")
+    parts = jax.tree_util.keystr(path, simple=True, separator=".").split(".")
+    return parts[:-1] if parts[-1] == "value" else parts

@@ -20,11 +20,10 @@ from vitjax.files import write_files
 from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.vit import ViT
-from vitjax.train.kept.identity import RECORD
-from vitjax.train.kept.result import RESULT, card_of
+from vitjax.train.kept.result import card_of
 from vitjax.weights import parameters
 from vitjax.weights.families.own import record
-from vitjax.weights.formats.names import CONFIG, WEIGHTS
+from vitjax.weights.formats.names import CONFIG, RESULT, RUN, WEIGHTS
 from vitjax.weights.publish.converted import export
 from vitjax.weights.save import to_timm
 
@@ -37,7 +36,7 @@ def finished(run: Path) -> tuple[Network, dict]:
     """The model of a run, and the run's settings; a run that is not finished is refused."""
     if not (run / RESULT).is_dir():
         raise SystemExit(f"{run} is not finished: let it finish first")
-    about = json.loads((run / RECORD).read_text())
+    about = json.loads((run / RUN).read_text())
     return vitjax.load(run / RESULT), about["demo"] | {"teacher": about["teacher"]}
 
 
@@ -80,12 +79,12 @@ def main() -> None:
         write_demo(model, args.data, place)
         shutil.copy(args.run / "curve.jsonl", RESULTS)
     cache = args.run.with_name(f"{args.run.name}-data")
-    top1, top5 = train.accuracy(vitjax.load(place), *tiny_imagenet.load(args.data, "val", cache))
+    found = train.accuracy(*tiny_imagenet.load(args.data, "val", cache))(vitjax.load(place))
     rows = [json.loads(line) for line in (args.run / "curve.jsonl").read_text().splitlines()]
     draw_curves(rows, results / "curves.png")
-    record = settings | {"top1": round(float(top1), 2), "top5": round(float(top5), 2)}
+    record = settings | {name: round(value, 2) for name, value in found.items()}
     (results / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(f"packed into {place}: top-1 {top1:.2f} %, top-5 {top5:.2f} % on validation")
+    print(f"packed into {place}: top-1 {found['top1']:.2f} %, top-5 {found['top5']:.2f} % on validation")
 
 
 if __name__ == "__main__":

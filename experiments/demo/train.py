@@ -14,9 +14,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
-from jax import lax
 
 import vitjax
 from experiments.demo import distill, tiny_imagenet
@@ -24,23 +22,17 @@ from experiments.demo.optimizer import optimizer
 from experiments.demo.settings import DEFAULTS, MODELS, Training
 from experiments.demo.student import Student
 from vitjax.data.files.arrays import in_memory
-from vitjax.models.core.network import Network
 from vitjax.models.kernels.products import in_bfloat16
 from vitjax.train import training as door
+from vitjax.train.measure import Measure, measuring
 from vitjax.train.run import run
 from vitjax.train.settings import PRODUCTS, Running, Settings
 
 
-def accuracy(model: Network, images: np.ndarray, labels: np.ndarray, batch: int = 250) -> tuple[float, float]:
-    """Top-1 and top-5 accuracy in per cent on uint8 images."""
-    top = jax.jit(lambda model, x: lax.top_k(model(x / 255.0, "logits")["logits"], 5)[1])
-    hits = np.concatenate(
-        [
-            np.asarray(top(model, images[i : i + batch])) == labels[i : i + batch, None]
-            for i in range(0, len(images), batch)
-        ]
-    )
-    return 100 * hits[:, 0].mean(), 100 * hits.any(axis=1).mean()
+def accuracy(images: np.ndarray, labels: np.ndarray) -> Measure:
+    """Gives a function that measures a model's top-1 and top-5 accuracy in per cent on uint8 images."""
+    measure = measuring(in_memory(images), labels)
+    return lambda model: {name: 100 * share for name, share in measure(model).items() if name in ("top1", "top5")}
 
 
 def prepared(config: Training, data: Path, teacher: str | None, out: Path) -> door.Training:
@@ -72,7 +64,7 @@ def prepared(config: Training, data: Path, teacher: str | None, out: Path) -> do
         in_memory(images),
         arrays,
         about={"demo": dataclasses.asdict(config), "teacher": teacher and Path(teacher).name},
-        measure=lambda model: dict(zip(("top1", "top5"), map(float, accuracy(model, seen, truth)), strict=True)),
+        measure=accuracy(seen, truth),
         optimizer=optimizer(config),
     )
 

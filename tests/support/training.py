@@ -11,14 +11,14 @@ import jax
 import numpy as np
 
 from tests.support import noise
-from vitjax.errors import InputError
+from vitjax.errors import AGAIN, InputError
 from vitjax.models.core.config import Preprocess, ViTConfig
 from vitjax.train.classification import Classification
 from vitjax.train.kept.checkpoints import Checkpoints
-from vitjax.train.kept.result import RESULT
 from vitjax.train.run import run
-from vitjax.train.settings import PRETRAIN, Running, Settings
+from vitjax.train.settings import PRETRAIN, Regularization, Running, Settings
 from vitjax.train.training import Training
+from vitjax.weights.formats.names import RESULT
 from vitjax.weights.load import load
 from vitjax.weights.parameters import values
 
@@ -26,7 +26,10 @@ CONFIG = ViTConfig(
     image_size=(16, 16), patch_size=(8, 8), width=16, depth=2, heads=2, mlp_width=32, classes=5,
     preprocess=Preprocess(crop=1.0),
 )  # fmt: skip
-SETTINGS = replace(PRETRAIN, batch=4, epochs=2.0, warmup=0.5, rate=0.1, average=0.9, seed=3)
+SETTINGS = replace(
+    PRETRAIN, batch=4, epochs=2.0, warmup=0.5, rate=0.1, average=0.9, seed=3, randaugment=9.0, erase=0.5, repeats=2
+)
+REGULARIZATION = Regularization(drop_path=0.3, mixup=0.8, cutmix=1.0)
 RUNNING = Running(save=2, log=1, tensorboard=False)
 
 
@@ -34,7 +37,7 @@ def training(settings: Settings = SETTINGS, **changes) -> Training:
     """Six steps of four images on two epochs of twelve."""
     images = noise.dataset(12, 4, CONFIG).images
     what = {"arrays": {"labels": images.column.astype(np.int32)}, "given": noise.model(CONFIG), **changes}
-    return Training("finetune", Classification(CONFIG), CONFIG, settings, images, **what)
+    return Training("train", Classification(CONFIG, REGULARIZATION), CONFIG, settings, images, **what)
 
 
 def weights(out: Path) -> dict[str, np.ndarray]:
@@ -54,18 +57,35 @@ def die_at(step: int) -> None:
     Checkpoints.save = deadly
 
 
+def stop_at(step: int) -> None:
+    """Has this process asked to stop, by SIGTERM, after the checkpoint of a step."""
+    save = Checkpoints.save
+
+    def asked(self, at, state):
+        save(self, at, state)
+        if at == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    Checkpoints.save = asked
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--die", type=int, default=0, metavar="STEP")
+    parser.add_argument("--stop", type=int, default=0, metavar="STEP", help="and go on from it")
     parser.add_argument("--host", type=int, nargs=2, metavar=("I", "N"))
     parser.add_argument("--coordinator")
     args = parser.parse_args()
     die_at(args.die)
+    stop_at(args.stop)
     if args.coordinator:
         jax.distributed.initialize(args.coordinator, num_processes=args.host[1], process_id=args.host[0])
+    running = replace(RUNNING, shard_parameters=bool(args.coordinator))
     try:
-        return run(training(), args.out, replace(RUNNING, shard_parameters=bool(args.coordinator)))
+        if args.stop and run(training(), args.out, running) != AGAIN:
+            return 1
+        return run(training(), args.out, running)
     except InputError as error:
         print(error)
         return 2

@@ -16,11 +16,13 @@ from vitjax.models.core.class_names import ClassNames
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.registry import abstract
 from vitjax.train.classes import classes_of
+from vitjax.train.classification import Classification
 from vitjax.train.feed.crops import random_box
 from vitjax.train.feed.feed import Feed
 from vitjax.train.initial import initial, with_classes
+from vitjax.train.kept import features as features_
 from vitjax.train.loop.mesh import mesh, on_devices
-from vitjax.train.loop.optimizer import grouping, layer_scales, schedule
+from vitjax.train.loop.optimizer import grouping, layer_scales, optimizer, schedule
 from vitjax.train.loop.step import program
 from vitjax.train.probe import _fitted, _zeros, probe
 from vitjax.train.settings import FINETUNE, PRETRAIN, Settings
@@ -67,13 +69,33 @@ def test_the_rate_of_a_layer_is_a_share_of_that_of_the_next():
     )
 
 
+def test_groups_of_parameters_have_rates_and_decays_of_their_own():
+    learned = Learned(abstract(replace(CONFIG, layer_scale=True)))
+    asked = "*.norm?.*=0.1, model.head.*=10:0.5, *.attn.qkv.kernel=0"
+    found = dict(zip(by_name(learned), grouping(learned, asked), strict=True))
+    assert found["model.blocks.norm2.scale"][1:] == (0.1, 1) and found["model.head.bias"][1:] == (10, 0.5)
+    assert found["model.blocks.attn.qkv.kernel"].rate == 0 and found["model.blocks.scale1"][1:] == (1, 0)
+    settings = replace(SETTINGS, groups=asked, warmup=0.0, rate=0.01, layer_decay=0.5)
+    made = optimizer(settings, learned, 12)
+    ones = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), learned)
+    change = by_name(made.update(ones, made.init(ones), ones)[0].model)
+    rate = 0.01 * 4 / 256
+    np.testing.assert_allclose(change["head.kernel"], -10 * rate * (1 + 0.5 * 0.05), rtol=1e-5)
+    np.testing.assert_allclose(change["blocks.attn.qkv.kernel"], 0)
+    np.testing.assert_allclose(change["blocks.attn.proj.kernel"][1], -0.5 * rate * 1.05, rtol=1e-5)
+    with pytest.raises(InputError, match=r"no parameter is called \*\.pos_proj \(did you mean proj, position"):
+        grouping(learned, "*.pos_proj=0.1")
+    with pytest.raises(InputError, match="'norm' is not PATTERN=RATE"):
+        replace(SETTINGS, groups="norm")
+
+
 def test_a_batch_in_parts_is_the_batch_and_in_another_dtype_nearly():
     images = {"images": np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)}
     images["labels"] = np.arange(4, dtype=np.int32)
     found = []
     for parts, dtype in ((1, "float32"), (2, "float32"), (1, "bfloat16")):
         about = training(replace(SETTINGS, accumulate=parts, warmup=0.0, beta1=0.0))
-        made = program(about.task, about.settings, dtype, 12, mesh(4), given=about.given)
+        made = program(Classification(CONFIG), about.settings, dtype, 12, mesh(4), given=about.given)
         state, told = made.advance(made.start(), on_devices(images, mesh(4)))
         found.append((values(state.learned.model), values(state.average.model), told["loss"]))
     np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-6)
@@ -160,7 +182,7 @@ def test_what_a_training_begins_with(checkpoint, tmp_path):
         initial(str(tmp_path))
 
 
-def test_a_probe_is_the_minimum_and_its_head_reads_features_as_they_are():
+def test_a_probe_is_the_minimum_and_goes_on_with_the_features_that_it_has(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 300)
     features = (rng.normal(size=(300, 6)) + np.eye(3, 6)[labels]).astype(np.float32)
@@ -169,6 +191,13 @@ def test_a_probe_is_the_minimum_and_its_head_reads_features_as_they_are():
     np.testing.assert_allclose(ours["kernel"].T - ours["kernel"].mean(1), theirs.coef_, atol=2e-3)
     data = noise.dataset(40, 10, replace(CONFIG, classes=4))
     found = probe(with_classes(noise.model(CONFIG), 0), data.images, data.images.column, 4, 10)
+    monkeypatch.setattr(features_, "PART", 15)
+    begun = replace(data.images, read=lambda place: data.images.read(place) if place != 38 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        probe(with_classes(noise.model(CONFIG), 0), begun, data.images.column, 4, 10, tmp_path)
+    kept = replace(data.images, read=lambda place: data.images.read(place) if place % 3 == 2 else 1 / 0)
+    again = probe(with_classes(noise.model(CONFIG), 0), kept, data.images.column, 4, 10, tmp_path)
+    np.testing.assert_array_equal(again.model.head.kernel, found.model.head.kernel)
     logits = found.model(noise.pixels(data), "logits")["logits"]
     assert (logits.argmax(axis=1) == data.images.column).mean() > 0.5 and set(found.held_out) >= {found.penalty}
 

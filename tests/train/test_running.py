@@ -18,7 +18,7 @@ from tests.support.training import CONFIG, RUNNING, SETTINGS, training, weights
 from vitjax.errors import AGAIN, InputError
 from vitjax.train.kept.checkpoints import FOLDER, Checkpoints
 from vitjax.train.kept.curve import CURVE
-from vitjax.train.kept.identity import alone
+from vitjax.train.kept.identity import agree, alone
 from vitjax.train.run import run
 from vitjax.weights.parameters import build, values
 
@@ -31,15 +31,24 @@ def whole(tmp_path_factory):
     return out
 
 
-def begun(out, *arguments: str) -> subprocess.Popen:
+def begun(out, *arguments: str, devices: int = 1) -> subprocess.Popen:
     command = [sys.executable, "-W", "error", "-m", "tests.support.training", str(out), *arguments]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def same(out, whole) -> bool:
     ours, theirs = weights(out), weights(whole)
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def nearly(out, whole) -> None:
+    """Within rounding."""
+    ours, theirs = weights(out), weights(whole)
+    for name in theirs:
+        # No score depends on the biases of k: AdamW makes whole steps of rounding.
+        known = slice(None) if name != "blocks.attn.qkv.bias" else np.s_[:, ::2]
+        np.testing.assert_allclose(ours[name][known], theirs[name][known], atol=2e-5, err_msg=name)
 
 
 def losses(out) -> list[tuple[int, float]]:
@@ -61,11 +70,15 @@ def test_two_hosts_with_split_weights_train_as_one(whole, tmp_path):
     hosts = [begun(out, "--host", str(i), "2", "--coordinator", coordinator) for i in range(2)]
     said = [host.communicate()[0].decode() for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], said
-    ours, theirs = weights(out), weights(whole)
-    for name in theirs:
-        # No score depends on the biases of k: AdamW makes whole steps of rounding.
-        known = slice(None) if name != "blocks.attn.qkv.bias" else np.s_[:, ::2]
-        np.testing.assert_allclose(ours[name][known], theirs[name][known], atol=2e-5, err_msg=name)
+    nearly(out, whole)
+    assert [step for step, _ in losses(out)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_devices_of_a_process_train_as_one_stopped_or_not(whole, tmp_path):
+    process = begun(out := tmp_path / "devices", "--stop", "2", devices=2)
+    said = process.communicate()[0].decode()
+    assert process.returncode == 0 and "run the same command again" in said, said
+    nearly(out, whole)
     assert [step for step, _ in losses(out)] == [1, 2, 3, 4, 5, 6]
 
 
@@ -87,6 +100,15 @@ def test_a_loss_that_is_not_finite_is_said_with_its_step(tmp_path):
     wild = replace(SETTINGS, rate=1e9, warmup=1.0)
     with pytest.raises(InputError, match=r"at step 4 the loss is nan.* keeps the checkpoint of step 2"):
         run(training(wild), tmp_path / "wild", RUNNING)
+
+
+def test_a_run_that_is_older_than_a_setting_goes_on(whole, tmp_path):
+    record = training().identity()
+    record["settings"].pop("groups")
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    agree(tmp_path, training().identity())
+    with pytest.raises(InputError, match=r'settings.groups "", not "x=1"'):
+        agree(tmp_path, training(replace(SETTINGS, groups="x=1")).identity())
 
 
 def test_a_folder_that_holds_another_training_or_none(whole, tmp_path):

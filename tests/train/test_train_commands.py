@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from dataclasses import asdict
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 import vitjax
-from vitjax.cli import main
+from vitjax.cli import hosts, main
 from vitjax.data.files.open import open_images
 from vitjax.train.classes import classes_of
 from vitjax.train.green.mim import GreenConfig
@@ -59,6 +60,36 @@ def test_fine_tuned_measured_probed_and_loaded(photographs, config, tmp_path, ca
     assert said(capfd, "probe", "--model", run, *data, "--out", tmp_path / "probe")[0] == 2
 
 
+def test_trained_from_scratch_with_names_of_ones_own(photographs, config, tmp_path, capfd):
+    (names := tmp_path / "names.txt").write_text("red\ngreen\n")
+    listed = "".join(f"{path.name},{path.parent.name}\n" for path in photographs.rglob("*.png"))
+    (labels := tmp_path / "labels.csv").write_text(listed)
+    (flat := tmp_path / "flat").mkdir()
+    for path in photographs.rglob("*.png"):
+        shutil.copy(path, flat)
+    (flat / "broken.png").write_text("no image")
+    listed += "broken.png,red\n"
+    labels.write_text(listed)
+    data = ["--data", flat, "--labels", labels, "--class-names", names, "--validation", flat]
+    more = ["--epochs", "4", "--rate", "0.05", "--groups", "*.norm?.*=0.5"]
+    run = ["train", "--model", config, *data, "--out", tmp_path / "run", *SMALL, *more, "--no-tensorboard"]
+    code, line = said(capfd, *run)
+    assert code == 2 and "give a file of names and classes with --validation-labels" in line
+    assert main([*map(str, [*run, "--validation-labels", labels])]) == 0
+    told = capfd.readouterr()
+    assert "top1" in told.out and "\nvitjax: left out: broken.png: not an image" in told.err.replace("\r", "\n")
+    about = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert about["training"] == "train" and about["regularization"]["drop_path"] == 0.1
+    assert about["settings"]["repeats"] == 3 and about["settings"]["randaugment"] == 9
+    model = vitjax.load(tmp_path / "run")
+    assert list(model.class_names) == ["red", "green"] and model.card.converter == "vitjax train"
+    code, line = said(capfd, "train", *run[1:2], tmp_path / "run", *run[3:], "--validation-labels", labels)
+    assert code == 2 and "has weights, which `vitjax train` begins without: `vitjax finetune` goes on" in line
+    shutil.rmtree(tmp_path / "run" / "model")
+    with pytest.raises(vitjax.InputError, match="run is a training that is not finished: go on with it first"):
+        vitjax.load(tmp_path / "run")
+
+
 def test_pretrained_and_gone_on_from(photographs, config, tmp_path, capfd):
     assert {name: getattr(GreenConfig, name) for name in asdict(Masking())} == asdict(Masking())
     small = [*SMALL, "--no-tensorboard", "--bank", "4", "--decoder-width", "8", "--decoder-heads", "2", "--look", "2"]
@@ -74,7 +105,10 @@ def test_pretrained_and_gone_on_from(photographs, config, tmp_path, capfd):
     assert code == 2 and "masking.mask_ratio 0.75, not 0.5: choose another --out" in line
 
 
-def test_mistakes_are_one_line(photographs, config, tmp_path, capfd):
+def test_mistakes_are_one_line(photographs, config, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(hosts, "PATIENCE", 0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
     (tmp_path / "empty").mkdir()
     shutil.copytree(photographs, blue := tmp_path / "blue")
     (blue / "red").rename(blue / "blue")
@@ -86,6 +120,7 @@ def test_mistakes_are_one_line(photographs, config, tmp_path, capfd):
         (["--coordinator", "localhost:1"], "--coordinator, --hosts and --host go together"),
         (["--coordinator", "localhost", "--hosts", "2", "--host", "0"], "'localhost' is not HOST:PORT"),
         (["--coordinator", "localhost:1", "--hosts", "2", "--host", "2"], "hosts are counted from 0 to 1"),
+        (["--coordinator", nobody, "--hosts", "2", "--host", "1"], f"no answer from --coordinator {nobody} ("),
         (["--model", unknown], "no field 'widht' in a ViTConfig (did you mean width"),
         (["--batch", "0"], "batch is 0"),
         (["--validation", tmp_path / "empty"], "no images in"),

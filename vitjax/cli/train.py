@@ -1,11 +1,13 @@
 """`vitjax pretrain`, `train`, `finetune`, `probe`: train a model on images of one's own, and write the result."""
 
 import argparse
-import re
+import shutil
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from vitjax.cli import hosts
 from vitjax.cli.arguments import count, keep_compiled, open_photographs, path, size
+from vitjax.cli.labelling import add_classes, add_validation, classified, measure
 from vitjax.errors import InputError
 from vitjax.train.settings import (
     FINETUNE,
@@ -27,8 +29,7 @@ MODEL = (
     "a checkpoint of any kind (folder, file of weights, hub id), the folder of a finished run, a name of timm's such as"
     " swin_tiny_patch4_window7_224 or a .json of a kind and a config, both with random weights"
 )
-PROBE = "probe.json"
-ADDRESS = re.compile(r".+:\d{1,5}")  # a host, and a port
+PROBE, FEATURES = "probe.json", "features"
 
 
 def add_train(commands) -> None:
@@ -58,10 +59,10 @@ def add_finetune(commands) -> None:
 def _classifying(command: argparse.ArgumentParser, defaults: Settings, how: Regularization, scratch: bool) -> None:
     _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
     group = command.add_argument_group("classes")
-    _labels(group)
+    add_classes(group)
     for part in fields(Regularization):
         _flag(group, part, getattr(how, part.name))
-    _validation(group)
+    add_validation(group)
     _settings(command, defaults)
     command.set_defaults(run=_classify, scratch=scratch)
 
@@ -69,7 +70,7 @@ def _classifying(command: argparse.ArgumentParser, defaults: Settings, how: Regu
 def _classify(args: argparse.Namespace) -> int:
     how = _given(Regularization, args)
     settings, running, images = _begun(args)
-    config, given, names, labels = _classified(args, images)
+    config, given, names, labels = classified(args, images)
     if args.scratch and given is not None:
         raise InputError(f"{args.model} has weights, which `vitjax train` begins without: `vitjax finetune` goes on")
     from vitjax.train.classification import Classification
@@ -82,7 +83,7 @@ def _classify(args: argparse.Namespace) -> int:
         "about": about,
         "given": given,
         "class_names": names,
-        "measure": _measure(args, config, names),
+        "measure": measure(args, config, names),
     }
     name = "train" if args.scratch else "finetune"
     return run(Training(name, Classification(config, how), config, settings, images, **what), args.out, running)
@@ -129,11 +130,11 @@ def add_probe(commands) -> None:
         "Says how much of the classes can be read off a model's features by a linear layer. The model stays as it is\n"
         "and sees each image once, uncropped; its pooled features, standardised by channel, are fitted by L-BFGS.",
     )
-    command.epilog = None
+    command.epilog = "A probe that was stopped goes on by the same command with the features that it has."
     _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
     group = command.add_argument_group("classes")
-    _labels(group)
-    _validation(group)
+    add_classes(group)
+    add_validation(group)
     command.add_argument("--batch", type=count, default=100, help="images seen together (default: 100)")
     command.set_defaults(run=_probe)
 
@@ -143,17 +144,20 @@ def _probe(args: argparse.Namespace) -> int:
         raise InputError(f"{args.out / PROBE} is there already; choose another --out")
     images = open_photographs(args)
     keep_compiled()
-    config, given, names, labels = _classified(args, images)
-    measure = _measure(args, config, names)
+    config, given, names, labels = classified(args, images)
+    measured = measure(args, config, names)
     from vitjax.models.registry import random
     from vitjax.train.probe import probe
 
-    found = probe(given or random(config), images, labels, names or config.classes, args.batch)
+    features = args.out / FEATURES
+    found = probe(given or random(config), images, labels, names or config.classes, args.batch, features)
     from vitjax.train.kept.result import written
 
     about = {"from": _called(args.model), "learned_from": len(images), "classes": config.classes}
     about |= {"penalty": found.penalty, "held_out": {str(key): value for key, value in found.held_out.items()}}
-    return written(found.model, args.out, "vitjax probe", about, PROBE, measure)
+    code = written(found.model, args.out, "vitjax probe", about, PROBE, measured)
+    shutil.rmtree(features, ignore_errors=True)
+    return code
 
 
 def _command(commands, name: str, help: str, text: str) -> argparse.ArgumentParser:
@@ -175,16 +179,6 @@ def _data(command: argparse.ArgumentParser, what: str) -> None:
     group.add_argument("--out", type=path, required=True, help="folder of the run: curve, checkpoints, and the model")
 
 
-def _labels(group) -> None:
-    group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
-    group.add_argument("--classes", type=count, metavar="N", help="how many there are, where folders do not tell")
-
-
-def _validation(group) -> None:
-    group.add_argument("--validation", metavar="DATA", help="images that the result is measured on, as for --data")
-    group.add_argument("--validation-split", metavar="SPLIT", help="part of a parquet data set, e.g. validation")
-
-
 def _settings(command: argparse.ArgumentParser, defaults: Settings) -> None:
     """Adds a flag for each field of `Settings` and `Running`."""
     group = command.add_argument_group("training")
@@ -193,10 +187,7 @@ def _settings(command: argparse.ArgumentParser, defaults: Settings) -> None:
     group = command.add_argument_group("running")
     for part in fields(Running):
         _flag(group, part, part.default)
-    group = command.add_argument_group("several hosts, each of which runs the same command")
-    group.add_argument("--coordinator", metavar="HOST:PORT", help="of the first; clusters that JAX knows need no more")
-    group.add_argument("--hosts", type=count, metavar="N", help="how many there are")
-    group.add_argument("--host", type=int, metavar="I", help="which this one is, counted from 0")
+    hosts.add(command)
     command.set_defaults(defaults=defaults)
 
 
@@ -218,43 +209,11 @@ def _given(kind: type, args: argparse.Namespace) -> Any:
 def _begun(args: argparse.Namespace):
     """Checks what can be checked before JAX is imported, joins the hosts, and opens the images."""
     settings, running = _given(Settings, args), _given(Running, args)
-    together = (args.coordinator, args.hosts, args.host)
-    if any(one is not None for one in together) and None in together:
-        raise InputError("--coordinator, --hosts and --host go together")
-    if args.coordinator and not ADDRESS.fullmatch(args.coordinator):
-        raise InputError(f"--coordinator {args.coordinator!r} is not HOST:PORT")
-    if args.coordinator and not 0 <= args.host < args.hosts:
-        raise InputError(f"--host {args.host} of {args.hosts}: hosts are counted from 0 to {args.hosts - 1}")
+    hosts.check(args)
     images = open_photographs(args)
-    if args.coordinator:
-        import jax
-
-        jax.distributed.initialize(args.coordinator, num_processes=args.hosts, process_id=args.host)
+    hosts.join(args)
     keep_compiled()
     return settings, running, images
-
-
-def _classified(args: argparse.Namespace, images):
-    """The config and, where there are weights, the model, with a new head; the classes' names, and the classes."""
-    from vitjax.data.annotations.labels import labelled
-    from vitjax.train.classes import classes_of
-    from vitjax.train.initial import initial, with_classes
-
-    names = classes_of(images, args.classes, args.labels)
-    many = len(names) or args.classes
-    labels = labelled(images, many, args.labels, names).numbers
-    config, given = initial(args.model, args.image_size, args.revision)
-    given = given and with_classes(given, names or many, getattr(args, "seed", 0))
-    return replace(config, classes=many), given, names, labels
-
-
-def _measure(args: argparse.Namespace, config, names):
-    """What measures the accuracy on `--validation`, whose classes are looked up at once."""
-    if not args.validation:
-        return None
-    from vitjax.train.measure import accuracy
-
-    return accuracy(args.validation, args.validation_split, config.classes, names)
 
 
 def _called(name: str) -> str:

@@ -11,12 +11,10 @@ from vitjax.files import read_json
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.registry import KINDS, Config
-from vitjax.train.kept.identity import RECORD
-from vitjax.train.kept.result import RESULT
 from vitjax.weights import parameters
 from vitjax.weights.cache import rebuilt
 from vitjax.weights.families.timm.models import CLASSES, by_name
-from vitjax.weights.formats.names import PROVENANCE
+from vitjax.weights.formats.names import PROVENANCE, RESULT
 from vitjax.weights.load import load, sized
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of an architecture's name alone
@@ -40,10 +38,7 @@ def initial(
             are not learned here.
     """
     path, model = Path(os.path.expanduser(name)), None
-    if (path / RECORD).exists():
-        if not (path / RESULT / PROVENANCE).exists():
-            raise InputError(f"{name} is a training that is not finished: go on with it first")
-        path = path / RESULT
+    path = path / RESULT if (path / RESULT / PROVENANCE).exists() else path
     if path.suffix == ".json" and path.is_file() and not path.name.endswith(".index.json"):
         config = sized(_stated(path), image_size)
     elif name in CLASSES and not path.exists():

@@ -8,23 +8,22 @@ which are then learned from, too.
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
-from vitjax.analysis.study.passes import gather
 from vitjax.data.files.images import Images
-from vitjax.data.pipeline import Batches
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.network import Network
-from vitjax.models.core.preprocess import Input
 from vitjax.models.core.surroundings import standard
 from vitjax.train.initial import with_classes
+from vitjax.train.kept.features import pooled
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # from strong to weak: each begins where the one before it came to
 HELD_OUT = 10  # every tenth image
@@ -46,14 +45,14 @@ class Probe:
     held_out: dict[float, float]
 
 
-def pooled(model: Network, images: Float[Array, "image h w color"]) -> Float[Array, "image channel"]:
-    """What a head reads."""
-    return model(images, "pooled")["pooled"]
-
-
 @standard()
 def probe(
-    model: Network, images: Images, labels: Int[np.ndarray, " image"], names: ClassNames | int, batch: int = 100
+    model: Network,
+    images: Images,
+    labels: Int[np.ndarray, " image"],
+    names: ClassNames | int,
+    batch: int = 100,
+    kept: Path | None = None,
 ) -> Probe:
     """Probes a model.
 
@@ -63,16 +62,17 @@ def probe(
         labels: their classes.
         names: of the classes, or how many there are.
         batch: images that are seen together.
+        kept: a folder that features are kept in until they are all there; none without.
 
     Raises:
         InputError: too few images, or a model whose head is more than one linear layer of what is pooled.
     """
-    headed = with_classes(model, names)
-    place, features = gather(model, Batches(images, Input.of(model), batch), pooled)
-    if features.ndim != 2 or features.shape[1:] != headed.head.kernel.shape[:1]:
-        raise InputError(f"the head of this model reads {features.shape[1:]}, not one vector: it cannot be probed")
-    if len(features) < 2 * HELD_OUT:
-        raise InputError(f"{len(features)} images are too few to probe a model with: give {2 * HELD_OUT} or more")
+    headed, shape = with_classes(model, names), model.taps()["pooled"].shape
+    if shape != headed.head.kernel.shape[:1]:
+        raise InputError(f"the head of this model reads {shape}, not one vector: it cannot be probed")
+    _enough(len(images))
+    place, features = pooled(model, images, batch, kept)
+    _enough(len(features))
     features, labels, count = features.astype(np.float32), labels[place], headed.config.classes
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     features = (features - mean) / spread
@@ -87,6 +87,11 @@ def probe(
     kernel = layer["kernel"] / spread[:, None]
     headed.head.kernel[...], headed.head.bias[...] = kernel, layer["bias"] - mean @ kernel
     return Probe(headed, best, tried)
+
+
+def _enough(images: int) -> None:
+    if images < 2 * HELD_OUT:
+        raise InputError(f"{images} images are too few to probe a model with: give {2 * HELD_OUT} or more")
 
 
 def _zeros(channels: int, classes: int) -> dict[str, Array]:

@@ -23,7 +23,6 @@ from vitjax.train.green.targets import hidden, loss, pictures, targets
 from vitjax.train.task import Batch, Learned
 
 MASKS = ("device", "image")
-SHOWN = 8  # images of a batch
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class GreenMIM:
 
     def samples(self, learned: Learned, batch: Batch, key: Array) -> UInt8[np.ndarray, "image height width color"]:
         """Some images beside what was seen of them and what was predicted, from left to right."""
-        return np.asarray(self._samples(learned, jnp.asarray(batch["images"][:SHOWN]), key))
+        return np.asarray(self._samples(learned, jnp.asarray(batch["images"]), key))
 
     @partial(jax.jit, static_argnums=0)
     def _samples(self, learned: Learned, images: Array, key: Array) -> UInt8[Array, "image height width color"]:

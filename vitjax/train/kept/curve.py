@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from vitjax.data.files.images import checksum
 from vitjax.errors import InputError, remark
 from vitjax.files import parse_json
 
@@ -57,7 +58,12 @@ class Curve:
                 import wandb
             except ImportError:
                 raise InputError("--wandb needs Weights & Biases: install vitjax[wandb]") from None
-            self._project = wandb.init(project=project, id=folder.absolute().name, config=dict(about), resume="allow")
+            whole = folder.absolute()
+            how = {"id": f"{whole.name}-{checksum([str(whole)])}", "name": whole.name, "dir": str(folder)}
+            try:
+                self._project = wandb.init(project=project, config=dict(about), resume="allow", **how)
+            except wandb.Error as error:
+                raise InputError(f"--wandb: {error}; WANDB_MODE=offline keeps the curve for later") from None
 
     def add(self, step: int, numbers: Mapping[str, float]) -> None:
         """Adds a row."""

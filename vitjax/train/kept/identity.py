@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from filelock import FileLock, Timeout
 
 from vitjax.errors import InputError
 from vitjax.files import make_folder, read_json, write_whole
+from vitjax.train.settings import Settings
+from vitjax.weights.formats.names import RUN
 
-RECORD = "training.json"
 LOCK = ".lock"
 
 
@@ -26,9 +28,11 @@ def agree(folder: Path, about: Mapping[str, Any], write: bool = True) -> None:
     Raises:
         InputError: the folder holds a run with other settings, each named, or something else.
     """
-    path = make_folder(folder) / RECORD
+    path = make_folder(folder) / RUN
     if path.exists():
         there = read_json(path)
+        if isinstance(settings := there.get("settings"), dict):  # which may be older than some of them
+            there["settings"] = asdict(Settings()) | settings
         differing = list(_differing(about, there))
         if differing:
             raise InputError(f"{folder} holds a training with {'; '.join(differing[:4])}: choose another --out")

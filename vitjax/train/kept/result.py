@@ -8,10 +8,9 @@ from typing import Any
 from vitjax.files import write_whole
 from vitjax.models.core.network import Network
 from vitjax.weights import parameters
+from vitjax.weights.formats.names import RESULT
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card
-
-RESULT = "model"  # of a run's folder
 
 
 def card_of(model: Network, name: str, trainer: str, licence: str = "") -> Card:

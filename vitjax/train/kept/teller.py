@@ -1,10 +1,13 @@
 """Says how a training goes while it does: a line on the terminal, and the curve."""
 
+import logging
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from vitjax.train.kept.curve import Curve
 from vitjax.train.settings import Running
@@ -28,13 +31,16 @@ class Teller:
         self.training, self.curve = training, Curve(out, done, running.tensorboard, running.wandb, training.identity())
         self.bar = tqdm(total=training.steps, initial=done, desc=training.name, unit="step", dynamic_ncols=True)
         self.clock, self.before = time.perf_counter(), self.curve.seconds
+        self.closing = ExitStack()
 
     def __enter__(self) -> "Teller":
+        self.closing.callback(self.curve.close)
+        self.closing.callback(self.bar.close)
+        self.closing.enter_context(logging_redirect_tqdm([logging.getLogger("vitjax")]))  # above the line, not in it
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bar.close()
-        self.curve.close()
+        self.closing.close()
 
     def tell(self, steps: list[tuple[int, dict]]) -> None:
         """Tells of the steps since the last time: the means of what they gave."""

@@ -13,6 +13,8 @@ from vitjax.weights.formats.names import (
     FOREIGN,
     PROVENANCE,
     READABLE,
+    RESULT,
+    RUN,
     SETTINGS_OF,
     WEIGHTS,
     WEIGHTS_OF,
@@ -104,6 +106,10 @@ def _in_folder(typed: str, folder: Path) -> Source:
     files = _names(folder)
     if PROVENANCE in files:
         return Source(typed, folder / PROVENANCE)
+    if os.path.exists(result := folder / RESULT / PROVENANCE):
+        return Source(typed, result)
+    if RUN in files:
+        raise InputError(f"{typed} is a training that is not finished: go on with it first")
     kept = [name for name in files if name.endswith(READABLE)]
     kinds = (CONFIG, CLIP_CONFIG) if CONFIG in files or CLIP_CONFIG not in files else (CLIP_CONFIG, CONFIG)
     usual = [name for kind in kinds for name in WEIGHTS_OF[kind]]
@@ -114,8 +120,6 @@ def _in_folder(typed: str, folder: Path) -> Source:
         raise InputError(f"the folder {typed} has several files of weights, give one of them: {', '.join(kept[:3])}")
     others = [name for name in files if name.endswith(FOREIGN)]
     hint = f" (it has {', '.join(others[:3])})" if others else ""
-    below = [name for name in files if os.path.exists(folder / name / PROVENANCE)]  # as that of a training has
-    hint = hint or (f" (did you mean {os.path.join(typed, below[0])}?)" if below else "")
     raise InputError(f"the folder {typed} has no {WEIGHTS} or other file of weights{hint}")
 
 

@@ -4,6 +4,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 CLIP_CONFIG = "open_clip_config.json"  # OpenCLIP's own
 ADAPTER_CONFIG = "adapter_config.json"  # of a LoRA adapter, see `vitjax.weights.rules.lora`
 PROVENANCE = "provenance.json"  # of a model that `vitjax convert` wrote, which has no weights in any other file
+RUN, RESULT = "training.json", "model"  # of a training's folder: what it is, and the folder of what came of it
 
 # The weights that go with each file of settings, in a folder or a repository: the first that is there is taken.
 WEIGHTS_OF: dict[str, tuple[str, ...]] = {

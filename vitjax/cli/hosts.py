@@ -1,0 +1,67 @@
+"""Joins several hosts that run the same command: which flags say so, and one line where the first is not there."""
+
+import argparse
+import re
+import socket
+import time
+
+from vitjax.cli.arguments import count
+from vitjax.errors import InputError
+
+ADDRESS = re.compile(r"(.+):(\d{1,5})")  # a host, and a port
+PATIENCE = 300  # seconds that the others wait for the first, as JAX does
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    group = command.add_argument_group("several hosts, each of which runs the same command")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="of the first; clusters that JAX knows need no more")
+    group.add_argument("--hosts", type=count, metavar="N", help="how many there are")
+    group.add_argument("--host", type=int, metavar="I", help="which this one is, counted from 0")
+
+
+def check(args: argparse.Namespace) -> None:
+    """Checks the flags, before JAX is imported.
+
+    Raises:
+        InputError: one without the others, or what cannot be.
+    """
+    together = (args.coordinator, args.hosts, args.host)
+    if any(one is not None for one in together) and None in together:
+        raise InputError("--coordinator, --hosts and --host go together")
+    if args.coordinator and not ADDRESS.fullmatch(args.coordinator):
+        raise InputError(f"--coordinator {args.coordinator!r} is not HOST:PORT")
+    if args.coordinator and not 0 <= args.host < args.hosts:
+        raise InputError(f"--host {args.host} of {args.hosts}: hosts are counted from 0 to {args.hosts - 1}")
+
+
+def join(args: argparse.Namespace) -> None:
+    """Joins the hosts, if there are several; the first waits for the others, and they for it.
+
+    Raises:
+        InputError: nobody listens at the coordinator's address: JAX would end the process in the midst of its own
+            report.
+    """
+    if not args.coordinator:
+        return
+    if args.host:
+        _wait(args.coordinator)
+    import jax
+
+    jax.distributed.initialize(args.coordinator, num_processes=args.hosts, process_id=args.host)
+
+
+def _wait(coordinator: str) -> None:
+    name, port = ADDRESS.fullmatch(coordinator).groups()
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection((name.strip("[]"), int(port)), timeout=max(1, PATIENCE / 10)).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() > until or isinstance(error, socket.gaierror | OverflowError):
+                raise InputError(
+                    f"no answer from --coordinator {coordinator} ({error}): does host 0 run there, and may others reach"
+                    " that port?"
+                ) from None
+        time.sleep(min(1, PATIENCE / 10))

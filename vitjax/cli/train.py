@@ -25,9 +25,10 @@ exit codes: 0 finished; 2 a mistake in the input, or a loss that is not finite; 
 of the last step, run the same command again; 130 interrupted.
 A run that was stopped in any way goes on by the same command where its last checkpoint stands.
 """
+RANDOM = "a name of timm's such as swin_tiny_patch4_window7_224 or a .json of a kind and a config"
 MODEL = (
-    "a checkpoint of any kind (folder, file of weights, hub id), the folder of a finished run, a name of timm's such as"
-    " swin_tiny_patch4_window7_224 or a .json of a kind and a config, both with random weights"
+    "a checkpoint of any kind (folder, file of weights, hub id), the folder of a finished run,"
+    f" {RANDOM}, both with random weights"
 )
 PROBE, FEATURES = "probe.json", "features"
 
@@ -40,6 +41,7 @@ def add_train(commands) -> None:
         "train a model on classes from scratch",
         "Trains a model with random weights on images with classes. The defaults are DeiT's recipe (arXiv 2012.12877)\n"
         "without mixup and CutMix, as Dynamic Token Normalization was trained (2112.02624).",
+        RANDOM,
     )
     _classifying(command, TRAIN, FROM_SCRATCH, scratch=True)
 
@@ -160,12 +162,12 @@ def _probe(args: argparse.Namespace) -> int:
     return code
 
 
-def _command(commands, name: str, help: str, text: str) -> argparse.ArgumentParser:
+def _command(commands, name: str, help: str, text: str, model: str = MODEL) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name, help=help, description=text, epilog=EXIT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     group = command.add_argument_group("model")
-    group.add_argument("--model", required=True, help=MODEL)
+    group.add_argument("--model", required=True, help=model)
     group.add_argument("--revision", help="commit, tag or branch of a hub id")
     group.add_argument("--image-size", type=size, metavar="N or HxW", help="pixels, if other than the model's own")
     return command

@@ -73,6 +73,11 @@ class BlockConfig:
         """Channels of one attention head."""
         return self.width // self.heads
 
+    @property
+    def norm_heads(self) -> int:
+        """Heads of a norm that has statistics for each: as many as attention has."""
+        return self.heads
+
 
 @dataclass(frozen=True)
 class TextConfig(BlockConfig):

@@ -1,6 +1,8 @@
 """Normalisation of channels, by the name that a config gives it."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +11,10 @@ from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import BlockConfig
+from vitjax.models.norms.dtn import PAPER, PRESETS, Preset, TokenNorm
 
 STATISTICS = "norm.statistics"  # what the backward pass may keep of a norm
-Grid = tuple[int, int] | None
+Grid = tuple[int, ...] | None
 Make = Callable[[int, BlockConfig, Grid, nnx.Rngs], nnx.Module]
 
 
@@ -47,8 +50,30 @@ class Affine(nnx.Module):
         return x * self.scale[...] + self.bias[...]
 
 
-# Makes a norm of so many channels, for tokens that stand on a grid where that is known; by `BlockConfig.norm`.
-NORMS: dict[str, Make] = {"layer": layer_norm, "affine": lambda width, config, grid, rngs: Affine(width)}
+def token_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs, preset: Preset = PAPER) -> TokenNorm:
+    """Dynamic Token Normalization of so many channels, with as many heads as attention has."""
+    return TokenNorm(width, config.norm_heads, grid, rngs, config.norm_eps, preset)
+
+
+class Row(NamedTuple):
+    """A norm by its name.
+
+    Attributes:
+        make: makes one of so many channels, for tokens that stand on a grid where that is known.
+        across: whether its statistics are of several tokens; then it stands in blocks of patches alone, and LayerNorm
+            where tokens come with a class token, between stages and after the last block.
+    """
+
+    make: Make
+    across: bool = False
+
+
+# By `BlockConfig.norm`.
+NORMS: dict[str, Row] = {
+    "layer": Row(layer_norm),
+    "affine": Row(lambda width, config, grid, rngs: Affine(width)),
+    **{name: Row(partial(token_norm, preset=preset), across=True) for name, preset in PRESETS.items()},
+}
 
 
 def norm(config: BlockConfig, rngs: nnx.Rngs, width: int | None = None, grid: Grid = None) -> nnx.Module:
@@ -58,14 +83,35 @@ def norm(config: BlockConfig, rngs: nnx.Rngs, width: int | None = None, grid: Gr
         config: its `norm` is a key of `NORMS`.
         rngs: of the initialisation.
         width: channels; default the config's.
-        grid: (rows, columns) of the tokens that it will see, for norms that depend on where a token is.
+        grid: (rows, columns) of the tokens of a block, if it has no others; (tokens,) of a sequence. Without, there is
+            LayerNorm where the config names a norm across tokens.
 
     Raises:
         InputError: an unknown norm.
     """
-    if config.norm not in NORMS:
-        raise InputError(f"unknown norm {config.norm!r}{nearest(config.norm, NORMS)}")
-    return NORMS[config.norm](width or config.width, config, grid, rngs)
+    row = _row(config.norm)
+    row = NORMS["layer"] if row.across and grid is None else row
+    return row.make(width or config.width, config, grid, rngs)
+
+
+def across_tokens(name: str) -> bool:
+    """Whether a norm's statistics are of several tokens.
+
+    Raises:
+        InputError: an unknown norm.
+    """
+    return _row(name).across
+
+
+def among(norm: nnx.Module, places: jax.Array | None) -> Callable[[jax.Array], jax.Array]:
+    """The norm, for tokens that stand on these places of its grid alone; as it is where all are there."""
+    return partial(norm, places=places) if places is not None and isinstance(norm, TokenNorm) else norm
+
+
+def _row(name: str) -> Row:
+    if name not in NORMS:
+        raise InputError(f"unknown norm {name!r}{nearest(name, NORMS)}")
+    return NORMS[name]
 
 
 class FrozenBatchNorm(nnx.Module):

@@ -59,6 +59,7 @@ CASES = {
         (48, 32),
     ),
     "ViT, rotary": Case(replace(VIT, rotary=Rotary(), class_token=False, pool="mean", registers=2), (40, 40)),
+    "ViT, norms across tokens, a class token that joins late": Case(replace(VIT, norm="dtn", joins=2), (40, 32)),
     "ConViT": Case(
         ConvitConfig(24, 3, 2, 32, image_size=(32, 32), patch_size=(8, 8), classes=4, local=2),
         None,

@@ -1,5 +1,6 @@
 """Encoders on visible tokens are the encoders: held against whole ones. E numbers are those of the specification."""
 
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -113,8 +114,10 @@ def key(step) -> str:
             (16, 16), (2, 2), (8, 16), (1, 1), (1, 2), (16, 32), classes=0, windows=(4, 4), trained_windows=(0, 0)
         ),
         SwinConfig((16, 32), (2, 2), (8,), (2,), (1,), (16,), classes=0, windows=((2, 4),)),
+        SwinConfig((16, 32), (2, 2), (8,), (2,), (2,), (16,), classes=0, windows=(4,), norm="dtn"),
+        replace(green.VIT, norm="dtn", joins=1),
     ],
-    ids=["twins", "vit", "swin_v2", "oblong swin"],
+    ids=["twins", "vit", "swin_v2", "oblong swin", "swin dtn", "vit dtn"],
 )
 def test_e9_of_an_image_that_is_all_visible_an_encoder_gives_what_it_gives(config):
     geometry = Geometry.of(config)

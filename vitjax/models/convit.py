@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.stack import Segment, Stack
-from vitjax.models.core.tap_site import Places
-from vitjax.models.core.taps import Taps
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.block import Block, stacked
 from vitjax.models.parts.positions import PositionGate
@@ -43,6 +40,13 @@ class ConvitConfig(ViTConfig):
                 f"the patches of a ConViT are a square, not {self.grid[0]}x{self.grid[1]}:"
                 " give an image as high as it is wide"
             )
+        if self.joins:
+            raise InputError(f"joins is {self.joins}: the class token of a ConViT joins after its local blocks")
+
+    @property
+    def alone(self) -> int:
+        """How many of the first blocks patches go through alone."""
+        return self.local
 
 
 class Convit(ViT):
@@ -62,29 +66,10 @@ class Convit(ViT):
         """See `Network.grid_arrays`."""
         return {"position": ("fixed positions", self.config.grid)}
 
-    @property
-    def places(self) -> Places:
-        """The patches."""
-        return Places(self.config.grid)
-
-    @property
-    def last_places(self) -> Places:
-        """The patches, after the class token."""
-        return super().places
-
     def stack(self) -> Stack:
         """All blocks."""
         after = self.config.depth - self.config.local
         return Stack(self, Segment(("local",), self.config.local), Segment(("blocks",), after, enter="join"))
-
-    def join(self, x: jax.Array, taps: Taps) -> tuple[jax.Array, Taps]:
-        """Puts the class token before the patches, and says where tokens stand from there on."""
-        prefix = jnp.broadcast_to(self.prefix[...], (len(x), *self.prefix.shape))
-        return jnp.concatenate([prefix, x], axis=1), taps.at(self.last_places)
-
-    def arrange(self, patches: jax.Array) -> jax.Array:
-        """Adds positions to embedded patches: [batch, token, channel]."""
-        return patches + self.position[...]
 
     def keep(self, embedded: jax.Array, places: jax.Array) -> jax.Array:
         """See `Network.keep`."""

@@ -116,7 +116,7 @@ class Mixer(Hierarchical, Staged):
         blocks = config.blocks
         self.patch = PatchEmbedding(config.patch_size, config.channels, config.width, rngs)
         self.blocks = stacked(lambda rngs: _block(config, rngs), config.depth, rngs)
-        self.norm = norm(blocks, rngs, grid=config.grid)
+        self.norm = norm(blocks, rngs)
         if config.classes:
             self.head = nnx.Linear(config.width, config.classes, rngs=rngs)
         self.config, self.places = config, Places(config.grid)

@@ -19,7 +19,7 @@ from vitjax.models.core.tap_site import Site
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.block import TOKENS, Block, stacked
-from vitjax.models.parts.norm import norm
+from vitjax.models.parts.norm import check_single, norm
 from vitjax.models.parts.positions import Causal
 
 
@@ -30,6 +30,7 @@ class TextModel(nnx.Module):
     """
 
     def __init__(self, config: TextConfig, rngs: nnx.Rngs):
+        check_single(config.norm, "of which a text has none: use norm='layer'")
         normal = jax.nn.initializers.normal(0.02)
         self.token = nnx.Param(normal(rngs.params(), (config.vocabulary, config.width)))
         self.position = nnx.Param(normal(rngs.params(), (config.context, config.width)))

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -25,6 +25,8 @@ from vitjax.models.registry import Config
 from vitjax.weights.formats import orbax_folder as folders
 
 CONVERTER = 2  # raise it when the arrays that a conversion gives change: older entries are then made anew
+
+GAINED = frozenset({"joins"})  # fields of configs
 
 _RECENT = 2 * 10**9  # ns: a file this young may change again within one tick of its clock
 _PLATFORMS = {"darwin": "~/Library/Caches", "win32": "~/AppData/Local"}
@@ -49,8 +51,14 @@ class Key:
 
 
 def described(config: Config) -> dict[str, Any]:
-    """Writes a config as JSON has it, lists for tuples."""
-    return json.loads(json.dumps(asdict(config)))
+    """Writes a config as JSON has it, lists for tuples.
+
+    A field that configs have gained since they were first written is left out where it says nothing new, so that what
+    was kept before is still known by the same words.
+    """
+    gained = {part.name: part.default for part in fields(config) if part.name in GAINED}
+    values = {name: value for name, value in asdict(config).items() if name not in gained or value != gained[name]}
+    return json.loads(json.dumps(values))
 
 
 def rebuilt(kind: type, values: Mapping[str, Any]) -> Any:

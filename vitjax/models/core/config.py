@@ -124,7 +124,8 @@ class ViTConfig(Patches, BlockConfig):
 
     Besides the learned positions added to the tokens, which are zeros in models without, positions may be `rotary`, or
     a bias of the attention scores that is learned for each block, head and distance between two patches
-    (`relative_bias`: BEiT).
+    (`relative_bias`: BEiT). Through the first `joins` blocks patches go alone, and the prefix tokens join before the
+    next (DTN); 0 for from the start.
     """
 
     image_size: tuple[int, int] = (224, 224)
@@ -144,6 +145,7 @@ class ViTConfig(Patches, BlockConfig):
     pre_logits: int = 0
     projection: int = 0
     preprocess: Preprocess = field(default_factory=Preprocess)
+    joins: int = 0
 
     def __post_init__(self):
         super().__post_init__()
@@ -159,11 +161,23 @@ class ViTConfig(Patches, BlockConfig):
             raise InputError(f"rotary positions turn channels by fours, a head has {self.head_width}")
         if self.relative_bias and self.prefix != 1:
             raise InputError(f"relative_bias knows patches and one token before them, not {self.prefix}")
+        if not 0 <= self.joins < self.depth or (self.joins and not self.prefix):
+            raise InputError(
+                f"joins is {self.joins}: of {self.depth} blocks as many come before the tokens that join patches,"
+                f" of which there are {self.prefix}"
+            )
+        if self.joins and self.relative_bias:
+            raise InputError("relative_bias knows the token before the patches in all blocks, so joins is 0")
 
     @property
     def prefix(self) -> int:
         """Number of tokens before the patches: class token, distillation token, registers."""
         return self.class_token + self.distilled + self.registers
+
+    @property
+    def alone(self) -> int:
+        """How many of the first blocks patches go through alone, before the prefix tokens join."""
+        return self.joins
 
     @property
     def pooled_width(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,18 @@ Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, an
 FACTS = frozenset({"tokens", "attention", "class token", "global attention", "patch filters", "positions"})
 
 _LISTED: dict[tuple, dict[str, Site]] = {}  # the taps of each kind, config and shape of parameters that was asked
+
+
+class Kept(NamedTuple):
+    """What `Network.keep` gives where blocks know tokens by their places: the tokens, and where each of them stands.
+
+    Attributes:
+        tokens: [image, token, channel].
+        places: on the grid, counted row by row, [image, token] or [token] of all images.
+    """
+
+    tokens: Array
+    places: Int[Array, "*image token"]
 
 
 @dataclass(frozen=True)
@@ -113,18 +125,19 @@ class Network(nnx.Module):
     @promoting()
     def from_embedding(
         self,
-        embedded: Array,
+        embedded: Array | Kept,
         reads: Iterable[str] | str | None = None,
         edits: Mapping[str, Edit] | None = None,
         *,
         execution: Execution | None = None,
         drop_path: DropPath | None = None,
     ) -> dict[str, Array]:
-        """Runs the model from what `embed` gives, in the way that `execution` says; all else as for images.
+        """Runs the model from what `embed` or `keep` gives, as `execution` says; all else as for images.
 
         With `drop_path` blocks leave out their branches at random, as they do while a model learns.
         """
-        if not isinstance(embedded, jax.Array | np.ndarray) or not jnp.issubdtype(embedded.dtype, jnp.floating):
+        tokens = embedded.tokens if isinstance(embedded, Kept) else embedded
+        if not isinstance(tokens, jax.Array | np.ndarray) or not jnp.issubdtype(tokens.dtype, jnp.floating):
             raise InputError("embedded is no array of floats: give what model.embed(model.normalise(images)) gives")
         if drop_path is not None and "tokens" not in self.facts:
             raise InputError("this model has no Transformer blocks, whose branches could be left out at random")
@@ -188,7 +201,7 @@ class Network(nnx.Module):
         images = gain * base[:, None] + shift
         return self.embed(self.normalise(images.reshape(-1, *images.shape[2:])))
 
-    def keep(self, embedded: Array, places: Int[Array, "image place"]) -> Array:
+    def keep(self, embedded: Array, places: Int[Array, "image place"]) -> Array | Kept:
         """Gives what `embed` gave without the patches of each image that are not at `places`, counted row by row.
 
         Raises:

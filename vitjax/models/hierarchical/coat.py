@@ -24,7 +24,7 @@ from vitjax.models.parts.block import TOKENS, Block, stacked
 from vitjax.models.parts.depthwise import ConvPositions
 from vitjax.models.parts.factorised import KERNELS, LACKING, ConvRelative, FactorisedAttention
 from vitjax.models.parts.merging import PatchStep
-from vitjax.models.parts.norm import norm
+from vitjax.models.parts.norm import check_single, norm
 
 STAGES, PARALLEL = 4, slice(1, 4)  # the latter have scales that run side by side
 
@@ -107,6 +107,7 @@ class Coat(Pyramid):
     lacking = LACKING
 
     def __init__(self, config: CoatConfig, rngs: nnx.Rngs):
+        check_single(config.norm, "among which a class token stands in all blocks of a CoaT: use norm='layer'")
         stages = [CoatStage(config, stage, rngs) for stage in range(STAGES)]
         if config.parallel:
             scales = [(config.blocks(stage), config.places(stage)) for stage in range(STAGES)][PARALLEL]

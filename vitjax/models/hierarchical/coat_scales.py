@@ -34,9 +34,9 @@ class ParallelBlock(nnx.Module):
 
     def __init__(self, scales: Sequence[Scale], rngs: nnx.Rngs):
         configs, self.places = zip(*scales, strict=True)
-        self.norm1 = nnx.List(norm(config, rngs, grid=places.grid) for config, places in scales)
+        self.norm1 = nnx.List(norm(config, rngs) for config, _ in scales)
         self.attn = nnx.List(FactorisedAttention(config, rngs) for config in configs)
-        self.norm2 = nnx.List(norm(config, rngs, grid=places.grid) for config, places in scales)
+        self.norm2 = nnx.List(norm(config, rngs) for config, _ in scales)
         self.mlp = Mlp(configs[0], rngs)
 
     @property

@@ -1,7 +1,8 @@
 """LeViT: convolutions, then attention without norms, which also makes the tokens fewer (Graham et al. 2021).
 
 arXiv 2104.01136. Its batch norms are folded into the layers before them, or into the head after one: what they do at
-inference is an affine map of each channel.
+inference is an affine map of each channel. Where a config names another norm than LayerNorm, which LeViT has none of,
+that norm stands before attention and MLP of each block in their place, as in other Transformers.
 """
 
 from collections.abc import Mapping
@@ -39,6 +40,11 @@ class LevitBlocks(BlockConfig):
 
     def _split_into(self, heads: int) -> None:
         """The width need not split into the heads."""
+
+    @property
+    def norm_heads(self) -> int:
+        """Heads of a norm that has statistics for each: as many of attention's as the width splits into."""
+        return max(heads for heads in range(1, self.heads + 1) if self.width % heads == 0)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,9 @@ class LevitConfig(PyramidConfig):
             self.heads[stage],
             self.mlp_widths[stage],
             activation=self.activation,
-            normed="not",
+            norm=self.norm,
+            norm_eps=self.norm_eps,
+            normed="not" if self.norm == "layer" else "before",
             head_width=self.key_width,
         )
 
@@ -118,7 +126,7 @@ class LevitStage(Stage):
             before, mlp = config.blocks(stage - 1), replace(blocks, mlp_width=2 * blocks.width)
             heads = before.width // config.key_width
             self.down = AttendedMerging(before, mlp, heads, config.key_width, config.grids[stage - 1], rngs)
-        block = lambda rngs: Block(blocks, rngs, lambda rngs: LevitAttention(blocks, grid, rngs))
+        block = lambda rngs: Block(blocks, rngs, lambda rngs: LevitAttention(blocks, grid, rngs), grid=grid)
         self.blocks = stacked(block, blocks.depth, rngs)
         self.places, self.depth, self.merges = Places(grid), blocks.depth, stage > 0
 

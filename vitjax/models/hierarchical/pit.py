@@ -16,7 +16,7 @@ from vitjax.models.core.taps import Taps
 from vitjax.models.hierarchical.pyramid import Grid, Pyramid, PyramidConfig
 from vitjax.models.parts.block import TOKENS, Block, stacked
 from vitjax.models.parts.merging import StridedPooling
-from vitjax.models.parts.norm import norm
+from vitjax.models.parts.norm import check_single, norm
 from vitjax.models.parts.patches import PatchEmbedding
 
 
@@ -80,7 +80,7 @@ class PitStage(Stage):
         blocks = config.blocks(stage)
         if stage:
             self.pool = StridedPooling(config.widths[stage - 1], blocks.width, config.places(stage - 1), rngs)
-        self.blocks = stacked(lambda rngs: Block(blocks, rngs, grid=config.grids[stage]), blocks.depth, rngs)
+        self.blocks = stacked(lambda rngs: Block(blocks, rngs), blocks.depth, rngs)
         self.places, self.depth, self.pools = config.places(stage), blocks.depth, stage > 0
 
     def stack(self) -> Stack:
@@ -101,6 +101,7 @@ class Pit(Pyramid):
     facts = frozenset({"tokens", "attention", "class token", "global attention", "positions"})
 
     def __init__(self, config: PitConfig, rngs: nnx.Rngs):
+        check_single(config.norm, "among which a class token stands in all blocks of a PiT: use norm='layer'")
         normal, first, last = jax.nn.initializers.normal(0.02), config.blocks(0), config.blocks(len(config.widths) - 1)
         self.patch = PatchEmbedding(config.patch_size, config.channels, first.width, rngs, stride=config.stride)
         self.prefix = nnx.Param(normal(rngs.params(), (config.prefix, first.width)))

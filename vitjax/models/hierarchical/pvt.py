@@ -52,8 +52,8 @@ class PvtStage(Stage):
         if self.places.class_token:
             self.token = nnx.Param(normal(rngs.params(), (1, blocks.width)))
             self.token_position = nnx.Param(normal(rngs.params(), (1, blocks.width)))
-        attention = lambda rngs: config.attention(stage, rngs)
-        self.blocks = stacked(lambda rngs: Block(blocks, rngs, attention, grid=grid), blocks.depth, rngs)
+        attention, alone = lambda rngs: config.attention(stage, rngs), None if self.places.prefix else grid
+        self.blocks = stacked(lambda rngs: Block(blocks, rngs, attention, grid=alone), blocks.depth, rngs)
 
     def stack(self) -> Stack:
         """The blocks."""

@@ -39,7 +39,7 @@ class PvtV2Stage(Stage):
         mixer = lambda rngs: ConvMixer(blocks.mlp_width, self.places, rngs, rectified=config.pooled > 0)
         parts = (lambda rngs: config.attention(stage, rngs)), (lambda rngs: Mlp(blocks, rngs, mixer(rngs)))
         self.blocks = stacked(lambda rngs: Block(blocks, rngs, *parts, grid=grid), blocks.depth, rngs)
-        self.norm = norm(blocks, rngs, grid=grid)
+        self.norm = norm(blocks, rngs)
 
     def stack(self) -> Stack:
         """The blocks."""

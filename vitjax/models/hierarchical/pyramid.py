@@ -127,10 +127,10 @@ class Pyramid(Hierarchical):
     ):
         first, last = config.blocks(0), config.blocks(len(config.widths) - 1)
         self.patch = patch or PatchEmbedding(config.patch_size, config.channels, first.width, rngs)
-        self.patch_norm = norm(config.embedding(0), rngs, grid=config.grids[0])
+        self.patch_norm = norm(config.embedding(0), rngs)
         self.stages = nnx.List(stages)
         if normed:
-            self.norm = norm(last, rngs, grid=config.grids[-1])
+            self.norm = norm(last, rngs)
         if config.classes:
             self.head = nnx.Linear(last.width, config.classes, rngs=rngs)
         self.config = config

@@ -23,7 +23,7 @@ from vitjax.models.parts.attention import HEADS, attend
 from vitjax.models.parts.block import TOKENS, Block, stacked
 from vitjax.models.parts.depthwise import apart
 from vitjax.models.parts.factorised import kernel_attend
-from vitjax.models.parts.norm import norm
+from vitjax.models.parts.norm import check_single, norm
 from vitjax.models.parts.patches import unfold
 from vitjax.models.parts.positions import sinusoids
 
@@ -42,7 +42,8 @@ class T2tConfig(PyramidConfig):
 
     `token_layers` are of one head, and either a "transformer", or a "performer": attention by a kernel of so many
     random `features`. A token of the last stage is drawn as the patch of `patch_size` pixels whose upper left corner
-    its pixels lie around. Images are square: the source knows no others.
+    its pixels lie around. Images are square: the source knows no others. In the last stage patches go alone through the
+    first `joins` blocks, then the class token joins (DTN); 0 for from the start.
     """
 
     patch_size: tuple[int, int] = (16, 16)
@@ -52,6 +53,7 @@ class T2tConfig(PyramidConfig):
     mlp_widths: tuple[int, ...] = (64, 64, 1152)
     token_layers: str = "performer"
     features: int = 32
+    joins: int = 0
 
     class_token: ClassVar[bool] = True  # in the last stage
 
@@ -68,6 +70,8 @@ class T2tConfig(PyramidConfig):
             raise InputError(
                 "a T2T-ViT makes patches of 16x16 pixels in two stages of one layer of one head, then one more"
             )
+        if not 0 <= self.joins < self.depths[2]:
+            raise InputError(f"joins is {self.joins}: as many of {self.depths[2]} blocks come before the class token")
         if self.image_size[0] != self.image_size[1]:
             raise InputError(f"images of a T2T-ViT are square, not {self.image_size[0]}x{self.image_size[1]}")
 
@@ -151,18 +155,36 @@ class Backbone(Stage):
         self.project = nnx.Linear(config.reads[2], blocks.width, rngs=rngs)
         self.prefix = nnx.Param(normal(rngs.params(), (1, blocks.width)))
         self.prefix_position, self.position = map(nnx.Param, jnp.split(positions, [1]))
-        self.blocks = stacked(lambda rngs: Block(blocks, rngs, grid=config.grid), blocks.depth, rngs)
-        self.places, self.depth, self.before = Places(config.grid, 1, True), blocks.depth, Places(config.grids[1])
+        if config.joins:
+            self.early = stacked(lambda rngs: Block(blocks, rngs, grid=config.grid), config.joins, rngs)
+        else:
+            how = f"let it join later (joins={max(1, blocks.depth - 2)})"
+            check_single(config.norm, f"and the class token stands among them in all blocks: {how}")
+        self.blocks = stacked(lambda rngs: Block(blocks, rngs), blocks.depth - config.joins, rngs)
+        self.last_places = Places(config.grid, 1, True)
+        self.places = Places(config.grid) if config.joins else self.last_places
+        self.joins, self.depth, self.before = config.joins, blocks.depth, Places(config.grids[1])
 
     def stack(self) -> Stack:
         """The blocks."""
-        return Stack(self, Segment(("blocks",), self.depth))
+        if not self.joins:
+            return Stack(self, Segment(("blocks",), self.depth))
+        last = Segment(("blocks",), self.depth - self.joins, enter="join")
+        return Stack(self, Segment(("early",), self.joins), last)
+
+    def led(self, x: jax.Array) -> jax.Array:
+        """Tokens after the class token with its position."""
+        first = self.prefix[...] + self.prefix_position[...]
+        return jnp.concatenate([jnp.broadcast_to(first, (len(x), *first.shape)), x], axis=1)
+
+    def join(self, x: jax.Array, taps: Taps) -> tuple[jax.Array, Taps]:
+        """Puts the class token before the patches, and says where tokens stand from there on."""
+        return self.led(x), taps.at(self.last_places)
 
     def enter(self, x: jax.Array, taps: Taps) -> jax.Array:
-        """The projected tokens after the class token, with positions."""
+        """The projected tokens with positions, after the class token unless that joins later."""
         x = self.project(unfolded(x, self.before, 2)) + self.position[...]
-        first = self.prefix[...] + self.prefix_position[...]
-        return taps("embed", jnp.concatenate([jnp.broadcast_to(first, (len(x), *first.shape)), x], axis=1), TOKENS)
+        return taps("embed", x if self.joins else self.led(x), TOKENS)
 
 
 class T2t(Pyramid):
@@ -173,7 +195,7 @@ class T2t(Pyramid):
     def __init__(self, config: T2tConfig, rngs: nnx.Rngs):
         last = config.blocks(2)
         self.stages = nnx.List([TokenStage(config, 0, rngs), TokenStage(config, 1, rngs), Backbone(config, rngs)])
-        self.norm = norm(last, rngs, grid=config.grid)
+        self.norm = norm(last, rngs)
         if config.classes:
             self.head = nnx.Linear(last.width, config.classes, rngs=rngs)
         self.config = config

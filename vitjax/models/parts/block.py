@@ -10,9 +10,10 @@ from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import COPIED, PLAIN, Execution
 from vitjax.models.core.network import LastLayer
 from vitjax.models.core.taps import Taps
+from vitjax.models.norms.dtn import TokenNorm
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
-from vitjax.models.parts.norm import STATISTICS, Grid, norm
+from vitjax.models.parts.norm import STATISTICS, Grid, among, norm
 
 TOKENS = "token channel"
 Make = Callable[[nnx.Rngs], nnx.Module]
@@ -36,7 +37,7 @@ class Block(nnx.Module):
         attn: makes its attention, a function (tokens, taps, execution, what all blocks share) to tokens; default global
             attention, which shares nothing.
         mlp: makes its MLP, a function (tokens, taps) to tokens; default `Mlp`.
-        grid: (rows, columns) of its tokens, for norms that depend on it.
+        grid: (rows, columns) of its tokens, if none stand beside the grid, for norms across tokens.
         called: what taps call that which mixes its tokens, where it is no attention.
         reads: channels of its tokens where they are not the config's (T2T-ViT); then `attn` gives a pair: what the
             block adds, and tokens of the config's channels, to which it is added in place of its own.
@@ -67,17 +68,34 @@ class Block(nnx.Module):
             self.scale2 = nnx.Param(jnp.ones(config.width))
         self.scaled, self.normed, self.called, self.reads = config.layer_scale, config.normed, called, reads
 
-    def __call__(self, x: jax.Array, taps: Taps, execution: Execution = PLAIN, *shared: nnx.Module) -> jax.Array:
+    def __call__(
+        self,
+        x: jax.Array,
+        taps: Taps,
+        execution: Execution = PLAIN,
+        *shared: nnx.Module,
+        places: jax.Array | None = None,
+    ) -> jax.Array:
+        """Runs the block.
+
+        Args:
+            x: the tokens.
+            taps: of the block.
+            execution: how it runs.
+            shared: what all blocks share, for its attention.
+            places: on which of the grid's the tokens stand, for its norms, where only some are there.
+        """
         before, after = self.normed == "before", self.normed == "after"
+        norm1, norm2 = (None, None) if self.normed == "not" else (among(n, places) for n in (self.norm1, self.norm2))
         x = taps("resid_pre", x, TOKENS)
-        out = self.attn(self.norm1(x) if before else x, taps.scope(self.called), execution, *shared)
+        out = self.attn(norm1(x) if before else x, taps.scope(self.called), execution, *shared)
         out, x = (out, x) if self.reads is None else out
-        out = self.norm1(out) if after else out
+        out = norm1(out) if after else out
         out = taps.dropped(out * self.scale1[...] if self.scaled else out, 0)
         out = taps(f"{self.called}.out", out, TOKENS)
         x = taps("resid_mid", x + out, TOKENS)
-        out = self.mlp(self.norm2(x) if before else x, taps.scope("mlp"))
-        out = self.norm2(out) if after else out
+        out = self.mlp(norm2(x) if before else x, taps.scope("mlp"))
+        out = norm2(out) if after else out
         out = taps.dropped(out * self.scale2[...] if self.scaled else out, 1)
         return taps("resid_post", x + taps("mlp.out", out, TOKENS), TOKENS)
 
@@ -106,7 +124,7 @@ def last_layer(block: nnx.Module, scope: str, name: str) -> LastLayer | None:
         layer, before = (None if mixed else inside.fc1), block.norm2
     else:
         return None
-    if layer is None:
+    if layer is None or isinstance(before, TokenNorm):  # which needs all tokens, where some would be asked for
         return None
     kernel = layer.kernel[...]
     bias = jnp.zeros(kernel.shape[1:]) if layer.bias is None else layer.bias[...]

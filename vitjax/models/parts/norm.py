@@ -103,6 +103,20 @@ def across_tokens(name: str) -> bool:
     return _row(name).across
 
 
+def check_single(name: str, why: str) -> None:
+    """Checks that a norm has statistics of single tokens, for a model in whose blocks no other may stand.
+
+    Args:
+        name: of the norm.
+        why: there may be none, and what to do.
+
+    Raises:
+        InputError: it has statistics across tokens, or there is none of this name.
+    """
+    if across_tokens(name):
+        raise InputError(f"norm {name!r} takes statistics over patches, {why}")
+
+
 def among(norm: nnx.Module, places: jax.Array | None) -> Callable[[jax.Array], jax.Array]:
     """The norm, for tokens that stand on these places of its grid alone; as it is where all are there."""
     return partial(norm, places=places) if places is not None and isinstance(norm, TokenNorm) else norm

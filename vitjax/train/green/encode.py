@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError, nearest
@@ -73,9 +72,9 @@ def encode(model: Network, images: Array, stages: Sequence[Visible], how: Encodi
 
 
 def _plain(model: ViT, x: Tokens, visible: Visible, taps: Taps, execution: Execution) -> Tokens:
-    prefix = jnp.broadcast_to(model.prefix[...], (len(x), *model.prefix.shape))
-    x = jnp.concatenate([prefix, x + model.position[...][visible.places]], axis=1)
-    x = model.stack()(model.pre_norm(x) if model.config.pre_norm else x, taps, execution)
+    x = model.arrange(x, visible.places)
+    x = model.standing(model.pre_norm(x) if model.config.pre_norm else x, visible.places)
+    x = model.stack()(x, taps, execution)
     x = model.norm(x) if model.config.final_norm == "tokens" else x
     return x[:, model.config.prefix :]
 
@@ -103,4 +102,4 @@ _STAGES: dict[type, Callable[..., Tokens]] = {SwinStage: _swin, TwinsStage: _twi
 
 def _among(visible: Visible) -> Call:
     """Runs blocks on these tokens."""
-    return lambda block, x, taps, execution: block(x, taps, execution, visible)
+    return lambda block, x, taps, execution: block(x, taps, execution, visible, places=visible.places)

@@ -19,7 +19,7 @@ from vitjax.weights.load import load, sized
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of an architecture's name alone
 STD = 0.02  # of a new head's weights
-STATISTICS = "variance"  # ends the name of what a batch norm has counted
+STATISTICS = "variance"  # what a frozen batch norm has counted
 
 
 def initial(
@@ -51,7 +51,7 @@ def initial(
     else:
         model = load(name, image_size=image_size, revision=revision)
         config = model.config
-    if any(array.endswith(STATISTICS) for array in parameters.shapes(config)):
+    if any(array.rpartition(".")[2] == STATISTICS for array in parameters.shapes(config)):
         raise InputError(f"{name} has norms over batches, whose statistics are not learned here: give a Transformer")
     return config, model
 

@@ -101,6 +101,15 @@ def built(chip: Chip, config: Config, tap: str, recipe: Recipe, slots: int, dtyp
         found = compiled(chip, config, tap, recipe, slots, dtype, execution)
     except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
         raise Refused(str(error).partition("\n")[0]) from None
+    return told(chip, found)
+
+
+def told(chip: Chip, found: jax.stages.Compiled) -> Built:
+    """Reads any program that was compiled for a chip.
+
+    Raises:
+        Refused: its compiler tells nothing of it.
+    """
     memory, text = found.memory_analysis(), found.as_text()
     if not text:
         raise Refused("its compiler gives no text of the program")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import gcd
 from typing import NamedTuple
 
 import jax
@@ -11,9 +12,12 @@ from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import BlockConfig
+from vitjax.models.norms.batch import BatchNorm, PowerNorm, SwitchableNorm
 from vitjax.models.norms.dtn import PAPER, PRESETS, Preset, TokenNorm
+from vitjax.models.norms.scale import ScaleNorm
 
 STATISTICS = "norm.statistics"  # what the backward pass may keep of a norm
+GROUPS = 32  # of channels
 Grid = tuple[int, ...] | None
 Make = Callable[[int, BlockConfig, Grid, nnx.Rngs], nnx.Module]
 
@@ -38,6 +42,20 @@ class LayerNorm(nnx.LayerNorm):
 def layer_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """LayerNorm of so many channels."""
     return LayerNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
+
+
+def instance_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs) -> nnx.InstanceNorm:
+    """Instance normalization: each channel of an image by its mean and variance over tokens (arXiv 1607.08022)."""
+    return nnx.InstanceNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
+
+
+def group_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs) -> nnx.GroupNorm:
+    """Group normalization: groups of an image's channels by their mean and variance over tokens (arXiv 1803.08494).
+
+    There are 32 groups, or where the channels do not split into these, as many as divide both.
+    """
+    groups = gcd(GROUPS, width)
+    return nnx.GroupNorm(width, groups, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
 
 
 class Affine(nnx.Module):
@@ -72,6 +90,12 @@ class Row(NamedTuple):
 NORMS: dict[str, Row] = {
     "layer": Row(layer_norm),
     "affine": Row(lambda width, config, grid, rngs: Affine(width)),
+    "scale": Row(lambda width, config, grid, rngs: ScaleNorm(width, config.norm_eps)),
+    "batch": Row(lambda width, config, grid, rngs: BatchNorm(width, config.norm_eps), across=True),
+    "switchable": Row(lambda width, config, grid, rngs: SwitchableNorm(width, config.norm_eps), across=True),
+    "power": Row(lambda width, config, grid, rngs: PowerNorm(width, config.norm_eps), across=True),
+    "instance": Row(instance_norm, across=True),
+    "group": Row(group_norm, across=True),
     **{name: Row(partial(token_norm, preset=preset), across=True) for name, preset in PRESETS.items()},
 }
 

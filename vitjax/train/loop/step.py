@@ -16,6 +16,7 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.kernels.products import in_bfloat16
 from vitjax.train.loop.mesh import copied, laid, placed, shared_out
+from vitjax.train.loop.moving import with_moving
 from vitjax.train.loop.optimizer import optimizer, schedule
 from vitjax.train.settings import PRODUCTS, Settings
 from vitjax.train.task import Batch, Learned, Task
@@ -89,7 +90,7 @@ def program(
     if given is not None:
         learned.model = jax.eval_shape(lambda: given)
     rate = None if transform else schedule(settings, images)
-    transform = transform or optimizer(settings, learned, images)
+    transform = with_moving(transform or optimizer(settings, learned, images), learned)
     shapes = State(learned, *jax.eval_shape(partial(_around, transform, settings), learned))
     places = placed(shapes, mesh, split)
     step = jax.jit(
@@ -150,7 +151,8 @@ def _step(
     batch: Batch,
 ) -> tuple[State, dict[str, jax.Array]]:
     def loss_of(learned: Learned, batch: Batch, key: jax.Array):
-        learned = computing(learned, dtype)
+        learned = computing(learned, dtype)  # a copy
+        learned.train()
         return task.loss(learned, {**shown(learned, batch), "step": state.step}, key)
 
     def part(carried: tuple[Learned, optax.OptState], given: tuple[Batch, jax.Array]):

@@ -10,6 +10,7 @@ from vitjax.weights.families.google import GOOGLE
 from vitjax.weights.families.open_clip import OPEN_CLIP
 from vitjax.weights.families.openai import OPENAI
 from vitjax.weights.families.originals.deit import DEIT
+from vitjax.weights.families.originals.dtn import DTN
 from vitjax.weights.families.originals.greenmim import GREENMIM
 from vitjax.weights.families.originals.microsoft import MICROSOFT
 from vitjax.weights.families.originals.pvt import PVT
@@ -39,6 +40,7 @@ FAMILIES: tuple[Family, ...] = (
     T2T,
     UCSD,
     DEIT,
+    DTN,
 )
 
 

@@ -85,14 +85,14 @@ def evaluate(
     Returns:
         {name: Outcome}, images in the order of the data set. Equal logits are ranked by class, the lower first.
     """
-    judges = {name: _judge(model, batches.size, condition) for name, condition in conditions.items()}
+    judges = {name: judge(model, batches.size, condition) for name, condition in conditions.items()}
     pace = Pace()
     places, found = [], {name: [] for name in conditions}
     for batch in batches:
         truth = np.where(batch.place >= 0, labels[batch.place], 0)
         places.append(batch.place)
-        for name, judge in judges.items():
-            found[name].append(pace(judge(batch.images, truth)))
+        for name, judged_by in judges.items():
+            found[name].append(pace(judged_by(batch.images, truth)))
     kept = np.concatenate(places) >= 0
     join = lambda parts: np.concatenate([np.asarray(part) for part in parts])[kept]
     return {name: Outcome(*map(join, zip(*parts, strict=True))) for name, parts in found.items()}
@@ -109,7 +109,8 @@ def judged(
     return before.sum(axis=-1, dtype=jnp.int32), -jnp.take_along_axis(jax.nn.log_softmax(logits), truth, -1)[..., 0]
 
 
-def _judge(model: Network, size: int, condition: Condition) -> Callable[[Array, Array], tuple[Array, Array]]:
+def judge(model: Network, size: int, condition: Condition) -> Callable[[Array, Array], tuple[Array, Array]]:
+    """Compiles a condition for batches of `size` images: (images uint8, classes) to the fields of an `Outcome`."""
     bare, given = (condition.func, condition.keywords) if isinstance(condition, partial) else (condition, {})
     return over(model, size, _judged, condition=bare, given=tuple(sorted(given.items())))
 

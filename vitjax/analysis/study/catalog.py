@@ -18,6 +18,21 @@ OWN: dict[str, Analysis] = {
         ),
         needs=frozenset({"tokens", "patch filters", "global attention", SAME}),
     ),
+    "corruptions": Analysis(
+        "perturbed.corruptions",
+        "accuracy under noise, blur, weather and digital corruptions",
+        "Error under the 15 kinds of corruption of ImageNet-C at five severities each (Hendrycks and Dietterich 2019,"
+        " arXiv 1903.12261), made from their definitions while the images stream, and the mean corruption error: that"
+        " of the model as a share of a baseline's. Frost is drawn, where ImageNet-C has photographs of it. Writes"
+        " corruptions-severities.parquet, a row per kind, severity and model.",
+        (
+            Option("--baseline", "model", "model that errors are measured against"),
+            Option("--alexnet", "flag", "measure them against AlexNet's published errors on ImageNet-C instead"),
+            Option("--kinds", "words", "e.g. fog snow (default: all 15)"),
+            Option("--severities", "numbers", "of 1 to 5 (default: all)"),
+            Option("--seed", "seed", "of noise, flakes, clouds and warps"),
+        ),
+    ),
     "words": Analysis(
         "photographs.words",
         "the words that name the units of a CLIP",

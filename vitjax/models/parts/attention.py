@@ -81,7 +81,7 @@ class Attention(nnx.Module):
         if self.turns is not None:
             q, k = self.turns(q), self.turns(k)
         if self.cosine:
-            q, k = _of_length_one(q), _of_length_one(k)
+            q, k = of_length_one(q), of_length_one(k)
         q, k, v = (taps(name, part, HEADS) for name, part in (("q", q), ("k", k), ("v", v)))
         bias = None if self.bias is None or groups is not None else partial(self.bias, q.shape[1])
         if groups is not None:
@@ -177,7 +177,7 @@ def _by_turns(scores: jax.Array, mask: jax.Array) -> jax.Array:
     return (scores.reshape(-1, len(mask), *scores.shape[1:]) + mask).reshape(scores.shape)
 
 
-def _of_length_one(x: jax.Array) -> jax.Array:
+def of_length_one(x: jax.Array) -> jax.Array:
     """Divides vectors by their lengths; where one is zero, as that of k of a zero is, so is its gradient's factor."""
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     squares = jnp.square(wide).sum(axis=-1, keepdims=True)

@@ -62,7 +62,8 @@ def run(training: Training, out: Path, running: Running) -> int:
     if first:
         learned.model.class_names = training.class_names
         about = {"training": training.name, "steps": training.steps}
-        return written(learned.model, out, f"vitjax {training.name}", about, FINISHED, training.measure)
+        trainer, measure = f"vitjax {training.name}", training.measure
+        return written(learned.model, out, trainer, about, FINISHED, measure, training.export)
     return 0
 
 

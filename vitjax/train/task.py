@@ -41,7 +41,8 @@ class Task(Protocol):
         Args:
             learned: in the dtype of computing.
             batch: "images" float32 [batch, h, w, colour], cropped, mirrored and normalised as the model wants them;
-                "labels" int32 [batch] where the images have classes; "step", how many steps were taken before.
+                "labels" int32 [batch] where the images have classes; "step", how many steps were taken before. Where
+                examples are made (`vitjax.train.feed.made`), what they have, as it is.
             key: of the step, the same on every host.
         """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,11 +15,13 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import Input
 from vitjax.models.registry import Config
 from vitjax.train.feed.feed import Feed
+from vitjax.train.feed.made import Made, MadeFeed
 from vitjax.train.feed.views import Views
 from vitjax.train.settings import Settings
 from vitjax.train.task import Task
 from vitjax.weights import parameters
 from vitjax.weights.cache import described
+from vitjax.weights.publish.converted import export
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,13 @@ class Training:
         task: what is learned.
         config: of the model; says how images are prepared.
         settings: of the training.
-        images: what there is.
+        images: what there is: photographs, or examples of another kind that are made by number.
         arrays: what else is known of each image, [image, …], by the names that batches have them by: "labels".
         about: what else decides what is learned, as JSON has it.
         given: the model to begin with, in place of the task's at random.
         class_names: of the model's head.
         measure: what is said of a model, on the way and at the end, e.g. its accuracy.
+        export: writes the model that came of it into a folder; default as `vitjax.load` takes it.
         optimizer: of what is learned; default `vitjax.train.loop.optimizer`, as the settings say.
     """
 
@@ -43,12 +47,13 @@ class Training:
     task: Task
     config: Config
     settings: Settings
-    images: Images
+    images: Images | Made
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     given: Network | None = None
     class_names: ClassNames = NAMELESS
     measure: Callable[[Network], Mapping[str, float]] | None = None
+    export: Callable[[Network, Path], None] = export
     optimizer: optax.GradientTransformation | None = None
 
     @property
@@ -56,16 +61,21 @@ class Training:
         """How many there are."""
         return self.settings.steps(len(self.images))
 
-    def feed(self) -> Feed:
+    def feed(self) -> Feed | MadeFeed:
         """The batches."""
         chosen, here = self.settings, (jax.process_index(), jax.process_count())
+        if isinstance(self.images, Made):
+            return MadeFeed(self.images, chosen.batch, self.steps, chosen.seed, here)
         views = Views(chosen.least_crop, chosen.mirror, chosen.randaugment, chosen.jitter, chosen.erase)
         how = {"views": views, "repeats": chosen.repeats, "seed": chosen.seed}
         return Feed(self.images, Input.of(self.config), chosen.batch, self.steps, self.arrays, shard=here, **how)
 
     def identity(self) -> dict[str, Any]:
         """All that decides what is learned."""
-        images = {"images": len(self.images), "names": checksum(self.images.names)}
+        made = isinstance(self.images, Made)
+        images = {"images": len(self.images)} | (
+            dict(self.images.about) if made else {"names": checksum(self.images.names)}
+        )
         images |= {name: checksum([*map(str, array.ravel())]) for name, array in self.arrays.items()}
         model = {"kind": type(self.config).__name__, "config": described(self.config)}
         if self.given is not None:

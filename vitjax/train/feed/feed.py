@@ -69,7 +69,7 @@ class Feed:
             return
         data = grain.MapDataset.source(_Views(self, step))
         data = data.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * max(mine, threads)))
-        data = data.batch(mine, batch_fn=_together)
+        data = data.batch(mine, batch_fn=together)
         with closing(iter(data)) as batches:  # a loop that is left early stops the threads
             yield from batches
 
@@ -97,9 +97,9 @@ class _Views:
     def _readable(self, number: int):
         """The image of this number in the order of the seed; in place of one that is not readable, the next that is."""
         images = self.feed.images
-        order = _order(len(images), self.feed.seed)
+        places = order(len(images), self.feed.seed)
         for later in range(number, number + TRIED):
-            place = int(order[later])
+            place = int(places[later])
             try:
                 return place, decode(images.read(place), self.feed.config.channels)
             except InputError as error:
@@ -111,10 +111,11 @@ class _Views:
 
 
 @cache
-def _order(count: int, seed: int) -> grain.MapDataset:
+def order(count: int, seed: int) -> grain.MapDataset:
     """Numbers below `count`, all of them in each epoch, in an order of the epoch's own."""
     return grain.MapDataset.range(count).seed(seed).shuffle().repeat()
 
 
-def _together(views: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def together(views: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Makes a batch of examples, by name."""
     return {name: np.stack([view[name] for view in views]) for name in views[0]}

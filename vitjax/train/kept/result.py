@@ -32,6 +32,7 @@ def written(
     about: Mapping[str, Any],
     record: str,
     measure: Callable[[Network], Mapping[str, float]] | None,
+    export: Callable[[Network, Path], None] = export,
 ) -> int:
     """Writes a trained model into the folder of its run, measures it, and says what came of it; gives the exit code.
 
@@ -42,6 +43,7 @@ def written(
         about: what else the record says.
         record: the name of the record, JSON.
         measure: what is said of the model, e.g. its accuracy.
+        export: writes it into a folder.
     """
     model.card = card_of(model, out.absolute().name, trainer)
     export(model, out / RESULT)

@@ -125,7 +125,9 @@ def computing(learned: Learned, dtype: str) -> Learned:
 
 
 def shown(learned: Learned, batch: Batch) -> Batch:
-    """A batch as tasks take it, its images normalised."""
+    """A batch as tasks take it, its images normalised, if it has any."""
+    if "images" not in batch:
+        return batch
     return {**batch, "images": learned.model.normalise(batch["images"].astype(jnp.float32) / 255)}
 
 

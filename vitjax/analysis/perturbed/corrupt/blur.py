@@ -17,7 +17,7 @@ def defocus_blur(image: Image, rng: np.random.Generator, radius: float, smooth: 
     """Spreads every point over a disk of `radius` pixels, whose edge is smoothed by a Gaussian of `smooth` pixels."""
     kernel = disk(radius, smooth)
     rim = len(kernel) // 2
-    padded = np.pad(image, ((rim, rim), (rim, rim), (0, 0)), "reflect" if min(image.shape[:2]) > rim else "symmetric")
+    padded = np.pad(image, ((rim, rim), (rim, rim), (0, 0)), "reflect")
     return signal.fftconvolve(padded, kernel[..., None], "valid", axes=(0, 1))
 
 

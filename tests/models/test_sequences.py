@@ -7,22 +7,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from jax import lax
 
 from vitjax.errors import InputError
 from vitjax.models.core.execution import PLAIN
 from vitjax.models.core.surroundings import key
 from vitjax.models.core.taps import Taps
-from vitjax.models.sequences import encoder
 from vitjax.models.sequences.bigbird import layout, pattern
+from vitjax.models.sequences.encoder import SequenceModel
+from vitjax.models.sequences.encoder import random as drawn
 from vitjax.models.sequences.reversible import through
 from vitjax.models.sequences.sequence_config import BigBirdConfig, ReformerConfig, SequenceConfig
 
-random = functools.cache(encoder.random)
 SIZES = {"width": 16, "depth": 2, "heads": 2, "mlp_width": 24, "context": 24, "vocabulary": 9, "classes": 3}
 PLAINLY = SequenceConfig(**SIZES)
 BIGBIRD = BigBirdConfig(**SIZES, block=3, window=3, global_blocks=1, random_blocks=2)
 REFORMER = ReformerConfig(**SIZES, chunk=4, rounds=2)
 KINDS = {"plain": PLAINLY, "bigbird": BIGBIRD, "reformer": REFORMER}
+
+
+@functools.cache
+def random(config: SequenceConfig, seed: int = 0) -> SequenceModel:
+    """A model whose every parameter is random, which costs no compilation."""
+    rng = np.random.default_rng(seed)
+    shapes = nnx.eval_shape(lambda: SequenceModel(config, nnx.Rngs(key(0))))
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.4, leaf.shape), jnp.float32), shapes)
 
 
 def ids(count: int = 3) -> np.ndarray:
@@ -42,9 +52,8 @@ def tokens(seed: int = 1) -> jax.Array:
 
 
 def attention(config, seed: int = 3):
-    """The attention of a block, with larger weights than it begins with, so that it looks at few tokens."""
-    model = random(config, seed)
-    return jax.tree.map(lambda leaf: 3 * leaf[0], model.blocks.attn)
+    """The attention of a block."""
+    return jax.tree.map(lambda leaf: leaf[0], random(config, seed).blocks.attn)
 
 
 @jax.jit
@@ -140,9 +149,8 @@ def hashed_by_hand(attn, x, config):
     return q, seen & PRESENT[:, None, None]
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
-def test_reformer_is_dense_attention_of_the_pairs_that_meet(rounds):
-    config = replace(REFORMER, rounds=rounds, buckets=4)
+def test_reformer_is_dense_attention_of_the_pairs_that_meet():
+    config = replace(REFORMER, rounds=3, buckets=4)
     attn, x = attention(config), np.asarray(tokens())
     q, seen = hashed_by_hand(attn, x, config)
     assert 0.1 < seen[0].mean() < 0.9
@@ -167,9 +175,8 @@ def to_others(attn, x, present):
     return jnp.einsum("bqhd,hdc->bqc", z, attn.proj.kernel[...]) + attn.proj.bias[...]
 
 
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_one_bucket_in_one_chunk_is_attention_to_all_others_with_its_gradients(rounds):
-    attn, x = attention(replace(REFORMER, chunk=24, buckets=1, rounds=rounds)), tokens()
+def test_one_bucket_in_one_chunk_is_attention_to_all_others_with_its_gradients():
+    attn, x = attention(replace(REFORMER, chunk=24, buckets=1, rounds=1)), tokens()
     weight = jnp.cos(jnp.arange(x.size).reshape(x.shape)) * PRESENT[..., None]
     ours = jax.jit(jax.value_and_grad(lambda attn, x: (attn(x, Taps(), PLAIN, PRESENT) * weight).sum(), (0, 1)))
     theirs = jax.jit(jax.value_and_grad(lambda attn, x: (to_others(attn, x, PRESENT) * weight).sum(), (0, 1)))
@@ -187,13 +194,9 @@ def test_a_token_alone_attends_to_itself():
 
 
 def test_reversible_gradients_are_those_of_plain_residuals():
-    model, x = random(replace(REFORMER, depth=3), 1), tokens()
-
-    def plain(blocks, x):
-        for i in range(3):
-            x = jax.tree.map(lambda leaf, i=i: leaf[i], blocks)(x, Taps(), PLAIN, PRESENT)
-        return x
-
+    model, x = random(replace(REFORMER, rounds=1), 1), tokens()
+    step = lambda x, block: (block(x, Taps(), PLAIN, PRESENT), None)
+    plain = lambda blocks, x: lax.scan(step, x, blocks)[0]
     weight = jnp.cos(jnp.arange(2 * x.size).reshape(2, *x.shape))
     total = lambda run: jax.jit(
         jax.value_and_grad(lambda blocks, x: (jnp.stack(run(blocks, x)) * weight).sum(), (0, 1))
@@ -225,7 +228,7 @@ def test_what_a_sequence_is_filled_up_with_changes_nothing(kind):
     assert found["logits"].shape == (3, 3) and list(model.taps())[-1] == "logits"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["bigbird", "reformer"])
 def test_taps_of_blocks_are_read_and_edited(kind):
     model = random(KINDS[kind])
     taps = model.taps()
@@ -248,7 +251,7 @@ def test_taps_of_blocks_are_read_and_edited(kind):
         (lambda: replace(REFORMER, buckets=3), "even"),
         (lambda: replace(REFORMER, normed="after"), "before"),
         (lambda: replace(PLAINLY, classes=0), "at least 1"),
-        (lambda: random(replace(PLAINLY, norm="layr")), "did you mean"),
+        (lambda: drawn(replace(PLAINLY, norm="layr")), "did you mean"),
         (lambda: random(PLAINLY)(ids()[:, :20]), "fill it up with 0"),
         (lambda: random(PLAINLY)(ids() + 8), "not among this model's 9"),
         (lambda: random(PLAINLY)(ids().astype(float)), "whole numbers"),

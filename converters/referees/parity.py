@@ -63,8 +63,8 @@ def rounding(reference: Reference, exact: Reference) -> dict[str, float]:
 def _run(model: Network, reference: Reference, reads: tuple[str, ...]) -> dict[str, float]:
     exact = reference.images.dtype == np.float64
     with jax.enable_x64(exact), jax.default_matmul_precision("highest"):
-        images, units = jnp.asarray(reference.images), jnp.asarray(reference.units)[:, None]
-        model = jax.tree.map(lambda leaf: leaf.astype(images.dtype), model)
+        images, units = reference.images, reference.units[:, None]
+        model = jax.tree.map(lambda leaf: np.asarray(leaf, images.dtype), model)  # JAX's would compile for each shape
 
         def run(images, model):
             taps = model(images, reads=reads)

@@ -21,9 +21,14 @@ DEPTH, PREFIX = CONFIG.depth, CONFIG.prefix
 EDITS = {"isolated": isolated, "class only": class_only}
 
 
+def read(taps, edits=None):
+    """What the model computes, compiled at once."""
+    return jax.jit(lambda model, images: model(images, taps, edits or {}))(MODEL, IMAGES)
+
+
 @cache
 def logits(intervention: str, layer: int) -> np.ndarray:
-    return np.asarray(MODEL(IMAGES, "logits", EDITS[intervention](MODEL, layer))["logits"])
+    return np.asarray(read("logits", EDITS[intervention](MODEL, layer))["logits"])
 
 
 def test_the_plain_ends_of_the_curves_are_the_plain_model():
@@ -33,23 +38,23 @@ def test_the_plain_ends_of_the_curves_are_the_plain_model():
 @pytest.mark.parametrize("layer", [1, DEPTH])
 def test_isolating_is_two_passes_side_by_side(layer):
     taps = [f"blocks.{i}.resid_post" for i in range(layer)]
-    together = MODEL(IMAGES, taps, isolated(MODEL, layer))[taps[-1]]
-    prefix = MODEL(IMAGES, taps, {"embed": lambda x: x[:, :PREFIX]})[taps[-1]]
-    patches = MODEL(IMAGES, taps, {"embed": lambda x: x[:, PREFIX:]})[taps[-1]]
+    together = read(taps, isolated(MODEL, layer))[taps[-1]]
+    prefix = read(taps, {"embed": lambda x: x[:, :PREFIX]})[taps[-1]]
+    patches = read(taps, {"embed": lambda x: x[:, PREFIX:]})[taps[-1]]
     np.testing.assert_allclose(together, jnp.concatenate([prefix, patches], axis=1), rtol=1e-5, atol=1e-5)
 
 
 def test_isolated_tokens_do_not_attend_to_each_other_but_in_later_blocks():
     taps = [f"blocks.{i}.attn.probs" for i in range(DEPTH)]
-    probs = MODEL(IMAGES, taps, isolated(MODEL, 1))
+    probs = read(taps, isolated(MODEL, 1))
     across = [float(probs[tap][..., :PREFIX, PREFIX:].sum() + probs[tap][..., PREFIX:, :PREFIX].sum()) for tap in taps]
     assert across[0] == 0 and across[1] > 1
 
 
 def test_a_token_that_goes_on_alone_keeps_what_it_has_seen():
-    kept = MODEL(IMAGES, "blocks.0.resid_post")["blocks.0.resid_post"][:, :PREFIX]
+    kept = read("blocks.0.resid_post")["blocks.0.resid_post"][:, :PREFIX]
     edits = {"embed": lambda _: jnp.zeros((3, PREFIX, 48)), "blocks.1.resid_pre": lambda _: kept}
-    by_hand = MODEL(IMAGES, "logits", edits)["logits"]
+    by_hand = read("logits", edits)["logits"]
     np.testing.assert_allclose(logits("class only", 1), by_hand, atol=1e-5)
     assert np.ptp(by_hand, axis=0).max() > 1e-3
 

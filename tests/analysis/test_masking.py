@@ -76,7 +76,7 @@ def test_rows_are_the_model_on_masked_images(found):
             kept = np.full((40, 36, 1), inside is not True)
             kept[4:29, i : i + 21] = inside is not False
             images.append(prepare(Image.fromarray(np.asarray(photo(36, 40, i)) * kept), small.CONFIG))
-        logits = np.asarray(small.model()(np.stack(images) / np.float32(255), "logits")["logits"])
+        logits = np.asarray(small.read(small.model(), np.stack(images) / np.float32(255), reads="logits")["logits"])
         true = logits[np.arange(9), truth]
         assert row["loss"] == pytest.approx((np.log(np.exp(logits).sum(axis=1)) - true).mean(), rel=1e-5)
         tops.append(((logits > true[:, None]).sum(axis=1) < 5).mean())

@@ -21,7 +21,7 @@ PATCHES, PREFIX = CONFIG.patches, CONFIG.prefix
 
 def normed(model=MODEL) -> np.ndarray:
     """The tokens after the final norm, worked out in NumPy from the last block."""
-    x = np.asarray(model(IMAGES, "blocks.0.resid_post")["blocks.0.resid_post"], np.float64)
+    x = np.asarray(small.read(model, IMAGES, reads="blocks.0.resid_post")["blocks.0.resid_post"], np.float64)
     x = (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-6)
     return x * np.asarray(model.norm.scale[...]) + np.asarray(model.norm.bias[...])
 
@@ -68,7 +68,7 @@ def test_the_table_counts_what_the_logits_say():
     assert others["patch average"]["top1"] == pytest.approx(right.mean())
     best = others["patch maximum"]
     assert best["top1"] == pytest.approx(right.mean(axis=0).max()) == patches[best["token"] - PREFIX]["top1"]
-    natural = np.asarray(MODEL(IMAGES)["logits"]).argmax(axis=-1) == DATA.labels_for(MODEL)
+    natural = np.asarray(small.read(MODEL, IMAGES, reads="logits")["logits"]).argmax(axis=-1) == DATA.labels_for(MODEL)
     assert others["class token"]["top1"] == pytest.approx(natural.mean())
 
 

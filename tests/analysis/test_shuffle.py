@@ -57,10 +57,11 @@ def test_the_curves_are_those_of_passes_made_by_hand():
     findings = run(MODEL, DATA, grids=[4, 8], seed=3)
     tap, prefix, table = "blocks.0.resid_post", MODEL.config.prefix, findings.tables["shuffle-layers"].to_pylist()
     assert [(row["weights"], row["grid"]) for row in findings.rows] == [("given", 1), ("given", 4), ("given", 8)]
-    whole = {name: np.asarray(value) for name, value in MODEL(IMAGES, [tap, "logits"]).items()}
+    whole = {name: np.asarray(value) for name, value in small.read(MODEL, IMAGES, reads=(tap, "logits")).items()}
     for row, grid in zip(findings.rows, (1, 4, 8), strict=True):
         order = orders(IMAGES, grid, 3)
-        part = {name: np.asarray(v) for name, v in MODEL(shuffle(IMAGES, order, grid), [tap, "logits"]).items()}
+        seen = small.read(MODEL, shuffle(IMAGES, order, grid), reads=(tap, "logits"))
+        part = {name: np.asarray(value) for name, value in seen.items()}
         loss = -np.asarray(jax.nn.log_softmax(part["logits"]))[np.arange(4), DATA.labels_for(MODEL)]
         assert row["loss"] == pytest.approx(loss.mean(), rel=1e-5)
         found = {r["similarity"]: r["cosine"] for r in table if (r["grid"], r["tap"]) == (grid, tap)}

@@ -8,6 +8,7 @@ from PIL import Image
 
 import vitjax
 from tests.models.test_text import clip, transformers  # noqa: F401, fixtures
+from tests.support import small
 from vitjax.analysis.photographs.words import run
 from vitjax.cli import main
 from vitjax.data.dataset import open_dataset
@@ -34,7 +35,7 @@ def test_words_are_the_nearest_to_the_best_images(clip, photos, monkeypatch):  #
     data = open_dataset(photos, model.config, batch=4)
     rows = run(model, data, words=[*WORDS, "dog", " "], taps=[TAP], k=2).rows
     images = pixels(data.images, range(7), model.config)
-    values = model(images.astype(np.float32) / 255, [TAP, "embedding"])
+    values = small.read(model, images.astype(np.float32) / 255, reads=(TAP, "embedding"))
     embeddings, texts = normal(np.asarray(values["embedding"])), normal(np.asarray(load_text(clip[0])(WORDS)))
     best = np.argsort(-np.asarray(values[TAP])[:, 1:].mean(axis=1), axis=0)[:2]
     cosines = normal((embeddings - embeddings.mean(axis=0))[best].mean(axis=0)) @ normal(texts - texts.mean(axis=0)).T

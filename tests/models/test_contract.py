@@ -35,6 +35,7 @@ from vitjax.models.hierarchical.t2t import T2tConfig
 from vitjax.models.hierarchical.twins import TwinsConfig
 from vitjax.models.mixer import MixerConfig
 from vitjax.models.registry import KINDS, Config
+from vitjax.optimize.recipes import choose
 from vitjax.units.units import matching
 from vitjax.weights import parameters
 from vitjax.weights.publish.converted import export
@@ -121,6 +122,7 @@ CASES = {
     "DenseNet": Case(DenseNetConfig(image_size=(32, 32), classes=4, depths=(1, 1, 1, 2)), (64, 32)),
 }
 IMAGES = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+SHORT = choose("default", steps=2, views=1, parametrization="pixels", color="none", jitter=0, stages=())
 every = pytest.mark.parametrize("name", CASES)
 
 
@@ -170,7 +172,7 @@ def test_an_edit_at_every_tap_reaches_the_output_and_has_a_gradient(name):
         edits = {tap: lambda value, delta=delta: value + delta for tap, delta in deltas.items()}
         return (model(IMAGES, end, edits)[end] * jnp.arange(1.0, 5.0)).sum()
 
-    deltas = {tap: jnp.zeros((1, *site.shape)) for tap, site in sites.items()}
+    deltas = {tap: np.zeros((1, *site.shape), np.float32) for tap, site in sites.items()}
     gradient = jax.jit(jax.grad(total))(deltas, model(name))
     unread = {tap for tap, found in gradient.items() if not np.abs(found).max() > 0}
     assert unread <= {"embedding"}  # beside the logits, which do not read it
@@ -181,16 +183,18 @@ def test_memory_and_precision_change_nothing_else(name):
     sites = list(model(name).taps())
     read = sites[len(sites) // 2]
 
-    def gradient(execution):
-        total = lambda images, model: model(images, read, execution=execution)[read].sum()
-        quick = LOOPS if isinstance(model(name), ConvNet) else None  # unlike loops that run for long without it
-        return jax.jit(jax.grad(total), compiler_options=quick)(IMAGES, model(name))
+    def gradients(images, model):
+        total = lambda images, execution: model(images, read, execution=execution)[read].sum()
+        return [
+            jax.grad(total)(images, one) for one in (Execution(), Execution(remat=True), Execution(recompute=False))
+        ]
 
-    plain = gradient(Execution())
-    for execution in (Execution(remat=True), Execution(recompute=False)):
-        np.testing.assert_allclose(gradient(execution), plain, rtol=1e-3, atol=1e-4 * float(abs(plain).max()))
-    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model(name))
-    found = jax.eval_shape(lambda images: half(images), IMAGES)
+    quick = LOOPS if isinstance(model(name), ConvNet) else None  # unlike loops that run for long without it
+    plain, *others = map(np.asarray, jax.jit(gradients, compiler_options=quick)(IMAGES, model(name)))
+    for other in others:
+        np.testing.assert_allclose(other, plain, rtol=1e-3, atol=1e-4 * abs(plain).max())
+    half = jax.eval_shape(lambda model: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model), model(name))
+    found = jax.eval_shape(lambda model, images: model(images), half, IMAGES)
     assert found[model(name).output].dtype == jnp.bfloat16
 
 
@@ -219,7 +223,7 @@ def test_it_is_kept_and_read_back_and_used_at_another_size(name, tmp_path):
 def test_pictures_and_photographs(name):
     one = model(name)
     tap = matching(one.neurons, one.taps())[0]
-    pictures = vitjax.visualize(one, f"{tap}:1,2", steps=2, views=1, stages=())
+    pictures = vitjax.visualize(one, f"{tap}:1,2", SHORT)
     assert pictures.images.shape == (2, 32, 32, 3) and np.isfinite(pictures.activation).all()
     found = exemplars(one, Dataset(levels(4), one.config, batch=2), tap, k=2).taps[tap]
     assert found.place.shape == (one.taps()[tap].units[0], 2) and found.place.max() < 4

@@ -155,7 +155,9 @@ def test_a_file_of_torchvision_is_known_by_its_name(timm, tmp_path):
         images = torch.rand(1, 64, 64, 3)
         mean, std = (torch.tensor(IMAGENET[key]) for key in ("mean", "std"))
         logits = theirs(((images - mean) / std).permute(0, 3, 1, 2)).numpy()
-    np.testing.assert_allclose(model(images.numpy())["logits"], logits, atol=1e-5 * abs(logits).max())
+    np.testing.assert_allclose(
+        small.read(model, images.numpy(), reads="logits")["logits"], logits, atol=1e-5 * abs(logits).max()
+    )
 
 
 def test_old_names_of_densenets_layers():
@@ -186,11 +188,11 @@ def test_the_forward_pass_stops_at_the_last_tap(resnet):
 def test_edits_and_remat(resnet):
     images = jnp.asarray(np.random.default_rng(0).random((1, 64, 64, 3)), jnp.float32)
     reads, nothing = ["stages.1.blocks.0.out", "stages.1.blocks.1.pre"], {"stages.1.blocks.1.branch": jnp.zeros_like}
-    np.testing.assert_array_equal(*jax.jit(lambda images: resnet(images, reads, nothing))(images).values())
+    np.testing.assert_array_equal(*jax.jit(lambda model: model(images, reads, nothing))(resnet).values())
 
     def gradient(remat):
-        total = lambda images: resnet(images, reads[1], execution=Execution(remat=remat))[reads[1]].sum()
-        return jax.jit(jax.grad(total))(images)
+        total = lambda images, model: model(images, reads[1], execution=Execution(remat=remat))[reads[1]].sum()
+        return jax.jit(jax.grad(total))(images, resnet)
 
     plain, again = gradient(False), gradient(True)
     np.testing.assert_allclose(plain, again, atol=1e-5 * float(abs(plain).max()))
@@ -221,7 +223,7 @@ def test_a_picture_is_better_than_its_start(resnet):
     assert pictures.images.shape == (2, 64, 64, 3)
     reached = pictures.history["activation"]
     assert (reached[:, -1] > reached[:, 0] + 0.2 * abs(reached[:, 0])).all()
-    values = np.asarray(jax.jit(lambda images: resnet(images, tap)[tap])(pictures.images / np.float32(255)))
+    values = np.asarray(small.read(resnet, pictures.images / np.float32(255), reads=tap)[tap])
     np.testing.assert_allclose(pictures.activation, values.mean(axis=(1, 2))[[0, 1], [3, 9]], rtol=1e-4)
 
 
@@ -237,8 +239,8 @@ def test_what_a_recipe_cannot_ask_of_a_map(resnet):
 
 
 def test_bfloat16_and_small_images(resnet):
-    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), resnet)
-    found = jax.eval_shape(lambda images: half(images, ["stem", "logits"]), jnp.zeros((1, 64, 64, 3)))
+    half = jax.eval_shape(lambda model: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model), resnet)
+    found = jax.eval_shape(lambda model, images: model(images, ["stem", "logits"]), half, jnp.zeros((1, 64, 64, 3)))
     assert {value.dtype for value in found.values()} == {jnp.dtype(jnp.bfloat16)}
     with pytest.raises(InputError, match="height 16 is too small"):
         replace(MobileNetV2Config(), image_size=(16, 64))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import vitjax
+from tests.support import small
 from vitjax import InputError
 from vitjax.models.core.config import Rotary, ViTConfig
 from vitjax.models.parts.mlp import ACTIVATIONS
@@ -50,7 +51,7 @@ def test_pictures_of_neurons(family):
 
 def test_a_gated_neuron_is_the_product():
     model, images = random("DINOv2 giant"), np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    values = model(images, ["blocks.0.mlp.pre", "blocks.0.mlp.hidden", "pooled"])
+    values = small.read(model, images, reads=("blocks.0.mlp.pre", "blocks.0.mlp.hidden", "pooled"))
     gate, up = np.split(values["blocks.0.mlp.pre"], 2, axis=-1)
     np.testing.assert_allclose(values["blocks.0.mlp.hidden"], ACTIVATIONS["silu"](gate) * up, rtol=1e-5, atol=1e-5)
     assert values["pooled"].shape == (1, 48)
@@ -60,8 +61,8 @@ def test_the_fused_attention_is_the_one_that_is_read():
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
     for family in ("EVA-02", "BEiT"):
         model = random(family)
-        read = model(images, ["blocks.0.attn.scores", "blocks.1.attn.probs", "logits"])["logits"]
-        np.testing.assert_allclose(model(images)["logits"], read, rtol=1e-4, atol=1e-5)
+        read = small.read(model, images, reads=("blocks.0.attn.scores", "blocks.1.attn.probs", "logits"))["logits"]
+        np.testing.assert_allclose(small.read(model, images, reads="logits")["logits"], read, rtol=1e-4, atol=1e-5)
 
 
 def test_rotation_knows_only_distance():

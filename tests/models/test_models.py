@@ -79,17 +79,17 @@ def test_blocks_read_alike_are_compiled_once():
     found = run(small.model(), IMAGES)
     assert list(found) == reads
     for tap in reads:
-        close(found[tap], small.model()(IMAGES, tap)[tap])
+        close(found[tap], small.read(small.model(), IMAGES, reads=tap)[tap])
 
 
 def test_reading_changes_nothing_and_every_tap_can_be_read():
     model = small.model()
-    plain = model(IMAGES)["logits"]
-    everything = model(IMAGES, reads=list(model.taps()))
+    plain = small.read(model, IMAGES, reads="logits")["logits"]
+    everything = small.read(model, IMAGES, reads=tuple(model.taps()))
     assert all(everything[tap].shape[1:] == site.shape for tap, site in model.taps().items())
     close(everything["logits"], plain)
     for tap in ("blocks.2.mlp.hidden", "blocks.0.attn.z", "norm", "embed"):
-        close(model(IMAGES, tap)[tap], everything[tap])
+        close(small.read(model, IMAGES, reads=tap)[tap], everything[tap])
 
 
 def test_the_residual_stream_adds_up():
@@ -104,8 +104,9 @@ def test_the_residual_stream_adds_up():
 def test_an_edit_at_every_tap_reaches_the_logits(site):
     model = small.model()
     tap = site if site in model.taps() else f"blocks.1.{site}"
-    edited = model(IMAGES, "logits", {tap: lambda value: value * 1.5 + 0.1 * jnp.cos(jnp.arange(value.shape[-1]))})
-    assert np.abs(edited["logits"] - model(IMAGES)["logits"]).max() > 1e-5
+    edits = {tap: lambda value: value * 1.5 + 0.1 * jnp.cos(jnp.arange(value.shape[-1]))}
+    edited = jax.jit(lambda model: model(IMAGES, "logits", edits)["logits"])(model)
+    assert np.abs(edited - small.read(model, IMAGES, reads="logits")["logits"]).max() > 1e-5
 
 
 def test_a_replaced_activation_removes_everything_before_it():
@@ -178,9 +179,10 @@ def test_tokens_may_be_dropped_after_the_embedding():
 def test_rematerialised_gradients_are_the_same():
     model = small.model()
     read = lambda x, execution: model(x, "blocks.3.mlp.pre", execution=execution)["blocks.3.mlp.pre"].sum()
-    plain = jax.grad(read)(IMAGES, Execution())
+    gradient = jax.jit(jax.grad(read), static_argnums=1)
+    plain = gradient(IMAGES, Execution())
     for execution in (Execution(remat=True), Execution(recompute=False), Execution(scan=False)):
-        np.testing.assert_allclose(jax.grad(read)(IMAGES, execution), plain, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(gradient(IMAGES, execution), plain, rtol=1e-4, atol=1e-5)
 
 
 TAP = "blocks.1.attn.z"
@@ -236,25 +238,31 @@ def test_an_attention_kernel_computes_what_the_products_do(config):
     def last(embedded, attention, **reads):
         return model.from_embedding(embedded, execution=Execution(attention=attention), **reads)
 
-    for reads in ({}, {"edits": {"blocks.1.attn.z": lambda z: z * 2}}):
-        ways = [jax.vjp(lambda x, way=way, reads=reads: last(x, way, **reads), embedded) for way in ("products", "xla")]
-        (wanted, back), (found, other_back) = ways
+    for edits in ({}, {"blocks.1.attn.z": lambda z: z * 2}):
+
+        @partial(jax.jit, static_argnames="way")
+        def pulled(embedded, towards=None, *, way, edits=edits):
+            found, back = jax.vjp(lambda x: last(x, way, edits=edits), embedded)
+            return found, back(found if towards is None else towards)[0]
+
+        found, other_gradient = pulled(embedded, way="xla")
+        wanted, gradient = pulled(embedded, found, way="products")
         np.testing.assert_allclose(found["logits"], wanted["logits"], rtol=1e-5, atol=1e-5)
-        gradient = back(found)[0]
-        np.testing.assert_allclose(other_back(found)[0], gradient, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
-    scores = last(embedded, "xla", reads=["blocks.2.attn.scores"])["blocks.2.attn.scores"]
-    written = last(embedded, "products", reads=["blocks.2.attn.scores"])["blocks.2.attn.scores"]
+        np.testing.assert_allclose(other_gradient, gradient, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+    tap, run = "blocks.2.attn.scores", jax.jit(last, static_argnames=("attention", "reads"))
+    scores, written = (run(embedded, way, reads=tap)[tap] for way in ("xla", "products"))
     np.testing.assert_allclose(scores, written, rtol=1e-5, atol=1e-5)
-    doubled = last(embedded, "xla", edits={"blocks.2.attn.probs": lambda probs: probs * 2})["logits"]
+    double = {"blocks.2.attn.probs": lambda probs: probs * 2}
+    doubled = jax.jit(lambda embedded: last(embedded, "xla", edits=double)["logits"])(embedded)
     assert np.abs(doubled - found["logits"]).max() > 1e-3
 
 
 def test_bfloat16_weights_compute_in_bfloat16_with_float32_statistics():
-    model = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), small.model())
-    values = model(IMAGES, ["blocks.1.mlp.hidden", "blocks.1.attn.probs", "logits"])
+    model = jax.tree.map(lambda leaf: np.asarray(leaf, jnp.bfloat16), small.model())
+    values = small.read(model, IMAGES, reads=("blocks.1.mlp.hidden", "blocks.1.attn.probs", "logits"))
     assert values["blocks.1.mlp.hidden"].dtype == values["logits"].dtype == jnp.bfloat16
     assert values["blocks.1.attn.probs"].dtype == jnp.float32
-    exact = small.model()(IMAGES)["logits"]
+    exact = small.read(small.model(), IMAGES, reads="logits")["logits"]
     assert np.abs(values["logits"].astype(jnp.float32) - exact).max() < 0.05 * np.abs(exact).max()
 
 

@@ -15,6 +15,7 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 import vitjax
+from tests.support import small
 from tests.support.pictures import encode, photo, unpack
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.units.maps import activation_maps
@@ -133,9 +134,11 @@ def test_a_family_of_one_s_own(toy, tmp_path, monkeypatch):
     assert sites["stages.0.blocks.1.attn.q"].axes == ("row", "column", "head", "channel")
     assert sites["stages.0.blocks.1.attn.scores"].axes == ("window", "head", "query", "key")
     assert sites["stages.1.blocks.0.resid_post"].prefix == 0 and sites[LATE].prefix == 1 and sites[LATE].grid == (4, 4)
-    assert all(value.shape[1:] == sites[tap].shape for tap, value in model(images, list(sites)).items())
+    assert all(
+        value.shape[1:] == sites[tap].shape for tap, value in small.read(model, images, reads=tuple(sites)).items()
+    )
     pictures = vitjax.visualize(model, [f"{TAP}:3", f"{LATE}:7"], steps=3, views=2, stages=())
-    shown = model(pictures.images / np.float32(255), [TAP, LATE])
+    shown = small.read(model, pictures.images / np.float32(255), reads=(TAP, LATE))
     means = [shown[TAP][0, :, 3].mean(), shown[LATE][1, 1:, 7].mean()]
     np.testing.assert_allclose(pictures.activation, means, rtol=1e-4)
     monkeypatch.chdir(tmp_path)

@@ -68,7 +68,7 @@ def test_a_goal_that_reads_two_taps_has_its_pictures(tmp_path):
     assert pictures.units[:2] == goals and pictures.units[2] == Unit("blocks.2.mlp.hidden", (3,))
     reached = pictures.history["activation"]
     assert (reached[:2, -1] > reached[:2, 0]).all()
-    values = small.model()(pictures.images / np.float32(255), CONTRAST.taps)
+    values = small.read(small.model(), pictures.images / np.float32(255), reads=CONTRAST.taps)
     first, other = (np.asarray(values[tap])[:, 3:].mean(axis=1) for tap in CONTRAST.taps)
     np.testing.assert_allclose(
         pictures.activation[:2], [first[0, 3] - other[0, 7], first[1, 5] - other[1, 1]], rtol=1e-4

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import vitjax
+from tests.support import small
 from vitjax.units.units import Unit
 
 
@@ -33,7 +34,7 @@ def test_the_unit_is_the_same(checkpoint):
     images = np.random.default_rng(0).random((2, *model.config.image_size, 3), np.float32)
     neuron = Neuron(checkpoint, model.config, unit)
     theirs = neuron(torch.from_numpy(images).permute(0, 3, 1, 2))
-    ours = np.asarray(model(images, unit.tap)[unit.tap])[:, model.config.prefix :, 5].mean()
+    ours = np.asarray(small.read(model, images, reads=unit.tap)[unit.tap])[:, model.config.prefix :, 5].mean()
     np.testing.assert_allclose(theirs, ours, rtol=1e-5)
     assert neuron.history == [float(theirs)]
     assert len(neuron.net.blocks) == 3

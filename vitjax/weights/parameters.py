@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax import nnx
 
@@ -53,9 +53,7 @@ def build(config: Config | TextConfig, arrays: Mapping[str, np.ndarray]) -> nnx.
             ],
         }
     )
-    filled = [
-        (path, variable.replace(jnp.asarray(arrays[_dotted(path)]))) for path, variable in nnx.to_flat_state(state)
-    ]
+    filled = [(path, variable.replace(_held(arrays[_dotted(path)]))) for path, variable in nnx.to_flat_state(state)]
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 
@@ -109,6 +107,11 @@ def _abstract(config: Config | TextConfig) -> nnx.Module:
 
 def _variables(state: nnx.State) -> dict[str, nnx.Variable]:
     return {_dotted(path): variable for path, variable in nnx.to_flat_state(state)}
+
+
+def _held(array: np.ndarray | jax.Array) -> jax.Array:
+    """A copy on the device; an array of JAX stays where it is. `jnp.asarray` would compile a program for each shape."""
+    return array if isinstance(array, jax.Array) else jax.device_put(np.array(array))
 
 
 def _dotted(path: Iterable[str | int]) -> str:

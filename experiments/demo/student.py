@@ -1,6 +1,6 @@
 """What the training of the embedded model learns: a student of labels and, where there is one, of a teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,6 +19,32 @@ from vitjax.train.task import Batch, Learned
 def unchanged(x: jax.Array) -> jax.Array:
     """An edit that has a block compiled by itself, which takes 6 % less time than a scan over all."""
     return x
+
+
+def either(
+    first: jax.Array,
+    one: Callable[[Learned], jax.Array],
+    other: Callable[[Learned], jax.Array],
+    learned: Learned,
+) -> jax.Array:
+    """The one loss or the other, each differentiated by itself.
+
+    The gradient of a `lax.cond` writes down what the backward passes of both need, zeros for the one that did not run:
+    that took half as much time again as the step.
+    """
+
+    @jax.custom_vjp
+    def loss(learned: Learned) -> jax.Array:
+        return lax.cond(first, one, other, learned)
+
+    def forward(learned: Learned) -> tuple[jax.Array, Learned]:
+        return lax.cond(first, jax.value_and_grad(one), jax.value_and_grad(other), learned)
+
+    def backward(gradient: Learned, scale: jax.Array) -> tuple[Learned]:
+        return (jax.tree.map(lambda part: scale * part, gradient),)
+
+    loss.defvjp(forward, backward)
+    return loss(learned)
 
 
 @dataclass(frozen=True)
@@ -51,7 +77,8 @@ class Student:
         if self.config.kept == patches or not switch:
             return whole(learned, batch, key), {}
         few = partial(self._loss, keep=self.config.kept)
-        return lax.cond(batch["step"] < switch, few, whole, learned, batch, key), {}
+        given = lambda loss: lambda learned: loss(learned, batch, key)
+        return either(batch["step"] < switch, given(few), given(whole), learned), {}
 
     def samples(self, learned: Learned, batch: Batch, key: jax.Array) -> None:
         """Nothing to see."""

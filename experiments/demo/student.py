@@ -29,8 +29,8 @@ def either(
 ) -> jax.Array:
     """The one loss or the other, each differentiated by itself.
 
-    The gradient of a `lax.cond` writes down what the backward passes of both need, zeros for the one that did not run:
-    that took half as much time again as the step.
+    The gradient of a `lax.cond` would write down what the backward passes of both need, zeros for the one that did not
+    run, in every step.
     """
 
     @jax.custom_vjp

@@ -8,6 +8,7 @@ import pytest
 from experiments.demo import augment, distill
 from experiments.demo.optimizer import optimizer
 from experiments.demo.settings import Training
+from experiments.demo.student import either
 from vitjax.models.kernels.products import dot_general
 
 
@@ -33,6 +34,16 @@ def test_a_mirrored_image_is_taught_what_stood_there():
     seen = augment.mirrored(grid, turned).reshape(2, 12)
     np.testing.assert_array_equal(taught[:, 1:], jnp.take_along_axis(seen, places, axis=1))
     np.testing.assert_array_equal(taught[:, 0], [-1, -1])
+
+
+def test_either_loss_has_its_own_gradient():
+    losses = (lambda learned: jnp.sin(learned["x"]).sum(), lambda learned: (learned["x"] ** 2).sum())
+    learned = {"x": jnp.array([0.3, 2.0])}
+    both = jax.jit(jax.value_and_grad(lambda learned, first: 3 * either(first, *losses, learned)))
+    for first, loss in zip((True, False), losses, strict=True):
+        value, gradient = both(learned, first)
+        np.testing.assert_allclose(value, 3 * loss(learned), rtol=1e-6)
+        np.testing.assert_allclose(gradient["x"], 3 * jax.grad(loss)(learned)["x"], rtol=1e-6)
 
 
 def test_the_rate_rises_from_zero_and_falls_to_it():

@@ -2,6 +2,7 @@
 
 Frost is synthetic. ImageNet-C lays crops of five photographs of frost over images; in their place `frosted` draws five
 panes with ferns of ice, by a rule of this project's own and from fixed seeds, so that no photograph need be shipped.
+They are as strong as makes ViT-Ti/16's errors, as shares of AlexNet's on ImageNet-C, what they are under other kinds.
 """
 
 import math
@@ -72,7 +73,8 @@ def frosted(number: int) -> UInt8[np.ndarray, "side side 3"]:
             _fern(draw, rng, tuple(start), angle, rng.uniform(0.15, 0.4) * PANE, 3)
     drawn = np.asarray(ferns.resize((PANE, PANE), Pictures.Resampling.BOX)) / 255
     film = np.clip(plasma(rng, PANE, 1.8) * 1.5 - 0.5, 0, 1)
-    thick = 0.12 + 0.45 * film + (0.6 + 0.4 * film) * (drawn + 0.4 * ndimage.gaussian_filter(drawn, 6))
+    soft = (drawn / 2 + sum(ndimage.gaussian_filter(drawn, size) for size in (0.7, 2, 6))) / 2
+    thick = 0.12 + 0.4 * film + (0.45 + 0.4 * film) * soft
     return np.rint(np.clip(thick[..., None] * ICE, 0, 1) * 255).astype(np.uint8)
 
 

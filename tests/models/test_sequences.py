@@ -194,7 +194,7 @@ def test_a_token_alone_attends_to_itself():
 
 
 def test_reversible_gradients_are_those_of_plain_residuals():
-    model, x = random(replace(REFORMER, rounds=1), 1), tokens()
+    model, x = random(replace(REFORMER, rounds=1, norm="dtn"), 1), tokens()
     step = lambda x, block: (block(x, Taps(), PLAIN, PRESENT), None)
     plain = lambda blocks, x: lax.scan(step, x, blocks)[0]
     weight = jnp.cos(jnp.arange(2 * x.size).reshape(2, *x.shape))
@@ -215,9 +215,10 @@ def test_reversible_blocks_keep_what_is_after_the_last(depth):
     assert large == [x.shape] * 2
 
 
+@pytest.mark.parametrize("norm", ["layer", "dtn"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_sequence_is_filled_up_with_changes_nothing(kind):
-    model, whole = random(KINDS[kind]), ids()
+def test_what_a_sequence_is_filled_up_with_changes_nothing(kind, norm):
+    model, whole = random(replace(KINDS[kind], norm=norm)), ids()
     assert (whole[2, 10:] == 0).all()
     read = jax.jit(lambda model, ids: model(ids, ["logits", "pooled"]))
     found = read(model, whole)
@@ -252,6 +253,7 @@ def test_taps_of_blocks_are_read_and_edited(kind):
         (lambda: replace(REFORMER, normed="after"), "before"),
         (lambda: replace(PLAINLY, classes=0), "at least 1"),
         (lambda: drawn(replace(PLAINLY, norm="layr")), "did you mean"),
+        (lambda: drawn(replace(PLAINLY, norm="batch")), "use norm='layer' or 'dtn'"),
         (lambda: random(PLAINLY)(ids()[:, :20]), "fill it up with 0"),
         (lambda: random(PLAINLY)(ids() + 8), "not among this model's 9"),
         (lambda: random(PLAINLY)(ids().astype(float)), "whole numbers"),

@@ -17,12 +17,13 @@ from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.surroundings import key, promoting, standard
 from vitjax.models.core.tap_site import Site
 from vitjax.models.core.taps import Edit, Taps, asked, listed
+from vitjax.models.norms.dtn import PRESETS
 from vitjax.models.parts.attention import Attention
 from vitjax.models.parts.block import TOKENS, Block, stacked
-from vitjax.models.parts.norm import norm
+from vitjax.models.parts.norm import check_single, norm
 from vitjax.models.sequences.bigbird import BigBirdAttention, least
 from vitjax.models.sequences.lsh import LshAttention
-from vitjax.models.sequences.reversible import ReversibleBlock, through
+from vitjax.models.sequences.reversible import ReversibleBlock, standing, through
 from vitjax.models.sequences.sequence_config import BigBirdConfig, ReformerConfig, SequenceConfig
 
 NOTHING = 0  # the token that sequences are filled up with
@@ -60,6 +61,8 @@ class SequenceModel(nnx.Module):
     class_names: ClassNames = NAMELESS
 
     def __init__(self, config: SequenceConfig, rngs: nnx.Rngs):
+        if config.norm not in PRESETS:
+            check_single(config.norm, "and would count what a sequence is filled up with: use norm='layer' or 'dtn'")
         normal = jax.nn.initializers.normal(0.02)
         self.token = nnx.Param(normal(rngs.params(), (config.vocabulary, config.width)))
         self.position = nnx.Param(normal(rngs.params(), (config.context, config.width)))
@@ -153,7 +156,10 @@ class SequenceModel(nnx.Module):
         return (streams[0] + streams[1]) / 2
 
     def _stack(self, present: jax.Array) -> Stack:
-        run = lambda block, x, taps, execution: block(x, taps, execution, present)
+        if isinstance(self.blocks, ReversibleBlock):
+            run = lambda block, x, taps, execution: block(x, taps, execution, present)
+        else:
+            run = lambda block, x, taps, execution: block(x, taps, execution, present, places=standing(present))
         return Stack(self, Segment(("blocks",), self.config.depth), call=run)
 
 

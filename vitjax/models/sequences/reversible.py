@@ -7,12 +7,14 @@ y2 = x2 + MLP(y1), so x2 = y2 - MLP(y1) and x1 = y1 - attention(x2). What is kep
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.taps import Taps
 from vitjax.models.parts.block import TOKENS, Block
+from vitjax.models.parts.norm import among
 
 Streams = tuple[Float[Array, "batch token channel"], Float[Array, "batch token channel"]]
 Present = Bool[Array, "batch token"]
@@ -25,17 +27,23 @@ class ReversibleBlock(Block):
         x1, x2 = x
         x2 = taps("resid_pre", x2, TOKENS)
         y1 = taps("resid_mid", x1 + self.attended(x2, taps, execution, present), TOKENS)
-        return y1, taps("resid_post", x2 + self.changed(y1, taps), TOKENS)
+        return y1, taps("resid_post", x2 + self.changed(y1, taps, present), TOKENS)
 
     def attended(self, x2: Array, taps: Taps, execution: Execution, present: Present | None) -> Array:
         """What attention adds to the first stream."""
-        out = self.attn(self.norm1(x2), taps.scope(self.called), execution, present)
+        normed = among(self.norm1, standing(present))(x2)
+        out = self.attn(normed, taps.scope(self.called), execution, present)
         return taps(f"{self.called}.out", out * self.scale1[...] if self.scaled else out, TOKENS)
 
-    def changed(self, y1: Array, taps: Taps) -> Array:
+    def changed(self, y1: Array, taps: Taps, present: Present | None) -> Array:
         """What the MLP adds to the second stream."""
-        out = self.mlp(self.norm2(y1), taps.scope("mlp"))
+        out = self.mlp(among(self.norm2, standing(present))(y1), taps.scope("mlp"))
         return taps("mlp.out", out * self.scale2[...] if self.scaled else out, TOKENS)
+
+
+def standing(present: Present | None) -> Int[Array, "batch token"] | None:
+    """Where tokens stand, for norms across tokens: -1 for those that a sequence is filled up with."""
+    return None if present is None else jnp.where(present, jnp.arange(present.shape[1]), -1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -55,7 +63,7 @@ def _backward(execution: Execution, kept: tuple, gradient: Streams) -> tuple:
 
     def step(carried: tuple[Streams, Streams], block: ReversibleBlock) -> tuple[tuple[Streams, Streams], Array]:
         (y1, y2), (d1, d2) = carried
-        out, back = jax.vjp(lambda block, y1: block.changed(y1, Taps()), block, y1)
+        out, back = jax.vjp(lambda block, y1: block.changed(y1, Taps(), present), block, y1)
         x2 = y2 - out
         mlp, more = back(d2)
         d1 = d1 + more

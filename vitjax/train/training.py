@@ -61,6 +61,11 @@ class Training:
         """How many there are."""
         return self.settings.steps(len(self.images))
 
+    @property
+    def called(self) -> str:
+        """What a person calls that which it learns from."""
+        return "examples" if isinstance(self.images, Made) else "images"
+
     def feed(self) -> Feed | MadeFeed:
         """The batches."""
         chosen, here = self.settings, (jax.process_index(), jax.process_count())

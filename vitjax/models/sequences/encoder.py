@@ -149,11 +149,12 @@ class SequenceModel(nnx.Module):
         """The blocks. Reversible ones begin with the tokens on both streams and end with the mean of the two."""
         if not isinstance(self.blocks, ReversibleBlock):
             return self._stack(present)(x, taps, execution)
-        touched = taps.scope("blocks").touched
-        streams = self._stack(present)((x, x), taps, execution) if touched else through(
-            execution, self.blocks, (x, x), present
-        )  # fmt: skip
-        return (streams[0] + streams[1]) / 2
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        if taps.scope("blocks").touched:
+            first, second = self._stack(present)((wide, wide), taps, execution)
+        else:
+            first, second = through(execution, self.blocks, (wide, wide), present)
+        return ((first + second) / 2).astype(x.dtype)
 
     def _stack(self, present: jax.Array) -> Stack:
         if isinstance(self.blocks, ReversibleBlock):

@@ -1,13 +1,15 @@
 """Reversible residuals: two streams of tokens, of which a backward pass makes each block's input from its output.
 
 Gomez et al. 2017 (arXiv 1707.04585), as in Reformer (2001.04451, section 3): y1 = x1 + attention(x2) and
-y2 = x2 + MLP(y1), so x2 = y2 - MLP(y1) and x1 = y1 - attention(x2). What is kept does not grow with the depth.
+y2 = x2 + MLP(y1), so x2 = y2 - MLP(y1) and x1 = y1 - attention(x2). What is kept does not grow with the depth. The
+streams are float32 at least, whatever the weights are: else what is made again would not be what was.
 """
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -31,14 +33,17 @@ class ReversibleBlock(Block):
 
     def attended(self, x2: Array, taps: Taps, execution: Execution, present: Present | None) -> Array:
         """What attention adds to the first stream."""
-        normed = among(self.norm1, standing(present))(x2)
-        out = self.attn(normed, taps.scope(self.called), execution, present)
+        out = self.attn(self._read(self.norm1, x2, present), taps.scope(self.called), execution, present)
         return taps(f"{self.called}.out", out * self.scale1[...] if self.scaled else out, TOKENS)
 
     def changed(self, y1: Array, taps: Taps, present: Present | None) -> Array:
         """What the MLP adds to the second stream."""
-        out = self.mlp(among(self.norm2, standing(present))(y1), taps.scope("mlp"))
+        out = self.mlp(self._read(self.norm2, y1, present), taps.scope("mlp"))
         return taps("mlp.out", out * self.scale2[...] if self.scaled else out, TOKENS)
+
+    def _read(self, norm: nnx.Module, x: Array, present: Present | None) -> Array:
+        """What a branch reads of a stream, in the dtype of the weights."""
+        return among(norm, standing(present))(x).astype(self.mlp.fc2.kernel.dtype)
 
 
 def standing(present: Present | None) -> Int[Array, "batch token"] | None:
@@ -65,11 +70,11 @@ def _backward(execution: Execution, kept: tuple, gradient: Streams) -> tuple:
         (y1, y2), (d1, d2) = carried
         out, back = jax.vjp(lambda block, y1: block.changed(y1, Taps(), present), block, y1)
         x2 = y2 - out
-        mlp, more = back(d2)
+        mlp, more = back(d2.astype(out.dtype))
         d1 = d1 + more
         out, back = jax.vjp(lambda block, x2: block.attended(x2, Taps(), execution, present), block, x2)
         x1 = y1 - out
-        attention, more = back(d1)
+        attention, more = back(d1.astype(out.dtype))
         return ((x1, x2), (d1, d2 + more)), jax.tree.map(lax.add, mlp, attention)
 
     (_, gradient), of_blocks = lax.scan(step, (y, gradient), blocks, reverse=True)

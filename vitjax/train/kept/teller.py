@@ -52,4 +52,4 @@ class Teller:
         epoch = step * self.training.settings.batch / len(self.training.images)
         self.curve.add(step, {"epoch": epoch, **numbers, "images_per_second": rate, "seconds": self.before})
         self.bar.update(step - self.bar.n)
-        self.bar.set_postfix_str(f"loss {numbers['loss']:.4f}, {rate:.0f} images/s, epoch {epoch:.1f}")
+        self.bar.set_postfix_str(f"loss {numbers['loss']:.4f}, {rate:.0f} {self.training.called}/s, epoch {epoch:.1f}")

@@ -203,6 +203,7 @@ def test_reversible_gradients_are_those_of_plain_residuals():
     )
     ours = total(lambda blocks, x: through(PLAIN, blocks, x, PRESENT))(model.blocks, (x, x[::-1]))
     for a, b in zip(*map(jax.tree.leaves, (ours, total(plain)(model.blocks, (x, x[::-1])))), strict=True):
+        assert np.isfinite(a).all()
         np.testing.assert_allclose(a, b, atol=1e-4 * max(1, np.abs(b).max()))
 
 
@@ -213,6 +214,14 @@ def test_reversible_blocks_keep_what_is_after_the_last(depth):
     kept = jax.eval_shape(lambda x: jax.vjp(lambda x: through(PLAIN, model.blocks, x, PRESENT), x)[1], (x, x))
     large = [leaf.shape for leaf in jax.tree.leaves(kept) if x.shape[:2] == leaf.shape[-3:-1]]
     assert large == [x.shape] * 2
+
+
+def test_what_is_far_from_all_tokens_has_gradients():
+    """The place that a sequence is filled up with has no neighbours under DTN."""
+    model, few = random(replace(PLAINLY, norm="dtn")), ids()
+    few[:, 6:] = 0
+    found = jax.jit(jax.grad(lambda model: model(few)["logits"].sum()))(model)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
 
 
 @pytest.mark.parametrize("norm", ["layer", "dtn"])

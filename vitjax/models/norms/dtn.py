@@ -154,7 +154,8 @@ class TokenNorm(nnx.Module):
         centre = jnp.where(there, z, 0).sum(axis=1, keepdims=True) / jnp.maximum(there.sum(axis=1, keepdims=True), 1)
         z = laid(z - centre)
         mass = laid(jnp.broadcast_to(there.astype(z.dtype), (*places.shape, self.heads, 1)))
-        mass = jnp.maximum(read(self._spread(mass[None])[0]), LEAST)
+        mass = read(self._spread(mass[None])[0])
+        mass = jnp.where(there & (mass > LEAST), mass, 1)  # a gradient is divided by its square
         mean, square = (read(part) / mass for part in self._spread(jnp.stack([z, jnp.square(z)])))
         return mean + centre, jnp.maximum(square - jnp.square(mean), 0)
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 Grid = tuple[int, ...]  # (rows, columns), or (places,) of a sequence
 Along = list[Float[Array, "head source reader"]]  # of each axis
 STEEPNESS = -1.0  # the factor of |d|² at first
-LEAST = 1e-30  # mass of neighbours that is divided by at least
+LEAST = 1e-15  # mass of neighbours below which a token counts as without any
 
 
 def beginning(heads: int, rank: int) -> np.ndarray:

@@ -15,7 +15,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -133,14 +133,14 @@ def here(size: str, norms: list[str], batch: int, rounds: int) -> list[dict]:
     return rows
 
 
-def there(size: str, norms: list[str], batch: int, name: str) -> list[dict]:
-    """Compiles all norms for a chip."""
+def there(size: str, norms: list[str], batch: int, name: str) -> Iterator[dict]:
+    """Compiles all norms for a chip, one after the other."""
     import jax
 
     from vitjax.bench.compiled.chips import chip
     from vitjax.bench.compiled.target import OPTIONS, place, told
 
-    target, rows = chip(name), []
+    target, first = chip(name), None
     for norm in norms:
         config = config_of(size, norm)
         row: dict[str, Any] = {"model": size, "norm": norm, "batch": batch} | counted(size, norm)
@@ -151,11 +151,9 @@ def there(size: str, norms: list[str], batch: int, name: str) -> list[dict]:
             row[f"{what}_ms"] = 1e3 * sum(kernel.total for kernel in built.kernels)
             row[f"{what}_gigabytes_moved"] = sum(kernel.times * kernel.bytes for kernel in built.kernels) / 1e9
             row[f"{what}_temporary_megabytes"] = built.temporaries / 1e6
-        first = rows[0] if rows else row
+        first = first or row
         row |= {f"{what}_ratio": row[f"{what}_ms"] / first[f"{what}_ms"] for what in ("forward", "step")}
-        rows.append(row)
-        print(line(row), flush=True)
-    return rows
+        yield row
 
 
 def line(row: dict) -> str:
@@ -184,14 +182,15 @@ def main() -> None:
     norms, rows = [BASELINE, *(norm for norm in args.norms if norm != BASELINE)], []
     for size in args.model:
         if args.compile_for:
-            rows += there(size, norms, args.batch or 128, args.compile_for)
+            found = there(size, norms, args.batch or 128, args.compile_for)
         else:
             found = here(size, norms, args.batch or 4, args.rounds)
-            print(*map(line, found), sep="\n", flush=True)
-            rows += found
-        if args.out:
-            about = {"compiled_for": args.compile_for} if args.compile_for else {"machine": machine()}
-            args.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")
+        for row in found:
+            print(line(row), flush=True)
+            rows.append(row)
+            if args.out:
+                about = {"compiled_for": args.compile_for} if args.compile_for else {"machine": machine()}
+                args.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

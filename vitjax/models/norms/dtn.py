@@ -10,7 +10,9 @@ a token x becomes γ (x - M) / √(V + ε) + β, where
 With λ = 1 it is LayerNorm; with λ = 0 and P = 1/T it is instance normalization. It keeps no moving statistics.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 import jax
@@ -23,6 +25,8 @@ from vitjax.models.norms.neighbours import LEAST, Along, Grid, along, beginning,
 
 MOST = 14  # rows and columns over which a pooling preset takes P
 STD = 0.02  # of what overwrites the beginning
+WHOLE = frozenset({"tpu"})  # platforms whose products are of large matrices: P is one there, at no more time
+Spread = Callable[[jax.Array], jax.Array]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class Preset:
         overwritten: whether what P begins with is drawn from a normal distribution, as general rules for dense layers
             left it in all released models, in place of one neighbour for each head.
         pool: whether P is taken over means of cells where there are more than 14 rows and columns.
-        separable: whether P is taken axis by axis, which gives the same at a fraction of the operations, or as one
-            matrix of all places.
+        separable: whether P is taken axis by axis where that is faster, which gives the same at a fraction of the
+            operations, or always as one matrix of all places.
     """
 
     prenorm: bool = False
@@ -92,7 +96,7 @@ class TokenNorm(nnx.Module):
         self.position = nnx.Param(terms)
         self.heads, self.grid, self.eps, self.preset = heads, tuple(grid), eps, preset
 
-    def __call__(self, x: jax.Array, places: Int[Array, "*batch token"] | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, places: Int[Array, "*batch token"] | None = None, platform: str = "") -> jax.Array:
         """Normalises.
 
         Args:
@@ -100,70 +104,66 @@ class TokenNorm(nnx.Module):
             places: which place of the grid each of them stands on, counted row by row, where only some are there; -1
                 for a token that stands nowhere, as what a sequence is filled up with: of it no other token knows.
                 Default all places, as they come.
+            platform: of the devices, where it is known.
 
         Raises:
             InputError: without `places`, another number of tokens than the grid has; with them, a preset that pools.
         """
-        wide, split = jnp.promote_types(x.dtype, jnp.float32), (*x.shape[:2], self.heads, -1)
-        z = x.astype(wide).reshape(split)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        z = x.astype(wide)
         if self.preset.prenorm:
-            z = z * jax.lax.rsqrt(jnp.square(z).mean(axis=-1, keepdims=True) + self.eps)
-        mean, variance = self._within(z)
-        around, spread = self._around(z, places)
-        if self.preset.tied:
-            of_mean = of_variance = jax.nn.sigmoid(self.mix[...].astype(wide))[:, None]
-        else:
-            of_mean, of_variance = (
-                jax.nn.sigmoid(mix[...].astype(wide))[:, None] for mix in (self.mix_mean, self.mix_variance)
-            )
+            heads = z.reshape(*z.shape[:2], self.heads, -1)
+            z = (heads * jax.lax.rsqrt(jnp.square(heads).mean(axis=-1, keepdims=True) + self.eps)).reshape(z.shape)
+        mean = z.mean(axis=2, keepdims=True)
+        variance = jnp.square(z - mean).sum(axis=2, keepdims=True) / (z.shape[2] - self.preset.ddof)
+        spread = partial(self._spread, whole=not self.preset.separable or platform in WHOLE)
+        around, square = self._around(z, spread) if places is None else self._among(z, spread, places)
+        mixes = (self.mix, self.mix) if self.preset.tied else (self.mix_mean, self.mix_variance)
+        of_mean, of_variance = (
+            jnp.repeat(jax.nn.sigmoid(mix[...].astype(wide)), z.shape[2] // self.heads) for mix in mixes
+        )
         z = z - (of_mean * mean + (1 - of_mean) * around)
-        z = z * jax.lax.rsqrt(of_variance * variance + (1 - of_variance) * spread + self.eps)
-        scale, bias = (part[...].astype(wide) for part in (self.scale, self.bias))
-        return (z.reshape(x.shape) * scale + bias).astype(x.dtype)
+        z = z * jax.lax.rsqrt(of_variance * variance + (1 - of_variance) * square + self.eps)
+        return (z * self.scale[...].astype(wide) + self.bias[...].astype(wide)).astype(x.dtype)
 
     def along(self, dtype: jnp.dtype = jnp.float32) -> Along:
         """The matrices that P is the product of, one for each axis of the grid, or of that of the cells it pools."""
         cell = self._cell()
         return along(self.position[...].astype(dtype), tuple(side // cell for side in self.grid))
 
-    def _within(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean and variance of each token over all channels, [batch, token, 1, 1]."""
-        mean, count = z.mean(axis=(2, 3), keepdims=True), z.shape[2] * z.shape[3]
-        return mean, jnp.square(z - mean).sum(axis=(2, 3), keepdims=True) / (count - self.preset.ddof)
-
-    def _around(self, z: jax.Array, places: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    def _around(self, z: jax.Array, spread: Spread) -> tuple[jax.Array, jax.Array]:
         """Mean and variance of each channel over a token's neighbours, of all tokens less their mean."""
-        if places is not None:
-            return self._among(z, jnp.broadcast_to(places, z.shape[:2]))
         if z.shape[1] != prod(self.grid):
             raise InputError(self._unfilled(z.shape[1]))
         centre = z.mean(axis=1, keepdims=True)
         cells = self._pooled(z - centre)
-        mean, square = self._spread(jnp.stack([cells, jnp.square(cells)]))
+        mean, square = spread(cells), spread(jnp.square(cells))
         return self._grown(mean) + centre, self._grown(jnp.maximum(square - jnp.square(mean), 0))
 
-    def _among(self, z: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _among(self, z: jax.Array, spread: Spread, places: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The same where only some tokens are there, by the mass that P has on these."""
         if self._cell() > 1:
             raise InputError("this form of DTN pools cells of tokens, of which none can be left out: use norm='dtn'")
-        size, there = prod(self.grid), (places >= 0)[..., None, None]
+        if places.shape[-1] != z.shape[1]:
+            raise InputError(f"{z.shape[1]} tokens do not stand on {places.shape[-1]} places: an edit dropped some")
+        places, size = jnp.broadcast_to(places, z.shape[:2]), prod(self.grid)
+        there = (places >= 0)[..., None]
         onto = jnp.where(places >= 0, places, size)  # beyond the grid, where nothing is written
         batch = jnp.arange(len(z))[:, None]
-        laid = lambda x: jnp.zeros((len(x), size, *x.shape[2:]), x.dtype).at[batch, onto].set(x, mode="drop")
+        laid = lambda x: jnp.zeros((len(x), size, x.shape[2]), x.dtype).at[batch, onto].set(x, mode="drop")
         read = lambda x: x.at[batch, onto].get(mode="clip")
         centre = jnp.where(there, z, 0).sum(axis=1, keepdims=True) / jnp.maximum(there.sum(axis=1, keepdims=True), 1)
-        z = laid(z - centre)
-        mass = laid(jnp.broadcast_to(there.astype(z.dtype), (*places.shape, self.heads, 1)))
-        mass = read(self._spread(mass[None])[0])
+        mass = read(spread(laid(jnp.broadcast_to(there, (*places.shape, self.heads)).astype(z.dtype))))
         mass = jnp.where(there & (mass > LEAST), mass, 1)  # a gradient is divided by its square
-        mean, square = (read(part) / mass for part in self._spread(jnp.stack([z, jnp.square(z)])))
+        mass = jnp.repeat(mass, z.shape[2] // self.heads, axis=2)
+        z = laid(z - centre)
+        mean, square = read(spread(z)) / mass, read(spread(jnp.square(z))) / mass
         return mean + centre, jnp.maximum(square - jnp.square(mean), 0)
 
-    def _spread(self, x: jax.Array) -> jax.Array:
-        """Takes P of several of [batch, place, head, channel]."""
+    def _spread(self, x: jax.Array, whole: bool) -> jax.Array:
+        """Takes P of [batch, place, channel], as one matrix or axis by axis."""
         parts = self.along(x.dtype)
-        parts = parts if self.preset.separable else [dense(parts)]
-        return spread(x.reshape(-1, *x.shape[2:]), parts).reshape(x.shape)
+        return spread(x, [dense(parts)] if whole else parts)
 
     def _cell(self) -> int:
         """Rows and columns of a cell whose mean stands for its tokens."""
@@ -174,21 +174,21 @@ class TokenNorm(nnx.Module):
         )
 
     def _pooled(self, z: jax.Array) -> jax.Array:
-        """The means over cells, [batch, cell, head, channel]."""
+        """The means over cells, [batch, cell, channel]."""
         if (cell := self._cell()) == 1:
             return z
         cut = [part for side in self.grid for part in (side // cell, cell)]
-        pooled = z.reshape(len(z), *cut, *z.shape[2:]).mean(axis=tuple(range(2, 1 + len(cut), 2)))
-        return pooled.reshape(len(z), -1, *z.shape[2:])
+        pooled = z.reshape(len(z), *cut, z.shape[2]).mean(axis=tuple(range(2, 1 + len(cut), 2)))
+        return pooled.reshape(len(z), -1, z.shape[2])
 
     def _grown(self, z: jax.Array) -> jax.Array:
         """What each cell has for each of its tokens."""
         if (cell := self._cell()) == 1:
             return z
-        z = z.reshape(len(z), *(side // cell for side in self.grid), *z.shape[2:])
+        z = z.reshape(len(z), *(side // cell for side in self.grid), z.shape[2])
         for axis in range(len(self.grid)):
             z = jnp.repeat(z, cell, axis=1 + axis)
-        return z.reshape(len(z), -1, *z.shape[-2:])
+        return z.reshape(len(z), -1, z.shape[-1])
 
     def _unfilled(self, tokens: int) -> str:
         grid = "x".join(map(str, self.grid))

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 Grid = tuple[int, ...]  # (rows, columns), or (places,) of a sequence
-Along = list[Float[Array, "head source reader"]]  # of each axis
+Along = list[Float[Array, "*head source reader"]]  # of each axis
 STEEPNESS = -1.0  # the factor of |d|² at first
 LEAST = 1e-15  # mass of neighbours below which a token counts as without any
 
@@ -53,11 +53,28 @@ def dense(parts: Along) -> Float[Array, "head source reader"]:
     return whole
 
 
-def spread(x: Float[Array, "batch place head channel"], parts: Along) -> Array:
-    """The weighted means over all places, of each place, by the matrices of each axis or by one for all."""
-    sides = tuple(part.shape[1] for part in parts)
-    found = x.reshape(len(x), *sides, *x.shape[2:])
-    for axis, part in enumerate(parts):
-        before, after = "pq"[:axis], "rs"[: len(parts) - 1 - axis]
-        found = jnp.einsum(f"b{before}u{after}hc,huw->b{before}w{after}hc", found, part)
-    return found.reshape(x.shape)
+def spread(x: Float[Array, "batch place channel"], parts: Along) -> Array:
+    """The weighted means over all places, of each place, by the matrices of each axis or by one for all.
+
+    The channels are split into as many heads as the matrices have. Each head is cut out, so that no axis of heads
+    stands between those of places and channels: so arrays lie as products read them, on CPUs and on TPUs.
+    """
+    heads = jnp.split(x, len(parts[0]), axis=-1)
+    by = _along_axes if len(parts) > 1 else _at_once
+    return jnp.concatenate([by(part, [matrix[head] for matrix in parts]) for head, part in enumerate(heads)], axis=-1)
+
+
+def _at_once(x: Array, matrices: Along) -> Array:
+    return jnp.einsum("bsc,sr->brc", x, *matrices)
+
+
+def _along_axes(x: Array, matrices: Along) -> Array:
+    """Axis after axis, the first with the others among the channels, later ones with those before in the batch."""
+    before, shape = len(x), x.shape
+    for matrix in matrices:
+        side = len(matrix)
+        x = x.reshape(before, side, -1)
+        # The matrix is in each of the batch: products of one with all of it would have x copied into another order.
+        x = jnp.einsum("bsx,bsr->brx", x, jnp.broadcast_to(matrix, (before, side, side)))
+        before *= side
+    return x.reshape(shape)

@@ -86,7 +86,8 @@ class Block(nnx.Module):
             places: on which of the grid's the tokens stand, for its norms, where only some are there.
         """
         before, after = self.normed == "before", self.normed == "after"
-        norm1, norm2 = (None, None) if self.normed == "not" else (among(n, places) for n in (self.norm1, self.norm2))
+        if self.normed != "not":
+            norm1, norm2 = (among(norm, places, execution.platform) for norm in (self.norm1, self.norm2))
         x = taps("resid_pre", x, TOKENS)
         out = self.attn(norm1(x) if before else x, taps.scope(self.called), execution, *shared)
         out, x = (out, x) if self.reads is None else out

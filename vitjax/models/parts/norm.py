@@ -141,9 +141,15 @@ def check_single(name: str, why: str) -> None:
         raise InputError(f"norm {name!r} takes statistics over patches, {why}")
 
 
-def among(norm: nnx.Module, places: jax.Array | None) -> Callable[[jax.Array], jax.Array]:
-    """The norm, for tokens that stand on these places of its grid alone; as it is where all are there."""
-    return partial(norm, places=places) if places is not None and isinstance(norm, TokenNorm) else norm
+def among(norm: nnx.Module, places: jax.Array | None, platform: str) -> Callable[[jax.Array], jax.Array]:
+    """The norm of a block, told on which places of its grid the tokens stand, None for all, and on whose devices.
+
+    Args:
+        norm: any; only DTN asks.
+        places: see `TokenNorm`.
+        platform: of the devices, "" where it is not known.
+    """
+    return partial(norm, places=places, platform=platform) if isinstance(norm, TokenNorm) else norm
 
 
 def _row(name: str) -> Row:

@@ -25,7 +25,7 @@ from vitjax.models.text_tower import abstract as abstract_text
 
 VIT_S = ViTConfig(width=432, heads=9, mlp_width=1728, norm="dtn", joins=10, norm_eps=1e-5)
 SMALL = ViTConfig(
-    image_size=(32, 24), patch_size=(8, 8), width=24, depth=3, heads=4, mlp_width=32, classes=4, norm="dtn", joins=2
+    image_size=(32, 24), patch_size=(8, 8), width=24, depth=2, heads=4, mlp_width=32, classes=4, norm="dtn", joins=1
 )
 
 
@@ -53,11 +53,10 @@ def test_e12_in_a_vit_they_stand_in_the_blocks_of_patches_alone():
     assert norms(everywhere, TokenNorm) == {"blocks.norm1": 12, "blocks.norm2": 12}
 
 
-PVT = PvtConfig(heads=(4, 4, 5, 8), norm="dtn")
 PLACES = {
-    "Swin": (SwinConfig(norm="dtn"), 24, ["stages.0.plain", "stages.3.shifted"]),
-    "PVT": (PVT, 12, ["stages.0.blocks", "stages.2.blocks"]),
-    "LeViT": (LevitConfig(norm="dtn"), 18, ["stages.0.blocks", "stages.2.blocks"]),
+    "Swin": (SwinConfig(norm="dtn", depths=(2, 2, 2, 2)), 16, ["stages.0.plain", "stages.3.shifted"]),
+    "PVT": (PvtConfig(heads=(4, 4, 5, 8), norm="dtn", depths=(1, 1, 1, 1)), 6, ["stages.0.blocks", "stages.2.blocks"]),
+    "LeViT": (LevitConfig(norm="dtn", depths=(1, 1, 1)), 6, ["stages.0.blocks", "stages.2.blocks"]),
     "T2T-ViT": (T2tConfig(norm="dtn", joins=12), 24, ["stages.2.early", "stages.2.early"]),
     "ConViT": (ConvitConfig(norm="dtn", width=192), 20, ["local", "local"]),
 }
@@ -96,7 +95,7 @@ def test_where_they_cannot_stand_it_is_said(config, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"joins": 3}, "joins is 3"),
+        ({"joins": 2}, "joins is 2"),
         ({"class_token": False, "pool": "mean"}, "of which there are 0"),
         ({"relative_bias": True}, "so joins is 0"),
     ],
@@ -109,7 +108,7 @@ def test_tokens_that_join_late_are_checked(changes, message):
 @pytest.mark.parametrize("late", [True, False])
 def test_patches_can_be_left_out(late):
     config = SMALL if late else replace(SMALL, joins=0, class_token=False, pool="mean")
-    model, tap = filled(config), "blocks.1.resid_post"
+    model, tap = filled(config), "blocks.0.resid_post"
     images = np.random.default_rng(0).random((2, 32, 24, 3), np.float32)
 
     @jax.jit
@@ -139,4 +138,4 @@ def test_an_edit_that_drops_tokens_without_saying_which_is_refused():
 
 def test_a_layer_that_gives_a_unit_is_not_asked_for_where_its_norm_needs_all_tokens():
     model = filled(SMALL)
-    assert model.last_layer("blocks.0.mlp.hidden") is None and model.last_layer("blocks.2.mlp.hidden") is not None
+    assert model.last_layer("blocks.0.mlp.hidden") is None and model.last_layer("blocks.1.mlp.hidden") is not None

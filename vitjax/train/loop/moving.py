@@ -22,6 +22,11 @@ def with_moving(transform: optax.GradientTransformation, learned: Any) -> optax.
     return optax.partition({"learned": transform, "moving": optax.sgd(RATE)}, lambda _: kinds)
 
 
+def of_parameters(gradient: Any) -> Any:
+    """The gradient with zeros for what moves, whose is not the loss's."""
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: 0 * leaf if moves(path) else leaf, gradient)
+
+
 def moves(path: tuple) -> bool:
     """Whether an array of this path is a statistic that moves."""
     return any(part.startswith(MOVING) for part in jax.tree_util.keystr(path, simple=True, separator=".").split("."))

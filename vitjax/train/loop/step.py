@@ -16,7 +16,7 @@ from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.kernels.products import in_bfloat16
 from vitjax.train.loop.mesh import copied, laid, placed, shared_out
-from vitjax.train.loop.moving import with_moving
+from vitjax.train.loop.moving import of_parameters, with_moving
 from vitjax.train.loop.optimizer import optimizer, schedule
 from vitjax.train.settings import PRODUCTS, Settings
 from vitjax.train.task import Batch, Learned, Task
@@ -162,7 +162,7 @@ def _step(
         (loss, more), grads = jax.value_and_grad(loss_of, has_aux=True)(learned, *given)
         updates, moments = transform.update(grads, moments, learned)
         return (optax.apply_updates(learned, updates), moments), {
-            "loss": loss, **more, "gradient": optax.tree.norm(grads)
+            "loss": loss, **more, "gradient": optax.tree.norm(of_parameters(grads))
         }  # fmt: skip
 
     carried, this = (state.learned, state.optimizer), jax.random.fold_in(key(settings.seed), state.step)

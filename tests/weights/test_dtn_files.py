@@ -7,6 +7,7 @@ from tests.support import torch_files
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.weights import parameters
+from vitjax.weights.cache import described, rebuilt
 from vitjax.weights.families.originals.dtn import PREPROCESS
 from vitjax.weights.load import load
 from vitjax.weights.save import export_timm
@@ -84,3 +85,8 @@ def test_positions_with_one_of_the_class_token_are_not_of_these_files(tmp_path, 
     path = torch_files.save(tmp_path / "vit_s_dtn.pth", tensors(arrays) | more)
     with pytest.raises(InputError, match="10 positions are not a square of patches"):
         load(path, cache=False)
+
+
+def test_what_configs_have_gained_is_written_where_it_says_something():
+    assert "joins" not in described(ViTConfig()) and described(CONFIG)["joins"] == 2
+    assert rebuilt(ViTConfig, described(CONFIG)) == CONFIG and rebuilt(ViTConfig, described(ViTConfig())) == ViTConfig()

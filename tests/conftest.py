@@ -1,6 +1,7 @@
 """What every test may ask for: the real data where there is any, the referees, and a process with many devices."""
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
@@ -47,8 +48,15 @@ if "XLA_FLAGS" not in os.environ and not entry_points(group="jax_plugins"):  # a
     os.environ["XLA_FLAGS"] = " ".join(known(QUICK))
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this run compiles, the others need not
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vitjax-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"  # several times what writing one down takes
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+def pytest_collection_finish():
+    """Leaves what is imported by now out of the search for garbage, which else goes through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 PATIENCE = 1800  # seconds until a process counts as stuck: a loaded machine takes ten times as long as an idle one
@@ -62,6 +70,7 @@ def room_for_programs():
     maps = Path("/proc/self/maps")
     if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MAPS:
         sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

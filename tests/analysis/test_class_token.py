@@ -21,9 +21,9 @@ DEPTH, PREFIX = CONFIG.depth, CONFIG.prefix
 EDITS = {"isolated": isolated, "class only": class_only}
 
 
-def read(taps, edits=None):
+def read(taps, edits=None, model=MODEL, images=IMAGES):
     """What the model computes, compiled at once."""
-    return jax.jit(lambda model, images: model(images, taps, edits or {}))(MODEL, IMAGES)
+    return jax.jit(lambda model, images: model(images, taps, edits or {}))(model, images)
 
 
 @cache
@@ -91,7 +91,7 @@ def test_both_tokens_of_a_distilled_model_go_on_and_one_image_is_enough():
     config = replace(CONFIG, distilled=True, registers=0, depth=1)
     model, data = noise.model(config), noise.dataset(1, 1, config)
     (row,) = (row for row in run(model, data, layers=[0]).rows if row["intervention"] == "class only")
-    found = model(noise.pixels(data), "logits", {"embed": lambda x: x[:, :2]})["logits"]
+    found = read("logits", {"embed": lambda x: x[:, :2]}, model, noise.pixels(data))["logits"]
     assert row["loss"] == pytest.approx(-float(jax.nn.log_softmax(found)[0, data.labels_for(model)[0]]), rel=1e-4)
 
 

@@ -97,7 +97,7 @@ def lite(timm):
 def error(model, images, due):
     """That of what the first stage gives; nothing else is computed."""
     with jax.enable_x64(True):
-        model = jax.tree.map(lambda leaf: leaf.astype(np.float64), model)
+        model = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), model)
         run = jax.jit(lambda model, images: model(images, FIRST)[FIRST], compiler_options=COMPILER)
         return np.abs(run(model, images) - due).max() / np.abs(due).max()
 

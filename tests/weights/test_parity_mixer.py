@@ -108,7 +108,7 @@ def test_another_eps_is_seen(timm):
 
     def error(model):
         with jax.enable_x64(True):
-            model = jax.tree.map(lambda leaf: leaf.astype(np.float64), model)
+            model = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), model)
             run = jax.jit(lambda model, images: model(images, tap)[tap], compiler_options=COMPILER)
             return np.abs(run(model, images) - due).max() / np.abs(due).max()
 

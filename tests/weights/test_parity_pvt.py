@@ -163,7 +163,7 @@ def test_files_as_first_published(saved, tmp_path):
     arrays = {name: array.reshape(wanted[name]) for name, array in arrays.items()}
     assert all(np.array_equal(array, arrays[name]) for name, array in values(saved_model).items())
     with jax.enable_x64(True):
-        exact = jax.tree.map(lambda leaf: leaf.astype(np.float64), build(config, arrays))
+        exact = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), build(config, arrays))
         images = np.random.default_rng(1).random((2, 32, 32, 3))
         run = jax.jit(lambda model, images: model(images)["logits"], compiler_options=COMPILER)
         found = np.asarray(run(exact, images))
@@ -304,7 +304,7 @@ def test_traps(known, monkeypatch, trap, least, most):
     config, arrays, images, logits = known
     config, arrays = trap(monkeypatch, config, arrays)
     with jax.enable_x64(True):
-        model = jax.tree.map(lambda leaf: leaf.astype(np.float64), build(config, arrays))
+        model = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), build(config, arrays))
         run = jax.jit(lambda model, images: model(images)["logits"], compiler_options=COMPILER)
         found = np.asarray(run(model, images))
     assert least <= abs(found - logits).max() / abs(logits).max() <= most

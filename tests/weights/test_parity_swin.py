@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -92,7 +91,7 @@ def off(pair, version, **changes):
     """How far the logits are from timm's, of a model of a changed config."""
     theirs, config_json, images, logits = pair(version)
     with jax.enable_x64(True):
-        model = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), ported(theirs, config_json, **changes))
+        model = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), ported(theirs, config_json, **changes))
         found = jax.jit(lambda model, images: model(images)["logits"])(model, images)
     return float(abs(np.asarray(found) - logits).max() / abs(logits).max())
 

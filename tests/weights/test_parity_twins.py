@@ -158,7 +158,7 @@ def test_in_single_precision(known):
 def error_of(config, arrays, images, logits):
     """That of a model's logits, relative to the largest, in the precision of the images."""
     with jax.enable_x64(images.dtype == np.float64):
-        model = jax.tree.map(lambda leaf: leaf.astype(images.dtype), parameters.build(config, arrays))
+        model = jax.tree.map(lambda leaf: np.asarray(leaf, images.dtype), parameters.build(config, arrays))
         run = jax.jit(lambda model, images: model(images)["logits"], compiler_options=COMPILER)
         found = np.asarray(run(model, images))
     return abs(found - logits).max() / abs(logits).max()

@@ -192,7 +192,7 @@ def _run(
     mesh = mesh_for(data.batch)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(IMAGE))
     sampled = _sampled(len(data.images))
-    blank = lambda tap: jax.tree.map(np.asarray, empty(sizes[tap], k, len(sampled), sites[tap].tokens))
+    blank = lambda tap: empty(sizes[tap], k, len(sampled), sites[tap].tokens)
     stack = lambda *leaves: np.stack(leaves)
     tallies = {
         tap: jax.tree.map(stack, Tally(*part.tallies.get(tap, blank(tap))), *[blank(tap)] * (mesh.size - 1))

@@ -53,22 +53,22 @@ class Tally(NamedTuple):
 
 def empty(units: int, k: int, sample: int, tokens: int = 0) -> Tally:
     """The tally of no images, for `k` best images, `sample` chosen ones and as many tokens of each."""
-    floats = jnp.zeros(units, jnp.float32)
+    floats = np.zeros(units, np.float32)
     return Tally(
-        score=jnp.full((units, k), -jnp.inf, jnp.float32),
-        place=jnp.full((units, k), NOWHERE, jnp.int32),
-        patch=jnp.full((units, k), -1, jnp.int32),
-        peak=jnp.full((units, k), -jnp.inf, jnp.float32),
-        norm=jnp.full((units, k), jnp.nan, jnp.float32),
-        images=jnp.int32(0),
+        score=np.full((units, k), -np.inf, np.float32),
+        place=np.full((units, k), NOWHERE, np.int32),
+        patch=np.full((units, k), -1, np.int32),
+        peak=np.full((units, k), -np.inf, np.float32),
+        norm=np.full((units, k), np.nan, np.float32),
+        images=np.int32(0),
         mean=floats,
         squares=floats,
         positive=floats,
         positive_squares=floats,
-        active=jnp.zeros((units, 2), jnp.int32),
-        histogram=jnp.zeros((units, BINS), jnp.int32),
-        sample=jnp.full((sample, units), jnp.nan, jnp.float32),
-        sample_patch=jnp.full((sample, units), -1, jnp.int16 if tokens <= 2**15 else jnp.int32),
+        active=np.zeros((units, 2), np.int32),
+        histogram=np.zeros((units, BINS), np.int32),
+        sample=np.full((sample, units), np.nan, np.float32),
+        sample_patch=np.full((sample, units), -1, np.int16 if tokens <= 2**15 else np.int32),
     )
 
 

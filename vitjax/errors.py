@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 LONGEST = 2000  # letters of a message
+SHOWN = 100  # letters of a text before and after the place of a mistake
 AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)
 INTERRUPTED = 130  # exit code: by Ctrl-C, as shells count it
 
@@ -16,6 +17,18 @@ class InputError(ValueError):
     def __init__(self, message: str):
         text = printable(message[: LONGEST + 1])
         super().__init__(text if len(text) <= LONGEST else text[:LONGEST] + "…")
+
+
+class Misspelled(InputError):
+    """A mistake at one place of a text, which is shown beneath the message with a caret under the place."""
+
+    def __init__(self, message: str, text: str, place: int):
+        super().__init__(message)
+        first, rest = printable(text[:place]), printable(text[place:])
+        cut = max(0, len(first) - SHOWN)
+        self.args = (
+            f"{self}\n  {'…' * bool(cut)}{first[cut:]}{rest[:SHOWN]}\n  {' ' * (len(first) - cut + bool(cut))}^",
+        )
 
 
 def printable(text: str) -> str:

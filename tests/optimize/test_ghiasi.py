@@ -11,7 +11,8 @@ from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.tap_site import Site
 from vitjax.models.parts.mlp import ACTIVATIONS
 from vitjax.optimize import augment, loop
-from vitjax.optimize.objectives import UnitActivation, total_variation
+from vitjax.optimize.goals.penalties import total_variation
+from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.parametrize import parametrization
 from vitjax.optimize.recipes import GHIASI, choose
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.support import small
 from vitjax.errors import InputError
-from vitjax.optimize.objectives import likeness
+from vitjax.optimize.goals.penalties import likeness
 from vitjax.optimize.recipes import choose
 from vitjax.optimize.results.pictures import RECORD, append, read_record
 from vitjax.optimize.visualize import visualize

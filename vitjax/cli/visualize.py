@@ -55,13 +55,13 @@ def add(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vitjax.models.core.vocabulary import split_unit
     from vitjax.optimize.recipes import choose
+    from vitjax.units.expression import check_spelling
 
     recipe = choose(args.recipe, **changes(args.set))
     recipe = choose(recipe, variants=args.variants or recipe.variants)
     for unit in args.units:
-        split_unit(unit)
+        check_spelling(unit)
     out = _folder(args.out, args.overwrite)
     model = load(args, _dtype(args.dtype, out))
     from vitjax.optimize.report import run_visualize

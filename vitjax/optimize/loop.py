@@ -21,7 +21,9 @@ from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key
 from vitjax.optimize.augment import embed, some, views
-from vitjax.optimize.objectives import Goal, Objective, Sites, likeness, objective_of, total_variation
+from vitjax.optimize.goals.objective import Goal, Objective, Sites
+from vitjax.optimize.goals.penalties import DIVERSITY, total_variation
+from vitjax.optimize.objectives import objective_of
 from vitjax.optimize.optimizers import transform
 from vitjax.optimize.parametrize import Parametrization, parametrization
 from vitjax.optimize.recipes import Recipe
@@ -156,7 +158,8 @@ def loss_of(
     variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)
     loss = recipe.total_variation * variation - recipe.scale * reached
     if recipe.variants > 1:
-        loss = loss + recipe.diversity * likeness(values[taps[0]], recipe.variants)
+        alike = [DIVERSITY[recipe.diversity_of](values[tap], recipe.variants) for tap in taps]
+        loss = loss + recipe.diversity * (alike[0] if len(alike) == 1 else sum(alike) / len(alike))
     return loss.sum(), History(loss, reached, variation)
 
 

@@ -1,15 +1,9 @@
-"""What a picture is optimised for: an activation, as a function of taps, and the total variation that it pays.
-
-The activations are an open set. An `Objective` says what is computed and is compiled; the numbers of a goal, such as
-which unit it is, are data, so that one program serves all goals of an objective. A goal is anything with a name, a
-`variant`, 32 bits `hash` and an `objective`; units and directions have theirs here.
-"""
+"""The activations of units, directions and sums of goals, as functions of taps, and which goal has which."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,77 +12,14 @@ from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import LastLayer, Network
-from vitjax.models.core.tap_site import Site
+from vitjax.optimize.goals.objective import Goal, Objective, Score, Sites, Values
+from vitjax.optimize.goals.penalties import TINY
+from vitjax.optimize.goals.weighted import WeightedSum
+from vitjax.units.algebra import Sum
 from vitjax.units.select import at_tokens, flat_index, token_span
-from vitjax.units.units import Cosine, Direction, Unit
+from vitjax.units.units import Cosine, CosinePower, Direction, Unit
 
-TINY = 1e-24  # added to the square of a length that is divided by
-
-Values = Mapping[str, Array]  # of taps, [image, *axes] each
-Sites = Mapping[str, Site]
-Score = Callable[[Values, Any], Float[Array, " image"]]
-
-
-class Goal(Protocol):
-    """What one picture is made for: a dataclass whose text is its name, different for every `variant`."""
-
-    variant: int
-
-    @property
-    def hash(self) -> int:
-        """32 bits of its name: its random numbers depend on nothing else but the seed."""
-
-    @property
-    def objective(self) -> "Objective":
-        """What is computed for it."""
-
-
-@dataclass(frozen=True)
-class Objective:
-    """An activation that pictures are optimised for, without the numbers that tell one goal's from another's.
-
-    A kind of objective says with `numbers` and `activation` what it is; the other methods have defaults that are right
-    for all. It is hashable and equal to others that compute the same.
-
-    Attributes:
-        tap: that it reads, the first one of several.
-        placeless: whether it means the same of images of another size, as those of a recipe's stages are.
-    """
-
-    tap: str
-    placeless: ClassVar[bool] = False
-
-    @property
-    def taps(self) -> tuple[str, ...]:
-        """The taps that it reads."""
-        return (self.tap,)
-
-    def numbers(self, goals: Sequence[Any], sites: Sites) -> Any:
-        """The numbers of goals, a pytree of arrays with a leading axis of goals.
-
-        Raises:
-            InputError: a goal that does not fit the sites of the taps.
-        """
-        raise NotImplementedError
-
-    def activation(self, values: Values, numbers: Any, *, sites: Sites, tokens: str) -> Float[Array, " image"]:
-        """The activation of one goal on each image.
-
-        Args:
-            values: of its taps.
-            numbers: the goal's.
-            sites: of all taps.
-            tokens: that count, as in `Recipe.tokens`.
-        """
-        raise NotImplementedError
-
-    def earlier(self, sites: Sites) -> "Objective":
-        """The same before the activation function, where it is clear what that is; by default itself."""
-        return self
-
-    def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
-        """The cheapest way to it: the taps to read, and a function of their values and one goal's numbers."""
-        return self.taps, partial(self.activation, sites=model.taps(), tokens=tokens)
+FLOOR = 0.1  # of a cosine whose power is taken (Lucid, `_dot_cossim`)
 
 
 @dataclass(frozen=True)
@@ -167,11 +98,39 @@ class CosineWithDirection(AlongDirection):
         return Objective.shortest(self, model, tokens)
 
 
-# The objectives of goals that are named by units and vectors alone.
-_OBJECTIVES: dict[type, type] = {Unit: UnitActivation, Direction: AlongDirection, Cosine: CosineWithDirection}
+@dataclass(frozen=True)
+class CosinePowerWithDirection(CosineWithDirection):
+    """The dot product with a direction times a power of the cosine with it, 0.1 at least; averaged over tokens."""
+
+    power: float = 2.0
+
+    def activation(self, values: Values, numbers: Any, *, sites: Sites, tokens: str) -> Float[Array, " image"]:
+        """See `Objective.activation`."""
+        found = at_tokens(values[self.tap], sites[self.tap], tokens)
+        along = found @ numbers
+        lengths = jnp.sum(found * found, axis=-1) * jnp.sum(numbers * numbers)
+        cosine = along * jax.lax.rsqrt(lengths + TINY)
+        return (along * jnp.maximum(FLOOR, cosine) ** self.power).mean(axis=1)
 
 
-def objective_of(goal: Unit | Direction | Goal) -> Objective:
+def _of_sum(goal: Sum) -> WeightedSum:
+    parts = tuple(objective_of(term.goal) for term in goal.terms)
+    return WeightedSum(parts[0].tap, parts, tuple(term.after for term in goal.terms))
+
+
+# The objectives of goals that are named by units and vectors alone, and of their sums.
+_OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
+    Unit: lambda goal: UnitActivation(goal.tap),
+    Direction: lambda goal: AlongDirection(goal.tap),
+    Cosine: lambda goal: CosineWithDirection(goal.tap),
+    CosinePower: lambda goal: (
+        CosinePowerWithDirection(goal.tap, goal.power) if goal.power else AlongDirection(goal.tap)
+    ),
+    Sum: _of_sum,
+}
+
+
+def objective_of(goal: Unit | Direction | Sum | Goal) -> Objective:
     """What is computed for a goal.
 
     Raises:
@@ -182,7 +141,7 @@ def objective_of(goal: Unit | Direction | Goal) -> Objective:
     kinds = (_OBJECTIVES[kind] for kind in type(goal).__mro__ if kind in _OBJECTIVES)
     if (kind := next(kinds, None)) is None:
         raise InputError(f"{goal!r} is no goal: give a unit, a direction, or what has an objective")
-    return kind(goal.tap)
+    return kind(goal)
 
 
 def _by_columns(
@@ -212,39 +171,3 @@ def check_vector(goal: Direction) -> None:
         raise InputError(
             f"{goal}: the direction has {'only zeros' if not vector.any() else 'numbers that are not finite'}"
         )
-
-
-def likeness(values: Float[Array, "slot view *places channel"], variants: int) -> Float[Array, " slot"]:
-    """How alike the variants of a unit, `variants` slots after each other, are: each one's mean cosine with the others.
-
-    Args:
-        values: features of their views; their mean over views and places is what is compared.
-        variants: at least 2.
-    """
-    means = values.reshape(len(values), -1, values.shape[-1]).astype(jnp.float32).mean(axis=1)
-    means = means * jax.lax.rsqrt(jnp.sum(means * means, axis=1, keepdims=True) + TINY)
-    means = means.reshape(-1, variants, means.shape[-1])
-    cosines = jnp.einsum("gvc,gwc->gvw", means, means)
-    return ((cosines.sum(axis=2) - 1) / (variants - 1)).reshape(-1)
-
-
-def total_variation(images: Float[Array, "*n h w c"]) -> Float[Array, "*n c"]:
-    """Sum over four directions of the L2 norm of the whole difference image, for each image and channel.
-
-    Not squared, not circular: right, down and both diagonals; the loss has its mean over images and channels
-    (Ghiasi et al., `loss/regularizers/image.py`). An image `a * x + b` has |a| times that of x.
-    """
-    rows, columns = images[..., 1:, :, :], images[..., :, 1:, :]
-    differences = (
-        columns - images[..., :, :-1, :],
-        rows - images[..., :-1, :, :],
-        images[..., 1:, 1:, :] - images[..., :-1, :-1, :],
-        images[..., 1:, :-1, :] - images[..., :-1, 1:, :],
-    )
-    return sum(_norm(jnp.sum(d * d, axis=(-3, -2))) for d in differences)
-
-
-def _norm(squared: jax.Array) -> jax.Array:
-    """Square root whose gradient at 0 is 0, as torch has it, where JAX gives NaN."""
-    positive = squared > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)

@@ -43,8 +43,10 @@ class Recipe:
         jitter: the picture is rolled by up to this many pixels along each axis.
         jitter_per_view: roll every view by itself instead of all views of a step together.
         variants: pictures of each unit, optimised together.
-        diversity: factor, in the loss, of how alike the variants are: the mean cosine of a picture's features with
-            those of the others, features being what is read for the unit, averaged over tokens and views.
+        diversity: factor, in the loss, of how alike the variants are.
+        diversity_of: what is compared, of what is read for the unit: "mean" (the mean cosine of a picture's features
+            with those of the others, averaged over tokens and views), "gram" (Lucid's: the sum of the cosines of its
+            Gram matrix, of channels over tokens and views, with those of the others).
         stages: stretches of the steps at sizes, and with settings, of their own; none is one at the model's own size.
     """
 
@@ -73,6 +75,7 @@ class Recipe:
     jitter_per_view: bool = False
     variants: int = 1
     diversity: float = 0.15
+    diversity_of: str = "mean"
     stages: tuple[Stage, ...] = ()
 
     def __post_init__(self):
@@ -177,12 +180,14 @@ def recipes() -> dict[str, Recipe]:
 
 
 def fields(recipe: Recipe) -> dict[str, Any]:
-    """What records say of a recipe, as JSON has it: all fields, stages only where there are any.
+    """What records say of a recipe, as JSON has it: all fields, stages and what diversity is of only where they matter.
 
     `Recipe(**fields)` is the recipe again.
     """
     found = dataclasses.asdict(recipe)
     stages = [{name: value for name, value in stage.items() if value is not None} for stage in found.pop("stages")]
+    if found["diversity_of"] == Recipe.diversity_of:
+        del found["diversity_of"]
     return found | ({"stages": stages} if stages else {})
 
 

@@ -16,8 +16,10 @@ from vitjax.optimize.results.pictures import Pictures, join
 from vitjax.optimize.schedule.plan import steps_of
 from vitjax.optimize.workers import Starts, Task, batches_of, run
 from vitjax.ranges import COUNT, SEED
+from vitjax.units.algebra import is_goal
 from vitjax.units.select import token_span
-from vitjax.units.units import Direction, check_tap, expand
+from vitjax.units.spelled import goals_of
+from vitjax.units.units import Unit, check_tap, expand
 
 # Slots optimised together on one device, where nothing else is asked: enough to fill it, few enough for its memory.
 # On TPUs see `useful_slots`.
@@ -73,12 +75,16 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
     given = [units] if isinstance(units, str) or not isinstance(units, Iterable) else list(units)
     goals: list[Goal] = []
     for one in given:
-        if not hasattr(one, "objective") and not isinstance(one, Direction):
+        if isinstance(one, str):
+            goals += goals_of(one, taps, model.class_names)
+            continue
+        if not hasattr(one, "objective") and (isinstance(one, Unit) or not is_goal(one)):
             goals += expand(one, taps, model.class_names)
             continue
         objective = objective_of(one)
         for tap in objective.taps:
             check_tap(tap, taps)
+        objective.check(model)
         objective.numbers([one], taps)  # a mistake in them is said before anything starts
         goals.append(one)
     if not goals:

@@ -13,14 +13,17 @@ from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import PLACES, Site, unknown
 from vitjax.models.core.vocabulary import NUMBERS, SCALE, split_unit
+from vitjax.ranges import Range
+from vitjax.units.algebra import Algebra
 
+_POWER = Range(0, 100)
 _SPAN = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
 _VARIANT = re.compile(r"(.*?)(?:(#)(\d{1,9}))?", re.DOTALL)
 _OPEN = re.compile(r"((?:stages\.\d+\.)?(?:blocks|stages)\.)((?!\d+\.)[^.]+)\.(.+)")  # up to the first number left open
 
 
 @dataclass(frozen=True, order=True)
-class Unit:
+class Unit(Algebra):
     """One number of a tap that a picture is made for: a channel, a (head, channel), a class.
 
     `index` has one entry for each axis of the tap that does not say where on the image: not token, row or column.
@@ -41,7 +44,7 @@ class Unit:
 
 
 @dataclass(frozen=True, eq=False)
-class Direction:
+class Direction(Algebra):
     """A direction in a tap's index space, e.g. a probe's weights: the picture maximises the activation along it.
 
     `vector` has the shape of the tap without its axes of places, or that shape flattened; `variant` is as a unit's.
@@ -67,6 +70,24 @@ class Cosine(Direction):
 
     A larger value of the same angle gains nothing, as in CLIP's similarity of image and text.
     """
+
+
+@dataclass(frozen=True, eq=False)
+class CosinePower(Direction):
+    """A direction of which both length and angle count: the dot product times a power of the cosine, of 0.1 at least.
+
+    The floor keeps a gradient where the angle is still wide (Lucid, `_dot_cossim`; Carter et al. 2019). With power 0 it
+    is the direction itself.
+    """
+
+    power: float = 2.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "power", _POWER.check(f"{self.name}: power of the cosine", self.power))
+
+    def __str__(self) -> str:
+        plain = super().__str__()
+        return f"cosine({self.power:g}, {plain})" if self.power else plain
 
 
 def caption(unit: Unit | Direction | str) -> str:

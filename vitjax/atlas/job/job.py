@@ -11,6 +11,7 @@ from vitjax.atlas.records.log import Log
 from vitjax.atlas.records.manifest import Manifest, recipe_of
 from vitjax.atlas.store.store import Store
 from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.visualize import resolve
@@ -86,9 +87,11 @@ def chosen(model: Network, sets: Sequence[str] | None, count: int | None) -> lis
         count: how many of them are drawn at random; all unless said.
 
     Raises:
-        InputError: there are no such units.
+        InputError: there are no such units, or goals that are none.
     """
     units = resolve(model, sets or f"{model.neurons}:*")
+    if other := [goal for goal in units if not isinstance(goal, Unit)]:
+        raise InputError(f"{other[0]}: an atlas is of units alone; vitjax visualize makes pictures of other goals")
     units = sample(units, count, 0) if count else units
     order = {tap: i for i, tap in enumerate(model.taps())}
     return sorted(units, key=lambda unit: (order[unit.tap], unit.index))

@@ -18,6 +18,7 @@ from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
 from vitjax.optimize.recipes import Recipe, fields
 from vitjax.optimize.results.sheets import columns_for, contact_sheet
+from vitjax.units.algebra import Sum
 from vitjax.units.units import Direction, Unit, caption
 
 RECORD = "pictures.json"
@@ -185,8 +186,9 @@ def read_record(folder: Path) -> dict:
 
 
 def file_name(unit: Unit | Direction) -> str:
-    """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`; a direction's, of any name, ends with its hash."""
-    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in str(unit))
+    """The PNG's name for a unit: `blocks.7.mlp.hidden_1203.png`; that of any other goal ends with its hash."""
+    text = re.sub(r"^-|(?<= )- ", "minus ", str(unit)) if isinstance(unit, Sum) else str(unit)
+    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in text)
     return f"{name}.png" if isinstance(unit, Unit) else f"{name[:LONGEST]}_{unit.hash:08x}.png"
 
 

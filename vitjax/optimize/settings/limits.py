@@ -11,6 +11,7 @@ CHOICES = {
     "seen_shape": ("scattered", "window"),
     "color": ("divide", "multiply", "none"),
     "noise_shape": ("channel", "pixel"),
+    "diversity_of": ("mean", "gram"),
 }
 TOKENS = ("patches", "class", "all")
 

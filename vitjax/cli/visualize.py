@@ -13,9 +13,15 @@ units are written TAP:INDEX. In TAP, * stands for any block and 2-5 for some; IN
   blocks.3.attn.z:2.0-31           32 channels of head 2
   stages.2.blocks.5.mlp.hidden:7   of a model of stages, block 5 of stage 2; stages.*.blocks.*.… all of them
   logits:207                       a class, or by its name: 'logits:golden retriever'
+goals are added, subtracted and multiplied by numbers, with spaces around the signs; each may read another tap:
+  'blocks.3.mlp.hidden:5 - 0.5 * blocks.7.attn.z:2.12'   one unit without half of another
+  '- blocks.3.mlp.hidden:0-7'      the least of each of eight units
+  'after(blocks.3.mlp.hidden:5) + logits:207'            after(…): after the activation function, whatever the recipe
+  'cosine(2, blocks.6.resid_post:7)'                     times the square of the cosine with the axis, at least 0.1
 a sentence is written --text "a photo of a dog", with a CLIP or SigLIP as --model.
 `vitjax taps` lists the taps of a model.
 """
+LENGTH = 5  # pictures of a row
 
 
 def add(commands) -> None:
@@ -39,6 +45,19 @@ def add(commands) -> None:
         help="make a picture for what a sentence says, of several prompts for their mean; may be given again",
     )
     model_arguments(command, dtype=AUTO)
+    goals = command.add_argument_group("goals")
+    table = goals.add_mutually_exclusive_group()
+    table.add_argument("--to", metavar="SET", help="make rows of pictures that lead from the units to these")
+    table.add_argument("--with", dest="beside", metavar="SET", help="make a table of the units' sums with these")
+    table.add_argument("--negative", action="store_true", help="make a picture of the negative of each, too")
+    goals.add_argument("--length", type=count, metavar="N", help="with --to: pictures of a row (default: 5)")
+    goals.add_argument("--shared", action="store_true", help="with --to: pictures of a row share a part of every step")
+    goals.add_argument(
+        "--per-spread",
+        metavar="DATA",
+        help="divide the weight of each term of a sum by the standard deviation of its activation over photographs: a"
+        " folder, a zip, a parquet file or a data set of the hub",
+    )
     group = command.add_argument_group("pictures")
     group.add_argument("--out", type=path, help="folder for the pictures (default: pictures, or the next free name)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
@@ -60,8 +79,17 @@ def _run(args: argparse.Namespace) -> int:
 
     recipe = choose(args.recipe, **changes(args.set))
     recipe = choose(recipe, variants=args.variants or recipe.variants)
-    for unit in args.units:
+    for unit in [*args.units, *filter(None, (args.to, args.beside))]:
         check_spelling(unit)
+    if not args.to and (given := [name for name in ("length", "shared") if getattr(args, name)]):
+        raise InputError(f"--{given[0]} goes with --to")
+    if args.shared:
+        recipe = choose(recipe, row=args.length or LENGTH)
+    images = None
+    if args.per_spread:
+        from vitjax.data.files.open import open_images
+
+        images = open_images(args.per_spread)
     out = _folder(args.out, args.overwrite)
     model = load(args, _dtype(args.dtype, out))
     from vitjax.optimize.report import run_visualize
@@ -75,7 +103,30 @@ def _run(args: argparse.Namespace) -> int:
         seed=args.seed,
         batch=args.batch,
         remat=args.remat,
+        tabled=_table(args),
+        weighed=images and _weighed(args, images),
     )
+
+
+def _table(args: argparse.Namespace):
+    """What makes a table of goals, if one is asked for: a function of the model and the units named."""
+    from vitjax.optimize.visualize import resolve
+    from vitjax.units.tables import interactions, interpolation, signs
+
+    if args.to:
+        count = args.length or LENGTH
+        return lambda model, goals: interpolation(goals, resolve(model, args.to), count, whole=args.shared)
+    if args.beside:
+        return lambda model, goals: interactions(goals, resolve(model, args.beside))
+    return (lambda model, goals: signs(goals)) if args.negative else None
+
+
+def _weighed(args: argparse.Namespace, images):
+    """What weighs the terms of sums by photographs: a function of the model, goals and the recipe."""
+    from vitjax.analysis.photographs.weights import per_spread
+    from vitjax.data.dataset import Dataset
+
+    return lambda model, goals, recipe: per_spread(model, goals, Dataset(images, model.config), recipe)
 
 
 def _sentences(args: argparse.Namespace, tap: str) -> list:

@@ -25,12 +25,12 @@ def step_flops(config: Config, tap: str, recipe: Recipe) -> float:
     See `vitjax.models.flops` for what counts.
     """
     model, program = abstract(config), loop.Program(recipe, UnitActivation(tap), chunk=1, execution=COUNTED)
-    slots = jnp.zeros(recipe.variants, jnp.uint32)
+    slots = jnp.zeros(recipe.together, jnp.uint32)
     aims = loop.Targets(slots.astype(jnp.int32), slots, jnp.uint32(0))
     params = jax.eval_shape(partial(loop.start, recipe=recipe), model, aims).params
     step = jax.grad(partial(loop.loss_of, program=program), argnums=1, has_aux=True)
     keys = jax.eval_shape(loop.slot_keys, aims)[1]
-    return operations(step, model, params, aims, keys, jnp.int32(0)) / recipe.variants
+    return operations(step, model, params, aims, keys, jnp.int32(0)) / recipe.together
 
 
 def dearest_stage(config: Config, tap: str, recipe: Recipe) -> Leg:

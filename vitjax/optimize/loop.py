@@ -1,8 +1,8 @@
 """The compiled loop: many pictures at once, each optimised for its own target, chunk by chunk on the device.
 
 Slots never touch each other: random numbers, augmentations, loss and optimizer belong to one slot, only the model sees
-them as one batch. Variants of one unit's picture do: they follow each other. Targets and seeds are arrays, so one
-compile serves every unit of a tap.
+them as one batch. Variants of one unit's picture do, and pictures of a row: they follow each other. Targets and seeds
+are arrays, so one compile serves every unit of a tap.
 """
 
 from collections.abc import Sequence
@@ -84,11 +84,15 @@ class Targets(NamedTuple):
     seed: UInt32[Array, ""]
 
 
-def aims(goals: Sequence[Unit | Direction | Goal], sites: Sites, seed: int) -> Targets:
-    """The targets of slots for goals of one objective on a model whose taps have these sites."""
+def aims(goals: Sequence[Unit | Direction | Goal], sites: Sites, seed: int, row: int = 1) -> Targets:
+    """The targets of slots for goals of one objective on a model whose taps have these sites.
+
+    Those of a row, so many that follow each other, have the random numbers of its first.
+    """
+    first = [goals[i - i % row] for i in range(len(goals))]
     return Targets(
         jax.tree.map(jnp.asarray, objective_of(goals[0]).numbers(goals, sites)),
-        jnp.asarray(np.array([goal.hash for goal in goals], np.uint32)),
+        jnp.asarray(np.array([goal.hash for goal in first], np.uint32)),
         jnp.uint32(seed),
     )
 
@@ -166,9 +170,17 @@ def loss_of(
 def _step(model: Network, targets: Targets, keys: jax.Array, program: Program, slots: Slots) -> tuple[Slots, History]:
     recipe = program.recipe
     grads, history = jax.grad(loss_of, argnums=1, has_aux=True)(model, slots.params, targets, keys, slots.step, program)
+    if recipe.row > 1:
+        grads = jax.tree.map(partial(_shared, recipe=recipe), grads)
     updates, optimizer = jax.vmap(transform(recipe).update)(grads, slots.optimizer, slots.params)
     params = jax.vmap(_parametrization(model, recipe).project)(optax.apply_updates(slots.params, updates))
     return Slots(params, optimizer, slots.step + 1), history
+
+
+def _shared(grads: Float[Array, "slot ..."], recipe: Recipe) -> Float[Array, "slot ..."]:
+    """The gradients of rows, each with a part of its row's mean."""
+    rows = grads.reshape(-1, recipe.row, *grads.shape[1:])
+    return (rows + recipe.row_shared * rows.mean(axis=1, keepdims=True)).reshape(grads.shape)
 
 
 @partial(jax.jit, static_argnames="program")

@@ -47,6 +47,10 @@ class Recipe:
         diversity_of: what is compared, of what is read for the unit: "mean" (the mean cosine of a picture's features
             with those of the others, averaged over tokens and views), "gram" (Lucid's: the sum of the cosines of its
             Gram matrix, of channels over tokens and views, with those of the others).
+        row: pictures that follow each other and are a row, such as those from one unit to another: they begin alike and
+            share their random numbers.
+        row_shared: factor of the mean gradient of a row that each of its pictures moves by beside its own. Without an
+            optimizer's scaling it is the same as a picture common to the row that is added to each one's own.
         stages: stretches of the steps at sizes, and with settings, of their own; none is one at the model's own size.
     """
 
@@ -76,6 +80,8 @@ class Recipe:
     variants: int = 1
     diversity: float = 0.15
     diversity_of: str = "mean"
+    row: int = 1
+    row_shared: float = 4.0
     stages: tuple[Stage, ...] = ()
 
     def __post_init__(self):
@@ -93,6 +99,10 @@ class Recipe:
             raise InputError(f"recipe: with seen={self.seen} a view may lack {self.tokens!r}; use tokens='patches'")
         if self.optimizer == "muon" and self.parametrization != "pixels":
             raise InputError(f"recipe: muon updates planes of pixels, not {self.parametrization!r}; use adam")
+        if self.row > 1 and self.variants > 1:
+            raise InputError(
+                f"recipe: pictures are {self.variants} variants or a row of {self.row}: choose one of both"
+            )
         object.__setattr__(self, "stages", stages_of(self.stages))
         for stage in self.stages:
             self.during(stage, self.steps, stage.size)
@@ -110,9 +120,9 @@ class Recipe:
         return dataclasses.replace(self, stages=(), steps=steps, jitter=round(self.jitter * size), **changes)
 
     @property
-    def shared(self) -> bool:
-        """Whether the views of a step differ in colour alone, so that they are embedded together."""
-        return self.noise_shape == "channel" and not self.jitter_per_view
+    def together(self) -> int:
+        """How many pictures that follow each other touch each other: a unit's variants, or a row."""
+        return max(self.variants, self.row)
 
 
 # The code of Ghiasi et al. 2022 (arXiv 2212.06727): 401 updates, 8 views; its activation carries a factor 1/8
@@ -180,14 +190,15 @@ def recipes() -> dict[str, Recipe]:
 
 
 def fields(recipe: Recipe) -> dict[str, Any]:
-    """What records say of a recipe, as JSON has it: all fields, stages and what diversity is of only where they matter.
+    """What records say of a recipe, as JSON has it: all fields, those that came later only where they matter.
 
     `Recipe(**fields)` is the recipe again.
     """
     found = dataclasses.asdict(recipe)
     stages = [{name: value for name, value in stage.items() if value is not None} for stage in found.pop("stages")]
-    if found["diversity_of"] == Recipe.diversity_of:
-        del found["diversity_of"]
+    for name in ("diversity_of", "row", "row_shared"):
+        if found[name] == getattr(Recipe, name):
+            del found[name]
     return found | ({"stages": stages} if stages else {})
 
 

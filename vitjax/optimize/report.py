@@ -1,7 +1,7 @@
 """`vitjax visualize` as it runs: progress on the terminal, pictures into a folder as they are finished."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,8 +10,9 @@ from vitjax.files import writable_folder
 from vitjax.models.core.network import Network
 from vitjax.optimize.objectives import Goal
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.pictures import append, write_sheet
+from vitjax.optimize.results.pictures import append, write_sheet, write_table
 from vitjax.optimize.visualize import Progress, check, paint, resolve, varied
+from vitjax.units.tables import Table
 from vitjax.units.units import sample
 
 SAMPLE = 36  # pictures made where no units are named
@@ -27,11 +28,23 @@ def run_visualize(
     seed: int,
     batch: int | None,
     remat: bool,
+    tabled: Callable[[Network, list[Goal]], Table] | None = None,
+    weighed: Callable[[Network, list[Goal], Recipe], list[Goal]] | None = None,
 ) -> int:
-    """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code."""
+    """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code.
+
+    `tabled` makes a table of the goals, of which a sheet is drawn; `weighed` gives all goals other weights.
+    """
     goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
-    goals = varied(sample(goals, count, seed) if count else goals, recipe)
+    goals = sample(goals, count, seed) if count else goals
+    table = tabled and tabled(model, goals)
+    goals = table.goals if table else goals
+    if weighed:
+        new = weighed(model, goals, recipe)
+        table = table and table.mapped(dict(zip(map(str, goals), new, strict=True)))
+        goals = list({str(goal): goal for goal in new}.values())
+    goals = varied(goals, recipe)
     check(model, recipe, seed, goals)  # a mistake is said before a bar is drawn or a folder made
     writable_folder(out)
     finished, interrupted = 0, False
@@ -55,6 +68,8 @@ def run_visualize(
     if finished:
         print(f"{finished} pictures in {out}{painted_in(model.dtype)}")
         print(f"contact sheet: {write_sheet(out)}")
+    if finished and table:
+        print(f"table: {write_table(out, table)}")
     return 130 if interrupted else 0
 
 

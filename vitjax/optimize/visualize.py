@@ -116,7 +116,7 @@ def paint(
     largest = max(Counter(map(objective_of, goals)).values())
     usual = SLOTS.get(here := jax.default_backend()) or useful_slots(model, recipe, here)
     slots = min(usual, largest) if batch is None else COUNT.check("batch", batch)
-    batches = batches_of(goals, -(-slots // recipe.variants) * recipe.variants)
+    batches = batches_of(goals, -(-slots // recipe.together) * recipe.together)
     total = sum(steps_of(recipe, model.config, objective_of(goal)) for goal in goals)
     steps = done = 0
 
@@ -146,6 +146,10 @@ def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
 def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> int:
     """Says before anything starts what is wrong with a recipe or seed for these goals; gives the seed."""
     seed = SEED.check("seed", seed)
+    goals = list(goals)
+    rows = [goals[i : i + recipe.row] for i in range(0, len(goals), recipe.row) if recipe.row > 1]
+    if torn := [row for row in rows if len(row) < recipe.row or len({objective_of(goal) for goal in row}) > 1]:
+        raise InputError(f"{torn[0][0]}: a row is of {recipe.row} goals that read the same taps in the same way")
     sites = model.taps()
     placed = (site for site in sites.values() if site.places)
     stand_in = max(placed, key=lambda site: site.class_token)  # of taps without places: with a class token, if any has

@@ -192,13 +192,13 @@ class _Worker:
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
-                if slots == (variants := self.task.recipe.variants):
+                if slots == (least := self.task.recipe.together):
                     raise InputError(
-                        f"no memory on {self.device} for even {slots} {'picture' if slots == 1 else 'variants'} of"
+                        f"no memory on {self.device} for even {slots} {'picture' if slots == 1 else 'pictures'} of"
                         f" {batch.tap}: use fewer views (--set views=N), --remat or --dtype bfloat16"
                     ) from None
                 self.tell(-self.told)  # they are taken again
-                self.most[batch.tap] = max(slots // 2 // variants, 1) * variants
+                self.most[batch.tap] = max(slots // 2 // least, 1) * least
                 continue
             parts.append(pictures)
             looping += seconds
@@ -212,7 +212,7 @@ class _Worker:
         task, count = self.task, len(goals)
         padded = [*goals, *[goals[-1]] * (slots - count)]
         execution, objective = Execution(remat=task.remat).on(self.device.platform), objective_of(goals[0])
-        aims = jax.device_put(loop.aims(padded, self.taps, task.seed), self.device)
+        aims = jax.device_put(loop.aims(padded, self.taps, task.seed, task.recipe.row), self.device)
         state, before, history, looping = None, None, [], 0.0
         for number, leg in enumerate(plan(task.recipe, task.model.config, objective)):
             model, program = self.models.at(leg.config), loop.program(leg.recipe, objective, task.chunk, execution)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vitjax.errors import Misspelled, nearest
+from vitjax.errors import InputError, Misspelled, nearest
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.vocabulary import LOGITS, NUMBERS, split_unit
 
@@ -71,6 +71,14 @@ def check_spelling(text: str) -> None:
         _plain(text) or _Reader(text, None).whole()
     except _Named:
         return
+
+
+def is_unit_set(text: str) -> bool:
+    """Whether a text is a unit set and nothing more."""
+    try:
+        return read(text).parts[0].units == text
+    except InputError:
+        return False
 
 
 def _plain(text: str) -> Expression | None:
@@ -211,8 +219,9 @@ class _Reader:
                 return text
         quote = self.text[first : first + 1]
         if quote in {"'", '"'} and (closing := self.text.find(quote, first + 1)) > 0:
-            self.at = closing + 1
-            return self.text[first + 1 : closing]
+            variant = _VARIANT.match(self.text, closing + 1)
+            self.at = variant.end() if variant else closing + 1
+            return self.text[first + 1 : closing] + self.text[closing + 1 : self.at]
         if not self.text[first : ends[0]].strip():
             raise self._wrong("the name or number of a class is due", first)
         self.at = ends[0]

@@ -17,10 +17,11 @@ from vitjax.analysis.report.held_out import respond
 from vitjax.analysis.report.yardstick import Yardstick, clearness
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.passes import on_pictures
-from vitjax.errors import InputError
+from vitjax.errors import InputError, remark
 from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import IMAGE_MODES
 from vitjax.optimize.results.pictures import RECORD, read_record
+from vitjax.units.expression import is_unit_set
 from vitjax.units.select import flat_index
 from vitjax.units.units import Unit, expand
 
@@ -136,10 +137,12 @@ def _value(value: Value) -> Value:
 
 
 def read_finished(folder: Path, model: Network) -> tuple[Finished, dict]:
-    """Reads the pictures that `vitjax visualize` left in a folder, and its record.
+    """Reads the pictures of units that `vitjax visualize` left in a folder, and its record.
+
+    Pictures of other goals, sums among them, are left out, which is said: they are compared with other units of a tap.
 
     Raises:
-        InputError: no pictures there, or pictures of another model, of another size, or that cannot be read.
+        InputError: no pictures of units there, or pictures of another model, of another size, or that cannot be read.
     """
     record = read_record(folder)
     if not record.get("pictures"):
@@ -153,7 +156,14 @@ def read_finished(folder: Path, model: Network) -> tuple[Finished, dict]:
             f" (weights {ours[:12] or 'unknown'}): load the model that made them"
         )
     images, want, taps = [], tuple(model.config.image_size), model.taps()
-    for row in record["pictures"]:
+    names = [row["unit"] for row in record["pictures"]]
+    rows = [row for row in record["pictures"] if is_unit_set(row["unit"])]
+    if other := [name for name in names if not is_unit_set(name)]:
+        said = f"{folder}: {len(other)} pictures of goals that are no units, such as {other[0]}"
+        if not rows:
+            raise InputError(f"{said}: pictures are graded among those of a tap's other units")
+        remark(f"{said}, are left out")
+    for row in rows:
         path = folder / row["file"]
         try:
             picture = Image.open(path).convert(IMAGE_MODES[model.config.channels])
@@ -165,10 +175,8 @@ def read_finished(folder: Path, model: Network) -> tuple[Finished, dict]:
             raise InputError(
                 f"{path} is {size[0]}x{size[1]}, the model takes {want[0]}x{want[1]}: load it at that size"
             )
-    units = [expand(row["unit"], taps)[0] for row in record["pictures"]]
-    return Finished(
-        np.stack(images), units, histories([row["history"]["activation"] for row in record["pictures"]])
-    ), record
+    units = [expand(row["unit"], taps)[0] for row in rows]
+    return Finished(np.stack(images), units, histories([row["history"]["activation"] for row in rows])), record
 
 
 def histories(kept: Sequence[Sequence[float]]) -> Float[np.ndarray, "picture step"]:

@@ -125,8 +125,8 @@ def check(model: Network, recipe: Recipe) -> None:
     Raises:
         InputError: of this one.
     """
-    if recipe.variants > 1:
-        raise InputError("an atlas has one picture a unit: leave out variants, or use `vitjax visualize`")
+    if recipe.together > 1:
+        raise InputError("an atlas has one picture a unit: leave out variants and rows, or use `vitjax visualize`")
     if (channels := model.config.channels) != 3:
         raise InputError(f"an atlas is of models that read red, green and blue, not {channels} channels")
 

@@ -27,8 +27,8 @@ class Custom(Algebra):
     Attributes:
         name: that tells it from others: the picture's random numbers depend on it and on the seed alone.
         reads: the taps that it reads.
-        function: of {tap: value, [image, *axes]}, all tokens among them; gives a number for each image. It is pure: what
-            it gives depends on its argument alone, and it keeps nothing.
+        function: of {tap: value, [image, *axes]}, all tokens among them; gives a number for each image. It is pure:
+            what it gives depends on its argument alone, and it keeps nothing.
         placeless: whether it means the same of images of another size, so that a recipe's stages may be of one.
         variant: as a unit's.
     """
@@ -98,7 +98,7 @@ class OfFunction(Objective):
         """Tries the function on shapes alone.
 
         Raises:
-            InputError: it fails, is not pure as far as can be seen, or gives something else than a number for each image.
+            InputError: it fails, is not pure as far as can be seen, or gives no number for each image.
         """
         sites = model.taps()
         given = {tap: jax.ShapeDtypeStruct((IMAGES, *sites[tap].shape), model.dtype) for tap in self.reads}

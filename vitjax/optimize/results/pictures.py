@@ -17,12 +17,14 @@ from vitjax.data.pixels import pillow
 from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
 from vitjax.optimize.recipes import Recipe, fields
-from vitjax.optimize.results.sheets import columns_for, contact_sheet
+from vitjax.optimize.results.sheets import columns_for, contact_sheet, table_sheet
 from vitjax.units.algebra import Sum
+from vitjax.units.tables import Table
 from vitjax.units.units import Direction, Unit, caption
 
 RECORD = "pictures.json"
 SHEET = "contact_sheet.png"
+TABLE = "table.png"
 LONGEST = 80  # letters of a direction's name in that of its file
 
 
@@ -172,6 +174,18 @@ def write_sheet(folder: Path) -> Path:
     contact_sheet(images, captions, columns).save(buffer, format="png")
     write_whole(folder / SHEET, buffer.getvalue())
     return folder / SHEET
+
+
+def write_table(folder: Path, table: Table) -> Path:
+    """Draws the table of goals whose pictures `pictures.json` lists; gives its path."""
+    known = {row["unit"]: row for row in read_record(folder)["pictures"]}
+    found = [[known.get(str(goal)) for goal in row] for row in table.cells]
+    images = [[row and np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in line] for line in found]
+    captions = [["" if row is None else f"{row['activation']:.3g}" for row in line] for line in found]
+    buffer = io.BytesIO()
+    table_sheet(images, table.rows, table.columns, captions).save(buffer, format="png")
+    write_whole(folder / TABLE, buffer.getvalue())
+    return folder / TABLE
 
 
 def read_record(folder: Path) -> dict:

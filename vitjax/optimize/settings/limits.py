@@ -33,6 +33,8 @@ RANGES = {
     "jitter": Range(0, 10**4, whole=True),
     "variants": Range(1, 1024, whole=True),
     "diversity": Range(0, 10**6),
+    "row": Range(1, 1024, whole=True),
+    "row_shared": Range(0, 10**6),
 }
 FLAGS = ("before_activation", "color_anneal", "noise_anneal", "jitter_per_view")
 

@@ -26,10 +26,10 @@ STILL = choose(
 
 
 def test_goals_of_rows_and_tables():
-    row = interpolation([A], [B], 5)
+    row = interpolation([A], [B], 5)  # whose ends are the units themselves
     assert [str(goal) for goal in row.cells[0]] == [
         str(A),
-        f"0.25 * {TAP}:7 + 0.75 * {TAP}:3",
+        f"0.75 * {TAP}:3 + 0.25 * {TAP}:7",
         f"0.5 * {TAP}:3 + 0.5 * {TAP}:7",
         f"0.25 * {TAP}:3 + 0.75 * {TAP}:7",
         str(B),
@@ -61,13 +61,6 @@ def test_a_row_leads_from_one_unit_to_the_other_and_shares_its_steps():
     assert found[4] < found[0]
 
 
-def test_ends_of_rows_that_share_nothing_are_the_units():
-    quick = choose(STILL, steps=2)
-    row = visualize(MODEL, interpolation([A], [B], 3).goals, quick)
-    alone = visualize(MODEL, [A, B], quick)
-    assert np.array_equal(row.images[[0, 2]], alone.images)
-
-
 def test_rows_in_recipes_and_their_records():
     assert not {"row", "row_shared", "diversity_of"} & fields(choose("default")).keys()
     assert fields(choose("default", row=5))["row"] == 5
@@ -88,11 +81,9 @@ def test_weights_by_spread(tmp_path):
     tap = "blocks.1.resid_post"
     goal = A - 0.5 * Unit(tap, (4,))
     (found, alone) = per_spread(MODEL, [goal, -C], data, choose("ghiasi"))
-    values = [MODEL(batch.images[batch.place >= 0] / np.float32(255), [TAP, tap]) for batch in data.batches()]
-    first, second = (
-        np.concatenate([np.asarray(one[at])[:, 3:, unit].mean(axis=1) for one in values]).std()
-        for at, unit in ((TAP, 3), (tap, 4))
-    )
+    images = np.concatenate([batch.images[batch.place >= 0] for batch in data.batches()]) / np.float32(255)
+    values = small.read(MODEL, images, reads=(TAP, tap))
+    first, second = (np.asarray(values[at])[:, 3:, unit].mean(axis=1).std() for at, unit in ((TAP, 3), (tap, 4)))
     weights = {term.goal: term.weight for term in terms_of(found)}
     assert weights[A] == pytest.approx(1 / first, rel=1e-3)
     assert weights[Unit(tap, (4,))] == pytest.approx(-0.5 / second, rel=1e-3)
@@ -102,14 +93,17 @@ def test_weights_by_spread(tmp_path):
 def test_tables_on_the_command_line(tmp_path, capsys):
     photos = unpack(tmp_path / "photos", {f"{i}.png": encode(photo(64, 64, i)) for i in range(3)})
     steps = ["--set", "steps=1", "--set", "stages=[]", "--set", "views=1"]
-    units = ["blocks.1.mlp.hidden:0", "--with", "blocks.2.mlp.hidden:3", "--per-spread", str(photos)]
-    assert main(["visualize", *units, "--out", str(tmp_path / "out"), *steps]) == 0
+    units = ["blocks.1.mlp.hidden:0", "--to", "blocks.2.mlp.hidden:3", "--length", "2", "--shared"]
+    out = tmp_path / "out"
+    assert main(["visualize", *units, "--per-spread", str(photos), "--out", str(out), *steps]) == 0
     assert "table: " in capsys.readouterr().out
-    record = json.loads((tmp_path / "out" / "pictures.json").read_text())
-    names = [row["unit"] for row in record["pictures"]]
-    assert names[0] == "blocks.2.mlp.hidden:3" and " * blocks.1.mlp.hidden:0 + " in names[2] and len(names) == 3
-    assert all((tmp_path / "out" / row["file"]).exists() for row in record["pictures"])
-    assert Image.open(tmp_path / "out" / "table.png").width > 200
+    record = json.loads((out / "pictures.json").read_text())
+    first, last = (row["unit"] for row in record["pictures"])
+    assert first.endswith(" * blocks.1.mlp.hidden:0 + 0 * blocks.2.mlp.hidden:3") and record["recipe"]["row"] == 2
+    assert last.startswith("0 * blocks.1.mlp.hidden:0 + ")
+    assert all((out / row["file"]).exists() for row in record["pictures"])
+    with Image.open(out / "table.png") as table:
+        assert table.width > 200
     for wrong, said in (
         (["blocks.1.mlp.hidden:0 -"], "is no unit"),
         (["blocks.1.mlp.hidden:0", "--length", "3"], "--length goes with --to"),

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vitjax.data.pixels import shown
 
-MARGIN = 180  # pixels at most that labels of rows take
+MARGIN = 220  # pixels at most that labels of rows take
 _PAPER, _INK = (255, 255, 255), (70, 70, 70)
 
 

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from tests.support import small
+from vitjax.analysis.report.grading import read_finished
+from vitjax.atlas.job.job import chosen
 from vitjax.errors import InputError
+from vitjax.models.core.execution import Execution
 from vitjax.optimize import loop
 from vitjax.optimize.goals.custom import Custom
+from vitjax.optimize.goals.penalties import gram_likeness
 from vitjax.optimize.objectives import AlongDirection, objective_of
 from vitjax.optimize.recipes import choose
-from vitjax.optimize.results.pictures import file_name
+from vitjax.optimize.results.pictures import Pictures, append, file_name, write_sheet
 from vitjax.optimize.visualize import resolve, visualize
 from vitjax.units.algebra import Sum, Term, after
 from vitjax.units.units import CosinePower, Direction, Unit
@@ -86,35 +90,32 @@ def test_a_sum_of_several_taps_is_the_sum_of_its_terms():
     assert objective_of(hidden - B).shortest(MODEL, "patches")[0] == (OTHER, "blocks.2.resid_mid")
 
 
-def test_nothing_has_no_gradient_and_leaves_its_picture_as_it_is():
-    assert not any(map(np.any, of(A - A)))
-    recipe = choose(QUICK, total_variation=0)
-    goals = [A - A]
-    program = loop.program(recipe, objective_of(goals[0]))
-    aims = loop.aims(goals, MODEL.taps(), 0)
-    begun = loop.start(MODEL, aims, recipe=recipe)
-    params = np.asarray(begun.params)
-    assert np.array_equal(loop.advance(MODEL, begun, aims, program=program)[0].params, params)
-
-
-def test_one_program_serves_all_sums_of_alike_terms():
+def test_one_program_serves_all_sums_of_alike_terms_and_nothing_leaves_a_picture_as_it_is():
     loop.advance.clear_cache()
+    recipe = choose(QUICK, total_variation=0)
     pairs = [Unit(TAP, (i % 48,)) - 0.1 * i * Unit(OTHER, (i % 3, i % 7)) for i in range(1, 51)]
-    swapped = -0.1 * Unit(OTHER, (1, 1)) + Unit(TAP, (1,))
-    pictures = visualize(MODEL, pairs, QUICK, batch=10)
+    pictures = visualize(MODEL, pairs, recipe, batch=10)
     assert loop.advance._cache_size() == 1
-    first = visualize(MODEL, swapped, QUICK, batch=10)
-    assert loop.advance._cache_size() == 1 and np.array_equal(first.images[0], pictures.images[0])
     values = small.read(MODEL, pictures.images / np.float32(255), reads=(TAP, OTHER))
     wanted = values[TAP][3, 3:, 4].mean() - 0.4 * values[OTHER][3, 3:, 1, 4].mean()
     np.testing.assert_allclose(pictures.activation[3], wanted, rtol=1e-4, atol=1e-5)
 
+    swapped, nothing = -0.1 * Unit(OTHER, (1, 1)) + Unit(TAP, (1,)), A - A + 0 * B
+    again = visualize(MODEL, [swapped, nothing], recipe, batch=10)
+    assert np.array_equal(again.images[0], pictures.images[0])
+    aims = loop.aims([nothing] * 10, MODEL.taps(), 0)
+    begun = loop.start(MODEL, aims, recipe=recipe)
+    params, program = np.asarray(begun.params), loop.program(recipe, objective_of(nothing), 25, Execution().on("cpu"))
+    assert np.array_equal(loop.advance(MODEL, begun, aims, program=program)[0].params, params)
+    assert loop.advance._cache_size() == 1 and not any(map(np.any, of(nothing)))
+
 
 def test_the_negative_lowers_its_unit_before_the_activation_function():
     tap, plain = "blocks.1.mlp.pre", choose(QUICK, steps=60, color="none", noise=0, jitter=0, total_variation=0)
-    pictures = visualize(MODEL, [-Unit("blocks.1.mlp.hidden", (i,)) for i in range(3, 7)], plain).images
-    pictures, noise = pictures / np.float32(255), np.random.default_rng(0).random((64, 32, 32, 3), np.float32)
+    found = visualize(MODEL, [-Unit("blocks.1.mlp.hidden", (i,)) for i in range(3, 7)], plain)
+    pictures, noise = found.images / np.float32(255), np.random.default_rng(0).random((64, 32, 32, 3), np.float32)
     reached, usual = (np.asarray(small.read(MODEL, images, reads=tap)[tap])[:, 3:, 3:7] for images in (pictures, noise))
+    np.testing.assert_allclose(-found.activation, reached.mean(axis=1).diagonal(), rtol=1e-4)
     assert (reached.mean(axis=1).diagonal() < np.percentile(usual.mean(axis=1), 1, axis=0)).all()
 
 
@@ -208,3 +209,23 @@ def test_files_of_sums_have_sound_names():
     assert file_name(-A).startswith("minus_blocks.2.resid_post_5_")
     assert file_name(A - 0.5 * B).startswith("blocks.2.resid_post_5_minus_0.5___blocks.1.attn.z_2.1_")
     assert isinstance(A - B, Sum) and file_name(A) == "blocks.2.resid_post_5.png"
+
+
+def test_lucids_diversity_of_equal_pictures():
+    values = np.random.default_rng(0).normal(size=(1, 1, 5, 4)).astype(np.float32)
+    alike = gram_likeness(jnp.asarray(np.repeat(values, 6, axis=0)), 3)
+    np.testing.assert_allclose(alike, np.full(6, 2), rtol=1e-5)
+    features = np.random.default_rng(1).normal(size=(3, 2, 5, 4)).astype(np.float32)
+    grams = [np.einsum("pc,pd->cd", one, one) for one in features.reshape(3, 10, 4)]
+    grams = [gram / np.linalg.norm(gram) for gram in grams]
+    wanted = sum((one * other).sum() for i, one in enumerate(grams) for j, other in enumerate(grams) if i != j) / 3
+    np.testing.assert_allclose(gram_likeness(jnp.asarray(features), 3).mean(), wanted, rtol=1e-5)
+
+
+def test_reports_and_atlases_are_of_units(tmp_path, caplog):
+    images, history = np.zeros((2, 32, 32, 3), np.uint8), dict.fromkeys(loop.History._fields, np.zeros((2, 3)))
+    append(tmp_path, Pictures(images, [A, -A], np.zeros(2), history, QUICK, 0, {}, 1))
+    assert read_finished(tmp_path, MODEL)[0].units == [A] and f"such as -{TAP}:5, are left out" in caplog.text
+    write_sheet(tmp_path)
+    with pytest.raises(InputError, match="an atlas is of units alone"):
+        chosen(MODEL, [f"{TAP}:5 - {TAP}:6"], None)

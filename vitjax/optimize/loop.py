@@ -187,11 +187,12 @@ def _shared(grads: Float[Array, "slot ..."], recipe: Recipe) -> Float[Array, "sl
 def finish(model: Network, slots: Slots, targets: Targets, *, program: Program) -> tuple[Array, Array]:
     """The finished pictures, uint8 [slot, h, w, channel], and each one's activation as the model sees the bytes.
 
-    The activation is the unit's own, after the activation function, on the picture without augmentation.
+    The activation is the unit's own, after the activation function, on the picture without augmentation; of a sum it is
+    as each of its terms was read.
     """
     images = jax.vmap(_parametrization(model, program.recipe).image)(slots.params)
     rounded = jnp.round(255 * images).astype(jnp.uint8)
-    objective, sites = program.objective, model.taps()
+    objective, sites = program.objective.reported(program.optimised(model)), model.taps()
     values = model(rounded / 255.0, objective.taps)
     one = lambda values, target: objective.activation(values, target, sites=sites, tokens=program.recipe.tokens)[0]
     reached = jax.vmap(one)({tap: values[tap][:, None] for tap in objective.taps}, targets.target)

@@ -80,6 +80,10 @@ class Objective:
         """The same before the activation function, where it is clear what that is; by default itself."""
         return self
 
+    def reported(self, optimised: "Objective") -> "Objective":
+        """What is told of a finished picture, given what was optimised, itself or `earlier`; by default itself."""
+        return self
+
     def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
         """The cheapest way to it: the taps to read, and a function of their values and one goal's numbers."""
         return self.taps, partial(self.activation, sites=model.taps(), tokens=tokens)

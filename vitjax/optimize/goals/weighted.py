@@ -59,6 +59,10 @@ class WeightedSum(Objective):
         parts = tuple(parts)
         return replace(self, tap=parts[0].tap, parts=parts)
 
+    def reported(self, optimised: Objective) -> Objective:
+        """What was optimised: after the activation function the negative of a neuron that is off is nothing."""
+        return optimised
+
     def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
         """By each term's own shortest way; the forward pass ends at the deepest tap."""
         ways = [part.shortest(model, tokens) for part in self.parts]

@@ -29,21 +29,21 @@ class ReversibleBlock(Block):
         x1, x2 = x
         x2 = taps("resid_pre", x2, TOKENS)
         y1 = taps("resid_mid", x1 + self.attended(x2, taps, execution, present), TOKENS)
-        return y1, taps("resid_post", x2 + self.changed(y1, taps, present), TOKENS)
+        return y1, taps("resid_post", x2 + self.changed(y1, taps, execution, present), TOKENS)
 
     def attended(self, x2: Array, taps: Taps, execution: Execution, present: Present | None) -> Array:
         """What attention adds to the first stream."""
-        out = self.attn(self._read(self.norm1, x2, present), taps.scope(self.called), execution, present)
+        out = self.attn(self._read(self.norm1, x2, execution, present), taps.scope(self.called), execution, present)
         return taps(f"{self.called}.out", out * self.scale1[...] if self.scaled else out, TOKENS)
 
-    def changed(self, y1: Array, taps: Taps, present: Present | None) -> Array:
+    def changed(self, y1: Array, taps: Taps, execution: Execution, present: Present | None) -> Array:
         """What the MLP adds to the second stream."""
-        out = self.mlp(self._read(self.norm2, y1, present), taps.scope("mlp"))
+        out = self.mlp(self._read(self.norm2, y1, execution, present), taps.scope("mlp"))
         return taps("mlp.out", out * self.scale2[...] if self.scaled else out, TOKENS)
 
-    def _read(self, norm: nnx.Module, x: Array, present: Present | None) -> Array:
+    def _read(self, norm: nnx.Module, x: Array, execution: Execution, present: Present | None) -> Array:
         """What a branch reads of a stream, in the dtype of the weights."""
-        return among(norm, standing(present))(x).astype(self.mlp.fc2.kernel.dtype)
+        return among(norm, standing(present), execution.platform)(x).astype(self.mlp.fc2.kernel.dtype)
 
 
 def standing(present: Present | None) -> Int[Array, "batch token"] | None:
@@ -68,7 +68,7 @@ def _backward(execution: Execution, kept: tuple, gradient: Streams) -> tuple:
 
     def step(carried: tuple[Streams, Streams], block: ReversibleBlock) -> tuple[tuple[Streams, Streams], Array]:
         (y1, y2), (d1, d2) = carried
-        out, back = jax.vjp(lambda block, y1: block.changed(y1, Taps(), present), block, y1)
+        out, back = jax.vjp(lambda block, y1: block.changed(y1, Taps(), execution, present), block, y1)
         x2 = y2 - out
         mlp, more = back(d2.astype(out.dtype))
         d1 = d1 + more

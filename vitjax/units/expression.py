@@ -10,13 +10,13 @@ longest that is one counts. The whole, in parentheses, may have a variant: `(A -
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from vitjax.errors import InputError, Misspelled, nearest
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.vocabulary import LOGITS, NUMBERS, split_unit
+from vitjax.units.class_in_text import class_ends, read_class
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:])")
 _TAP = re.compile(r"[^\W\d][^\s:()+/'\"]*")
@@ -203,29 +203,13 @@ class _Reader:
         return found[0]
 
     def _class(self, first: int) -> str:
-        """The numbers or the name of a class: the longest text that is one, or else as far as the next operator."""
-        ends = list(_ends(self.text, first))
-        number = NUMBERS.match(self.text, first)
-        if number and re.match(r"[)+/]", self.text[number.end() :]):
-            ends.insert(0, number.end())
-        if self.names is None and not (number and number.end() == ends[0]):
+        ends = class_ends(self.text, first)
+        if self.names is None and NUMBERS.fullmatch(self.text[first : ends[0]]) is None:
             raise _Named
-        names = self.names or NAMELESS
-        for end in reversed(ends):
-            text = self.text[first:end].strip()
-            name = text if names.matches(text) else re.sub(r"#\d{1,9}$", "", text)
-            if names.matches(name) or all(map(names.matches, name.split(","))):
-                self.at = end
-                return text
-        quote = self.text[first : first + 1]
-        if quote in {"'", '"'} and (closing := self.text.find(quote, first + 1)) > 0:
-            variant = _VARIANT.match(self.text, closing + 1)
-            self.at = variant.end() if variant else closing + 1
-            return self.text[first + 1 : closing] + self.text[closing + 1 : self.at]
-        if not self.text[first : ends[0]].strip():
+        index, self.at = read_class(self.text, first, ends, self.names or NAMELESS)
+        if not index:
             raise self._wrong("the name or number of a class is due", first)
-        self.at = ends[0]
-        return self.text[first : ends[0]].strip()
+        return index
 
     def _next(self) -> str:
         """The next letter that is no blank, where reading goes on; empty at the end."""
@@ -241,13 +225,3 @@ def _times(factor: float, value: float | list[Part]) -> float | list[Part]:
     if isinstance(value, float):
         return factor * value
     return [part._replace(weight=factor * part.weight) for part in value]
-
-
-def _ends(text: str, first: int) -> Iterator[int]:
-    """Where the name of a class may end that begins at `first`: before operators, before a ) too many, at the end."""
-    depth = 0
-    for found in re.finditer(r"\s+[-+*/](?=\s)|[()]", text[first:]):
-        depth += {"(": 1, ")": -1}.get(found[0], 0)
-        if found[0] != "(" and depth <= 0 and not (found[0] == ")" and depth == 0):
-            yield first + found.start()
-    yield len(text)

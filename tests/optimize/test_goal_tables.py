@@ -49,10 +49,12 @@ def test_goals_of_rows_and_tables():
 
 
 def test_a_row_leads_from_one_unit_to_the_other_and_shares_its_steps():
-    goals = interpolation([A], [B], 5, whole=True).goals
+    row = interpolation([A], [B], 5, whole=True)
     found = {}
     for shared in (0, 4):
-        pictures = visualize(MODEL, goals, choose(STILL, row=5, row_shared=shared)).images / np.float32(255)
+        pictures = visualize(MODEL, row.goals, choose(STILL, row=5, row_shared=shared))
+        assert pictures.table(row).width > 5 * 112
+        pictures = pictures.images / np.float32(255)
         values = np.asarray(small.read(MODEL, pictures, reads=TAP)[TAP])[:, 3:].mean(axis=1)
         found[shared] = np.abs(np.diff(pictures, axis=0)).mean()
         for column, sign in ((3, -1), (7, 1)):

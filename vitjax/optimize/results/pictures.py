@@ -63,6 +63,11 @@ class Pictures:
         columns = columns or columns_for(_groups([str(unit) for unit in self.units]))
         return contact_sheet(self.images, captions, columns)
 
+    def table(self, table: Table) -> Image.Image:
+        """The pictures of a table's goals in its rows and columns, each with its activation beneath."""
+        found = zip(self.images, self.activation, strict=True)
+        return _tabled(table, dict(zip(map(str, self.units), found, strict=True)))
+
     def save(self, folder: str | Path) -> Path:
         """Writes one PNG per picture and `pictures.json`, joining what the folder holds, then the contact sheet.
 
@@ -179,13 +184,22 @@ def write_sheet(folder: Path) -> Path:
 def write_table(folder: Path, table: Table) -> Path:
     """Draws the table of goals whose pictures `pictures.json` lists; gives its path."""
     known = {row["unit"]: row for row in read_record(folder)["pictures"]}
-    found = [[known.get(str(goal)) for goal in row] for row in table.cells]
-    images = [[row and np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in line] for line in found]
-    captions = [["" if row is None else f"{row['activation']:.3g}" for row in line] for line in found]
+    rows = [row for goal in table.goals if (row := known.get(str(goal)))]
+    found = {
+        row["unit"]: (np.asarray(Image.open(folder / row["file"]).convert("RGB")), row["activation"]) for row in rows
+    }
     buffer = io.BytesIO()
-    table_sheet(images, table.rows, table.columns, captions).save(buffer, format="png")
+    _tabled(table, found).save(buffer, format="png")
     write_whole(folder / TABLE, buffer.getvalue())
     return folder / TABLE
+
+
+def _tabled(table: Table, found: Mapping[str, tuple[np.ndarray, float]]) -> Image.Image:
+    """The sheet of a table, of pictures and activations by the names of their goals; blank where there is none."""
+    cells = [[found.get(str(goal)) for goal in row] for row in table.cells]
+    images = [[cell and cell[0] for cell in row] for row in cells]
+    captions = [["" if cell is None else f"{cell[1]:.3g}" for cell in row] for row in cells]
+    return table_sheet(images, table.rows, table.columns, captions)
 
 
 def read_record(folder: Path) -> dict:

@@ -188,7 +188,7 @@ def _counts(values):
         (3, "no function"),
         (Unhashed(), "cannot be hashed"),
     ],
-    ids=str,
+    ids=("keeps", "counts", "draws", "one number", "integers", "another tap", "no function", "unhashed"),
 )
 def test_functions_that_are_none_of_a_goals(function, said):
     with pytest.raises(InputError, match=said):

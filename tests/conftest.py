@@ -61,14 +61,18 @@ def pytest_collection_finish():
 
 PATIENCE = 1800  # seconds until a process counts as stuck: a loaded machine takes ten times as long as an idle one
 MAPS = 20_000  # a process may have 65,530 memory maps on Linux, and a compiled program takes dozens of them
+HELD = 3 << 30  # bytes of memory that a process of the suite may keep from module to module
 
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_programs():
-    """Drops compiled programs after a module of tests when there are many: XLA crashes where no map is left."""
+    """Drops compiled programs after a module of tests when they are many or large: XLA crashes where no map is left."""
     yield
-    maps = Path("/proc/self/maps")
-    if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MAPS:
+    maps, pages = Path("/proc/self/maps"), Path("/proc/self/statm")
+    if "jax" not in sys.modules or not maps.exists():
+        return
+    held = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if held > HELD or maps.read_bytes().count(b"\n") > MAPS:
         sys.modules["jax"].clear_caches()
         gc.collect()
 

@@ -24,6 +24,8 @@ class Misspelled(InputError):
 
     def __init__(self, message: str, text: str, place: int):
         super().__init__(message)
+        if not text.strip():  # there is nothing to show
+            return
         first, rest = printable(text[:place]), printable(text[place:])
         cut = max(0, len(first) - SHOWN)
         self.args = (

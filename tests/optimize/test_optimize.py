@@ -89,8 +89,8 @@ SITES = ("attn.q", "attn.k", "attn.v", "mlp.pre", "mlp.hidden")
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize(("tokens", "gated"), [("patches", False), ("class", True)])
 def test_a_column_is_the_unit_of_the_whole_layer(site, tokens, gated):
-    model = random(replace(small.CONFIG, depth=1, gated=gated, qkv_bias=not gated))
-    tap, images, pairs = f"blocks.0.{site}", jax.random.uniform(jax.random.key(2), (3, 32, 32, 3)), []
+    model = random(replace(small.CONFIG, gated=True, qkv_bias=False)) if gated else small.model()
+    tap, images = f"blocks.2.{site}", jax.random.uniform(jax.random.key(2), (3, 32, 32, 3))
     vector = jax.random.normal(jax.random.key(3), (int(np.prod(model.taps()[tap].units)),))
     for objective, numbers in ((UnitActivation(tap), jnp.int32(21)), (AlongDirection(tap), vector)):
         taps, score = objective.shortest(model, tokens)
@@ -102,10 +102,8 @@ def test_a_column_is_the_unit_of_the_whole_layer(site, tokens, gated):
         def column(images, taps=taps, score=score, numbers=numbers):
             return score(model(images, taps), numbers).sum()
 
-        pairs.append((column, whole))
-    found = jax.jit(lambda images: [[jax.value_and_grad(one)(images) for one in pair] for pair in pairs])(images)
-    for pair in found:
-        for one, other in zip(*pair, strict=True):
+        both = jax.jit(lambda images, *of: [jax.value_and_grad(one)(images) for one in of], static_argnums=(1, 2))
+        for one, other in zip(*both(images, column, whole), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
 
 

@@ -45,7 +45,10 @@ def _scan(eqn: JaxprEqn) -> float:
 
 
 def _branches(eqn: JaxprEqn) -> float:
-    return max(count(branch.jaxpr) for branch in eqn.params["branches"])
+    """Those of the dearest branch; where platforms have one each, of the one that is not for some by name."""
+    platforms = eqn.params.get("branches_platforms") or [None] * len(eqn.params["branches"])
+    branches = zip(eqn.params["branches"], platforms, strict=True)
+    return max(count(branch.jaxpr) for branch, names in branches if names is None)
 
 
 def _within(eqn: JaxprEqn) -> float:

@@ -31,7 +31,10 @@ def compare(store: Store, wanted: Manifest) -> bool:
     """
     there = stated(store)
     if there is None:
-        if others := [key for key in store.keys("") if not key.startswith("claims/")]:
+        others = [key for key in store.keys("") if not key.startswith("claims/")]
+        there = stated(store) if KEY in others else None  # another host has begun it since
+    if there is None:
+        if others:
             raise InputError(f"{store.address} is not empty ({others[0]}) and holds no atlas; choose another --out")
         return True
     if differences := list(_differences(there, asdict(wanted))):

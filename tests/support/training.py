@@ -33,11 +33,11 @@ REGULARIZATION = Regularization(drop_path=0.3, mixup=0.8, cutmix=1.0)
 RUNNING = Running(save=2, log=1, tensorboard=False)
 
 
-def training(settings: Settings = SETTINGS, **changes) -> Training:
+def training(settings: Settings = SETTINGS, config: ViTConfig = CONFIG, **changes) -> Training:
     """Six steps of four images on two epochs of twelve."""
-    images = noise.dataset(12, 4, CONFIG).images
-    what = {"arrays": {"labels": images.column.astype(np.int32)}, "given": noise.model(CONFIG), **changes}
-    return Training("train", Classification(CONFIG, REGULARIZATION), CONFIG, settings, images, **what)
+    images = noise.dataset(12, 4, config).images
+    what = {"arrays": {"labels": images.column.astype(np.int32)}, "given": noise.model(config), **changes}
+    return Training("train", Classification(config, REGULARIZATION), config, settings, images, **what)
 
 
 def weights(out: Path) -> dict[str, np.ndarray]:

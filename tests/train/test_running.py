@@ -111,6 +111,17 @@ def test_a_run_that_is_older_than_a_setting_goes_on(whole, tmp_path):
         agree(tmp_path, training(replace(SETTINGS, groups="x=1")).identity())
 
 
+def test_a_model_with_an_empty_array_goes_on(tmp_path):
+    alone = training(config=replace(CONFIG, class_token=False, pool="mean"))  # no tokens before its patches
+    assert run(alone, tmp_path, RUNNING) == 0
+    once = weights(tmp_path)
+    shutil.rmtree(tmp_path / FOLDER / "6")
+    assert run(alone, tmp_path, RUNNING) == 0
+    again = weights(tmp_path)
+    assert again["prefix"].shape == (0, 16)
+    assert all(np.array_equal(again[name], once[name]) for name in once)
+
+
 def test_a_folder_that_holds_another_training_or_none(whole, tmp_path):
     with pytest.raises(InputError, match=r"settings.batch 4, not 2; settings.seed 3, not 0: choose another --out"):
         run(training(replace(SETTINGS, batch=2, seed=0)), whole, RUNNING)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from vitjax.errors import InputError
@@ -61,7 +62,9 @@ class Checkpoints:
         sys.unraisablehook = tell
         if other:
             raise InputError(f"the checkpoint {where} is of another training: {other}")
-        return jax.tree.unflatten(jax.tree.structure(wanted), [found[name] for name in named])
+        empty = lambda leaf: jax.device_put(jnp.zeros(leaf.shape, leaf.dtype), leaf.sharding)
+        leaves = [found[name] if name in found else empty(leaf) for name, leaf in _leaves(wanted)]
+        return jax.tree.unflatten(jax.tree.structure(wanted), leaves)
 
 
 @contextmanager
@@ -91,9 +94,14 @@ def _heard(tell: Callable[[Any], None], what: Any) -> None:
 
 
 def _named(state: State) -> dict[str, Any]:
-    """The arrays of a state by dotted name, which is how Orbax keeps them."""
+    """The arrays of a state by dotted name, which is how Orbax keeps them; it keeps none that are empty."""
+    return {name: leaf for name, leaf in _leaves(state) if leaf.size}
+
+
+def _leaves(state: State) -> list[tuple[str, Any]]:
+    """All arrays of a state in their order, each with its dotted name."""
     paths = jax.tree_util.tree_flatten_with_path(state)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in paths]
 
 
 def _differing(wanted: dict[str, Any], held: Any) -> str:

@@ -1,0 +1,99 @@
+"""How unlike tokens are in size, before and after each norm, under LN and DTN: the paper's motivation.
+
+    python -m experiments.dtn.magnitudes --runs runs/dtn --model vit --data tiny-50/val --limit 500
+
+The size of a token is the root mean square of its channels. LayerNorm gives all tokens of an image the same but for its
+learned scale and bias; DTN need not. `results/magnitudes-vit.csv` has, for each norm of every finished run, the
+standard deviation of sizes over an image's tokens as a share of their mean, before and after; the figure shows these
+and, by position on the image, the mean sizes around one norm.
+"""
+
+import argparse
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from matplotlib.figure import Figure
+
+from experiments.dtn.finished import NORMS, add_runs, save_figure, trained, write
+from experiments.dtn.runs import Run
+from vitjax.analysis.study.passes import gather
+from vitjax.analysis.study.style import COLORS, bare, panels, style
+from vitjax.data.dataset import open_dataset
+from vitjax.models.core.network import Network
+
+SIDES = "before", "after"
+
+
+def sizes(model: Network, images: Float[Array, "image h w 3"]) -> dict[str, dict[str, Float[Array, "image place"]]]:
+    """The sizes of the tokens on the grid, before and after each norm of a block, by the norm's name."""
+    found, sites = {}, model.taps()
+    blocks = [(f"{scope}." if scope else "", stage.stack()) for scope, stage in model.staged]
+    reads = {}
+    for scope, stack in blocks:
+        for number in range(len(stack.rows)):
+            name, block = f"{scope}blocks.{number}", stack.block(number)
+            reads |= {f"{name}.resid_pre": (f"{name}.norm1", block.norm1)}
+            reads |= {f"{name}.resid_mid": (f"{name}.norm2", block.norm2)}
+    for tap, value in model(images, [*reads]).items():
+        name, norm = reads[tap]
+        kept = slice(sites[tap].prefix, None)
+        found[name] = {side: _size(x[:, kept]) for side, x in zip(SIDES, (value, norm(value)), strict=True)}
+    return found
+
+
+def _size(tokens: Float[Array, "image place channel"]) -> Float[Array, "image place"]:
+    return jnp.sqrt(jnp.square(tokens.astype(jnp.float32)).mean(axis=-1))
+
+
+def spread(sizes: Float[np.ndarray, "image place"]) -> Float[np.ndarray, " image"]:
+    """The standard deviation over an image's tokens, as a share of their mean."""
+    return sizes.std(axis=1) / sizes.mean(axis=1)
+
+
+def draw(rows: list[dict], maps: dict[Run, dict[str, np.ndarray]], middle: str) -> Figure:
+    """Spreads by depth, before and after, and maps of the mean sizes around the norm in the middle."""
+    names = list(dict.fromkeys(row["of"] for row in rows))
+    figure, axes = panels(1, 1 + 2 * len(maps), (2.4, 2.4), width_ratios=[2, *[1] * (2 * len(maps))])
+    for norm, color in zip(NORMS, COLORS, strict=False):
+        for side, line in zip(SIDES, (":", "-"), strict=True):
+            found = [[row[side] for row in rows if row["norm"] == norm and row["of"] == name] for name in names]
+            if all(found):
+                label = f"{NORMS[norm]}, {side}"
+                axes[0].plot([np.mean(values) for values in found], line, color=color, label=label, marker="o")
+    axes[0].set(xlabel="norm, in order", ylabel="spread of tokens' sizes", ylim=(0, None))
+    axes[0].legend(fontsize=7)
+    places = iter(axes[1:])
+    for run, sides in maps.items():
+        for side in SIDES:
+            axis = bare(next(places))
+            shown = sides[side]
+            figure.colorbar(axis.imshow(shown), ax=axis, shrink=0.6)
+            axis.set(title=f"{NORMS[run.norm]}\n{side} {middle}")
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args = add_runs(parser, data=True).parse_args()
+    rows, maps = [], {}
+    for run, model in trained(args.runs, args.model).items():
+        data = open_dataset(args.data, model.config, limit=args.limit, batch=50)
+        _, found = gather(model, data.batches(), sizes)
+        for name, sides in found.items():
+            row = {"norm": run.norm, "seed": run.seed, "of": name}
+            for side in SIDES:
+                each = spread(sides[side])
+                row |= {side: each.mean(), f"{side}_error": each.std(ddof=1) / len(each) ** 0.5}
+            rows.append(row)
+        middle = list(found)[len(found) // 2]
+        if run.seed == 0:
+            grid = model.taps()[middle.replace("norm1", "resid_pre").replace("norm2", "resid_mid")].grid
+            maps[run] = {side: found[middle][side].mean(axis=0).reshape(grid) for side in SIDES}
+    write(args.out / f"magnitudes-{args.model}.csv", rows)
+    with style():
+        save_figure(draw(rows, maps, middle), args.out / f"magnitudes-{args.model}.webp")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,18 +9,15 @@ nothing is trained): a row for each model and norm, with means and standard devi
 
 import argparse
 import json
-import statistics
 import sys
-from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.dtn.finished import write
-from experiments.dtn.runs import Run, all_done, finished, ordered
+from experiments.dtn.runs import Run, all_done, ordered
+from experiments.dtn.table import LAYER, rows, write
 from vitjax.cli import main as vitjax
 
 HERE = Path(__file__).parent
-LAYER, PAPER, OVERWRITTEN = "layer", "dtn", "dtn-overwritten"
+PAPER, OVERWRITTEN = "dtn", "dtn-overwritten"
 ORDER = (
     ("vit", (LAYER, PAPER)),
     ("vit", (OVERWRITTEN,)),
@@ -29,6 +26,7 @@ ORDER = (
     ("swin", (OVERWRITTEN,)),
     ("pvt", (OVERWRITTEN,)),
 )
+MODELS = tuple(dict.fromkeys(model for model, _ in ORDER))
 SEEDS = 3
 # The paper's 300 epochs with RandAugment, repeated augmentation, drop path and a mean over steps are for long runs.
 RECIPE = {
@@ -51,50 +49,17 @@ def train(run: Run, out: Path, data: Path) -> int:
     return vitjax([*map(str, ["train", *words, *flags]), "--no-tensorboard"])
 
 
-def rows(folder: Path, every: Sequence[Run], measured: Sequence[str] = MEASURED, base: str = LAYER) -> list[dict]:
-    """A row for each model and norm of which a run is finished.
-
-    Args:
-        folder: that holds them.
-        every: the runs there may be.
-        measured: which numbers of theirs have a mean and a standard deviation over seeds.
-        base: the norm that the others are held against, seed by seed.
-    """
-    kinds = defaultdict(dict)
-    for run in every:
-        if found := finished(folder / run.name):
-            kinds[run.model, run.norm][run.seed] = found
-    table = []
-    for (model, norm), found in kinds.items():
-        row = {"model": model, "norm": norm, "seeds": len(found)}
-        for name in measured:
-            row |= _spread(name, [one[name] for one in found.values()], 4)
-        pairs = [found[seed]["top1"] - one["top1"] for seed, one in kinds[model, base].items() if seed in found]
-        row |= _spread("top1_above_layer", pairs if norm != base else [], 4)
-        row |= {"steps": next(iter(found.values()))["steps"]}
-        row |= {name: round(statistics.mean(one.get(name, 0) for one in found.values())) for name in COSTS}
-        table.append(row)
-    return table
-
-
-COSTS = ("seconds", "cpu_seconds")  # of the clock, on a machine that others may use as well, and of its processors
-
-
-def _spread(name: str, values: Sequence[float], digits: int) -> dict[str, float | str]:
-    mean = round(statistics.mean(values), digits) if values else ""
-    return {name: mean, f"{name}_sd": round(statistics.stdev(values), digits) if len(values) > 1 else ""}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder with train/ and val/, each with a folder for every class")
     parser.add_argument("--runs", type=Path, default=Path("runs/dtn"), help="the folder that holds the runs")
+    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS, help="of these alone")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--table", action="store_true", help="write the table of what is finished, and no more")
     args = parser.parse_args()
-    every = list(ordered(ORDER, args.seeds))
-    table = lambda: write(args.out / "accuracy.csv", rows(args.runs, every))
+    every = [run for run in ordered(ORDER, args.seeds) if run.model in args.models]
+    table = lambda: write(args.out / "accuracy.csv", rows(args.runs, every, MEASURED))
     if args.table:
         table()
         return 0

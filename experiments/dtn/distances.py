@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments.dtn.finished import NORMS, add_runs, save_figure, trained, write
+from experiments.dtn.finished import NORMS, add_runs, save_figure, trained
+from experiments.dtn.table import write
 from vitjax.analysis.study.passes import gather
 from vitjax.analysis.study.style import COLORS, panels, style
 from vitjax.data.dataset import open_dataset

@@ -1,11 +1,8 @@
 """What is finished: models to look at, and how what is found of them is written."""
 
 import argparse
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 import vitjax
@@ -40,24 +37,7 @@ def add_runs(parser: argparse.ArgumentParser, data: bool = False) -> argparse.Ar
     return parser
 
 
-def write(path: Path, rows: Sequence[dict]) -> None:
-    """Writes rows as CSV, if there are any, numbers with six digits."""
-    if not rows:
-        print(f"nothing finished for {path.name}", flush=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _short(value) for name, value in row.items()} for row in rows)
-    print(path, flush=True)
-
-
-def _short(value: object) -> object:
-    return float(f"{float(value):.6g}") if isinstance(value, float | np.floating) else value
-
-
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a figure small."""
-    figure.savefig(path, pil_kwargs={"quality": 80})
+    figure.savefig(path, bbox_inches="tight", pil_kwargs={"quality": 80})
     print(path, flush=True)

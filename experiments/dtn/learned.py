@@ -2,9 +2,9 @@
 
     python -m experiments.dtn.learned --runs runs/dtn --model vit
 
-`results/learned-vit.csv` has a row for each head of each DTN of every finished run: λ, the factors of the offset to the
-right, down and of its square (the paper's a), and of the token in the middle of the grid the weight of its own place,
-and the highest weight with the offset at which it stands. λ began at 0.5.
+`results/learned-vit.csv` has a row for each head of each DTN of every finished run: λ, which began at 0.5; the factors
+of the reader's offset from a place, to the right, down, and of its square (the paper's a); and of the token in the
+middle of the grid the weight of its own place, and the highest weight with the offset at which it stands.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import numpy as np
 from jax.nn import sigmoid
 from matplotlib.figure import Figure
 
-from experiments.dtn.finished import NORMS, add_runs, save_figure, trained, write
+from experiments.dtn.finished import NORMS, add_runs, save_figure, trained
 from experiments.dtn.runs import Run
+from experiments.dtn.table import write
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.models.core.network import Network
 from vitjax.models.norms.dtn import TokenNorm
@@ -45,7 +46,7 @@ def draw(rows: list[dict], maps: dict[Run, dict[str, np.ndarray]]) -> Figure:
     """λ by depth, and of the first seed what each head looks at from the middle."""
     names = list(dict.fromkeys(row["of"] for row in rows))
     heads = len(next(iter(next(iter(maps.values())).values())))
-    figure, axes = panels(1, 1 + len(maps), (3.2, 3.2), width_ratios=[1.4, *[1] * len(maps)])
+    figure, axes = panels(1, 1 + len(maps), (2.4, 3.4), width_ratios=[1.6, *[1] * len(maps)])
     shift = {norm: 0.16 * (place - 0.5) for place, norm in enumerate(run.norm for run in maps)}
     for run, color in zip(maps, COLORS[1:], strict=False):
         mine = [row for row in rows if row["norm"] == run.norm]
@@ -62,7 +63,7 @@ def draw(rows: list[dict], maps: dict[Run, dict[str, np.ndarray]]) -> Figure:
                 rows_of, columns_of = one.shape
                 sheet[row * tall :, head * wide :][:rows_of, :columns_of] = one / one.max()
         bare(axis).imshow(sheet, interpolation="nearest")
-        axis.set(title=f"{NORMS[run.norm]}: seen from the middle", xlabel="head", ylabel="norm, in order")
+        axis.set(title=f"{NORMS[run.norm]}:\nseen from the middle", xlabel="head", ylabel="norm, in order")
     return figure
 
 

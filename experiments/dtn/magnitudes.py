@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments.dtn.finished import NORMS, add_runs, save_figure, trained, write
+from experiments.dtn.finished import NORMS, add_runs, save_figure, trained
 from experiments.dtn.runs import Run
+from experiments.dtn.table import write
 from vitjax.analysis.study.passes import gather
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.data.dataset import open_dataset
@@ -54,22 +55,22 @@ def spread(sizes: Float[np.ndarray, "image place"]) -> Float[np.ndarray, " image
 def draw(rows: list[dict], maps: dict[Run, dict[str, np.ndarray]], middle: str) -> Figure:
     """Spreads by depth, before and after, and maps of the mean sizes around the norm in the middle."""
     names = list(dict.fromkeys(row["of"] for row in rows))
-    figure, axes = panels(1, 1 + 2 * len(maps), (2.4, 2.4), width_ratios=[2, *[1] * (2 * len(maps))])
+    figure, axes = panels(2, 1 + len(maps), (2.2, 2.1), width_ratios=[1.5, *[1] * len(maps)])
+    (curves, *above), (legend, *below) = np.split(np.array(axes), 2)
     for norm, color in zip(NORMS, COLORS, strict=False):
         for side, line in zip(SIDES, (":", "-"), strict=True):
             found = [[row[side] for row in rows if row["norm"] == norm and row["of"] == name] for name in names]
             if all(found):
-                label = f"{NORMS[norm]}, {side}"
-                axes[0].plot([np.mean(values) for values in found], line, color=color, label=label, marker="o")
-    axes[0].set(xlabel="norm, in order", ylabel="spread of tokens' sizes", ylim=(0, None))
-    axes[0].legend(fontsize=7)
-    places = iter(axes[1:])
-    for run, sides in maps.items():
-        for side in SIDES:
-            axis = bare(next(places))
-            shown = sides[side]
-            figure.colorbar(axis.imshow(shown), ax=axis, shrink=0.6)
+                curves.plot([np.mean(values) for values in found], line, color=color, label=f"{NORMS[norm]}, {side}")
+    curves.set(xlabel="norm, in order", ylabel="spread of tokens' sizes", ylim=(0, None))
+    bare(legend).legend(*curves.get_legend_handles_labels(), loc="upper left", fontsize=8)
+    shown = [[found[side] / found[side].mean() for found in maps.values()] for side in SIDES]
+    most = max(float(np.abs(one - 1).max()) for line in shown for one in line)
+    for side, line, places in zip(SIDES, shown, (above, below), strict=True):
+        for run, one, axis in zip(maps, line, places, strict=True):
+            picture = bare(axis).imshow(one, vmin=1 - most, vmax=1 + most, cmap="RdBu_r")
             axis.set(title=f"{NORMS[run.norm]}\n{side} {middle}")
+    figure.colorbar(picture, ax=[*above, *below], shrink=0.6, label="mean size, of all places")
     return figure
 
 

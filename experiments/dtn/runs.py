@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,9 +43,11 @@ def finished(folder: Path) -> dict | None:
     """What a run measured and cost; None where it is not finished."""
     if not (folder / RESULT).exists():
         return None
-    found, curve = json.loads((folder / RESULT).read_text()), (folder / "curve.jsonl").read_text().splitlines()
+    found = json.loads((folder / RESULT).read_text())
+    curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
     cost = json.loads((folder / COST).read_text()) if (folder / COST).exists() else {}
-    return {**found, "seconds": json.loads(curve[-1])["seconds"], **cost}
+    cost["images_per_second"] = statistics.median(row["images_per_second"] for row in curve)
+    return {**found, "seconds": curve[-1]["seconds"], **cost}
 
 
 def all_done(every: Sequence[Run], folder: Path, train: Callable[[Run, Path], int], after: Callable[[], None]) -> int:

@@ -70,7 +70,9 @@ class Affine(nnx.Module):
 
 def token_norm(width: int, config: BlockConfig, grid: Grid, rngs: nnx.Rngs, preset: Preset = PAPER) -> TokenNorm:
     """Dynamic Token Normalization of so many channels, with as many heads as attention has."""
-    return TokenNorm(width, config.norm_heads, grid, rngs, config.norm_eps, preset)
+    own = type(rngs)(rngs.params())
+    rngs.params()  # two in all, as LayerNorm takes: under either all else of a model begins alike
+    return TokenNorm(width, config.norm_heads, grid, own, config.norm_eps, preset)
 
 
 class Row(NamedTuple):

@@ -31,18 +31,19 @@ def rows(folder: Path, every: Sequence[Run], measured: Sequence[str], base: str 
     for (model, norm), found in kinds.items():
         row = {"model": model, "norm": norm, "seeds": len(found)}
         for name in measured:
-            row |= _spread(name, [one[name] for one in found.values()])
+            row |= spread(name, [one[name] for one in found.values()])
         pairs = [
             found[seed]["top1"] - one["top1"] for seed, one in kinds.get((model, base), {}).items() if seed in found
         ]
-        row |= _spread("top1_above_layer", pairs if norm != base else [])
+        row |= spread("top1_above_layer", pairs if norm != base else [])
         row |= {"steps": next(iter(found.values()))["steps"]}
         row |= {name: round(statistics.mean(one.get(name, 0) for one in found.values())) for name in COSTS}
         table.append(row)
     return table
 
 
-def _spread(name: str, values: Sequence[float]) -> dict[str, float | str]:
+def spread(name: str, values: Sequence[float]) -> dict[str, float | str]:
+    """Mean and standard deviation of several values, empty where there are too few."""
     mean = round(statistics.mean(values), 4) if values else ""
     return {name: mean, f"{name}_sd": round(statistics.stdev(values), 4) if len(values) > 1 else ""}
 

@@ -1,0 +1,52 @@
+"""The corruption error of DTN with LN as the baseline: `vitjax analyze corruptions`, seed by seed.
+
+    python -m experiments.dtn.corruption_errors --runs runs/dtn --model vit --data tiny-50/val --limit 500
+
+For each norm and seed of which the run is finished, and that of LayerNorm. What is measured stays with the runs, in
+`corruptions/`, and is not measured again. `results/corruptions-vit.csv` has, for each kind, the share of images whose
+first class is not theirs (`wrong`; under LayerNorm `baseline_wrong`), and the errors as a share of LayerNorm's (`ce`)
+and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+
+from experiments.dtn.finished import add_runs, trained
+from experiments.dtn.runs import Run
+from experiments.dtn.table import LAYER, spread, write
+from vitjax.analysis.perturbed.corruptions import run as corruptions
+from vitjax.data.dataset import open_dataset
+
+MEASURED = ("wrong", "baseline_wrong", "ce", "relative_ce")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_runs(parser, data=True)
+    parser.add_argument("--norms", nargs="+", default=["dtn"], help="that are held against LayerNorm")
+    args = parser.parse_args()
+    models, found = trained(args.runs, args.model), defaultdict(list)
+    for one, model in models.items():
+        baseline = Run(one.model, LAYER, one.seed)
+        if one.norm not in args.norms or baseline not in models:
+            continue
+        out = args.runs / "corruptions" / one.name
+        if not (out / "corruptions.json").exists():
+            data = open_dataset(args.data, model.config, limit=args.limit, batch=50)
+            findings = corruptions(model, data, baseline=models[baseline])
+            findings.save(out)
+            print(one.name, findings.summary, flush=True)
+        for row in json.loads((out / "corruptions.json").read_text())["rows"]:
+            found[one.norm, row["kind"]].append(row)
+    rows = []
+    for (norm, kind), each in found.items():
+        row = {"norm": norm, "corruption": kind, "seeds": len(each), "images": each[0]["images"]}
+        for name in MEASURED:
+            row |= spread(name, [one[name] for one in each if one.get(name) is not None])
+        rows.append(row)
+    write(args.out / f"corruptions-{args.model}.csv", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,8 +20,9 @@ from vitjax.models.hierarchical.pvt import PvtConfig
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.hierarchical.t2t import T2tConfig
 from vitjax.models.norms.dtn import TokenNorm
-from vitjax.models.registry import abstract
+from vitjax.models.registry import abstract, random
 from vitjax.models.text_tower import abstract as abstract_text
+from vitjax.weights.parameters import values
 
 VIT_S = ViTConfig(width=432, heads=9, mlp_width=1728, norm="dtn", joins=10, norm_eps=1e-5)
 SMALL = ViTConfig(
@@ -51,6 +52,12 @@ def test_e12_in_a_vit_they_stand_in_the_blocks_of_patches_alone():
     assert more == 20 * 4 * 9
     everywhere = abstract(replace(VIT_S, joins=0, class_token=False, pool="mean"))
     assert norms(everywhere, TokenNorm) == {"blocks.norm1": 12, "blocks.norm2": 12}
+
+
+def test_all_else_of_a_model_begins_as_under_layer_norm():
+    plain, *others = (values(random(replace(SMALL, norm=name))) for name in ("layer", "dtn", "dtn-overwritten"))
+    for other in others:
+        assert all(np.array_equal(other[name], plain[name]) for name in plain)
 
 
 PLACES = {

@@ -46,7 +46,8 @@ from vitjax.models.vit import ViT
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.recipes import RECIPES
 from vitjax.optimize.results.pictures import Pictures, append
-from vitjax.optimize.workers import Task, batches_of, run
+from vitjax.optimize.schedule.batches import batches_of
+from vitjax.optimize.workers import Task, run
 from vitjax.units.units import Unit, caption, expand, sample
 
 OURS = "vitjax"

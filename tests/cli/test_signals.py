@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 from tests.support import noise, small
 from vitjax.optimize import workers
 from vitjax.optimize.recipes import choose
+from vitjax.optimize.schedule.batches import batches_of
 from vitjax.stop import stopped_by_signals
 from vitjax.units.units import expand
 
@@ -81,7 +82,7 @@ def test_an_interrupt_while_workers_start_leaves_none(monkeypatch, moment):
     device = workers.jax.local_devices()[0]
     monkeypatch.setattr(workers, "Thread", Interrupted)
     monkeypatch.setattr(workers.jax, "local_devices", lambda: [device, device])
-    batches = workers.batches_of(expand("blocks.1.mlp.hidden:0-3", model.taps()), 2)
+    batches = batches_of(expand("blocks.1.mlp.hidden:0-3", model.taps()), 2)
     with pytest.raises(KeyboardInterrupt):
         next(workers.run(workers.Task(model, choose("default", steps=2, views=1)), batches))
     assert len(started) == moment and not any(thread.is_alive() for thread in started)

@@ -10,8 +10,8 @@ from tests.support import small
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import CHOICES, FLAGS, RANGES, RECIPES, Recipe, choose, fields
+from vitjax.optimize.schedule.batches import batches_of
 from vitjax.optimize.visualize import check, resolve
-from vitjax.optimize.workers import batches_of
 from vitjax.ranges import COUNT, SEED, Range
 
 

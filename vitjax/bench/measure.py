@@ -16,9 +16,9 @@ from vitjax.optimize import loop
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.objectives import UnitActivation
 from vitjax.optimize.recipes import RANGES, Recipe
+from vitjax.optimize.schedule.batches import SLOTS
 from vitjax.optimize.schedule.plan import plan
 from vitjax.optimize.schedule.sizes import at_size
-from vitjax.optimize.workers import SLOTS
 from vitjax.ranges import COUNT
 from vitjax.units.units import expand, neurons
 

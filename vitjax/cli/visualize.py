@@ -22,6 +22,7 @@ a sentence is written --text "a photo of a dog", with a CLIP or SigLIP as --mode
 `vitjax taps` lists the taps of a model.
 """
 LENGTH = 5  # pictures of a row
+KINDS = {"inversion": "l2", "caricature": "dot"}  # of --like
 
 
 def add(commands) -> None:
@@ -58,6 +59,7 @@ def add(commands) -> None:
         help="divide the weight of each term of a sum by the standard deviation of its activation over photographs: a"
         " folder, a zip, a parquet file or a data set of the hub",
     )
+    _photograph_arguments(command)
     group = command.add_argument_group("pictures")
     group.add_argument("--out", type=path, help="folder for the pictures (default: pictures, or the next free name)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
@@ -73,7 +75,48 @@ def add(commands) -> None:
     command.set_defaults(run=_run)
 
 
+def _photograph_arguments(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("photographs and the way to a picture")
+    group.add_argument(
+        "--start",
+        metavar="PHOTO",
+        help="begin with a photograph in place of noise, or, given a folder or zip, each picture with one of as many",
+    )
+    group.add_argument(
+        "--near",
+        type=float,
+        metavar="STRENGTH",
+        help="with --start and --tap: accentuate the photograph: stay near it in what the model computes at the tap, so"
+        " many times as strongly as the unit pulls at first (1 is a good start)",
+    )
+    group.add_argument(
+        "--like",
+        metavar="PHOTO",
+        help="make pictures that are like a photograph, or each of a folder or zip, to the model at --tap",
+    )
+    group.add_argument(
+        "--kind",
+        choices=tuple(KINDS),
+        help="with --like: invert the features, showing what the model knows there of the photograph (default), or"
+        " exaggerate them",
+    )
+    group.add_argument("--power", type=float, metavar="P", help="of a caricature: of the cosine (default: 1)")
+    group.add_argument(
+        "--tap", action="append", metavar="TAP", help="for --like, one or several: blocks.*.resid_post; for --near, one"
+    )
+    group.add_argument("--frames", type=count, metavar="N", help="write N frames of each picture's way as a WebP, too")
+    group.add_argument(
+        "--spacing", choices=("even", "log"), help="with --frames: even in steps (default), or most of them early"
+    )
+    group.add_argument(
+        "--alpha",
+        action="store_true",
+        help="write each picture again with where its activation came from as alpha channel",
+    )
+
+
 def _run(args: argparse.Namespace) -> int:
+    from vitjax.optimize.beside.watch import Watch
     from vitjax.optimize.recipes import choose
     from vitjax.units.expression import check_spelling
 
@@ -85,6 +128,10 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(f"--{given[0]} goes with --to")
     if args.shared:
         recipe = choose(recipe, row=args.length or LENGTH)
+    if args.spacing and not args.frames:
+        raise InputError("--spacing goes with --frames")
+    _check_photographs(args)
+    watch = Watch(args.frames or 0, args.spacing or "even", args.alpha)
     images = None
     if args.per_spread:
         from vitjax.data.files.open import open_images
@@ -92,20 +139,54 @@ def _run(args: argparse.Namespace) -> int:
         images = open_images(args.per_spread)
     out = _folder(args.out, args.overwrite)
     model = load(args, _dtype(args.dtype, out))
+    like = _like(args, model)
     from vitjax.optimize.report import run_visualize
 
     return run_visualize(
         model,
-        [*args.units, *_sentences(args, model.output)],
+        [*args.units, *_sentences(args, model.output), *(like.goals if like else [])],
         recipe,
         out=out,
         sample_count=args.sample,
         seed=args.seed,
         batch=args.batch,
         remat=args.remat,
-        tabled=_table(args),
+        tabled=(lambda model, goals: like) if like and not args.units and not args.text else _table(args),
         weighed=images and _weighed(args, images),
+        starts=args.start,
+        near=args.near and (args.tap[0], args.near),
+        watch=watch,
     )
+
+
+def _check_photographs(args: argparse.Namespace) -> None:
+    """Says which arguments of photographs do not go together."""
+    if args.near and not args.start:
+        raise InputError("--near goes with --start, the photograph that pictures stay near")
+    if args.near and (not args.tap or len(args.tap) > 1 or args.like):
+        raise InputError("--near needs one --tap, such as blocks.3.resid_post, and no --like")
+    if args.like and not args.tap:
+        raise InputError("--like needs a --tap, such as blocks.3.resid_post, or 'blocks.*.resid_post' for all blocks")
+    if args.like and (args.to or args.beside or args.negative or args.sample):
+        raise InputError("--like makes a table of its own: leave out --to, --with, --negative and --sample")
+    if not args.like and (given := [name for name in ("kind", "power") if getattr(args, name) is not None]):
+        raise InputError(f"--{given[0]} goes with --like")
+    if args.tap and not (args.like or args.near):
+        raise InputError("--tap goes with --like or --near; a unit is written TAP:INDEX")
+    if args.power is not None and args.kind != "caricature":
+        raise InputError("--power goes with --kind caricature")
+
+
+def _like(args: argparse.Namespace, model):
+    """The goals that `--like` asks for, in a table of photographs and taps."""
+    if not args.like:
+        return None
+    from vitjax.optimize.photographs.likeness import likenesses
+    from vitjax.optimize.photographs.starts import photographs
+
+    kind = KINDS[args.kind or "inversion"]
+    power = 1.0 if args.power is None else args.power
+    return likenesses(model, photographs(model, args.like), args.tap, kind, power if kind == "dot" else 0.0)
 
 
 def _table(args: argparse.Namespace):

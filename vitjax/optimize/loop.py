@@ -20,7 +20,8 @@ from jaxtyping import Array, Float, Int, UInt32
 from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key
-from vitjax.optimize.augment import embed, some, views
+from vitjax.optimize.augment import Views, embed, some, views
+from vitjax.optimize.beside.watch import Watched
 from vitjax.optimize.goals.objective import Goal, Objective, Sites
 from vitjax.optimize.goals.penalties import DIVERSITY, total_variation
 from vitjax.optimize.objectives import objective_of
@@ -65,11 +66,15 @@ def program(recipe: Recipe, objective: Objective, chunk: int = 100, execution: E
 
 
 class Slots(NamedTuple):
-    """The pictures in the making, slot axis first: parameters, optimizer state, and the number of steps done."""
+    """The pictures in the making, slot axis first: parameters, optimizer state, the number of steps done.
+
+    `watched` is what is kept on the way, if anything is.
+    """
 
     params: Float[Array, "slot ..."]
     optimizer: optax.OptState
     step: Int[Array, ""]
+    watched: Watched | None = None
 
 
 class Targets(NamedTuple):
@@ -151,15 +156,22 @@ def loss_of(
     model: Network, params: Array, targets: Targets, keys: jax.Array, step: Array, program: Program
 ) -> tuple[Array, History]:
     """The summed loss of all slots at one step, and each slot's own terms."""
-    recipe, shown = program.recipe, _parametrization(model, program.recipe)
+    images = jax.vmap(_parametrization(model, program.recipe).image)(params)
+    return _loss(model, images, targets, keys, step, program)
+
+
+def _loss(
+    model: Network, images: Array, targets: Targets, keys: jax.Array, step: Array, program: Program
+) -> tuple[Array, History]:
+    recipe = program.recipe
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
-    seen = jax.vmap(lambda key, params: views(key, shown.image(params), step, recipe))(keys, params)
+    seen = jax.vmap(lambda key, image: views(key, image, step, recipe))(keys, images)
     taps, score = program.optimised(model).shortest(model, recipe.tokens)
     embedded = some(model, keys, embed(model, seen), recipe)
     values = model.from_embedding(embedded, taps, execution=program.execution)
     values = {tap: values[tap].reshape(-1, recipe.views, *values[tap].shape[1:]) for tap in taps}
     reached = jax.vmap(lambda values, target: score(values, target).mean())(values, targets.target)
-    variation = jax.vmap(lambda seen: (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean())(seen)
+    variation = jax.vmap(_variation)(seen)
     loss = recipe.total_variation * variation - recipe.scale * reached
     if recipe.variants > 1:
         alike = [DIVERSITY[recipe.diversity_of](values[tap], recipe.variants) for tap in taps]
@@ -167,14 +179,32 @@ def loss_of(
     return loss.sum(), History(loss, reached, variation)
 
 
+def _variation(seen: Views) -> Float[Array, ""]:
+    """The total variation of a picture's views, their mean over views and channels."""
+    return (abs(seen.gain[:, 0, 0]) * total_variation(seen.base)).mean()
+
+
 def _step(model: Network, targets: Targets, keys: jax.Array, program: Program, slots: Slots) -> tuple[Slots, History]:
-    recipe = program.recipe
-    grads, history = jax.grad(loss_of, argnums=1, has_aux=True)(model, slots.params, targets, keys, slots.step, program)
+    recipe, shown = program.recipe, _parametrization(model, program.recipe)
+    images, back = jax.vjp(jax.vmap(shown.image), slots.params)
+    slopes, history = jax.grad(_loss, argnums=1, has_aux=True)(model, images, targets, keys, slots.step, program)
+    (grads,) = back(slopes)
+    of_activation = lambda: _of_activation(slopes, images, keys, slots.step, recipe)
+    watched = slots.watched and slots.watched.after(slots.step, images, of_activation)
     if recipe.row > 1:
         grads = jax.tree.map(partial(_shared, recipe=recipe), grads)
     updates, optimizer = jax.vmap(transform(recipe).update)(grads, slots.optimizer, slots.params)
-    params = jax.vmap(_parametrization(model, recipe).project)(optax.apply_updates(slots.params, updates))
-    return Slots(params, optimizer, slots.step + 1), history
+    params = jax.vmap(shown.project)(optax.apply_updates(slots.params, updates))
+    return Slots(params, optimizer, slots.step + 1, watched), history
+
+
+def _of_activation(slopes: Array, images: Array, keys: jax.Array, step: Array, recipe: Recipe) -> Array:
+    """The slopes of the activations by the images, given those of the loss: without what total variation adds."""
+    if recipe.total_variation:
+        keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
+        one = jax.grad(lambda image, key: recipe.total_variation * _variation(views(key, image, step, recipe)))
+        slopes = slopes - jax.vmap(one)(images, keys)
+    return slopes / (recipe.scale or 1)
 
 
 def _shared(grads: Float[Array, "slot ..."], recipe: Recipe) -> Float[Array, "slot ..."]:

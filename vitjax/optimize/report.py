@@ -3,12 +3,16 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from vitjax.files import writable_folder
 from vitjax.models.core.network import Network
+from vitjax.optimize.beside.watch import NOTHING, Watch
 from vitjax.optimize.objectives import Goal
+from vitjax.optimize.photographs.accentuation import accentuated
+from vitjax.optimize.photographs.starts import Beginnings, photographs, whole
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import append, write_sheet, write_table
 from vitjax.optimize.visualize import Progress, check, paint, resolve, varied
@@ -30,10 +34,15 @@ def run_visualize(
     remat: bool,
     tabled: Callable[[Network, list[Goal]], Table] | None = None,
     weighed: Callable[[Network, list[Goal], Recipe], list[Goal]] | None = None,
+    starts: Any = None,
+    near: tuple[str, float] | None = None,
+    watch: Watch = NOTHING,
 ) -> int:
     """Makes the pictures of `units` in `out`, keeps what is finished when Ctrl-C comes; gives the exit code.
 
-    `tabled` makes a table of the goals, of which a sheet is drawn; `weighed` gives all goals other weights.
+    `tabled` makes a table of the goals, of which a sheet is drawn; `weighed` gives all goals other weights. `starts`
+    are photographs that they begin with, `near` the tap at which they stay near these and how strongly; `watch` says
+    what is kept of the way.
     """
     goals = resolve(model, units or f"{model.neurons}:*")
     count = sample_count or (None if units else SAMPLE)
@@ -44,6 +53,11 @@ def run_visualize(
         new = weighed(model, goals, recipe)
         table = table and table.mapped(dict(zip(map(str, goals), new, strict=True)))
         goals = list({str(goal): goal for goal in new}.values())
+    begun = None
+    if starts is not None:
+        recipe, begun = whole(recipe), Beginnings(photographs(model, starts), tuple(goals))
+        goals = accentuated(model, goals, begun, *near, recipe) if near else goals
+        begun = Beginnings(begun.photographs, tuple(goals))
     goals = varied(goals, recipe)
     check(model, recipe, seed, goals)  # a mistake is said before a bar is drawn or a folder made
     writable_folder(out)
@@ -57,6 +71,8 @@ def run_visualize(
                 seed=seed,
                 batch=batch,
                 remat=remat,
+                starts=begun,
+                watch=watch,
                 progress=lambda p: _show(bar, p),
             ):
                 append(out, pictures)

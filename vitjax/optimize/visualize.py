@@ -4,17 +4,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
+from vitjax.optimize.beside.watch import NOTHING, Watch
 from vitjax.optimize.memory import useful_slots
 from vitjax.optimize.objectives import Goal, objective_of
+from vitjax.optimize.photographs.starts import Beginnings, photographs, whole
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.results.pictures import Pictures, join
+from vitjax.optimize.schedule.batches import batches_of
 from vitjax.optimize.schedule.plan import steps_of
-from vitjax.optimize.workers import Starts, Task, batches_of, run
+from vitjax.optimize.workers import Starts, Task, run
 from vitjax.ranges import COUNT, SEED
 from vitjax.units.algebra import is_goal
 from vitjax.units.select import token_span
@@ -43,6 +47,10 @@ def visualize(
     *,
     seed: int = 0,
     batch: int | None = None,
+    starts: Any = None,
+    frames: int = 0,
+    spacing: str = "even",
+    alpha: bool = False,
     **changes,
 ) -> Pictures:
     """Makes a picture for every unit.
@@ -53,16 +61,24 @@ def visualize(
         recipe: a recipe's name or a `Recipe`; `changes` replace fields of it, e.g. `steps=200`.
         seed: a unit's picture depends on this and on the unit, not on the other units.
         batch: slots optimised together on each device; the last batch is padded.
+        starts: photographs that pictures begin with in place of noise, one for all units or one for each: a path, an
+            image, or several (`vitjax.optimize.photographs.starts`). All stages are then at the whole size.
+        frames: so many pictures of the optimisation are kept, from the start to the finished one.
+        spacing: of the frames: "even" in steps, or "log", most of them early.
+        alpha: whether it is kept where on each picture its activation came from.
 
     Returns:
         Pictures in the order of the units, variants after each other: `.images` uint8 [slot, h, w, channel],
-        `.activation`, `.units`, `.history`.
+        `.activation`, `.units`, `.history`, and, where asked for, `.frames`, `.alpha`.
 
     Raises:
-        InputError: unknown taps, indices out of range, unknown recipes or fields.
+        InputError: unknown taps, indices out of range, unknown recipes or fields; photographs that cannot be read.
     """
-    goals, recipe = resolve(model, units), choose(recipe, **changes)
-    parts = list(paint(model, goals, recipe, seed=seed, batch=batch))
+    goals, recipe, watch = resolve(model, units), choose(recipe, **changes), Watch(frames, spacing, alpha)
+    begun = None
+    if starts is not None:
+        recipe, begun = whole(recipe), Beginnings(photographs(model, starts), tuple(goals))
+    parts = list(paint(model, goals, recipe, seed=seed, batch=batch, starts=begun, watch=watch))
     return join(parts, varied(goals, recipe))
 
 
@@ -105,12 +121,13 @@ def paint(
     batch: int | None = None,
     remat: bool = False,
     starts: Starts | None = None,
+    watch: Watch = NOTHING,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Iterator[Pictures]:
     """Optimises the goals batch by batch on all local devices and yields the pictures of each batch when it is done.
 
-    `starts` gives the images that goals begin with, in place of noise. `progress` is called after every chunk of steps
-    and every batch.
+    `starts` gives the images that goals begin with, in place of noise, `watch` what is kept of the way. `progress` is
+    called after every chunk of steps and every batch.
     """
     goals, seed = varied(goals, recipe), check(model, recipe, seed, goals)
     largest = max(Counter(map(objective_of, goals)).values())
@@ -125,11 +142,13 @@ def paint(
         steps += more
         progress(Progress(steps, total, done, len(goals)))
 
-    with closing(run(Task(model, recipe, seed, remat=remat, starts=starts), batches, stepped=tell)) as running:
+    task = Task(model, recipe, seed, remat=remat, starts=starts, watch=watch)
+    with closing(run(task, batches, stepped=tell)) as running:
         for painted in running:
             done += len(painted.pictures)
             tell(0)
-            yield painted.pictures
+            cards = starts.cards(painted.batch.goals) if isinstance(starts, Beginnings) else None
+            yield replace(painted.pictures, starts=cards)
 
 
 def varied(goals: Sequence[Goal], recipe: Recipe) -> list[Goal]:
@@ -158,6 +177,8 @@ def check(model: Network, recipe: Recipe, seed: int, goals: Iterable[Goal]) -> i
         token_span(recipe.tokens, sites[tap] if sites[tap].places else stand_in)
         if seen < 1 and {"query", "key"} & set(sites[tap].axes):
             raise InputError(f"recipe: seen={seen} leaves out tokens that a unit of {tap} is of; use seen=1")
+    if seen < 1 and (placed := next((goal for goal in goals if objective_of(goal).still), None)):
+        raise InputError(f"recipe: seen={seen} leaves out places that {placed} means; use seen=1")
     if seen < 1 and "tokens" not in model.facts:
         raise InputError(f"recipe: seen={seen} leaves tokens out, but this model has none; use seen=1")
     return seed

@@ -20,31 +20,16 @@ from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network, provenance
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
-from vitjax.optimize.objectives import Goal, Objective, objective_of
+from vitjax.optimize.beside.watch import NOTHING, Beside, Watch
+from vitjax.optimize.objectives import Goal, objective_of
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import Pictures, join
+from vitjax.optimize.schedule.batches import Batch
 from vitjax.optimize.schedule.handover import handed_over, scaled
 from vitjax.optimize.schedule.plan import plan
 from vitjax.optimize.schedule.sizes import Models
-from vitjax.ranges import Range
-
-SLOTS = Range(1, 2**16, whole=True)  # of a batch
 
 Starts = Callable[[Sequence[Goal]], UInt8[np.ndarray, "slot h w 3"]]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Goals of one objective that are optimised together, in `slots` slots; those left over repeat the last goal."""
-
-    number: int
-    goals: tuple[Goal, ...]
-    slots: int
-
-    @property
-    def tap(self) -> str:
-        """The tap of all goals."""
-        return objective_of(self.goals[0]).tap
 
 
 @dataclass(frozen=True)
@@ -76,20 +61,7 @@ class Task:
     chunk: int = 25
     remat: bool = False
     starts: Starts | None = None
-
-
-def batches_of(goals: Sequence[Goal], slots: int) -> list[Batch]:
-    """Groups goals by objective, in the order in which these first occur, and cuts each group into `slots` and fewer.
-
-    Raises:
-        InputError: a number of slots outside of `SLOTS`.
-    """
-    SLOTS.check("batch", slots)
-    groups: dict[Objective, list[Goal]] = {}
-    for goal in goals:
-        groups.setdefault(objective_of(goal), []).append(goal)
-    cut = [tuple(group[i : i + slots]) for group in groups.values() for i in range(0, len(group), slots)]
-    return [Batch(number, part, slots) for number, part in enumerate(cut)]
+    watch: Watch = NOTHING
 
 
 def run(
@@ -214,7 +186,9 @@ class _Worker:
         execution, objective = Execution(remat=task.remat).on(self.device.platform), objective_of(goals[0])
         aims = jax.device_put(loop.aims(padded, self.taps, task.seed, task.recipe.row), self.device)
         state, before, history, looping = None, None, [], 0.0
-        for number, leg in enumerate(plan(task.recipe, task.model.config, objective)):
+        legs = plan(task.recipe, task.model.config, objective)
+        beside = Beside(task.watch, sum(leg.recipe.steps for leg in legs), legs[-1].config.image_size)
+        for number, leg in enumerate(legs):
             model, program = self.models.at(leg.config), loop.program(leg.recipe, objective, task.chunk, execution)
             if before is None:
                 images = task.starts and jax.device_put(scaled(task.starts(padded), leg.config.image_size), self.device)
@@ -222,6 +196,8 @@ class _Worker:
             else:
                 state = handed_over(state, before=before, after=leg)
             mine, before = loop.during_stage(aims, number), leg
+            watched = beside.begin(leg.recipe.steps, slots, leg.config.image_size, leg.config.channels)
+            state = state._replace(watched=jax.device_put(watched, self.device))
             for call in range(program.calls):
                 if self.abandon.is_set():
                     raise _Abandoned
@@ -233,7 +209,9 @@ class _Worker:
                 history.append(jax.tree.map(lambda values, done=done: np.asarray(values)[:done], happened))
                 self.told += done * count
                 self.tell(done * count)
+            beside.end(state.watched)
         finished, activation = loop.finish(model, state, aims, program=program)
+        frames = beside.frames(np.asarray(finished))
         return Pictures(
             images=np.asarray(finished)[:count],
             units=list(goals),
@@ -247,4 +225,6 @@ class _Worker:
             model=provenance(task.model),
             batch=slots,
             dtype=str(task.model.dtype),
+            frames=None if frames is None else frames[:count],
+            alpha=None if beside.slopes is None else beside.slopes[:count],
         ), looping

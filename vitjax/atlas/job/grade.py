@@ -15,7 +15,7 @@ from vitjax.atlas.records import report_cards
 from vitjax.atlas.records.report_cards import ReportCard
 from vitjax.atlas.records.series import Series
 from vitjax.models.core.network import Network
-from vitjax.optimize.workers import Batch
+from vitjax.optimize.schedule.batches import Batch
 
 TOGETHER = 256  # pictures graded between two writes
 

@@ -8,7 +8,7 @@ import numpy as np
 from vitjax.analysis.report.verdicts import COPY, GOOD
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store.store import Store
-from vitjax.optimize.workers import Batch
+from vitjax.optimize.schedule.batches import Batch
 
 ReportCard = dict[str, str | int | float | bool | None]
 _NUMBERS = ("activation", "rise")  # by which the best picture is chosen

@@ -14,7 +14,8 @@ from vitjax.atlas.store.store import MEND, PictureArray, Store
 from vitjax.errors import InputError
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.workers import Batch, Painted, batches_of
+from vitjax.optimize.schedule.batches import Batch, batches_of
+from vitjax.optimize.workers import Painted
 from vitjax.units.units import Unit
 
 _NUMBERED = re.compile(r"(\d{6})\.json")

@@ -15,7 +15,7 @@ from vitjax.atlas.store import checksums
 from vitjax.atlas.store.folder import is_export
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
-from vitjax.optimize.workers import Batch
+from vitjax.optimize.schedule.batches import Batch
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,11 @@ class WeightedSum(Objective):
         return all(part.placeless for part in self.parts)
 
     @property
+    def still(self) -> bool:
+        """Whether any term means places of the picture."""
+        return any(part.still for part in self.parts)
+
+    @property
     def taps(self) -> tuple[str, ...]:
         """The taps of all terms, each once."""
         return tuple(dict.fromkeys(tap for part in self.parts for tap in part.taps))

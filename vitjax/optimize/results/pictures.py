@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from vitjax.data.pixels import pillow
 from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
+from vitjax.optimize.beside.film import animation, masked
 from vitjax.optimize.recipes import Recipe, fields
 from vitjax.optimize.results.sheets import columns_for, contact_sheet, table_sheet
 from vitjax.units.algebra import Sum
@@ -42,6 +43,9 @@ class Pictures:
         model: where the model came from, as `model.card` says.
         batch: slots optimised together on each device.
         dtype: of the weights and activations that made them and tell `activation`.
+        frames: uint8 [slot, frame, height, width, channel], from the start to the finished picture; None if not kept.
+        alpha: [slot, height, width], the sum over steps of |d activation / d image|; None if not kept.
+        starts: of each picture, the photograph that it began with, as records say it; None if they began with noise.
     """
 
     images: np.ndarray
@@ -53,6 +57,9 @@ class Pictures:
     model: Mapping[str, str]
     batch: int
     dtype: str = "float32"
+    frames: np.ndarray | None = field(default=None, repr=False)
+    alpha: np.ndarray | None = field(default=None, repr=False)
+    starts: list[Mapping[str, str]] | None = None
 
     def __len__(self) -> int:
         return len(self.units)
@@ -95,7 +102,14 @@ def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictur
         units=list(units),
         activation=np.concatenate([part.activation for part in parts])[order],
         history={k: _stacked([part.history[k] for part in parts])[order] for k in parts[0].history},
+        frames=_ordered([part.frames for part in parts], order),
+        alpha=_ordered([part.alpha for part in parts], order),
+        starts=parts[0].starts and [[one for part in parts for one in part.starts][place] for place in order],
     )
+
+
+def _ordered(kept: Sequence[np.ndarray | None], order: Sequence[int]) -> np.ndarray | None:
+    return None if kept[0] is None else np.concatenate(kept)[order]
 
 
 def _stacked(histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -124,6 +138,9 @@ def append(folder: Path, pictures: Pictures) -> None:
             "batch": pictures.batch,
             "history": {key: _thinned(values[i]) for key, values in pictures.history.items()},
         }
+        if pictures.starts:
+            row["start"] = dict(pictures.starts[i])
+        _write_beside(folder, row, pictures, i)
         text = PngImagePlugin.PngInfo()
         for key, value in {"unit": unit, "model": pictures.model.get("source", ""), "seed": pictures.seed}.items():
             text.add_text(key, str(value))
@@ -135,6 +152,18 @@ def append(folder: Path, pictures: Pictures) -> None:
     known.update({row["unit"]: row for row in rows})
     record = settings | {"pictures": list(known.values())}
     write_whole(folder / RECORD, json.dumps(record, indent=1).encode())
+
+
+def _write_beside(folder: Path, row: dict, pictures: Pictures, place: int) -> None:
+    """Writes what was kept beside a picture, and names it in the picture's row."""
+    kept = {
+        "frames": (".webp", pictures.frames is not None and animation, (pictures.frames,)),
+        "alpha": (".alpha.png", pictures.alpha is not None and masked, (pictures.images, pictures.alpha)),
+    }
+    for key, (ending, written, values) in kept.items():
+        if written:
+            row[key] = row["file"].removesuffix(".png") + ending
+            write_whole(folder / row[key], written(*(value[place] for value in values)))
 
 
 def _thinned(history: np.ndarray) -> list[float]:

@@ -1,7 +1,7 @@
 """Plans the stages of a recipe for a model and what pictures are made for: steps by depth, sizes as they can be had."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod, sqrt
 
@@ -25,8 +25,11 @@ class Leg:
 def plan(recipe: Recipe, config: Config, objective: Objective) -> tuple[Leg, ...]:
     """Lists the stages that pictures for an objective go through, those without a step left out.
 
-    All are at the model's own size where the objective, or the recipe's tokens, mean places of it.
+    All are at the model's own size where the objective, or the recipe's tokens, mean places of it. Nothing is rolled
+    where the objective is `still`.
     """
+    if objective.still:
+        recipe = replace(recipe, jitter=0)
     if not recipe.stages:
         return (Leg(recipe, config),)
     depth = depth_of(config, objective.taps)

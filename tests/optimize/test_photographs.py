@@ -212,21 +212,18 @@ def test_accentuation_stays_nearer_the_more_it_is_to():
 
 def test_the_command_writes_what_is_kept(checkpoint, tmp_path):
     Image.fromarray(PHOTO).save(tmp_path / "photo.png")
-    quick = ["--recipe", "fast", "--set", "steps=4", "--start", str(tmp_path / "photo.png")]
-    out = tmp_path / "out"
-    command = ["visualize", "--model", str(checkpoint), "blocks.1.mlp.hidden:3", *quick, "--out", str(out)]
-    assert main([*command, "--frames", "3", "--alpha"]) == 0
+    photo, quick = str(tmp_path / "photo.png"), ["--recipe", "fast", "--set", "steps=4", "--set", "stages=[]"]
+    command, out = ["visualize", "--model", str(checkpoint), *quick], tmp_path / "out"
+    near = ["--start", photo, "--near", "2", "--tap", "blocks.0.resid_post", "--frames", "3", "--alpha"]
+    assert main([*command, "blocks.1.mlp.hidden:3", *near, "--out", str(out)]) == 0
     row = json.loads((out / "pictures.json").read_text())["pictures"][0]
     assert row["start"]["image"] == "photo.png"
+    assert "near(blocks.0.resid_post, photo.png)" in row["unit"] and "blocks.1.mlp.hidden:3" in row["unit"]
     picture, alpha, film = (opened(out / row[key]) for key in ("file", "alpha", "frames"))
     assert len(film) == 3 and alpha[0].shape == (32, 32, 4)
     assert all(np.array_equal(kept[..., :3], picture[0]) for kept in (alpha[0], film[-1]))
-    assert main([*command[:-1], str(tmp_path / "near"), "--near", "2", "--tap", "blocks.0.resid_post"]) == 0
-    name = json.loads((tmp_path / "near" / "pictures.json").read_text())["pictures"][0]["unit"]
-    assert "near(blocks.0.resid_post, photo.png)" in name and "blocks.1.mlp.hidden:3" in name
-    like = ["visualize", "--model", str(checkpoint), *quick[:4], "--like", str(tmp_path / "photo.png")]
-    assert main([*like, "--tap", "blocks.*.resid_post", "--out", str(tmp_path / "like")]) == 0
-    assert (tmp_path / "like" / "table.png").exists() and len(list((tmp_path / "like").glob("inversion*.png"))) == 2
+    assert main([*command, "--like", photo, "--tap", "blocks.0.resid_pre", "--out", str(tmp_path / "like")]) == 0
+    assert (tmp_path / "like" / "table.png").exists() and len(list((tmp_path / "like").glob("inversion*.png"))) == 1
 
 
 @pytest.mark.parametrize(

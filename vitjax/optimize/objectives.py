@@ -43,7 +43,7 @@ class UnitActivation(Objective):
 
     def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
         """By one column of the tap's last layer, for a layer gives all units where the loop wants one."""
-        layer = model.last_layer(self.tap)
+        layer = model.columns(self.tap)
         if layer is None:
             return super().shortest(model, tokens)
         column = lambda unit: (layer.kernel[..., unit], layer.bias[..., unit])
@@ -77,7 +77,7 @@ class AlongDirection(Objective):
 
     def shortest(self, model: Network, tokens: str) -> tuple[tuple[str, ...], Score]:
         """By one combination of columns of the tap's last layer, where that is linear."""
-        layer = model.last_layer(self.tap)
+        layer = model.columns(self.tap)
         if layer is None or layer.activation is not None:
             return super().shortest(model, tokens)
         column = lambda vector: (layer.kernel @ vector, layer.bias @ vector)

@@ -1,6 +1,6 @@
 """What every model has in common: how it is called, its taps, and what optimizing, porting and measuring ask of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
@@ -86,6 +86,7 @@ class Network(nnx.Module):
     resampling: Any = None  # how its source takes it to another image size, where that is known; set by `vitjax.load`
     class_names: ClassNames = NAMELESS  # of its head, as the checkpoint states them; set by `vitjax.load`
     execution: Execution = PLAIN
+    dictionaries: Sequence[Any] = ()  # of features, whose latents are taps; see `with_dictionary`
     neurons: str
     layers: str
     facts: frozenset[str] = frozenset()
@@ -142,7 +143,7 @@ class Network(nnx.Module):
         if drop_path is not None and "tokens" not in self.facts:
             raise InputError("this model has no Transformer blocks, whose branches could be left out at random")
         taps = asked(reads, edits, self.output, drop_path and drop_path.over(self.rows))
-        self._run(embedded, taps, (execution or self.execution).on(platform(self)))
+        self._run(embedded, taps.holding(self.dictionaries), (execution or self.execution).on(platform(self)))
         taps.check(self.taps)
         return taps.values
 
@@ -166,11 +167,11 @@ class Network(nnx.Module):
 
         The run is traced once for each kind of model, config and shapes of its parameters.
         """
-        known = (type(self), self.config, tuple(leaf.shape for leaf in jax.tree.leaves(self)))
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(self))
+        known = (type(self), self.config, shapes, *(one.form for one in self.dictionaries))
         if known not in _LISTED:
             image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
-            run = lambda model, images, taps: model._run(model.embed(model.normalise(images)), taps, PLAIN)
-            _LISTED[known] = listed(run, self, image)
+            _LISTED[known] = listed(_recorded, self, image)
         return Sites(_LISTED[known], self.lacking)
 
     @promoting()
@@ -213,10 +214,38 @@ class Network(nnx.Module):
         """The dense layer that gives a tap, of which one column is one unit; None where the tap has no such layer."""
         return None
 
+    def columns(self, tap: str) -> LastLayer | None:
+        """As above, and for latents of a dictionary before their activation function."""
+        one = next((one for one in self.dictionaries if one.taps[0] == tap), None)
+        return one.layer(self.taps()[one.form.tap]) if one else self.last_layer(tap)
+
+    def with_dictionary(self, *dictionaries: Any) -> Self:
+        """The same model, among whose taps are the latents of dictionaries (`vitjax.models.dictionaries`), cast to its
+        dtype: those of `blocks.9.resid_post` are `blocks.9.resid_post.sae`, and `….sae_pre` before their activation.
+
+        Raises:
+            InputError: no such tap, one of another shape, or a second dictionary of one name at a tap.
+        """
+        for one in dictionaries:
+            one.check_fits(self.taps())
+        held = [*self.dictionaries, *(jax.tree.map(lambda leaf: leaf.astype(self.dtype), one) for one in dictionaries)]
+        names = [one.taps[1] for one in held]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"two dictionaries are called {twice[0]}: give one another name, e.g. TAP@NAME=FILE")
+        model = jax.tree.map(lambda leaf: leaf, self)
+        model.dictionaries = nnx.List(held)
+        return model
+
     def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         raise NotImplementedError
 
 
+def _recorded(model: Network, images: jax.Array, taps: Taps) -> None:
+    model._run(model.embed(model.normalise(images)), taps.holding(model.dictionaries), PLAIN)
+
+
 def provenance(model: Any) -> dict[str, Any]:
     """What a model's card says of where its weights came from; empty without a card, as of models made elsewhere."""
-    return asdict(card) if (card := getattr(model, "card", None)) else {}
+    found = asdict(card) if (card := getattr(model, "card", None)) else {}
+    held = {one.taps[1]: dict(one.card or ()) for one in getattr(model, "dictionaries", ())}
+    return {**found, **({"dictionaries": held} if held else {})}

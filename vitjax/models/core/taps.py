@@ -6,6 +6,7 @@ the value unchanged, or what an edit made of it.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -53,7 +54,7 @@ class Taps:
         self.reads, self.edits, self.record = frozenset(reads), dict(edits or {}), record
         self.values: dict[str, jax.Array] = {}
         self.sites: dict[str, Site] = {}
-        self.prefix, self.passed = "", set()
+        self.prefix, self.passed, self.dictionaries = "", set(), ()
         self._places, self._view, self._outside, self._drop_path = NOWHERE, None, 0, drop_path
 
     def scope(self, name: str) -> "Taps":
@@ -72,6 +73,10 @@ class Taps:
     def viewed(self, view: View) -> "Taps":
         """The same taps for a part that computes with another form of the values than it shows."""
         return self._with(_view=view)
+
+    def holding(self, dictionaries: Iterable[Any]) -> "Taps":
+        """The same taps, those of the latents of these dictionaries (`vitjax.models.dictionary`) among them."""
+        return self._with(dictionaries=tuple(dictionaries))
 
     def alone(self, number: jax.Array | int, names: Iterable[str] = ()) -> "Taps":
         """Taps of their own for a block that is traced once for many: they read `names`, or record if these do."""
@@ -96,12 +101,13 @@ class Taps:
         whole, named = self.prefix + name, tuple(axes.split())
         self.passed.add(whole)
         wanted = self.record or whole in self.reads
+        latents = self._asked_of(whole)
         if self._view is None:
-            value = shown = checkpoint_name(self._edited(whole, value), whole[self._outside :])
-        elif wanted or whole in self.edits:
+            value = shown = checkpoint_name(self._changed(whole, value, named, latents), whole[self._outside :])
+        elif wanted or whole in self.edits or latents:
             shown, seen = self._view.show(value, named)
-            if whole in self.edits:
-                shown = self._edited(whole, shown)
+            if whole in self.edits or latents:
+                shown = self._changed(whole, shown, seen, latents)
                 value = self._view.back(shown, value, named)
             named = seen
         if self._view is not None:
@@ -138,8 +144,9 @@ class Taps:
 
     @property
     def edited(self) -> bool:
-        """Whether anything is edited in the part of the model that these taps are seen from."""
-        return any(tap.startswith(self.prefix) for tap in self.edits)
+        """Whether anything is edited, or latents are read, in the part of the model that these taps are seen from."""
+        latents = (tap for one in self.dictionaries if self._asked_of(one.form.tap) for tap in one.taps)
+        return any(tap.startswith(self.prefix) for tap in (*self.edits, *latents))
 
     def inside(self, taps: Iterable[str]) -> frozenset[str]:
         """Those of the taps that are in the part of the model that these are seen from, as they are called there."""
@@ -162,6 +169,27 @@ class Taps:
         inner = object.__new__(Taps)
         inner.__dict__.update(self.__dict__, **changes)
         return inner
+
+    def _asked_of(self, tap: str) -> list[Any]:
+        """The dictionaries of a tap whose latents are read or edited."""
+        asked = self.reads | self.edits.keys()
+        return [one for one in self.dictionaries if one.form.tap == tap and (self.record or asked & {*one.taps})]
+
+    def _changed(self, name: str, value: jax.Array, axes: tuple[str, ...], dictionaries: Iterable[Any]) -> jax.Array:
+        """A value after the edits of it and of its latents, which keep what their dictionary does not explain."""
+        value = self._edited(name, value)
+        for one in dictionaries:
+            value = one.through(value, axes, self._places.prefix, partial(self._latents, axes=(*axes[:-1], "latent")))
+        return value
+
+    def _latents(self, name: str, value: jax.Array, before: str | None, axes: tuple[str, ...]) -> jax.Array:
+        self.passed.add(name)
+        value = self._edited(name, value)
+        if self.record or name in self.reads:
+            self.values[name] = value
+        if self.record:
+            self.sites[name] = site(value.shape[1:], axes, self._places, before, self._view)
+        return value
 
     def _edited(self, name: str, value: jax.Array) -> jax.Array:
         return _checked(name, value, self.edits[name](value)) if name in self.edits else value

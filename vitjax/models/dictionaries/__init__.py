@@ -1,0 +1,1 @@
+"""Dictionaries of features, whose latents are taps of a model."""

@@ -9,7 +9,16 @@ from importlib import import_module
 from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.analysis.study.entry import Analysis
 from vitjax.cli import arguments
-from vitjax.cli.arguments import count, free_folder, load, model_arguments, open_photographs, path, shard
+from vitjax.cli.arguments import (
+    count,
+    free_folder,
+    load,
+    model_arguments,
+    open_photographs,
+    path,
+    shard,
+)
+from vitjax.cli.dictionaries import dictionary_arguments
 from vitjax.errors import InputError, printable
 
 KINDS = {
@@ -68,6 +77,7 @@ def add(commands) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         model_arguments(one)
+        dictionary_arguments(one)
         _data(one)
         _options(one, analysis)
         one.set_defaults(run=_run, analysis=name)

@@ -63,7 +63,13 @@ def load(args: argparse.Namespace, dtype: str | None = None):
     from vitjax.weights.load import load
 
     how = {"image_size": args.image_size, "dtype": dtype or args.dtype, "revision": args.revision}
-    return load(args.model, **how, base=args.base, class_names=names)
+    features = getattr(args, "dictionary", ())
+    model = load(args.model, **how, base=args.base, class_names=names, dictionaries=features)
+    if data := getattr(args, "check_dictionary", None):
+        from vitjax.cli.dictionaries import check
+
+        check(model, data)
+    return model
 
 
 def outlined(args: argparse.Namespace):

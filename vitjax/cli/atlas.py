@@ -14,6 +14,7 @@ from vitjax.cli.arguments import (
     set_argument,
     shard,
 )
+from vitjax.cli.dictionaries import dictionary_arguments
 from vitjax.errors import InputError
 
 ABOUT = """
@@ -49,6 +50,7 @@ def add(commands) -> None:
     )
     command.set_defaults(run=_run)
     model_arguments(command, dtype=AUTO)
+    dictionary_arguments(command)
     group = command.add_argument_group("pictures")
     group.add_argument("--units", nargs="+", metavar="SET", help="unit sets, as for visualize (default: all neurons)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")

@@ -3,7 +3,17 @@
 import argparse
 from functools import partial
 
-from vitjax.cli.arguments import DTYPES, count, load, model_arguments, numbers, outlined, path, use_cores
+from vitjax.cli.arguments import (
+    DTYPES,
+    count,
+    load,
+    model_arguments,
+    numbers,
+    outlined,
+    path,
+    use_cores,
+)
+from vitjax.cli.dictionaries import dictionary_arguments
 
 REMATS = {"no": [False], "yes": [True], "both": [False, True]}
 
@@ -12,6 +22,7 @@ def add_taps(commands) -> None:
     """Adds `vitjax taps`."""
     command = commands.add_parser("taps", help="list what can be looked at in a model, with shapes")
     model_arguments(command, names=False)
+    dictionary_arguments(command)
     command.set_defaults(run=_run_taps)
 
 

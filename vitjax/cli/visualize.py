@@ -3,7 +3,18 @@
 import argparse
 from pathlib import Path
 
-from vitjax.cli.arguments import AUTO, changes, count, free_folder, load, model_arguments, path, seed, set_argument
+from vitjax.cli.arguments import (
+    AUTO,
+    changes,
+    count,
+    free_folder,
+    load,
+    model_arguments,
+    path,
+    seed,
+    set_argument,
+)
+from vitjax.cli.dictionaries import dictionary_arguments
 from vitjax.errors import InputError
 
 UNITS = """
@@ -47,6 +58,7 @@ def add(commands) -> None:
         help="make a picture for what a sentence says, of several prompts for their mean; may be given again",
     )
     model_arguments(command, dtype=AUTO)
+    dictionary_arguments(command)
     goals = command.add_argument_group("goals")
     table = goals.add_mutually_exclusive_group()
     table.add_argument("--to", metavar="SET", help="make rows of pictures that lead from the units to these")

@@ -14,12 +14,14 @@ from vitjax.models.core.class_names import ClassNames
 from vitjax.models.core.config import whole
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
+from vitjax.models.dictionaries.dictionary import Dictionary
 from vitjax.models.registry import Config
 from vitjax.ranges import Range
 from vitjax.weights import cache as disk
 from vitjax.weights import parameters
 from vitjax.weights.class_lists import class_names as listed_names
 from vitjax.weights.class_lists import fitting, stated
+from vitjax.weights.dictionaries.read import read_dictionary
 from vitjax.weights.dtypes import DTYPES, named
 from vitjax.weights.families.family import Family, Settings, arrays_of, config_of
 from vitjax.weights.families.registry import family_of
@@ -48,6 +50,7 @@ def load(
     base: str | os.PathLike[str] | None = None,
     cache: bool = True,
     class_names: Sequence[str] | str | os.PathLike[str] | None = None,
+    dictionaries: Sequence[str | os.PathLike[str] | Dictionary] = (),
 ) -> Network:
     """Loads a Vision Transformer or a convolutional network with its weights, from this package, the disk or the hub.
 
@@ -72,6 +75,8 @@ def load(
             faster loads of the same file. The hub's own cache of downloads is not touched by this.
         class_names: what the head's classes are called, in its order, or a file that says it (see
             `vitjax.weights.class_lists`); default what the checkpoint's config states, which this overrules.
+        dictionaries: of features, whose latents are taps of the model; each is one, or a text that says which file of
+            which tap, "blocks.9.resid_post=sae.pt" (see `vitjax.weights.dictionaries.read`).
 
     Returns:
         The model: `model(images, reads=...)` takes images [batch, height, width, 3] in [0, 1]. `model.card` says where
@@ -86,6 +91,7 @@ def load(
     sharding, sides = _sharding(device), _sides(image_size)
     wanted = DTYPES[named(dtype, _device(sharding))]
     given = None if class_names is None else listed_names(class_names)
+    features = [one if isinstance(one, Dictionary) else read_dictionary(one) for one in _several(dictionaries)]
     found = fetched(parse(source, revision, part))
     if found.weights.name == PROVENANCE:
         if found.part or base:
@@ -101,7 +107,7 @@ def load(
     }
     model = parameters.build(config, placed)
     model.card, model.class_names, model.resampling = card, names, how
-    return model
+    return model.with_dictionary(*features) if features else model
 
 
 def _converted(source: Source, sides: tuple[int, int] | None, dtype: Any, cache: bool) -> _Read:
@@ -159,6 +165,10 @@ def _card(source: Source, part: str, key: disk.Key, family: Family, settings: Se
         architecture=family.architecture(settings),
         converter=f"{family.name}-{disk.CONVERTER}",
     )
+
+
+def _several(dictionaries: Any) -> Sequence[Any]:
+    return [dictionaries] if isinstance(dictionaries, str | os.PathLike | Dictionary) else dictionaries
 
 
 def _sharding(device: jax.Device | jax.sharding.Sharding | None) -> jax.sharding.Sharding | None:

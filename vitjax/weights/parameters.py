@@ -85,7 +85,7 @@ def fitted(model: nnx.Module, config: Config, how: Resampling | None = None) -> 
     arrays |= {name: np.asarray(arrays[name]) for name, (_, grid) in old.items() if grid != new[name][1]}
     other = build(config, resized(arrays, old, new, how or Resampling()))
     other.card, other.class_names, other.resampling = model.card, model.class_names, model.resampling
-    return other
+    return other.with_dictionary(*model.dictionaries) if model.dictionaries else other
 
 
 class _Described(NamedTuple):
@@ -106,7 +106,7 @@ def _abstract(config: Config | TextConfig) -> nnx.Module:
 
 
 def _variables(state: nnx.State) -> dict[str, nnx.Variable]:
-    return {_dotted(path): variable for path, variable in nnx.to_flat_state(state)}
+    return {_dotted(path): variable for path, variable in nnx.to_flat_state(state) if path[0] != "dictionaries"}
 
 
 def _held(array: np.ndarray | jax.Array) -> jax.Array:

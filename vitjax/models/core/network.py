@@ -247,5 +247,5 @@ def _recorded(model: Network, images: jax.Array, taps: Taps) -> None:
 def provenance(model: Any) -> dict[str, Any]:
     """What a model's card says of where its weights came from; empty without a card, as of models made elsewhere."""
     found = asdict(card) if (card := getattr(model, "card", None)) else {}
-    held = {one.taps[1]: dict(one.card or ()) for one in getattr(model, "dictionaries", ())}
+    held = {one.taps[1]: asdict(one.card) if one.card else {} for one in getattr(model, "dictionaries", ())}
     return {**found, **({"dictionaries": held} if held else {})}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -22,6 +23,7 @@ class Tensors(Mapping[str, np.ndarray]):
         shapes: {name: shape}.
         read: gives the array of a name in `shapes`.
         metadata: what the file says of itself in free text.
+        notes: what lies beside the tensors in torch's file, in plain containers; objects are their attributes.
         part: which of several copies of a model in the file these are, where it is not the usual one.
     """
 
@@ -29,6 +31,7 @@ class Tensors(Mapping[str, np.ndarray]):
     shapes: Mapping[str, tuple[int, ...]]
     read: Callable[[str], np.ndarray]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -48,7 +48,7 @@ def open_torch_legacy(path: Path) -> Tensors:
             raise InputError(f"{path} has become shorter since it was opened")
         return found
 
-    return tensors(path, views, numbers, {})
+    return tensors(path, views, numbers, {}, checkpoint)
 
 
 def _storages(

@@ -52,7 +52,10 @@ NOTES = {
     "numpy.core.multiarray": ("_reconstruct", "scalar"),
     "pathlib": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
     "torch": ("Size", "bfloat16", "bool", "device", "float16", "float32", "float64", "int32", "int64", "int8", "uint8"),
+    "src.sae_training.config": ("Config", "ViTSAERunnerConfig"),  # PatchSAE's
     "typing": ("Any",),
+    "vit_prisma.configs.HookedViTConfig": ("HookedViTConfig",),
+    "vit_prisma.sae.config": ("VisionModelSAERunnerConfig",),
     "yacs.config": ("CfgNode",),
     "_codecs": ("encode",),
     "lightning.": ("AttributeDict",),
@@ -149,9 +152,13 @@ def run(pickle: bytes | BinaryIO) -> tuple[Any, list[Storage]]:
 
 
 def tensors(
-    path: Path, views: Mapping[str, View], numbers: Callable[[Storage], np.ndarray], metadata: Mapping[str, str]
+    path: Path,
+    views: Mapping[str, View],
+    numbers: Callable[[Storage], np.ndarray],
+    metadata: Mapping[str, str],
+    checkpoint: Any,
 ) -> Tensors:
-    """Gives a file's tensors; `numbers` reads a storage."""
+    """Gives a file's tensors, and what is beside them in its checkpoint; `numbers` reads a storage."""
     held = lru_cache(maxsize=1)(numbers)  # many tensors may share one storage
 
     def read(name: str) -> np.ndarray:
@@ -161,7 +168,8 @@ def tensors(
         strided = np.lib.stride_tricks.as_strided
         return strided(plain, shape, [step * data.itemsize for step in strides], writeable=False).view(data.dtype)
 
-    return Tensors((path,), {name: view.shape for name, view in views.items()}, read, metadata)
+    notes = checkpoint if isinstance(checkpoint, dict) else {}
+    return Tensors((path,), {name: view.shape for name, view in views.items()}, read, metadata, notes)
 
 
 def views_of(checkpoint: Any) -> dict[str, View]:

@@ -49,4 +49,4 @@ def open_torch_zip(archive: zipfile.ZipFile) -> Tensors:
         return np.frombuffer(read_member(archive, f"{folder}data/{storage.key}"), DTYPES[storage.kind])
 
     scripted = {SCRIPT: "true"} if f"{folder}{CONSTANTS}" in archive.namelist() else {}
-    return tensors(path, views, numbers, scripted)
+    return tensors(path, views, numbers, scripted, checkpoint)

@@ -1,0 +1,51 @@
+"""Dictionaries of features on the command line: their latents are units like any other."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vitjax.cli import main
+from vitjax.models.dictionaries.dictionary import Dictionary
+from vitjax.models.dictionaries.form import Form
+from vitjax.weights.dictionaries.ours import save_dictionary
+from vitjax.weights.load import load
+
+TAP = "blocks.0.resid_post"
+
+
+@pytest.fixture
+def features(checkpoint, tmp_path):
+    """A random dictionary of the checkpoint's first block, and a folder of photographs."""
+    width = load(checkpoint).taps()[TAP].shape[-1]
+    rng = np.random.default_rng(0)
+    arrays = {"encoder": rng.standard_normal((width, 9), np.float32), "decoder": rng.standard_normal((9, width))}
+    save_dictionary(Dictionary(Form(TAP), arrays), tmp_path / "features")
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        photo = rng.integers(0, 255, (32, 32, 3), np.uint8)
+        Image.fromarray(photo).save(tmp_path / "photos" / f"{number}.png")
+    return tmp_path
+
+
+def test_latents_are_painted_and_have_exemplars(checkpoint, features, capsys, caplog):
+    """With where their dictionary came from in the records; and a check says that a random one explains nothing."""
+    given = ["--model", str(checkpoint), "--dictionary", str(features / "features")]
+    quick = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=2", "--out", str(features / "out")]
+    assert main(["visualize", *given, *quick, f"{TAP}.sae:3", f"{TAP}.sae:8 - blocks.0.mlp.hidden:1"]) == 0
+    record = json.loads((features / "out/pictures.json").read_text())
+    assert record["model"]["dictionaries"][f"{TAP}.sae"]["format"] == "vitjax"
+    assert [row["unit"] for row in record["pictures"]][0] == f"{TAP}.sae:3"
+    photos = ["--data", str(features / "photos"), "--check-dictionary", str(features / "photos")]
+    out = ["--out", str(features / "found"), "--units", f"{TAP}.sae:*", "--count", "2"]
+    assert main(["analyze", "exemplars", *given, *photos, *out]) == 0
+    assert f"{TAP}.sae explains -" in capsys.readouterr().err + caplog.text
+    assert main(["taps", *given]) == 0
+    assert f"{TAP}.sae_pre" in capsys.readouterr().out
+
+
+def test_a_dictionary_of_another_model_is_refused(checkpoint, features, capsys):
+    """In a line."""
+    assert main(["taps", "--model", "demo", "--dictionary", str(features / "features")]) == 2
+    assert "channels apart, blocks.0.resid_post has" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Dictionaries of features from files: ours, and those of saev, Prisma, overcomplete and others."""

@@ -36,11 +36,13 @@ def test_latents_are_painted_and_have_exemplars(checkpoint, features, capsys, ca
     assert main(["visualize", *given, *quick, f"{TAP}.sae:3", f"{TAP}.sae:8 - blocks.0.mlp.hidden:1"]) == 0
     record = json.loads((features / "out/pictures.json").read_text())
     assert record["model"]["dictionaries"][f"{TAP}.sae"]["format"] == "vitjax"
-    assert [row["unit"] for row in record["pictures"]][0] == f"{TAP}.sae:3"
+    assert record["pictures"][0]["unit"] == f"{TAP}.sae:3"
     photos = ["--data", str(features / "photos"), "--check-dictionary", str(features / "photos")]
-    out = ["--out", str(features / "found"), "--units", f"{TAP}.sae:*", "--count", "2"]
+    out = ["--out", str(features / "found"), "--taps", f"{TAP}.sae", "--k", "2"]
     assert main(["analyze", "exemplars", *given, *photos, *out]) == 0
     assert f"{TAP}.sae explains -" in capsys.readouterr().err + caplog.text
+    maps = ["--out", str(features / "maps"), "--units", f"{TAP}.sae:0-1", "--k", "2"]
+    assert main(["analyze", "maps", *given, *photos[:2], *maps]) == 0
     assert main(["taps", *given]) == 0
     assert f"{TAP}.sae_pre" in capsys.readouterr().out
 

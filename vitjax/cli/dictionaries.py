@@ -14,8 +14,9 @@ def dictionary_arguments(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="TAP=FILE",
         help="a sparse autoencoder of a tap's values, a file or folder of saev, Prisma, PatchSAE, overcomplete,"
-        " sae-for-vlm, sparsify, SAELens or vitjax; its latents are the units TAP.sae:N, TAP.sae@NAME:N with"
-        " TAP@NAME=FILE; ,FIELD=VALUE after it says what the file does not, e.g. ,activation=topk,k=32; may be given again",
+        " sae-for-vlm, sparsify, SAELens or vitjax; its latents are the units TAP.sae:N, of TAP@NAME=FILE"
+        " TAP.sae@NAME:N; ,FIELD=VALUE after it says what the file does not, e.g. ,activation=topk,k=32;"
+        " may be given again",
     )
     group.add_argument(
         "--check-dictionary",

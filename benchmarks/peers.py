@@ -27,7 +27,7 @@ import torch
 import vitjax
 from benchmarks.turns import Run, compared, timed, write
 from converters.referees.timm_vit import import_timm
-from vitjax.cli.arguments import use_cores
+from vitjax.cli.hosts import use_cores
 from vitjax.models.core.network import Network
 from vitjax.optimize import loop
 from vitjax.optimize.objectives import UnitActivation

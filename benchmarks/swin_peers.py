@@ -17,7 +17,7 @@ import torch
 import vitjax
 from benchmarks.peers import Hidden, compiled, eager, ours, random_checkpoint, torch_model
 from benchmarks.turns import Run, compared, timed, write
-from vitjax.cli.arguments import use_cores
+from vitjax.cli.hosts import use_cores
 
 
 def up_to(model: torch.nn.Module, stage: int, block: int) -> Hidden:

@@ -17,6 +17,7 @@ from vitjax.weights import parameters
 from vitjax.weights.dictionaries import sanity
 from vitjax.weights.dictionaries.ours import save_dictionary
 from vitjax.weights.dictionaries.read import parse, read_dictionary
+from vitjax.weights.find import hub
 
 
 @pytest.mark.parametrize("what", files.FILES)
@@ -122,6 +123,29 @@ def test_what_a_dictionary_explains_of_a_model():
     with said(r"sae@poor explains -?[\d.]+ of the variance .* latents a token: is it of another model, or of a block"):
         sanity.check(model, images)
     assert parameters.digest(model) == parameters.digest(small.model())
+
+
+def test_a_file_of_the_hub_comes_with_its_settings(tmp_path, monkeypatch):
+    """From the folder of the file, at one commit."""
+    asked, folder = [], tmp_path / "snapshots" / "c0ffee" / "layer"
+    folder.mkdir(parents=True)
+    files.FILES["sparsify"][0](folder)
+
+    def download(repo, file, revision):
+        asked.append((repo, file, revision))
+        if not (path := folder.parent / file).exists():
+            raise hub.Absent(file)
+        return str(path)
+
+    monkeypatch.setattr(hub, "download", download)
+    found = read_dictionary("blocks.3.resid_post=a/b@v1:layer/sae.safetensors")
+    assert (found.form.tap, found.form.k) == ("blocks.3.resid_post", 3)
+    assert asked == [
+        ("a/b", "layer/sae.safetensors", "v1"),
+        ("a/b", "layer/cfg.json", "c0ffee"),
+        ("a/b", "layer/config.json", "c0ffee"),
+    ]
+    assert found.card.source == "a/b:layer/sae.safetensors"
 
 
 def test_a_path_with_commas_or_equals_signs(tmp_path):

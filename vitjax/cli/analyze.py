@@ -11,6 +11,7 @@ from vitjax.analysis.study.entry import Analysis
 from vitjax.cli import arguments
 from vitjax.cli.arguments import (
     count,
+    dictionary_arguments,
     free_folder,
     load,
     model_arguments,
@@ -18,7 +19,6 @@ from vitjax.cli.arguments import (
     path,
     shard,
 )
-from vitjax.cli.dictionaries import dictionary_arguments
 from vitjax.errors import InputError, printable
 
 KINDS = {

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from vitjax.errors import InputError
@@ -51,6 +50,27 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: str = "float32",
         )
 
 
+def dictionary_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say which dictionaries of features are among the model's taps."""
+    group = command.add_argument_group("dictionaries of features")
+    group.add_argument(
+        "--dictionary",
+        action="append",
+        default=[],
+        metavar="TAP=FILE",
+        help="a sparse autoencoder of a tap's values, a file or folder of saev, Prisma, PatchSAE, overcomplete,"
+        " sae-for-vlm, sparsify, SAELens or vitjax; its latents are the units TAP.sae:N, of TAP@NAME=FILE"
+        " TAP.sae@NAME:N; ,FIELD=VALUE after it says what the file does not, e.g. ,activation=topk,k=32;"
+        " may be given again",
+    )
+    group.add_argument(
+        "--check-dictionary",
+        metavar="DATA",
+        help="say how much each explains of the activations on 32 images of a folder, a zip, a parquet file or a data"
+        " set of the hub",
+    )
+
+
 def load(args: argparse.Namespace, dtype: str | None = None):
     """Loads the model that the arguments name; a wrong name or file is answered before JAX is imported."""
     from vitjax.weights.find.source import parse
@@ -66,10 +86,23 @@ def load(args: argparse.Namespace, dtype: str | None = None):
     features = getattr(args, "dictionary", ())
     model = load(args.model, **how, base=args.base, class_names=names, dictionaries=features)
     if data := getattr(args, "check_dictionary", None):
-        from vitjax.cli.dictionaries import check
-
-        check(model, data)
+        _check_dictionaries(model, data)
     return model
+
+
+def _check_dictionaries(model, data: str) -> None:
+    """Says how much each dictionary of the model explains on some images."""
+    if not model.dictionaries:
+        raise InputError("--check-dictionary goes with --dictionary")
+    import numpy as np
+
+    from vitjax.data.files.open import open_images
+    from vitjax.data.pipeline import pixels
+    from vitjax.weights.dictionaries import sanity
+
+    images = open_images(data)
+    images = images.some(min(sanity.IMAGES, len(images)))
+    sanity.check(model, pixels(images, range(len(images)), model.config).astype(np.float32) / 255)
 
 
 def outlined(args: argparse.Namespace):
@@ -96,42 +129,6 @@ def open_photographs(args: argparse.Namespace):
         name = next(name for name, reason in images.left_out.items() if reason == why)
         print(f"vitjax: left out beside {len(images)} images: {count}, e.g. {name} ({why})", file=sys.stderr)
     return images.some(args.limit)
-
-
-CORES = 8  # CPU devices at most: each has the whole model
-
-
-def use_cores() -> None:
-    """Makes every core of a CPU a device of its own, which the loop's workers use better than one device all cores.
-
-    To be called before JAX is used; without effect where there is an accelerator or the user has set the number.
-    """
-    import os
-
-    import jax
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if jax.config.jax_num_cpu_devices < 1:
-        with suppress(RuntimeError):  # JAX is in use already, as in a notebook
-            jax.config.update("jax_num_cpu_devices", min(cores, CORES))
-
-
-COMPILED = 2**30  # bytes of compiled programs that are kept
-
-
-def keep_compiled() -> None:
-    """Keeps compiled programs in vitjax's cache: a run that goes on compiles nothing anew, and on a GPU, where the
-    compiler tries several kernels and takes the fastest, it goes on with the same ones.
-
-    To be called before JAX compiles; without effect where the user has named a folder.
-    """
-    import jax
-
-    from vitjax.weights.cache import root
-
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(root() / "compiled"))
-        jax.config.update("jax_compilation_cache_max_size", COMPILED)
 
 
 def push_arguments(command, what: str) -> None:

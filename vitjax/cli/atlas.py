@@ -6,6 +6,7 @@ from vitjax.cli.arguments import (
     AUTO,
     changes,
     count,
+    dictionary_arguments,
     load,
     model_arguments,
     open_photographs,
@@ -14,7 +15,6 @@ from vitjax.cli.arguments import (
     set_argument,
     shard,
 )
-from vitjax.cli.dictionaries import dictionary_arguments
 from vitjax.errors import InputError
 
 ABOUT = """
@@ -123,7 +123,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, recipe, images) -> int:
-    from vitjax.cli.arguments import outlined, use_cores
+    from vitjax.cli.arguments import outlined
+    from vitjax.cli.hosts import use_cores
 
     if args.compile_for is not None:
         from vitjax.bench.compiled.chips import chip
@@ -175,7 +176,7 @@ def _sample(args: argparse.Namespace) -> int | None:
 
 
 def _paint(args: argparse.Namespace, recipe, images) -> int:
-    from vitjax.cli.arguments import keep_compiled, use_cores
+    from vitjax.cli.hosts import keep_compiled, use_cores
 
     use_cores()
     keep_compiled()

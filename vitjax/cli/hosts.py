@@ -1,9 +1,13 @@
-"""Joins several hosts that run the same command: which flags say so, and one line where the first is not there."""
+"""Says what a command runs on: cores as devices, programs that are kept, and several hosts that run the same command.
+
+Which flags say that there are several, and one line where the first is not there.
+"""
 
 import argparse
 import re
 import socket
 import time
+from contextlib import suppress
 
 from vitjax.cli.arguments import count
 from vitjax.errors import InputError
@@ -65,3 +69,39 @@ def _wait(coordinator: str) -> None:
                     " that port?"
                 ) from None
         time.sleep(min(1, PATIENCE / 10))
+
+
+CORES = 8  # CPU devices at most: each has the whole model
+
+
+def use_cores() -> None:
+    """Makes every core of a CPU a device of its own, which the loop's workers use better than one device all cores.
+
+    To be called before JAX is used; without effect where there is an accelerator or the user has set the number.
+    """
+    import os
+
+    import jax
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jax.config.jax_num_cpu_devices < 1:
+        with suppress(RuntimeError):  # JAX is in use already, as in a notebook
+            jax.config.update("jax_num_cpu_devices", min(cores, CORES))
+
+
+COMPILED = 2**30  # bytes of compiled programs that are kept
+
+
+def keep_compiled() -> None:
+    """Keeps compiled programs in vitjax's cache: a run that goes on compiles nothing anew, and on a GPU, where the
+    compiler tries several kernels and takes the fastest, it goes on with the same ones.
+
+    To be called before JAX compiles; without effect where the user has named a folder.
+    """
+    import jax
+
+    from vitjax.weights.cache import root
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(root() / "compiled"))
+        jax.config.update("jax_compilation_cache_max_size", COMPILED)

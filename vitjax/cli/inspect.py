@@ -6,14 +6,14 @@ from functools import partial
 from vitjax.cli.arguments import (
     DTYPES,
     count,
+    dictionary_arguments,
     load,
     model_arguments,
     numbers,
     outlined,
     path,
-    use_cores,
 )
-from vitjax.cli.dictionaries import dictionary_arguments
+from vitjax.cli.hosts import use_cores
 
 REMATS = {"no": [False], "yes": [True], "both": [False, True]}
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from vitjax.cli import hosts
-from vitjax.cli.arguments import count, keep_compiled, open_photographs, path, size
+from vitjax.cli.arguments import count, open_photographs, path, size
 from vitjax.cli.labelling import add_classes, add_validation, classified, measure
 from vitjax.errors import InputError
 from vitjax.train.settings import (
@@ -145,7 +145,7 @@ def _probe(args: argparse.Namespace) -> int:
     if (args.out / PROBE).exists():
         raise InputError(f"{args.out / PROBE} is there already; choose another --out")
     images = open_photographs(args)
-    keep_compiled()
+    hosts.keep_compiled()
     config, given, names, labels = classified(args, images)
     measured = measure(args, config, names)
     from vitjax.models.registry import random
@@ -214,7 +214,7 @@ def _begun(args: argparse.Namespace):
     hosts.check(args)
     images = open_photographs(args)
     hosts.join(args)
-    keep_compiled()
+    hosts.keep_compiled()
     return settings, running, images
 
 

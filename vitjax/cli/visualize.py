@@ -7,6 +7,7 @@ from vitjax.cli.arguments import (
     AUTO,
     changes,
     count,
+    dictionary_arguments,
     free_folder,
     load,
     model_arguments,
@@ -14,7 +15,6 @@ from vitjax.cli.arguments import (
     seed,
     set_argument,
 )
-from vitjax.cli.dictionaries import dictionary_arguments
 from vitjax.errors import InputError
 
 UNITS = """

@@ -167,11 +167,12 @@ class Network(nnx.Module):
 
         The run is traced once for each kind of model, config and shapes of its parameters.
         """
-        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(self))
-        known = (type(self), self.config, shapes, *(one.form for one in self.dictionaries))
+        known = (type(self), self.config, *(one.form for one in self.dictionaries))
+        known += tuple(leaf.shape for leaf in jax.tree.leaves(self))
         if known not in _LISTED:
             image = jax.ShapeDtypeStruct((1, *self.config.image_size, self.config.channels), jnp.float32)
-            _LISTED[known] = listed(_recorded, self, image)
+            run = lambda model, x, taps: model._run(model.embed(x), taps.holding(model.dictionaries), PLAIN)
+            _LISTED[known] = listed(run, self, image)
         return Sites(_LISTED[known], self.lacking)
 
     @promoting()
@@ -216,8 +217,8 @@ class Network(nnx.Module):
 
     def columns(self, tap: str) -> LastLayer | None:
         """As above, and for latents of a dictionary before their activation function."""
-        one = next((one for one in self.dictionaries if one.taps[0] == tap), None)
-        return one.layer(self.taps()[one.form.tap]) if one else self.last_layer(tap)
+        found = [one.layer(self.taps()[one.form.tap]) for one in self.dictionaries if one.taps[0] == tap]
+        return found[0] if found else self.last_layer(tap)
 
     def with_dictionary(self, *dictionaries: Any) -> Self:
         """The same model, among whose taps are the latents of dictionaries (`vitjax.models.dictionaries`), cast to its
@@ -238,10 +239,6 @@ class Network(nnx.Module):
 
     def _run(self, x: jax.Array, taps: Taps, execution: Execution) -> None:
         raise NotImplementedError
-
-
-def _recorded(model: Network, images: jax.Array, taps: Taps) -> None:
-    model._run(model.embed(model.normalise(images)), taps.holding(model.dictionaries), PLAIN)
 
 
 def provenance(model: Any) -> dict[str, Any]:

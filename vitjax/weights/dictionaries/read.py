@@ -23,10 +23,12 @@ from vitjax.weights.dictionaries import (
     saev,
     sparsify,
 )
+from vitjax.weights.dictionaries.fetch import fetched
 from vitjax.weights.dictionaries.held import Held, Parts, open_held
 
 THRESHOLD = "threshold"  # of all latents, that a state dict lacks
 _OPTION = re.compile(r"(.+),(\w+)=([^,=]*)", re.DOTALL)
+_HUB = re.compile(r"([\w.-]+/[\w.-]+?)(?:@([\w.-]+))?:([^:]+)")
 _TAP = re.compile(r"([\w.]+)(?:@(\w+))?=(.+)", re.DOTALL)
 
 
@@ -61,14 +63,24 @@ class Origin:
 
 @dataclass(frozen=True)
 class Named:
-    """A dictionary as it was typed: a file, and what is said of it."""
+    """A dictionary as it was typed: a file on disk or in a repository of the hub, and what is said of it."""
 
-    path: Path
+    file: str
     form: dict[str, str]
+    repo: str | None = None
+    revision: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Of the file, which is downloaded if it has to be."""
+        return fetched(self.repo, self.file, self.revision) if self.repo else Path(os.path.expanduser(self.file))
+
+    def __str__(self) -> str:
+        return f"{self.repo}:{self.file}" if self.repo else self.file
 
 
 def parse(text: str | os.PathLike[str]) -> Named:
-    """Reads `[TAP[@NAME]=]FILE[,FIELD=VALUE]...`; looks at no file but to see that it is there.
+    """Reads `[TAP[@NAME]=]FILE[,FIELD=VALUE]...`; looks at no file but to see that it is there, not at the hub.
 
     Raises:
         InputError: a field that dictionaries lack, or no such file.
@@ -83,10 +95,11 @@ def parse(text: str | os.PathLike[str]) -> Named:
     if not os.path.exists(rest) and (found := _TAP.fullmatch(rest)):
         form |= {"tap": found[1], "name": found[2] or ""}
         rest = found[3]
-    path = Path(os.path.expanduser(rest))
-    if not path.exists():
+    if not os.path.exists(os.path.expanduser(rest)):
+        if found := _HUB.fullmatch(rest):
+            return Named(found[3], form, found[1], found[2])
         raise InputError(f"the dictionary {rest} does not exist: write TAP=FILE, e.g. blocks.9.resid_post=sae.pt")
-    return Named(path, form)
+    return Named(rest, form)
 
 
 def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary:
@@ -95,8 +108,9 @@ def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary:
     Nothing in a file is executed: of pickles tensors and plain values are taken.
 
     Args:
-        source: a file or folder, `FILE`, `TAP=FILE` or `TAP@NAME=FILE`, and `,FIELD=VALUE` after it for fields of
-            `Form` that the file does not say: `blocks.9.resid_post=ra.pt,activation=topk,k=32`.
+        source: a file or folder, or a file on the hub, OWNER/NAME:FILE or OWNER/NAME@REVISION:FILE; `TAP=` or
+            `TAP@NAME=` before it, and `,FIELD=VALUE` after it for fields of `Form` that the file does not say:
+            `blocks.9.resid_post=ra.pt,activation=topk,k=32`.
         form: the same fields, which overrule the file; `threshold` is that of all latents.
 
     Raises:
@@ -115,11 +129,11 @@ def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary:
         arrays[THRESHOLD] = np.full(len(arrays["decoder"]), level, np.float32)
         found.setdefault("activation", "threshold")
     if not found.get("tap"):
-        raise InputError(f"{named.path} does not say of which tap it is: write TAP={named.path}")
+        raise InputError(f"{named} does not say of which tap it is: write TAP={named}")
     try:
-        return Dictionary(Form(**found), arrays, Origin(str(named.path), kind, digest(held.path)))
+        return Dictionary(Form(**found), arrays, Origin(str(named), kind, digest(held.path)))
     except InputError as error:
-        raise InputError(f"{named.path}: {error}") from None
+        raise InputError(f"{named}: {error}") from None
 
 
 def _typed(name: str, value: Any) -> Any:

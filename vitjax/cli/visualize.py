@@ -167,24 +167,27 @@ def _run(args: argparse.Namespace) -> int:
         tabled=(lambda model, goals: like) if like and not args.units and not args.text else _table(args),
         weighed=images and _weighed(args, images),
         starts=args.start,
-        near=args.near and (args.tap[0], args.near),
+        near=None if args.near is None else (args.tap[0], args.near),
         watch=watch,
     )
 
 
 def _check_photographs(args: argparse.Namespace) -> None:
     """Says which arguments of photographs do not go together."""
-    if args.near and not args.start:
+    near, table = args.near is not None, args.to or args.beside or args.negative
+    if near and not args.start:
         raise InputError("--near goes with --start, the photograph that pictures stay near")
-    if args.near and (not args.tap or len(args.tap) > 1 or args.like):
-        raise InputError("--near needs one --tap, such as blocks.3.resid_post, and no --like")
+    if near and (not args.tap or len(args.tap) > 1 or args.like or table):
+        raise InputError(
+            "--near needs one --tap, such as blocks.3.resid_post, and no --like, --to, --with or --negative"
+        )
     if args.like and not args.tap:
         raise InputError("--like needs a --tap, such as blocks.3.resid_post, or 'blocks.*.resid_post' for all blocks")
-    if args.like and (args.to or args.beside or args.negative or args.sample):
+    if args.like and (table or args.sample):
         raise InputError("--like makes a table of its own: leave out --to, --with, --negative and --sample")
     if not args.like and (given := [name for name in ("kind", "power") if getattr(args, name) is not None]):
         raise InputError(f"--{given[0]} goes with --like")
-    if args.tap and not (args.like or args.near):
+    if args.tap and not (args.like or near):
         raise InputError("--tap goes with --like or --near; a unit is written TAP:INDEX")
     if args.power is not None and args.kind != "caricature":
         raise InputError("--power goes with --kind caricature")

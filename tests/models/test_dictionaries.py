@@ -9,6 +9,8 @@ from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.dictionaries.dictionary import Dictionary
 from vitjax.models.dictionaries.form import Form
+from vitjax.models.hierarchical.swin import SwinConfig
+from vitjax.models.registry import random
 from vitjax.optimize.objectives import UnitActivation
 
 TAP, LATENTS = "blocks.1.resid_post", 60
@@ -91,17 +93,17 @@ def test_an_ablated_latent_takes_its_own_part_alone(tokens):
     """z -> 0 takes z @ D away and keeps the error, at the tokens that the dictionary is for."""
     model = small.model().with_dictionary(made(tokens=tokens, norm="rms_norm"))
     reads = [TAP, f"{TAP}.sae"]
-    before = model(IMAGES, reads)
-    after = model(IMAGES, [TAP], {f"{TAP}.sae": lambda z: z.at[..., 7].set(0)})[TAP]
+    edits = (lambda z: z, lambda z: z.at[..., 7].set(0), lambda z: z + 1)
+    run = lambda model: [model(IMAGES, reads, {f"{TAP}.sae": edit}) for edit in edits]
+    before, after, added = ({tap: np.asarray(x) for tap, x in one.items()} for one in jax.jit(run)(model))
     length = np.sqrt((before[TAP] ** 2).mean(-1))
     part = before[f"{TAP}.sae"][..., 7] * length
     due = -part[..., None] * model.dictionaries[0].arrays["decoder"][...][7]
-    np.testing.assert_allclose(after - before[TAP], due, atol=1e-5)
+    np.testing.assert_allclose(after[TAP] - before[TAP], due, atol=1e-5)
     where = {"all": slice(None), "patches": slice(3, None), "class": slice(0, 1)}[tokens]
     active = np.asarray(before[f"{TAP}.sae"] != 0).any((0, 2))
     assert active[where].all() and active.sum() == len(active[where])
-    added = model(IMAGES, [TAP], {f"{TAP}.sae": lambda z: z + 1})[TAP]
-    assert np.asarray(added != before[TAP]).any((0, 2)).sum() == len(active[where])
+    assert np.asarray(added[TAP] != before[TAP]).any((0, 2)).sum() == len(active[where])
 
 
 def test_a_latent_is_painted_by_one_column():
@@ -112,7 +114,7 @@ def test_a_latent_is_painted_by_one_column():
     assert aim.tap == f"{TAP}.sae_pre" and sites[f"{TAP}.sae"].axes == ("token", "latent")
     taps, score = aim.shortest(model, "patches")
     assert taps == (TAP,)
-    values = model(IMAGES, [TAP, aim.tap])
+    values = small.read(model, IMAGES, reads=(TAP, aim.tap))
     for number in (0, 59):
         whole = aim.activation(values, number, sites=sites, tokens="patches")
         np.testing.assert_allclose(score(values, number), whole, rtol=1e-5, atol=1e-5)
@@ -121,10 +123,11 @@ def test_a_latent_is_painted_by_one_column():
 def test_two_dictionaries_of_a_tap_and_bfloat16():
     """A name tells them apart; they take the model's dtype, and no layer is read that is not asked for."""
     model = small.model().with_dictionary(made(), made(name="fine"))
-    found = model.cast("bfloat16")(IMAGES, [f"{TAP}.sae@fine", f"{TAP}.sae"])
+    found = small.read(model.cast("bfloat16"), IMAGES, reads=(f"{TAP}.sae@fine", f"{TAP}.sae"))
     assert found[f"{TAP}.sae"].dtype == jnp.bfloat16
     np.testing.assert_array_equal(found[f"{TAP}.sae@fine"], found[f"{TAP}.sae"])
-    assert small.model().with_dictionary(made(tap="pooled"))(IMAGES, "pooled.sae")["pooled.sae"].shape == (2, LATENTS)
+    sites = small.model().with_dictionary(made(tap="pooled")).taps()
+    assert sites["pooled.sae"].shape == (LATENTS,) and sites["pooled.sae"].before == "pooled.sae_pre"
 
 
 @pytest.mark.parametrize(
@@ -147,3 +150,22 @@ def test_what_does_not_fit_is_said(make, what):
         small.model().with_dictionary(make())
     with pytest.raises(InputError, match="two dictionaries are called"):
         small.model().with_dictionary(made(), made())
+
+
+def test_latents_in_a_model_of_stages():
+    """At every place, in blocks that compute in windows, and painted by one column."""
+    swin = random(SwinConfig((32, 32), (4, 4), (8, 16), (2, 1), (1, 2), (16, 32), classes=4, windows=(4, 4)))
+    held = [made(8, f"stages.0.blocks.1.{name}", tokens="patches") for name in ("resid_post", "attn.out")]
+    model, sites = swin.with_dictionary(*held), swin.with_dictionary(*held).taps()
+    taps = [one.taps[1] for one in held]
+    assert all(sites[tap].axes[-1] == "latent" and sites[tap].grid == (8, 8) for tap in taps)
+    aim = UnitActivation(held[0].taps[0])
+    (source,), score = aim.shortest(model, "patches")
+    reads = [*taps, "logits", source, aim.tap]
+    found = jax.jit(lambda model, x: model(x, reads))(model, IMAGES)
+    moved = jax.jit(lambda model, x: model(x, [taps[1], "logits"], {taps[1]: lambda z: z + 1}))(model, IMAGES)
+    assert found[taps[0]].shape == (2, 64, LATENTS)
+    whole = aim.activation(found, 3, sites=sites, tokens="patches")
+    np.testing.assert_allclose(score(found, 3), whole, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(moved[taps[1]], found[taps[1]] + 1, rtol=1e-6)
+    assert (np.asarray(moved["logits"]) != np.asarray(found["logits"])).any()

@@ -22,7 +22,7 @@ from vitjax.data.dataset import open_dataset
 from vitjax.data.pixels import pillow
 from vitjax.models.core.network import Network
 from vitjax.optimize.results.sheets import contact_sheet
-from vitjax.units.units import expand, neurons, sample
+from vitjax.units.units import caption, expand, neurons, sample
 
 SIDE = 112  # pixels of a picture on the sheet
 
@@ -69,11 +69,12 @@ def main() -> None:
             if norm != LAYER:
                 rows.append({"norm": norm, "of": tap, "same": np.median(alike), "next": np.median(other)})
             images += made[norm][tap]
-            where = tap.removesuffix(".mlp.hidden")
             for index in chosen:
                 (number,) = index
-                said = "" if norm == LAYER else f", r {alike[number]:.2f}"
-                captions.append(f"{NORMS[norm]} {where}:{number}{said}  ")
+                where = caption(tap).removesuffix(".mlp.hidden")
+                captions.append(
+                    f"{NORMS[norm]} {where}:{number}  " + (f"r {alike[number]:.2f}" if norm != LAYER else "")
+                )
     write(args.out / f"pictures-{args.model}.csv", rows)
     path = args.out / f"pictures-{args.model}.webp"
     contact_sheet(images, captions, args.count, least=SIDE).save(path, quality=70)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from vitjax.optimize.results.pictures import read_record
+from vitjax.optimize.results.record import read_record
 
 SHARES = (0.9, 0.95, 0.98)
 

@@ -36,7 +36,7 @@ from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.vit import ViT
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.recipes import RECIPES, Recipe, choose
-from vitjax.optimize.results.pictures import read_record
+from vitjax.optimize.results.record import read_record
 from vitjax.optimize.results.sheets import contact_sheet
 from vitjax.units.units import Unit, expand, sample
 

@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from vitjax.models.vit import ViT
 from vitjax.optimize.recipes import Recipe
-from vitjax.optimize.results.pictures import append, read_record
+from vitjax.optimize.results.pictures import append
+from vitjax.optimize.results.record import read_record
 from vitjax.optimize.visualize import paint
 from vitjax.optimize.workers import Starts
 from vitjax.units.units import Unit

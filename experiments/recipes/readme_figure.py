@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vitjax.models.core.vocabulary import split_tap
-from vitjax.optimize.results.pictures import read_record
+from vitjax.optimize.results.record import read_record
 from vitjax.optimize.results.sheets import contact_sheet
 
 SIDE = 128

@@ -12,7 +12,7 @@ from vitjax.atlas.records import manifest
 from vitjax.atlas.store.sealed import seal
 from vitjax.atlas.store.store import Store
 from vitjax.cli import main
-from vitjax.optimize.results.pictures import RECORD, read_record
+from vitjax.optimize.results.record import RECORD, read_record
 from vitjax.weights import dtypes
 
 QUICK = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]

@@ -11,7 +11,8 @@ from tests.support import small
 from vitjax.errors import InputError
 from vitjax.optimize.goals.penalties import likeness
 from vitjax.optimize.recipes import choose
-from vitjax.optimize.results.pictures import RECORD, append, read_record
+from vitjax.optimize.results.pictures import append
+from vitjax.optimize.results.record import RECORD, read_record
 from vitjax.optimize.visualize import visualize
 from vitjax.units.units import expand
 

@@ -20,7 +20,7 @@ from vitjax.optimize.cost import picture_flops, step_flops
 from vitjax.optimize.objectives import AlongDirection, Objective, UnitActivation
 from vitjax.optimize.parametrize import PARAMETRIZATIONS
 from vitjax.optimize.recipes import Recipe, choose, fields
-from vitjax.optimize.results.pictures import read_record
+from vitjax.optimize.results.record import read_record
 from vitjax.optimize.schedule.handover import enlarged, rewritten
 from vitjax.optimize.schedule.plan import depth_of, plan, steps_of
 from vitjax.optimize.schedule.sizes import at_size, smaller

@@ -110,8 +110,7 @@ def _photograph_arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--kind",
         choices=tuple(KINDS),
-        help="with --like: invert the features, showing what the model knows there of the photograph (default), or"
-        " exaggerate them",
+        help="with --like: show what the model knows there of the photograph (default), or exaggerate it",
     )
     group.add_argument("--power", type=float, metavar="P", help="of a caricature: of the cosine (default: 1)")
     group.add_argument(
@@ -122,9 +121,7 @@ def _photograph_arguments(command: argparse.ArgumentParser) -> None:
         "--spacing", choices=("even", "log"), help="with --frames: even in steps (default), or most of them early"
     )
     group.add_argument(
-        "--alpha",
-        action="store_true",
-        help="write each picture again with where its activation came from as alpha channel",
+        "--alpha", action="store_true", help="write each picture again, as alpha channel where its activation is from"
     )
 
 
@@ -178,9 +175,7 @@ def _check_photographs(args: argparse.Namespace) -> None:
     if near and not args.start:
         raise InputError("--near goes with --start, the photograph that pictures stay near")
     if near and (not args.tap or len(args.tap) > 1 or args.like or table):
-        raise InputError(
-            "--near needs one --tap, such as blocks.3.resid_post, and no --like, --to, --with or --negative"
-        )
+        raise InputError("--near needs one --tap, e.g. blocks.3.resid_post, and no --like, --to, --with, --negative")
     if args.like and not args.tap:
         raise InputError("--like needs a --tap, such as blocks.3.resid_post, or 'blocks.*.resid_post' for all blocks")
     if args.like and (table or args.sample):
@@ -201,8 +196,8 @@ def _like(args: argparse.Namespace, model):
     from vitjax.optimize.photographs.starts import photographs
 
     kind = KINDS[args.kind or "inversion"]
-    power = 1.0 if args.power is None else args.power
-    return likenesses(model, photographs(model, args.like), args.tap, kind, power if kind == "dot" else 0.0)
+    power = (1.0 if args.power is None else args.power) if kind == "dot" else 0.0
+    return likenesses(model, photographs(model, args.like), args.tap, kind, power)
 
 
 def _table(args: argparse.Namespace):
@@ -239,13 +234,13 @@ def _sentences(args: argparse.Namespace, tap: str) -> list:
 
 def _dtype(wanted: str, out: Path) -> str:
     """`auto` goes on with the dtype of the pictures that the folder holds, if it holds any."""
-    from vitjax.optimize.results.pictures import RECORD, dtype_of, read_record
+    from vitjax.optimize.results.record import RECORD, dtype_of, read_record
 
     return dtype_of(read_record(out)) if wanted == AUTO and (out / RECORD).exists() else wanted
 
 
 def _folder(wanted: Path | None, overwrite: bool) -> Path:
-    from vitjax.optimize.results.pictures import RECORD
+    from vitjax.optimize.results.record import RECORD
 
     if wanted is None:
         return free_folder("pictures")

@@ -20,7 +20,7 @@ from vitjax.analysis.study.passes import on_pictures
 from vitjax.errors import InputError, remark
 from vitjax.models.core.network import Network
 from vitjax.models.core.preprocess import IMAGE_MODES
-from vitjax.optimize.results.pictures import RECORD, read_record
+from vitjax.optimize.results.record import RECORD, read_record
 from vitjax.units.expression import is_unit_set
 from vitjax.units.select import flat_index
 from vitjax.units.units import Unit, expand

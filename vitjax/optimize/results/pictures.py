@@ -8,22 +8,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from vitjax.data.pixels import pillow
-from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
 from vitjax.optimize.beside.film import animation, masked
 from vitjax.optimize.recipes import Recipe, fields
+from vitjax.optimize.results.record import RECORD, known_record, read_record
 from vitjax.optimize.results.sheets import columns_for, contact_sheet, table_sheet
 from vitjax.units.algebra import Sum
 from vitjax.units.tables import Table
 from vitjax.units.units import Direction, Unit, caption
 
-RECORD = "pictures.json"
 SHEET = "contact_sheet.png"
 TABLE = "table.png"
 LONGEST = 80  # letters of a direction's name in that of its file
@@ -173,30 +171,6 @@ def _thinned(history: np.ndarray) -> list[float]:
     return [float(f"{value:.6g}") for value in taken[:: max(1, len(taken) // 20)]]
 
 
-def known_record(folder: Path, settings: Mapping) -> dict:
-    """Reads a folder's record, refusing one that other settings made: one record speaks for all its pictures."""
-    record = read_record(folder)
-    record = record and {"dtype": dtype_of(record)} | record
-    for key, value in settings.items():
-        if record and _same(key, record[key]) != _same(key, value):
-            raise InputError(
-                f"{folder} holds pictures with another {key} ({record[key]}, not {value}); choose another folder"
-            )
-    return record
-
-
-def dtype_of(record: Mapping) -> str:
-    """The dtype in which the pictures of a folder's record were made: where it tells none, what was the default."""
-    return record.get("dtype", "float32")
-
-
-def _same(key: str, value: Any) -> Any:
-    """What has to be equal: of a model its weights, wherever they lie; of a recipe also what it does not mention."""
-    if key == "model" and value.get("sha256"):
-        return {name: fact for name, fact in value.items() if name not in ("source", "revision")}
-    return fields(Recipe()) | value if key == "recipe" else value
-
-
 def write_sheet(folder: Path) -> Path:
     """Draws the contact sheet of everything `pictures.json` lists; gives its path."""
     rows = read_record(folder)["pictures"]
@@ -229,17 +203,6 @@ def _tabled(table: Table, found: Mapping[str, tuple[np.ndarray, float]]) -> Imag
     images = [[cell and cell[0] for cell in row] for row in cells]
     captions = [["" if cell is None else f"{cell[1]:.3g}" for cell in row] for row in cells]
     return table_sheet(images, table.rows, table.columns, captions)
-
-
-def read_record(folder: Path) -> dict:
-    """Reads a folder's `pictures.json`; an empty dict where there is none."""
-    path = folder / RECORD
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is not readable as JSON ({error}); move it away or choose another folder") from None
 
 
 def file_name(unit: Unit | Direction) -> str:

@@ -6,7 +6,7 @@ from tests.support import small
 from vitjax.errors import InputError, Misspelled
 from vitjax.models.core.class_names import ClassNames
 from vitjax.optimize.visualize import resolve
-from vitjax.units.expression import check_spelling, is_unit_set
+from vitjax.units.expression import check_spelling, is_unit_set, read
 from vitjax.units.spelled import goals_of
 from vitjax.units.units import CosinePower, Unit, expand
 
@@ -123,3 +123,10 @@ def test_a_cosine_of_a_unit_is_along_its_axis():
     (goal,) = resolve(MODEL, f"cosine(2, {Z}:2.12)")
     assert isinstance(goal, CosinePower) and goal.power == 2 and goal.vector[2, 12] == 1 == goal.vector.sum()
     assert resolve(MODEL, [f"{H}:5 - {Z}:2.12", Unit(H, (5,)) - Unit(Z, (2, 12))]) == [Unit(H, (5,)) - Unit(Z, (2, 12))]
+
+
+def test_operators_without_spaces_and_endless_nests_are_said():
+    with pytest.raises(InputError, match="space"):
+        read("blocks.3.mlp.hidden:1-blocks.4.mlp.hidden:2")
+    with pytest.raises(InputError, match="nested too deep"):
+        read("(" * 5000 + "blocks.3.mlp.hidden:1" + ")" * 5000)

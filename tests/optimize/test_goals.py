@@ -228,3 +228,9 @@ def test_reports_and_atlases_are_of_units(tmp_path, caplog):
     write_sheet(tmp_path)
     with pytest.raises(InputError, match="an atlas is of units alone"):
         chosen(MODEL, [f"{TAP}:5 - {TAP}:6"], None)
+
+
+def test_a_picture_of_what_is_no_number_is_refused():
+    lost = Custom("lost", [TAP], lambda values: values[TAP].mean(axis=(1, 2)) * jnp.nan)
+    with pytest.raises(InputError, match="lost: its activation has become nan"):
+        visualize(MODEL, lost, recipe="fast", steps=1, stages=())

@@ -46,6 +46,11 @@ def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine():
     np.testing.assert_allclose([rate(step) for step in (60, 100)], [(2e-3 + 1e-5) / 2, 1e-5], rtol=1e-5)
 
 
+def test_a_rate_may_rise_to_the_end():
+    rate = schedule(replace(PRETRAIN, batch=64, epochs=5.0, warmup=5.0, rate=4e-3), 640)
+    assert [float(rate(step)) for step in (0, 25, 49)] == pytest.approx([0, 5e-4, 9.8e-4])
+
+
 def test_only_kernels_have_weight_decay():
     for config in (SWIN, replace(CONFIG, layer_scale=True, registers=2)):
         learned = Learned(abstract(config))

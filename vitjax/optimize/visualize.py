@@ -1,5 +1,6 @@
 """Makes a picture for every unit: expands unit sets, groups them into batches, has these painted and joins them."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -147,6 +148,9 @@ def paint(
         for painted in running:
             done += len(painted.pictures)
             tell(0)
+            reached = dict(zip(map(str, painted.batch.goals), painted.pictures.activation.tolist(), strict=False))
+            if lost := next((goal for goal, value in reached.items() if not math.isfinite(value)), None):
+                raise InputError(f"{lost}: its activation has become {reached[lost]}, which nothing can be made for")
             cards = starts.cards(painted.batch.goals) if isinstance(starts, Beginnings) else None
             yield replace(painted.pictures, starts=cards)
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vitjax.errors import InputError, Misspelled, nearest
+from vitjax.errors import SHOWN, InputError, Misspelled, nearest, printable
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.vocabulary import LOGITS, NUMBERS, split_unit
 from vitjax.units.class_in_text import class_ends, read_class
@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:])")
 _TAP = re.compile(r"[^\W\d][^\s:()+/'\"]*")
 _PLAIN = re.compile(r"[^\W\d][^\s()+/'\"]*")
 _VARIANT = re.compile(r"#(\d{1,9})")
+_JOINED = re.compile(r":\d+[-+*/][^\W\d]")  # an operator without a space before it
 _FUNCTIONS = ("after", "cosine")
 
 
@@ -83,7 +84,9 @@ def is_unit_set(text: str) -> bool:
 
 def _plain(text: str) -> Expression | None:
     """A text without anything that a sum would have is one unit set."""
-    return Expression(text, (Part(1.0, ":".join(split_unit(text)), 0),)) if _PLAIN.fullmatch(text) else None
+    if not _PLAIN.fullmatch(text) or _JOINED.search(text):
+        return None
+    return Expression(text, (Part(1.0, ":".join(split_unit(text)), 0),))
 
 
 class _Named(Exception):
@@ -99,7 +102,10 @@ class _Reader:
     def whole(self) -> Expression:
         """The expression that the text is."""
         begins = self._next() == "("
-        parts = self._goals(self._sum, "the whole")
+        try:
+            parts = self._goals(self._sum, "the whole")
+        except RecursionError:
+            raise InputError(f"{printable(self.text[:SHOWN])}… is no sum of units: it is nested too deep") from None
         variant = None
         if begins and self.text[self.at - 1] == ")" and (found := _VARIANT.match(self.text, self.at)):
             variant, self.at = int(found[1]), found.end()

@@ -46,9 +46,9 @@ def optimizer(settings: Settings, learned: Learned, images: int) -> optax.Gradie
 
 def schedule(settings: Settings, images: int) -> Callable[[jax.Array | int], jax.Array]:
     """Gives the rate of a step: a line from 0, then half a cosine."""
-    return optax.warmup_cosine_decay_schedule(
-        0.0, settings.peak, settings.warmup_steps(images), settings.steps(images), settings.least_rate
-    )
+    rising, steps = settings.warmup_steps(images), settings.steps(images)
+    falling = max(steps, rising + 1)  # after the last step where all of them rise
+    return optax.warmup_cosine_decay_schedule(0.0, settings.peak, rising, falling, settings.least_rate)
 
 
 def grouping(learned: Learned, asked: str = "") -> list[Group]:

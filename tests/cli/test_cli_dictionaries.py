@@ -35,7 +35,8 @@ def test_latents_are_painted_and_have_exemplars(checkpoint, features, capsys, ca
     quick = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=2", "--out", str(features / "out")]
     assert main(["visualize", *given, *quick, f"{TAP}.sae:3"]) == 0
     record = json.loads((features / "out/pictures.json").read_text())
-    assert record["model"]["dictionaries"][f"{TAP}.sae"]["format"] == "vitjax"
+    about = record["model"]["dictionaries"][f"{TAP}.sae"]
+    assert about["format"] == "vitjax" and about["form"]["activation"] == "relu" and len(about["sha256"]) == 64
     assert record["pictures"][0]["unit"] == f"{TAP}.sae:3"
     photos = ["--data", str(features / "photos"), "--check-dictionary", str(features / "photos")]
     out = ["--out", str(features / "found"), "--taps", f"{TAP}.sae", "--k", "2"]

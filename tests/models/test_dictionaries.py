@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import small
 from vitjax.errors import InputError
+from vitjax.models.core.network import provenance
 from vitjax.models.dictionaries.dictionary import Dictionary
 from vitjax.models.dictionaries.form import Form
 from vitjax.models.hierarchical.swin import SwinConfig
@@ -126,6 +127,8 @@ def test_two_dictionaries_of_a_tap_and_bfloat16():
     found = small.read(model.cast("bfloat16"), IMAGES, reads=(f"{TAP}.sae@fine", f"{TAP}.sae"))
     assert found[f"{TAP}.sae"].dtype == jnp.bfloat16
     np.testing.assert_array_equal(found[f"{TAP}.sae@fine"], found[f"{TAP}.sae"])
+    told = [provenance(small.model().with_dictionary(one))["dictionaries"] for one in (made(), made(k=1), made())]
+    assert told[0] == told[2] != told[1] and told[0][f"{TAP}.sae"]["form"]["tap"] == TAP
     sites = small.model().with_dictionary(made(tap="pooled")).taps()
     assert sites["pooled.sae"].shape == (LATENTS,) and sites["pooled.sae"].before == "pooled.sae_pre"
 

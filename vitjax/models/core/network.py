@@ -244,5 +244,5 @@ class Network(nnx.Module):
 def provenance(model: Any) -> dict[str, Any]:
     """What a model's card says of where its weights came from; empty without a card, as of models made elsewhere."""
     found = asdict(card) if (card := getattr(model, "card", None)) else {}
-    held = {one.taps[1]: asdict(one.card) if one.card else {} for one in getattr(model, "dictionaries", ())}
+    held = {one.taps[1]: one.described() for one in getattr(model, "dictionaries", ())}
     return {**found, **({"dictionaries": held} if held else {})}

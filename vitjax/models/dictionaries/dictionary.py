@@ -5,8 +5,9 @@ pre = u @ encoder + encoder_bias, z = act(pre), and x is about N^-1(z @ D + deco
 error kept: x becomes x + N^-1's linear part of (z' - z) @ D, so that what the dictionary does not explain stays.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ class Dictionary(nnx.Module):
     Attributes:
         form: what it is.
         arrays: {name: array}, see `SIDES`; biases that are not given are 0.
-        card: where it came from, {"source": …, "sha256": …}; set by `vitjax.weights.dictionaries`.
+        card: where it came from, a frozen dataclass with its source and sha256; set by `vitjax.weights.dictionaries`.
     """
 
     def __init__(self, form: Form, arrays: Mapping[str, np.ndarray | Array], card: Any = None):
@@ -133,6 +134,13 @@ class Dictionary(nnx.Module):
     def of(self, **changes: Any) -> Self:
         """The same dictionary with another form, e.g. `of(tap="blocks.3.resid_post")`."""
         return type(self)(replace(self.form, **changes), self._held, self.card)
+
+    def described(self) -> dict[str, Any]:
+        """What a record says of it: where it came from, else a digest of its arrays, and its form."""
+        if self.card is not None:
+            return {**asdict(self.card), "form": asdict(self.form)}
+        arrays = b"".join(np.asarray(array, np.float32).tobytes() for _, array in sorted(self._held.items()))
+        return {"sha256_of_arrays": hashlib.sha256(arrays).hexdigest(), "form": asdict(self.form)}
 
     @property
     def _held(self) -> dict[str, Array]:

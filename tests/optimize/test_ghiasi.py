@@ -73,7 +73,7 @@ class Seen:
     def taps(self):
         return {TAP: Site((1, 1), ("token", "channel"), (1, 1))}
 
-    def last_layer(self, tap):
+    def columns(self, tap):
         return None
 
 

@@ -14,7 +14,8 @@ from collections import defaultdict
 
 from experiments.dtn.finished import add_runs, trained
 from experiments.dtn.runs import Run
-from experiments.dtn.table import LAYER, spread, write
+from experiments.dtn.table import LAYER, write
+from experiments.seeds import spread
 from vitjax.analysis.perturbed.corruptions import run as corruptions
 from vitjax.data.dataset import open_dataset
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.dtn.runs import Run, finished
+from experiments.seeds import spread
 
 LAYER = "layer"
 COSTS = ("seconds", "cpu_seconds", "images_per_second")  # of the clock, which others' work slows; of processors
@@ -40,12 +41,6 @@ def rows(folder: Path, every: Sequence[Run], measured: Sequence[str], base: str 
         row |= {name: round(statistics.mean(one.get(name, 0) for one in found.values())) for name in COSTS}
         table.append(row)
     return table
-
-
-def spread(name: str, values: Sequence[float]) -> dict[str, float | str]:
-    """Mean and standard deviation of several values, empty where there are too few."""
-    mean = round(statistics.mean(values), 4) if values else ""
-    return {name: mean, f"{name}_sd": round(statistics.stdev(values), 4) if len(values) > 1 else ""}
 
 
 def write(path: Path, rows: Sequence[dict]) -> None:

@@ -11,10 +11,10 @@ import argparse
 import csv
 import json
 import re
-import statistics
 from collections import defaultdict
 from pathlib import Path
 
+from experiments.seeds import spread
 from vitjax.analysis.study.style import panels, style
 
 RECORDS = ("result.json", "probe.json")  # of a training, of a probe
@@ -41,9 +41,7 @@ def table(runs: Path) -> list[dict]:
     for kind, found in kinds.items():
         row = {"runs": kind, "seeds": len(found)}
         for name in MEASURED:
-            values = [one[name] for one in found]
-            row[name] = round(statistics.mean(values), 4)
-            row[f"{name}_sd"] = round(statistics.stdev(values), 4) if len(values) > 1 else ""
+            row |= spread(name, [one[name] for one in found])
         rows.append(row)
     return rows
 

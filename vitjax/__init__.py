@@ -12,17 +12,18 @@ from vitjax.moved import Finder
 TYPE_CHECKING = False  # type checkers take it for typing's, whose import would take longer than all the rest
 if TYPE_CHECKING:
     from vitjax.errors import InputError
-    from vitjax.optimize.recipes import recipes
+    from vitjax.optimize.recipes import Recipe, recipes
     from vitjax.optimize.sentences import sentence
     from vitjax.optimize.visualize import visualize
     from vitjax.weights.load import load
     from vitjax.weights.load_text import load_text
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "__version__", "load", "load_text", "recipes", "sentence", "visualize"]
+__all__ = ["InputError", "Recipe", "__version__", "load", "load_text", "recipes", "sentence", "visualize"]
 
 _HOMES = {
     "InputError": "vitjax.errors",
+    "Recipe": "vitjax.optimize.recipes",
     "load": "vitjax.weights.load",
     "load_text": "vitjax.weights.load_text",
     "recipes": "vitjax.optimize.recipes",

@@ -144,12 +144,6 @@ def test_ctrl_c_leaves_what_is_finished(checkpoint, tmp_path):
         opened(out / row["file"])
 
 
-def test_taps_lists_every_tap(checkpoint, capsys):
-    assert main(["taps", "--model", str(checkpoint)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "blocks.1.mlp.hidden          5 token x 96 channel" in lines and lines[-1].startswith("logits")
-
-
 def test_bench_measures(checkpoint, tmp_path, monkeypatch, capsys):
     out, settings = tmp_path / "bench.json", ["--steps", "2", "--blocks", "1", "--remat", "both"]
     command = ["bench", "--model", str(checkpoint), *settings]

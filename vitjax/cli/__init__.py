@@ -3,11 +3,13 @@
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from vitjax.cli import analyze, atlas, convert, inspect, models, serve, train, visualize
+from vitjax.cli import analyze, atlas, bench, convert, serve, train, visualize
+from vitjax.cli.lists import completion, models, recipes, taps
 from vitjax.errors import INTERRUPTED, InputError
 
 EXAMPLES = """
@@ -23,8 +25,11 @@ examples:
   vitjax train --model vit.json --data classes/ --out trained   classes, from scratch
   vitjax finetune --model run --data classes/ --out tuned       classes, from what is pretrained
   vitjax taps --model ./vit                                     what can be looked at, with shapes
+  vitjax recipes fast best                                      two ways to make pictures, side by side
   vitjax bench --model ./vit                                    how fast it runs here
 """
+# A goal such as -blocks.3.mlp.hidden:5 is no option, which has two dashes here, or is -h.
+_NEGATIVE = re.compile(r"^-(?=[a-z\d][\w.*,-]*:)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # names of files need not be letters that a terminal has
         with suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")
-    args = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    args = parser().parse_args([_NEGATIVE.sub("- ", word) for word in given])
     log, said = logging.getLogger("vitjax"), logging.StreamHandler()
     said.setFormatter(logging.Formatter("vitjax: %(message)s"))
     log.addHandler(said)
@@ -76,6 +82,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_probe(commands)
     models.add(commands)
     convert.add(commands)
-    inspect.add_taps(commands)
-    inspect.add_bench(commands)
+    taps.add(commands)
+    recipes.add(commands)
+    bench.add(commands)
+    completion.add(commands)
     return whole

@@ -36,6 +36,7 @@ class Recipe:
         total_variation: factor of the total variation, which is measured on the views.
         color: "divide" ((x - mu) / sigma), "multiply" (sigma * x + mu) or "none"; mu in U(-c, c), log sigma in
             U(-c, c), c = color_strength, for each view and channel.
+        color_strength: c above.
         color_anneal: let the colour shift fall linearly to nothing, so that the picture ends in its own colours.
         noise: standard deviation of the Gaussian noise at the first step.
         noise_shape: "channel" (one value per view and channel) or "pixel".
@@ -181,6 +182,14 @@ RECIPES: dict[str, Recipe] = {
     "ghiasi": GHIASI,
     # The same method as the paper writes it: colours sigma * x + mu, Gaussian noise for each pixel.
     "ghiasi-paper": dataclasses.replace(GHIASI, color="multiply", noise=1.0, noise_shape="pixel", noise_anneal=False),
+}
+
+ABOUT = {  # what each is for, in a line
+    "default": "what to begin with: 150 steps at half the size, then 80; a twentieth of the operations of ghiasi",
+    "fast": "for a whole network or a first look: 90 steps at half the size, then 28; a fiftieth",
+    "best": "for few units, or figures: 300 steps at half the size, then 280; a sixth",
+    "ghiasi": "the published code of Ghiasi et al. 2022: 401 steps of 8 views on pixels",
+    "ghiasi-paper": "the same method as the text of the paper has it",
 }
 
 

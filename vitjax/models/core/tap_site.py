@@ -1,8 +1,10 @@
 """Says what the value of a tap is: its shape, a name for each axis, and the grid of places that it stands on."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ from jaxtyping import Int
 
 from vitjax.errors import InputError, nearest
 
+_BLOCK = re.compile(r"^((?:stages\.\d+\.)?blocks\.)(\d+)\.")
 PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
 
 
@@ -131,3 +134,53 @@ def unknown(tap: str, taps: Iterable[str], spelled: str | None = None) -> InputE
             if f".{tap}".endswith(f".{end}"):
                 return InputError(f"there is no tap {tap!r}: {reason}")
     return InputError(f"unknown tap {tap!r}{nearest(spelled or tap, taps)}")
+
+
+def grouped(taps: Mapping[str, Site]) -> dict[str, Site]:
+    """Groups the taps of blocks that have one name, shape and axes, under a pattern that means just these.
+
+    Args:
+        taps: in the order of the forward pass.
+
+    Returns:
+        {pattern: site}, where `vitjax.units.units.matching` gives a pattern's taps again. Groups are in the order of
+        the forward pass; one that not every block has, such as latents of a dictionary, stands after the tap of its
+        block that it comes after.
+    """
+    order: list[tuple] = []  # of groups
+    numbers: dict[tuple, list[int]] = {}
+    sites: dict[tuple, Site] = {}
+    last, layer = None, ""
+    for tap, site in taps.items():
+        found = _BLOCK.match(tap)
+        here, name = (found[0], tap[found.end() :]) if found else ("", tap)
+        group = (found[1] if found else "", name, site.shape, site.axes)
+        if group not in sites:
+            beside = here and here == layer
+            order.insert(order.index(last) + 1 if beside else len(order), group)
+            sites[group] = site
+        numbers.setdefault(group, []).extend([int(found[2])] if found else [])
+        last, layer = group, here
+    return {_pattern(group, numbers[group]): sites[group] for group in order}
+
+
+def _pattern(group: tuple, numbers: list[int]) -> str:
+    stack, name, *_ = group
+    return f"{stack}{spans(numbers)}.{name}" if stack else name
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Writes rising numbers as spans: `0,2-5`."""
+    numbers = list(numbers)
+    ends = [i for i, (a, b) in enumerate(pairwise(numbers)) if b != a + 1]
+    starts = [0, *(i + 1 for i in ends)]
+    pairs = zip(starts, [*ends, len(numbers) - 1], strict=True)
+    return ",".join(str(numbers[a]) if a == b else f"{numbers[a]}-{numbers[b]}" for a, b in pairs)
+
+
+def table(sites: Mapping[str, Site]) -> list[str]:
+    """Writes taps as lines of a table: name, shape of the value on one image, what its axes are."""
+    shapes = [str(list(site.shape)) for site in sites.values()]
+    wide, broad = max(map(len, sites)), max(map(len, shapes))
+    rows = zip(sites.items(), shapes, strict=True)
+    return [f"{tap:{wide}}  {shape:{broad}}  {', '.join(site.axes)}" for (tap, site), shape in rows]

@@ -1,4 +1,4 @@
-"""`vitjax taps` and `vitjax bench`: list what a model holds, and measure how fast it runs here."""
+"""`vitjax bench`: measures how fast pictures are made here."""
 
 import argparse
 from functools import partial
@@ -6,7 +6,6 @@ from functools import partial
 from vitjax.cli.arguments import (
     DTYPES,
     count,
-    dictionary_arguments,
     load,
     model_arguments,
     numbers,
@@ -18,24 +17,8 @@ from vitjax.cli.hosts import use_cores
 REMATS = {"no": [False], "yes": [True], "both": [False, True]}
 
 
-def add_taps(commands) -> None:
-    """Adds `vitjax taps`."""
-    command = commands.add_parser("taps", help="list what can be looked at in a model, with shapes")
-    model_arguments(command, names=False)
-    dictionary_arguments(command)
-    command.set_defaults(run=_run_taps)
-
-
-def _run_taps(args: argparse.Namespace) -> int:
-    taps = load(args).taps()
-    wide = max(28, *map(len, taps))
-    for tap, site in taps.items():
-        print(f"{tap:{wide}}", " x ".join(f"{size} {axis}" for size, axis in zip(site.shape, site.axes, strict=True)))
-    return 0
-
-
-def add_bench(commands) -> None:
-    """Adds `vitjax bench`."""
+def add(commands) -> None:
+    """Adds the command."""
     command = commands.add_parser(
         "bench",
         help="measure how fast pictures are made here",
@@ -84,10 +67,10 @@ def add_bench(commands) -> None:
         " may be the name of an architecture of timm's, e.g. vit_base_patch16_224",
     )
     group.add_argument("--compare", type=path, metavar="OLD.json", help="say how steps/s changed since an older run")
-    command.set_defaults(run=_run_bench)
+    command.set_defaults(run=_run)
 
 
-def _run_bench(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     from vitjax.optimize.recipes import choose
     from vitjax.weights.find.source import parse
 

@@ -32,7 +32,7 @@ def pixels(path: Path) -> np.ndarray:
 def test_atlas_says_what_it_is(site):
     atlas = received(site, "atlas")
     assert (atlas["schema"], atlas["count"], atlas["image_size"], atlas["grid"]) == (
-        1,
+        2,
         len(UNITS),
         [SIDE, SIDE],
         [4, 4],
@@ -75,7 +75,9 @@ def test_every_unit_has_its_details_and_files(site):
         exemplar = one["exemplars"][0]
         assert exemplar["name"] == exemplar["class"] == HOSTILE[number % len(HOSTILE)]
         assert (site / "photos" / f"{exemplar['photo']:06d}.webp").exists()
-    assert list(base64.b64decode(found[1]["exemplars"][0]["map"])) == [17 * step for step in range(16)]
+    heights = np.linspace(-1, 3, 16).clip(0)
+    assert list(base64.b64decode(found[1]["exemplars"][0]["map"])) == np.rint(85 * heights).tolist()
+    assert found[1]["scale"] == 3.0
     assert found[1]["exemplars"][1] == {
         "photo": 8, "name": "plain.jpg", "class": None, "score": 1.0, "patch": None, "map": None
     }  # fmt: skip

@@ -1,21 +1,25 @@
 """The page of an atlas in a browser: from a server and from disk, by mouse, keyboard, touch and address."""
 
+import re
 import shutil
 
 import pytest
 
-from tests.support.atlas_site import HOSTILE
-from tests.support.page import FIRST, LONG, PAIR, WALL
+from tests.support.atlas_site import HOSTILE, SILENT
+from tests.support.page import FIRST, LONG, NAMES, PAIR, WALL
 
 
 def test_unit_page_shows_all_there_is(visit, address):
     page = visit(f"{address}{FIRST}", wait="h1")
-    assert page.locator(".photograph .map").count() == 9 and page.locator(".photograph .patch").count() == 9
+    assert page.locator(".photograph .map").count() == 9
+    assert page.locator(".photograph .patch").count() == 4  # of 9, those that fired: on the maps' right half
     assert page.get_by_text("median").is_visible() and page.locator(".histogram rect").count() == 20
+    page.get_by_text("All 3 grades").click()
     page.get_by_role("button", name="seed 1").click()
     assert page.locator(".large").get_attribute("src").endswith("pictures/blocks.0.mlp.hidden/0.1.webp")
     assert page.get_by_role("link", name="Download picture").get_attribute("href").endswith("0.1.webp")
     assert "All grades in one word." in page.locator(".grades").inner_text()
+    assert page.locator(".legend").inner_text().split() == ["0", "3.14", "activation"]
     page.get_by_label("activation map", exact=True).uncheck()
     assert page.locator(".map").first.evaluate("map => getComputedStyle(map).opacity") == "0"
     page.get_by_role("link", name="Next unit").click()
@@ -25,9 +29,50 @@ def test_unit_page_shows_all_there_is(visit, address):
     assert all(page.locator("img.large").evaluate_all("images => images.map(image => image.complete)"))
 
 
+# The opacity of a map's pixels, row by row.
+OPAQUE = """map => [...map.getContext("2d").getImageData(0, 0, map.width, map.height).data]
+  .filter((_, at) => at % 4 === 3)"""
+
+
+def test_maps_have_one_scale_and_nothing_where_nothing_is_active(visit, hosted):
+    page = visit(f"{hosted}{FIRST}", wait="h1")
+    first, last = [page.locator(".map").nth(place).evaluate(OPAQUE) for place in (0, 8)]
+    assert first[:4] == [0, 0, 255, 255] and last[:2] == [0, 0] and 50 < last[2] < 200
+
+
+def test_a_unit_that_hardly_responds_says_so(visit, hosted):
+    page = visit(f"{hosted}#/unit/{NAMES[SILENT]}", wait="h1")
+    assert page.locator(".silent").inner_text().startswith("Hardly responds. Its best photograph scores 0")
+    assert page.locator(".classes").count() == 0 and page.locator(".patch").count() == 0
+    assert "on no patch" in page.locator(".legend").inner_text()
+
+
+def test_every_grade_has_a_direction(visit, hosted):
+    page = visit(f"{hosted}{FIRST}", wait="h1")  # its rise, 0, is the lowest, and its rank, 0, the best
+    said = page.locator(".main-grades > div").all_inner_texts()
+    assert "better than 0 %" in said[0] and said[1].split("\n")[1:3] == ["0 of 768", "best"]
+    filled = page.locator(".main-grades .standing").evaluate_all(
+        "bars => bars.map(bar => bar.style.getPropertyValue('--share'))"
+    )
+    assert filled == ["0%", "100%"]
+
+
+def test_exports_of_schema_1_are_shown(visit, sites, tmp_path):
+    old = shutil.copytree(sites / "other", sites / "old")
+    for name in ("atlas", "units"):
+        file = old / "data" / f"{name}.js"
+        file.write_text(re.sub(r'"schema": 2|, "silent": \[\]|, "(better|main)": ("\w+"|\d)', _older, file.read_text()))
+    page = visit(f"{(old / 'index.html').as_uri()}{FIRST}", wait="h1")
+    assert page.locator(".main-grades > div").count() == 2
+
+
+def _older(found: re.Match) -> str:
+    return '"schema": 1' if "schema" in found[0] else ""
+
+
 def test_compare_two_units_and_two_atlases(visit, address):
     page = visit(f"{address}{PAIR}", wait=".pair")
-    assert page.locator(".grades tbody tr").nth(2).locator("td").all_inner_texts() == ["0", "61", "+61"]
+    assert page.locator(".grades tbody tr").nth(2).locator("td").all_inner_texts() == ["0 of 768", "61 of 768", "+61"]
     page.get_by_label("Right atlas").select_option("other")
     page.get_by_role("columnheader", name="blocks.0.mlp.hidden:0 of other").wait_for()
     page.get_by_role("combobox", name="Right unit").fill("0:14")
@@ -61,7 +106,7 @@ def test_wrong_addresses_are_said(visit, hosted, path, said):
         ("data/atlas.js", None, "The file data/atlas.js is missing or cannot be read."),
         ("data/units.js", "vitjax.rec", "The file data/units.js is damaged: export the atlas again."),
         ("data/units.js", 'vitjax.receive("units", {"index": ["0"], "columns": {}})', "holds 1 units instead of 62."),
-        ("data/atlas.js", 'vitjax.receive("atlas", {"schema": 9})', "is of schema 9, and this page reads schema 1."),
+        ("data/atlas.js", 'vitjax.receive("atlas", {"schema": 9})', "is of schema 9, and this page reads schema 2."),
         ("data/layout-layers.js", None, "The file data/layout-layers.js is missing or cannot be read."),
         ("sheets/64/00000.webp", "no picture", "The file sheets/64/00000.webp is missing or damaged."),
     ],

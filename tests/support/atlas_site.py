@@ -30,9 +30,12 @@ HOSTILE = [
 CLASSES = ["tabby cat", "tiger cat", "coffee mug", *HOSTILE]
 COLUMNS = [
     {"key": "verdict", "label": "verdict", "kind": "word", "words": VERDICTS, "help": "All grades in one word."},
-    {"key": "rise", "label": "rise", "help": "Activation over the best photograph's.", "digits": 2, "kind": "number"},
-    {"key": "rank", "label": "rank", "help": HOSTILE[0], "digits": 0, "kind": "number"},
-]
+    {"key": "rise", "label": "rise", "help": "Activation over the best photograph's.", "digits": 2, "kind": "number",
+     "better": "high", "main": 1},
+    {"key": "rank", "label": "rank", "help": HOSTILE[0], "digits": 0, "kind": "number", "better": "low", "main": 2,
+     "of_layer": True},
+]  # fmt: skip
+SILENT = 5  # the unit that hardly responds
 TAPS = {f"blocks.{block}.mlp.hidden": [str(7 * i) for i in range(20)] for block in range(3)} | {
     "blocks.1.attn.z": ["0.3", "2.12"]
 }
@@ -95,6 +98,11 @@ def scattered(count: int) -> dict:
     return {"columns": columns, "rows": len(cells) // columns, "cells": cells, "bands": []}
 
 
+def heights(place: int) -> bytes:
+    """A map of which the left half is not active, and the right half the less, the later the photograph comes."""
+    return bytes(0 if column < 2 else 255 - 20 * place for _ in range(GRID[0]) for column in range(GRID[1]))
+
+
 def detail(unit: int, name: str, count: int, photos: int) -> dict:
     """What the page of a unit shows."""
     chance = random.Random(unit)
@@ -110,8 +118,8 @@ def detail(unit: int, name: str, count: int, photos: int) -> dict:
                 "near": {"looks": near}}  # fmt: skip
     exemplars = [
         {"photo": i % photos, "name": HOSTILE[(unit + i) % len(HOSTILE)], "class": CLASSES[(unit + i) % len(CLASSES)],
-         "score": 2 - i / 10, "patch": (unit + i) % 16,
-         "map": base64.b64encode(chance.randbytes(GRID[0] * GRID[1])).decode()}
+         "score": (2 - i / 10) * (unit != SILENT), "patch": (unit + i) % 16,
+         "map": base64.b64encode(bytes(16) if unit == SILENT else heights(i)).decode()}
         for i in range(9)
     ]  # fmt: skip
     quantiles = [{"quantile": q, "photo": 0, "name": HOSTILE[0], "score": q} for q in (0.9, 0.5, 0.1)]
@@ -120,7 +128,8 @@ def detail(unit: int, name: str, count: int, photos: int) -> dict:
         "counts": [max(0, 200 - 2 * (i - 8) ** 2) for i in range(20)],
     }
     return {"unit": name, "pictures": pictures, "exemplars": exemplars, "quantiles": quantiles,
-            "histogram": histogram, "near": {"looks": near, "responses": near}}  # fmt: skip
+            "scale": 3.14159 * (unit != SILENT), "histogram": histogram,
+            "near": {"looks": near, "responses": near}}  # fmt: skip
 
 
 def write_sheets(folder: Path, count: int) -> None:
@@ -152,7 +161,7 @@ def write_site(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     for tap, indices in taps.items():
-        listed.append({"tap": tap, "first": first, "count": len(indices)})
+        listed.append({"tap": tap, "first": first, "count": len(indices), "layer_units": 768})
         entries = [detail(first + i, f"{tap}:{index}", count, photos) for i, index in enumerate(indices)]
         for part in range(0, len(entries), PER):
             write(folder, f"detail/{tap}/{part // PER:04d}", entries[part : part + PER])
@@ -176,9 +185,10 @@ def write_site(
         },
         "classes": [[unit % len(CLASSES)] if photos else [] for unit in range(count)],
         "duplicate": [unit - 1 if unit % 20 == 19 else None for unit in range(count)],
+        "silent": [SILENT] if photos else [],
     })  # fmt: skip
     write(folder, "atlas", {
-        "schema": 1, "title": title, "model": {"source": HOSTILE[0], "architecture": "vit", "licence": "apache-2.0"},
+        "schema": 2, "title": title, "model": {"source": HOSTILE[0], "architecture": "vit", "licence": "apache-2.0"},
         "recipe": {"name": "default", "fields": {"steps": 3}}, "seeds": [0], "image_size": [side, side],
         "versions": {"vitjax": "0"}, "data": {"source": HOSTILE[2], "images": photos} if photos else None,
         "count": count, "taps": listed, "columns": COLUMNS, "classes": CLASSES,

@@ -20,6 +20,7 @@ from vitjax.atlas.job.job import Job, Run
 from vitjax.atlas.job.tables import Made
 from vitjax.atlas.page import layouts, scripts
 from vitjax.atlas.page.contents import Layout, taps_of
+from vitjax.atlas.page.kept import kept_maps
 from vitjax.atlas.records import finished, retries
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store.store import Store
@@ -57,12 +58,14 @@ def compare(run: Run, found: Exemplars | None, makes: Sequence[Made]) -> None:
         exemplars = tables.exemplar_rows(found, units, data, model)
         classes = tables.classes_of(exemplars, units)
         written |= {"exemplars": exemplars, "photos": tables.photo_table(exemplars, data)}
-        maps = tables.exemplar_maps(model, found, units, replace(data, shard=(0, 1)))
+        maps, scale = tables.exemplar_maps(model, found, units, replace(data, shard=(0, 1)))
         if len({one.shape for one in maps}) == 1:
             _write_array(store, "maps", np.stack(maps))
         else:
             written["maps"] = tables.map_table(maps)
     table = tables.unit_rows(units, pictures, found, classes)
+    if found:
+        table = table.append_column(kept_maps.SCALE, pa.array(scale, pa.float32()))
     table = table.append_column("duplicate", pa.array(likeness.repeats(behaviour, LIKE), pa.int32()))
     written |= {"units": table, "pictures": pictures, "near": tables.near_table(near)}
     for name, value in written.items():

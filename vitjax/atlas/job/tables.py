@@ -15,7 +15,7 @@ from PIL import Image
 from vitjax.analysis.photographs.exemplar_tables import image_table, unit_table
 from vitjax.analysis.photographs.exemplars import Exemplars
 from vitjax.analysis.photographs.likeness import Nearest
-from vitjax.analysis.units.maps import activation_maps, normalised
+from vitjax.analysis.units.maps import activation_maps
 from vitjax.atlas.records.report_cards import ReportCard, merit
 from vitjax.atlas.records.series import Series
 from vitjax.data.dataset import Dataset
@@ -148,13 +148,15 @@ def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:
 
 def exemplar_maps(
     model: Network, found: Exemplars, units: Sequence[Unit], data: Dataset
-) -> list[UInt8[np.ndarray, "k row column"]]:
-    """Maps where each unit is active on its best photographs, each map from 0, its minimum, to 255, its maximum.
+) -> tuple[list[UInt8[np.ndarray, "k row column"]], Float[np.ndarray, " unit"]]:
+    """Maps where each unit is active on its best photographs, and gives the activation that 255 stands for in its maps.
 
-    They are on the grid of the unit's tap; black where there is no photograph, or no patch.
+    All maps of a unit are on that one scale, from 0, which activations of 0 and less are. They are on the grid of the
+    unit's tap; 0 where there is no photograph, or no patch.
     """
     k = next(iter(found.taps.values())).score.shape[1]
     maps = [np.zeros((k, *(found.taps[unit.tap].grid or model.config.grid)), np.uint8) for unit in units]
+    scale = np.zeros(len(units), np.float32)
     for tap, natural in found.taps.items():
         if natural.grid is None:
             continue
@@ -168,12 +170,13 @@ def exemplar_maps(
                 continue
             images = pixels(data.images, distinct, data.config)
             here = [units[i] for i in mine[some]]
-            values = normalised(activation_maps(model, images, here, batch=data.batch, grid=natural.grid))
+            values = np.fmax(activation_maps(model, images, here, batch=data.batch, grid=natural.grid), 0)
             for column, (unit, photos) in enumerate(zip(mine[some], places[some], strict=True)):
                 there = np.flatnonzero(photos >= 0)
-                at = np.searchsorted(distinct, photos[there])
-                maps[unit][there] = np.round(255 * values[at, column])
-    return maps
+                own = values[np.searchsorted(distinct, photos[there]), column]
+                scale[unit] = own.max(initial=0)
+                maps[unit][there] = np.round(own * (255 / scale[unit] if scale[unit] > 0 else 0))
+    return maps, scale
 
 
 def map_table(maps: Sequence[UInt8[np.ndarray, "k row column"]]) -> pa.Table:

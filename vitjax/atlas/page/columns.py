@@ -1,4 +1,4 @@
-"""Says by which columns an atlas may be sorted and filtered: what they are called and what they mean."""
+"""Says by which columns an atlas may be sorted and filtered: their names, what they mean, which way is good."""
 
 from dataclasses import dataclass
 
@@ -55,12 +55,33 @@ ABOUT: dict[str, About] = {
     "pictures": About("pictures", "how many pictures were made of the unit", 0),
 }
 
+# Of which columns high numbers, and of which low ones, are good; of the others neither are.
+BETTER = dict.fromkeys(("rise", "percentile", "margin", "coarse", "contrast"), "high") | dict.fromkeys(
+    (
+        *("rank", "agreement", "photo_agreement", "noise", "coarse_noise", "copied"),
+        *("spectral_distance", "colour", "clipped", "slope"),
+    ),
+    "low",
+)
+MAIN = ("rise", "rank", "agreement", "noise", "slope", "contrast", "activation", "held_out")  # the first that are there
+OF_LAYER = ("rank", "agreement", "photo_agreement")  # ranks among the layer's units
+
 
 def columns(units: pa.Table) -> list[Column]:
     """Makes those of these columns that the table `units.parquet` has."""
     words = {"verdict": WORDS}
     return [
-        Column(name, about.label, about.help, units[name].to_pylist(), about.digits, words.get(name))
+        Column(
+            name,
+            about.label,
+            about.help,
+            units[name].to_pylist(),
+            about.digits,
+            words.get(name),
+            better=BETTER.get(name),
+            main=MAIN.index(name) + 1 if name in MAIN else None,
+            of_layer=name in OF_LAYER,
+        )
         for name, about in ABOUT.items()
         if name in units.column_names
     ]

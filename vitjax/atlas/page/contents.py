@@ -4,7 +4,6 @@ Small things (one number a unit) are held here; large ones (pictures, exemplars,
 so that an atlas of any size passes through a small memory. Units are numbered from 0 in the order of `Contents.units`.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +13,6 @@ import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
 from vitjax.analysis.photographs.likeness import Neighbour
-from vitjax.errors import InputError
-
-_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")  # what may become a path: no separator, no "..", no dot in front
-_LONGEST = 100
 
 Value = str | int | float | bool | None
 
@@ -49,7 +44,8 @@ class Exemplar:
         label: its class, or None where the data has none.
         score: the unit's score on it.
         patch: the patch that fired, counted row by row on the map's grid, or None where no patch did.
-        map: the unit's activation at each patch on any scale, on a grid of its own or `Contents.grid`; or None.
+        map: the unit's activation at each patch, of which what is below 0 is not shown; on a grid of its own or
+            `Contents.grid`; or None.
     """
 
     photo: int
@@ -87,7 +83,10 @@ class Column:
         label, help: what a reader sees: a word or two, and one sentence.
         values: one a unit, in the order of unit numbers: numbers, or words out of `words`; None and NaN for none.
         digits: after the decimal point, of numbers.
-        words: the words there can be, in the order they shall be listed; None for a column of numbers.
+        words: the words there can be, in the order they shall be listed, the best first; None for a column of numbers.
+        better: "high" or "low": which numbers are the good ones; None where neither are.
+        main: the place of a grade that matters among those, from 1; None for the others, which are folded.
+        of_layer: whether the number is a rank among the layer's units, `Contents.layer_units`.
     """
 
     key: str
@@ -96,6 +95,9 @@ class Column:
     values: Sequence[Value] | np.ndarray
     digits: int = 3
     words: Sequence[str] | None = None
+    better: str | None = None
+    main: int | None = None
+    of_layer: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class Contents:
         photos: how many photographs there are.
         tables: {name: table}, written as NAME.parquet; names are of the characters a-z, 0-9 and _.
         beside: {"name", "path"} of other atlases of the same site.
+        silent: numbers of units that hardly respond to any photograph.
+        layer_units: of each tap, among how many units its units are ranked; {} where nothing says it.
     """
 
     title: str
@@ -186,6 +190,8 @@ class Contents:
     photos: int = 0
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     beside: Sequence[Mapping[str, str]] = ()
+    silent: Sequence[int] = ()
+    layer_units: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def taps(self) -> list[Tap]:
@@ -203,46 +209,3 @@ def taps_of(units: Sequence[str]) -> list[Tap]:
         else:
             found.append(Tap(tap, number, 1))
     return found
-
-
-def check(contents: Contents) -> None:
-    """Checks that names can be those of files and that the parts fit together.
-
-    Raises:
-        InputError: a unit, a layout or a table whose name no file can have.
-        ValueError: parts of different lengths, a tap's units apart, a unit twice.
-    """
-    for unit in contents.units:
-        tap, _, index = unit.rpartition(":")
-        _check_name("the unit", unit, tap, index)
-    for laid in contents.layouts:
-        _check_name("the layout", laid.key, laid.key)
-    for name in contents.tables:
-        _check_name("the table", name, name)
-    taps = [tap.tap for tap in contents.taps]
-    count = len(contents.units)
-    lengths = {f"column {column.key}": len(column.values) for column in contents.columns}
-    lengths |= {"classes": len(contents.classes) or count, "duplicate": len(contents.duplicate) or count}
-    wrong = [f"{name} has {length} values for {count} units" for name, length in lengths.items() if length != count]
-    wrong += [f"{column.key} has words that are not listed" for column in contents.columns if _unlisted(column)]
-    wrong += [f"the cells of {laid.key} are no grid" for laid in contents.layouts if not _is_grid(laid, count)]
-    wrong += ["a tap's units are not side by side"] if len(set(taps)) < len(taps) else []
-    wrong += ["a unit is there twice"] if len(set(contents.units)) < count else []
-    wrong += ["there are no units"] if not count else []
-    if wrong:
-        raise ValueError("; ".join(wrong))
-
-
-def _check_name(what: str, whole: str, *parts: str) -> None:
-    if not all(len(part) <= _LONGEST and _NAME.fullmatch(part) for part in parts):
-        shown = f"{whole[:_LONGEST]}…" if len(whole) > _LONGEST else whole
-        raise InputError(f"{what} {shown!r} cannot be a file's name: a-z, 0-9, _ and dots between, {_LONGEST} at most")
-
-
-def _unlisted(column: Column) -> bool:
-    return column.words is not None and not {*column.values} <= {*column.words, None}
-
-
-def _is_grid(laid: Layout, count: int) -> bool:
-    cells = np.asarray(laid.cells)
-    return len(cells) == laid.columns * laid.rows and cells.min() >= -1 and cells.max() < count

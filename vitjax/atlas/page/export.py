@@ -20,7 +20,8 @@ from pyarrow import parquet
 
 from vitjax.atlas.page import scripts
 from vitjax.atlas.page.contact import ContactSheets
-from vitjax.atlas.page.contents import Contents, Picture, check
+from vitjax.atlas.page.contents import Contents, Picture
+from vitjax.atlas.page.fitting import check
 from vitjax.atlas.page.pool import Pool
 from vitjax.atlas.page.sheets import Sheets, cells_for, thumbnails, webp
 from vitjax.atlas.store import checksums

@@ -14,6 +14,8 @@ from pyarrow import parquet
 
 from vitjax.atlas.page.columns import ABOUT, columns
 from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
+from vitjax.atlas.page.kept.kept_maps import activations, scales, unpacked
+from vitjax.atlas.page.kept.silent import silent
 from vitjax.atlas.records import finished, manifest, retries
 from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
@@ -124,6 +126,8 @@ class _Reader:
             histogram=self.histogram(),
             near=self.near(),
             tables=tables,
+            silent=np.flatnonzero(silent(units)).tolist(),
+            layer_units=self.layer_units,
             **self.photographs(exemplars, photos),
         )
 
@@ -131,15 +135,18 @@ class _Reader:
     def units(self) -> pa.Table:
         return self.table("units")
 
+    @property
+    def layer_units(self) -> dict[str, int]:
+        """Among how many units of its layer a unit is ranked, by tap."""
+        if "units" not in self.units.column_names:
+            return {}
+        return dict(zip(self.units["tap"].to_pylist(), self.units["units"].to_pylist(), strict=True))
+
     @cached_property
     def maps(self) -> Sequence[np.ndarray] | None:
         """The maps of each unit, [k, row, column]; in a table where they are on several grids."""
         table = self.table("maps")
-        if table is None:
-            return self.array("maps")
-        return [
-            np.frombuffer(row["maps"], np.uint8).reshape(-1, row["rows"], row["columns"]) for row in table.to_pylist()
-        ]
+        return self.array("maps") if table is None else unpacked(table)
 
     @cached_property
     def photos(self) -> pa.Table | None:
@@ -209,10 +216,18 @@ class _Reader:
         number = {unit: i for i, unit in enumerate(self.units["unit"].to_pylist())}
         rows = _Rows.of(exemplars, np.array([number[u] for u in exemplars["unit"].to_pylist()]), len(number))
         place = {photo: i for i, photo in enumerate(photos["photo"].to_pylist())}
+        scale = scales(self.units)
 
         def best(unit: int) -> list[Exemplar]:
             return [
-                Exemplar(place[r["photo"]], r["image"], r["class"], r["score"], r["patch"], self.maps[unit][r["rank"]])
+                Exemplar(
+                    photo=place[r["photo"]],
+                    name=r["image"],
+                    label=r["class"],
+                    score=r["score"],
+                    patch=r["patch"],
+                    map=activations(self.maps[unit][r["rank"]], r["score"], scale[unit]),
+                )
                 for r in rows(unit)
                 if r["kind"] == "top"
             ]

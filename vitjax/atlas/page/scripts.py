@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from vitjax.analysis.photographs.likeness import Neighbour
-from vitjax.atlas.page.contents import Contents, Exemplar, Histogram, Layout, Picture, Quantile
+from vitjax.atlas.page.contents import Column, Contents, Exemplar, Histogram, Layout, Picture, Quantile
 from vitjax.files import parse_json
 
 T = TypeVar("T")
-SCHEMA = 1
+SCHEMA = 2
 PER_DETAIL = 64  # units of a tap that share one file of details
 
 # What could end a script, begin a comment or break a line of one: written as escapes, which mean the same in JSON.
@@ -67,13 +67,12 @@ def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]
         "versions": contents.versions,
         "data": contents.data,
         "count": len(contents.units),
-        "taps": [{"tap": tap.tap, "first": tap.first, "count": tap.count} for tap in contents.taps],
-        "columns": [
-            {"key": column.key, "label": column.label, "help": column.help}
-            | ({"kind": "number", "digits": column.digits} if column.words is None else {})
-            | ({"kind": "word", "words": list(column.words)} if column.words is not None else {})
-            for column in contents.columns
+        "taps": [
+            {"tap": tap.tap, "first": tap.first, "count": tap.count}
+            | ({"layer_units": contents.layer_units[tap.tap]} if tap.tap in contents.layer_units else {})
+            for tap in contents.taps
         ],
+        "columns": [_column(column) for column in contents.columns],
         "classes": class_names(contents),
         "sheets": sheets,
         "detail": {"per": PER_DETAIL},
@@ -82,6 +81,15 @@ def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]
         "tables": sorted(contents.tables),
         "beside": list(contents.beside),
     }
+
+
+def _column(column: Column) -> dict[str, object]:
+    about = {"key": column.key, "label": column.label, "help": column.help}
+    if column.words is not None:
+        about |= {"kind": "word", "words": list(column.words)}
+    else:
+        about |= {"kind": "number", "digits": column.digits}
+    return about | {name: value for name in ("better", "main", "of_layer") if (value := getattr(column, name))}
 
 
 def class_names(contents: Contents) -> list[str]:
@@ -105,6 +113,7 @@ def units(contents: Contents) -> dict[str, object]:
         "columns": columns,
         "classes": [[places[name] for name in names] for names in contents.classes] or [[]] * count,
         "duplicate": plain(list(contents.duplicate)) or [None] * count,
+        "silent": list(contents.silent),
     }
 
 
@@ -117,20 +126,23 @@ def layout(laid: Layout) -> dict[str, object]:
 def detail(contents: Contents, number: int, pictures: Sequence[Picture], files: Sequence[str]) -> dict[str, object]:
     """Collects all that the page of a unit shows; `files` are the addresses of its `pictures`."""
     histogram = contents.histogram(number)
+    exemplars = contents.exemplars(number)
+    scale = max((float(np.nanmax(one.map, initial=0)) for one in exemplars if one.map is not None), default=None)
     return {
         "unit": contents.units[number],
         "pictures": [
             {"file": file, "made": picture.made, "chosen": picture.chosen, "grades": picture.grades}
             for file, picture in zip(files, pictures, strict=True)
         ],
-        "exemplars": [_exemplar(found, contents.grid) for found in contents.exemplars(number)],
+        "exemplars": [_exemplar(found, contents.grid, scale) for found in exemplars],
+        "scale": scale,
         "quantiles": [_quantile(found) for found in contents.quantiles(number)],
         "histogram": None if histogram is None else _histogram(histogram),
         "near": {kind: [_neighbour(found) for found in near] for kind, near in contents.near(number).items()},
     }
 
 
-def _exemplar(found: Exemplar, grid: tuple[int, int]) -> dict[str, object]:
+def _exemplar(found: Exemplar, grid: tuple[int, int], scale: float | None) -> dict[str, object]:
     own = grid if found.map is None else found.map.shape
     return {
         "photo": found.photo,
@@ -138,18 +150,15 @@ def _exemplar(found: Exemplar, grid: tuple[int, int]) -> dict[str, object]:
         "class": found.label,
         "score": found.score,
         "patch": found.patch,
-        "map": None if found.map is None else _bytes(found.map),
+        "map": None if found.map is None else _bytes(found.map, scale),
         **({} if tuple(own) == tuple(grid) else {"grid": own}),
     }
 
 
-def _bytes(heights: np.ndarray) -> str:
-    """Writes a map as base64, a byte a value: 0 for its lowest, 255 for its highest, 0 where there is no number."""
-    heights = np.asarray(heights, np.float64)
-    known = np.isfinite(heights)
-    low, high = (heights[known].min(), heights[known].max()) if known.any() else (0.0, 0.0)
-    scaled = np.where(known, heights - low, 0) * (255 / (high - low) if high > low else 0)
-    return base64.b64encode(np.rint(scaled).astype(np.uint8).tobytes()).decode()
+def _bytes(heights: np.ndarray, scale: float) -> str:
+    """Writes a map as base64, a byte a value: 255 for `scale`, 0 for 0 and less and where there is no number."""
+    shares = np.nan_to_num(np.asarray(heights, np.float64)) * (255 / scale if scale > 0 else 0)
+    return base64.b64encode(np.rint(np.clip(shares, 0, 255)).astype(np.uint8).tobytes()).decode()
 
 
 def _quantile(found: Quantile) -> dict[str, object]:

@@ -2,12 +2,12 @@
 // An atlas as it was exported: its units by number and by name, their values, and what is loaded when it is asked for.
 (() => {
   const vitjax = window.vitjax;
-  const SCHEMA = 1;
+  const SCHEMAS = [1, 2]; // 1 scales each activation map by itself
   const DETAILS_KEPT = 24;
   const PICTURE = /^pictures(\/\w[\w.]*)+\.webp$/; // never elsewhere, whatever a data file says
 
   const checkAtlas = (about) => {
-    if (about.schema !== SCHEMA) return `it is of schema ${about.schema}, and this page reads schema ${SCHEMA}`;
+    if (!SCHEMAS.includes(about.schema)) return `it is of schema ${about.schema}, and this page reads schema ${SCHEMAS.at(-1)}`;
     const units = about.taps.reduce((sum, tap) => sum + tap.count, 0);
     return units !== about.count && `it speaks of ${about.count} units and lists ${units}`;
   };
@@ -26,6 +26,7 @@
       Object.assign(this, { root, about, units, count: about.count });
       this.columns = new Map(about.columns.map((column) => [column.key, column]));
       this.tapOf = new Uint16Array(this.count);
+      this.silent = new Set(units.silent); // units that hardly respond to any photograph
       about.taps.forEach((tap, place) => this.tapOf.fill(place, tap.first, tap.first + tap.count));
     }
 
@@ -48,7 +49,8 @@
       return value === null || !this.columns.get(key).words ? value : this.columns.get(key).words[value];
     }
 
-    classes(unit) { return (this.units.classes[unit] ?? []).map((place) => this.about.classes[place]); }
+    /** The classes that a unit responds to; none where it hardly responds. */
+    classes(unit) { return (this.silent.has(unit) ? [] : this.units.classes[unit] ?? []).map((place) => this.about.classes[place]); }
 
     duplicate(unit) { return this.units.duplicate[unit] ?? null; }
 
@@ -117,11 +119,22 @@
     return value.toFixed(column.digits);
   };
 
+  /** A number with three significant digits. */
+  vitjax.significant = (value) => {
+    if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+    if (value === 0) return "0";
+    const power = Math.floor(Math.log10(Math.abs(value)));
+    return power < -3 ? value.toExponential(1) : value.toFixed(Math.max(0, 2 - power));
+  };
+
   /** The units that a reader who wrote `name` may have meant. */
   vitjax.nearestUnits = (atlas, name, count = 5) => {
     const [tap, index] = vitjax.parts(name);
     const words = tap.split(".");
-    const alike = (other) => other.split(".").reduce((sum, word, place) => sum + words.includes(word) + 10 * (words[place] === word), 0);
+    const alike = (other) => other.split(".").reduce((sum, word, place) => {
+      const off = Math.abs(word - words[place]); // of numbers: block 99 is nearer to the last block than to the first
+      return sum + words.includes(word) + 10 * (words[place] === word) + (Number.isNaN(off) ? 0 : 1 / (1 + off));
+    }, 0);
     const where = atlas.about.taps.reduce((best, one) => (alike(one.tap) > alike(best.tap) ? one : best));
     const distance = (unit) => {
       const off = atlas.units.index[unit].split(".").map((part, place) => Math.abs(part - (index.split(".")[place] ?? 0)));

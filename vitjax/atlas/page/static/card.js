@@ -7,6 +7,17 @@
   const NARROW = 480; // pixels of a wall beside whose pictures there is no room
   const WAIT = 50; // milliseconds on a unit before its picture is asked for, so that a passing pointer loads nothing
 
+  /** A unit's verdict, its main grades, and what it responds to, each with its name. */
+  vitjax.cardFacts = (atlas, unit) => {
+    const verdict = vitjax.verdict(atlas, unit);
+    const classes = atlas.classes(unit);
+    const fact = (name, value) => [element("dt", null, name), element("dd", null, value)];
+    return element("dl", null, verdict && fact("verdict", vitjax.verdictMark(verdict)),
+      vitjax.mainColumns(atlas).slice(0, GRADES).map((column) => fact(column.label, vitjax.shownValue(atlas, unit, column))),
+      atlas.silent.has(unit) ? fact("responds to", "hardly anything")
+        : classes.length > 0 && element("div", { class: "responds" }, fact("responds to", classes.slice(0, 2).join(", "))));
+  };
+
   vitjax.Card = class {
     #unit = -1;
 
@@ -28,13 +39,7 @@
         node.href = vitjax.routes.unit(atlas.name(unit));
         this.image.removeAttribute("src");
         this.load();
-        const numbers = [...atlas.columns.values()].filter((column) => !column.words).slice(0, GRADES);
-        const [first] = atlas.classes(unit);
-        this.text.replaceChildren(
-          element("strong", null, vitjax.nameText(atlas.name(unit))), vitjax.verdictMark(vitjax.verdict(atlas, unit)),
-          element("dl", null, numbers.map((column) => [
-            element("dt", null, column.label), element("dd", null, vitjax.format(column, atlas.value(unit, column.key)))])),
-          first ? element("span", { class: "note" }, first) : "");
+        this.text.replaceChildren(element("strong", null, vitjax.nameText(atlas.name(unit))), vitjax.cardFacts(atlas, unit));
       }
       this.#unit = unit;
       if (unit < 0) return;

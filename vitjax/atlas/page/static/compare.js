@@ -49,12 +49,12 @@
     }, element("option", { value: "" }, "this atlas"),
     atlas.about.beside.map(({ name }) => element("option", { value: name, selected: name === beside }, name)));
     sides[1].choose = element("div", { class: "picker" }, picker("Right unit", other, right, (name) => to(left, name, beside)), atlases);
-    const heads = (one) => ({ head: called(one.name, one.beside), grades: vitjax.gradesOf(one.atlas, one.unit), atlas: one.atlas });
+    const heads = (one) => ({ head: called(one.name, one.beside), grades: vitjax.gradesOf(one.atlas, one.unit), atlas: one.atlas, unit: one.unit });
     const best = sides.map((one) => one.entry.exemplars);
     const photographs = best.some((list) => list.length) && element("section", { "aria-labelledby": "best" },
       element("h2", { id: "best" }, "Best photographs"),
-      element("div", { class: "pair" }, best.map((list, place) => element("div", { class: "side" },
-        vitjax.exemplars(sides[place].atlas, list.slice(0, 6), false)))));
+      element("div", { class: "pair" }, best.map((_, place) => element("div", { class: "side" },
+        vitjax.exemplars(sides[place].atlas, sides[place].entry, { controls: false, most: 6 })[0]))));
     return {
       title: `${left} and ${right}`,
       node: element("article", { class: "compare" },

@@ -3,6 +3,9 @@
 (() => {
   const vitjax = window.vitjax;
   const { element } = vitjax;
+  const CLASSES = 3; // that are named
+  const FEW = 5; // units of a layer of which a usual one can be told
+  const ROOMY = "(min-width: 44rem)";
 
   /** The number of the unit called `name`; else a problem that names the nearest. */
   vitjax.unitCalled = (atlas, name) => {
@@ -90,19 +93,43 @@
       row("in this layer", known.filter((one) => one.same_layer)), row("in other layers", known.filter((one) => !one.same_layer)));
   };
 
-  const evidence = (atlas, entry) => [
-    entry.exemplars.length > 0 && section("best", "Best photographs", "What the unit responds to most, with its score, its activation at each patch, and the patch that fired.",
-      ...vitjax.exemplars(atlas, entry.exemplars)),
-    entry.quantiles.length > 0 && section("ordinary", "Ordinary photographs", "From all over its scores: what it responds to less, or not at all.",
-      vitjax.quantiles(atlas, entry.quantiles)),
-    entry.histogram && section("scores", "Scores", null, vitjax.histogram(entry.histogram)),
-  ];
+  /** A part of the page that is folded where there is little room, and at first where `folded`. */
+  const fold = (title, folded, ...content) => element("details", { class: "fold", open: !folded && matchMedia(ROOMY).matches },
+    element("summary", null, element("h2", null, title)), ...content);
 
-  const labels = (atlas, unit) => {
-    const classes = atlas.classes(unit);
+  const evidence = (atlas, entry) => (entry.quantiles.length > 0 || entry.histogram) && fold("Ordinary photographs and scores", false,
+    entry.quantiles.length > 0 && [element("p", { class: "help" }, "From all over its scores: what it responds to less, or not at all."),
+      vitjax.quantiles(atlas, entry.quantiles)],
+    entry.histogram && vitjax.histogram(entry.histogram));
+
+  /** How often each class is among the best photographs, the most frequent first; those that are there once do not count. */
+  const counted = (exemplars) => {
+    const counts = new Map();
+    for (const one of exemplars) if (one.class) counts.set(one.class, (counts.get(one.class) ?? 0) + 1);
+    return [...counts].filter(([, count]) => count > 1).sort((a, b) => b[1] - a[1]).slice(0, CLASSES);
+  };
+
+  const median = (values) => values.filter((value) => value !== null).sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+  /** That a unit hardly responds, in numbers. */
+  const silence = (atlas, unit, [first]) => {
+    const { tap, first: start, count } = atlas.about.taps[atlas.tapOf[unit]];
+    const best = atlas.units.columns.best?.slice(start, start + count);
+    const active = atlas.units.columns.photos_active?.[unit];
+    return element("p", { class: "silent" }, element("strong", null, "Hardly responds. "),
+      `Its best photograph scores ${vitjax.significant(first.score)}`,
+      best && count >= FEW ? `, the usual unit of ${tap} ${vitjax.significant(median(best))} on its own` : "",
+      typeof active === "number" ? `; it is active on ${vitjax.significant(100 * active)} % of all patches.` : ".");
+  };
+
+  const labels = (atlas, unit, { exemplars }) => {
+    const quiet = atlas.silent.has(unit) && exemplars.length > 0;
+    const classes = quiet ? [] : counted(exemplars);
     const repeated = atlas.duplicate(unit);
-    const link = (name) => element("a", { class: "chip", href: vitjax.routes.overview(new URLSearchParams({ class: name })) }, name);
+    const link = ([name, count]) => element("a", { class: "chip", title: name, href: vitjax.routes.overview(new URLSearchParams({ class: name })) },
+      element("span", null, name), ` ${count} of ${exemplars.length}`);
     return [
+      quiet && silence(atlas, unit, exemplars),
       classes.length > 0 && element("p", { class: "classes" }, element("span", { class: "note" }, "Responds to "), classes.map(link)),
       repeated !== null && element("p", { class: "note" }, "Nearly repeats ", element("a", { href: vitjax.routes.unit(atlas.name(repeated)) }, atlas.name(repeated)), "."),
     ];
@@ -114,8 +141,8 @@
     const { node, download, list } = pictures(atlas, unit, entry);
     const [chosen, ...others] = [...list].sort((a, b) => Number(b.chosen) - Number(a.chosen));
     const sides = [
-      { head: others.length ? `${chosen.made}, chosen` : "value", grades: vitjax.gradesOf(atlas, unit), atlas },
-      ...others.map(({ made, grades }) => ({ head: made, grades: grades ?? {}, atlas })),
+      { head: others.length ? `${chosen.made}, chosen` : "value", grades: vitjax.gradesOf(atlas, unit), atlas, unit },
+      ...others.map(({ made, grades }) => ({ head: made, grades: grades ?? {}, atlas, unit })),
     ];
     const near = entry.near.looks?.[0]?.unit ?? walked(atlas, unit, unit ? -1 : 1).unit;
     const actions = element("div", { class: "actions" }, copyLink(), download,
@@ -127,9 +154,12 @@
     return {
       title: name,
       node: element("article", { class: "unit" }, walk(atlas, unit),
-        element("div", { class: "plate" }, node, element("div", { class: "label" },
-          element("h1", { tabindex: "-1" }, vitjax.nameText(name)), vitjax.verdictMark(vitjax.verdict(atlas, unit)), labels(atlas, unit), actions,
-          vitjax.gradeTable("Report card", sides, "standing"))),
+        element("header", { class: "label" }, element("h1", { tabindex: "-1" }, vitjax.nameText(name)),
+          vitjax.verdictMark(vitjax.verdict(atlas, unit)), labels(atlas, unit, entry), actions),
+        element("div", { class: "plate" }, node, entry.exemplars.length > 0 && element("section", { class: "best", "aria-labelledby": "best" },
+          element("h2", { id: "best" }, "Best photographs"), vitjax.exemplars(atlas, entry))),
+        element("section", { class: "report", "aria-label": "Grades" }, vitjax.mainGrades(atlas, unit),
+          fold(`All ${atlas.columns.size} grades`, true, vitjax.gradeTable("Report card", sides, "standing"))),
         evidence(atlas, entry), neighbours(atlas, "looks", entry.near.looks), neighbours(atlas, "responses", entry.near.responses)),
       keys: {
         j: go(1), k: go(-1), ArrowRight: go(1), ArrowLeft: go(-1),

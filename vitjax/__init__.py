@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vitjax.weights.load import load
     from vitjax.weights.load_text import load_text
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["InputError", "Recipe", "__version__", "load", "load_text", "recipes", "sentence", "visualize"]
 
 _HOMES = {

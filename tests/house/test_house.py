@@ -136,9 +136,10 @@ def test_readme_command_is_one_line(purpose):
     assert command.count("\n") == 1 and "pip install" in command
 
 
-def test_ci_runs_the_command_of_the_readme():
+def test_ci_runs_the_commands_that_are_written():
     script = (ROOT / ".ci" / "run").read_text()
-    assert "<!-- command: test -->" in script and "pip install" not in script
+    assert "$(written README.md test)" in script and "$(written CONTRIBUTING.md docs)" in script
+    assert "<!-- command: docs -->" in (ROOT / "CONTRIBUTING.md").read_text() and "pip install" not in script
 
 
 def test_importing_vitjax_is_light():

@@ -18,6 +18,19 @@ class InputError(ValueError):
         text = printable(message[: LONGEST + 1])
         super().__init__(text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of the frames: the message, and the user's own line that led to it."""
+        import traceback  # here, as this module is the first that a process imports
+        from pathlib import Path
+
+        package, own = str(Path(__file__).parent), []
+        for frame in traceback.extract_tb(self.__traceback__):
+            if frame.filename.startswith(package):
+                break
+            own.append(frame)
+        place = f"  in line {own[-1].lineno}: {own[-1].line}" if own and own[-1].line else ""
+        return [f"{type(self).__name__}: {self}", *filter(None, [place])]
+
 
 class Misspelled(InputError):
     """A mistake at one place of a text, which is shown beneath the message with a caret under the place."""

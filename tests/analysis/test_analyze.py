@@ -11,8 +11,11 @@ from PIL import Image
 
 import vitjax
 from vitjax.analysis.study.catalog import ANALYSES
+from vitjax.analysis.study.findings import Findings
+from vitjax.analysis.study.style import panels
 from vitjax.cli import main
 from vitjax.cli.analyze import KINDS
+from vitjax.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,22 @@ def test_defaults_are_read_from_the_function_and_said_in_the_help(name, capsys):
         default = keywords[option.name].default
         if isinstance(default, str | int | float) and default and option.kind != "flag":
             assert found[option.name] == default and f"(default: {default})" in said
+
+
+def test_findings_show_their_figures_and_ten_rows(tmp_path):
+    rows = [{"block": i, "top1": i / 7 if i else None} for i in range(12)]
+    found = Findings("made-up", rows, {}, {"": panels()[0], "layers": panels()[0]}, summary="2 < 3")
+    shown = found._repr_html_()
+    assert shown.count("<img") == 2 and shown.count("<tr>") == 11 and "2 &lt; 3" in shown and "2 more rows" in shown
+    assert (
+        "0.1429" in shown
+        and "None" not in shown
+        and repr(found) == "Findings of made-up: 12 rows of block, top1\n2 < 3"
+    )
+    names = {path.name for path in found.save(tmp_path, figures="svg")}
+    assert names == {"made-up.json", "made-up.csv", "made-up.svg", "made-up-layers.svg"}
+    with pytest.raises(InputError, match="png, svg, pdf"):
+        found.save(tmp_path, figures="jpg")
 
 
 def test_results_are_written_and_not_overwritten(photos, tmp_path, capsys):

@@ -88,7 +88,7 @@ class Asks(Reporter):
         if self.at.startswith(self.wanted[0]) and event == self.wanted[1]:
             self.stop.asked.set()
 
-    def begin(self, stage, pictures, steps=0):
+    def begin(self, stage, pictures, meter=None):
         self.at = stage
         self.hear("begins")
 

@@ -18,7 +18,7 @@ from vitjax.optimize.cost import step_flops
 from vitjax.optimize.objectives import AlongDirection, UnitActivation
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
-from vitjax.optimize.schedule.plan import steps_of
+from vitjax.optimize.schedule.plan import plan
 from vitjax.optimize.visualize import resolve, visualize
 from vitjax.units.units import Direction, Unit, expand, sample
 
@@ -51,7 +51,7 @@ def test_each_recipe_raises_the_activation():
     for name, steps in {"default": 200, "ghiasi": 40}.items():
         recipe = choose(name, steps=steps, views=2)
         pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", recipe)
-        taken = steps_of(recipe, small.CONFIG, UnitActivation("blocks.2.mlp.pre"))
+        taken = sum(leg.recipe.steps for leg in plan(recipe, small.CONFIG, UnitActivation("blocks.2.mlp.pre")))
         assert pictures.images.shape == (4, 32, 32, 3) and pictures.images.dtype == np.uint8
         assert pictures.history["activation"].shape == (4, taken) and np.isfinite(pictures.history["loss"]).all()
         assert (pictures.activation > pictures.history["activation"][:, 0]).all(), name

@@ -3,11 +3,10 @@
 import argparse
 import sys
 import textwrap
-from functools import partial
 from importlib import import_module
 
 from vitjax.analysis.study.catalog import ANALYSES
-from vitjax.analysis.study.entry import Analysis
+from vitjax.analysis.study.entry import FORMATS, Analysis
 from vitjax.cli import arguments
 from vitjax.cli.arguments import (
     count,
@@ -89,8 +88,11 @@ def _data(command: argparse.ArgumentParser) -> None:
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")
     group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
     group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
-    group.add_argument("--batch", type=count, default=32, help="images that go to the devices together (default: 32)")
+    group.add_argument(
+        "--batch", type=count, help="images that go to the devices together (default: 32 or somewhat fewer)"
+    )
     group.add_argument("--out", type=path, help="folder for the results (default: NAME, or the next free name)")
+    group.add_argument("--figures", choices=FORMATS, default="png", help="how figures are written (default: png)")
     group.add_argument("--overwrite", action="store_true", help="replace results of the same name in --out")
 
 
@@ -115,10 +117,11 @@ def _run(args: argparse.Namespace) -> int:
     images = open_photographs(args)  # a mistake in it is said before JAX is imported
     given = {option: getattr(args, option.name) for option in analysis.options}
     model = load(args)
-    from tqdm import tqdm
+    import jax
 
     from vitjax.analysis.study.checks import check_facts
-    from vitjax.data.dataset import Dataset
+    from vitjax.data.dataset import Dataset, even
+    from vitjax.progress import images as watch
     from vitjax.weights.load import load as load_model
 
     check_facts(args.analysis, model)
@@ -130,17 +133,17 @@ def _run(args: argparse.Namespace) -> int:
     part = (0, 1)
     if analysis.resumable:
         part, options["folder"] = args.shard or _host(), out
-    bar = partial(tqdm, unit="image", unit_scale=args.batch, desc=args.analysis, dynamic_ncols=True)
-    progress = lambda batches, total: bar(batches, total=total)
+    batch = args.batch or even(-(-len(images) // part[1]), jax.local_device_count())
     data = Dataset(
-        images, model.config, args.batch, listed=args.labels, shard=part, progress=progress,
+        images, model.config, batch, listed=args.labels, shard=part, progress=watch(args.analysis),
         class_names=model.class_names,
     )  # fmt: skip
     findings = getattr(import_module(f"vitjax.analysis.{analysis.module}"), analysis.function)(model, data, **options)
     if findings is None:
         print(f"part {part[0]} of {part[1]} is done; the results come into {out} when the last part is")
         return 0
-    for file in findings.save(out):
+    files = findings.save(out, args.figures)
+    for file in files:
         print(file)
     if data.unreadable:
         name, reason = next(iter(data.unreadable.items()))

@@ -17,6 +17,8 @@ from vitjax.data.pipeline import Batches, Change, Progress
 from vitjax.errors import InputError
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.preprocess import Input
+from vitjax.progress import images as watch
+from vitjax.progress import watched
 from vitjax.ranges import COUNT
 
 if TYPE_CHECKING:  # models are made of Flax, which opening a data set need not wait for
@@ -36,7 +38,7 @@ class Dataset:
         listed: a file of classes, see `vitjax.data.annotations.labels`.
         shard: (i, n), this host's part.
         unreadable: {name: reason} of the images that any pass had to leave out.
-        progress: wraps the batches of a pass, of which it is told the number, e.g. in a progress bar.
+        progress: wraps the batches of a pass, of which it is told the `Extent`, e.g. in a progress bar.
         class_names: what the model's classes are called; `labels_for` takes them for models that do not say theirs.
         counted: {"classes": where they come from and how they were counted}, once any pass had need of them.
 
@@ -61,9 +63,17 @@ class Dataset:
         object.__setattr__(self, "config", Input.of(self.config))
         COUNT.check("batch", self.batch)
 
-    def batches(self, change: Change | None = None, start: int = 0) -> Batches:
-        """Begins a pass over the images, from batch `start` on, each image first changed by `change`."""
-        return Batches(self.images, self.config, self.batch, change, self.shard, start, self.progress, self.unreadable)
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.config.image_size))
+        return f"Dataset({self.images!r}, seen at {size}, in batches of {self.batch})"
+
+    def batches(self, change: Change | None = None, start: int = 0, name: str = "") -> Batches:
+        """Begins a pass over the images, from batch `start` on, each image first changed by `change`.
+
+        A pass has a `name` where it is one of several, for whoever watches.
+        """
+        about = self.shard, start, self.progress, self.unreadable, name
+        return Batches(self.images, self.config, self.batch, change, *about)
 
     def labels_for(self, model: "Network") -> Int[np.ndarray, " image"]:
         """Finds the class of each image as this model's head counts them, by the names of its own classes, if any.
@@ -101,7 +111,7 @@ def open_dataset(
     *,
     split: str | None = None,
     limit: int | None = None,
-    batch: int = 32,
+    batch: int | None = None,
     listed: str | Path | None = None,
 ) -> Dataset:
     """Opens a data set for a model: a path, or a list of arrays or of Pillow's images.
@@ -111,11 +121,30 @@ def open_dataset(
         config: of the model whose input the images become, or the model. The names of a model's classes are kept for
             models that do not say theirs, see `Dataset.labels_for`.
         limit: take that many images, evenly spaced.
-        batch: images that go to the devices together.
+        batch: images that go to the devices together (default: `even`).
         listed: a file that says the images' classes, see `vitjax.data.annotations.labels`.
 
     Raises:
         InputError: see `open_images` and `Dataset`.
     """
     names = getattr(config, "class_names", NAMELESS)
-    return Dataset(open_images(source, split).some(limit), config, batch, listed, class_names=names)
+    images = open_images(source, split).some(limit)
+    devices = 1
+    if hasattr(config, "taps"):  # a model, and so JAX is in use
+        import jax
+
+        devices = jax.local_device_count()
+    batch = even(len(images), devices) if batch is None else batch
+    show = watch("") if watched() else Dataset.progress
+    return Dataset(images, config, batch, listed, progress=show, class_names=names)
+
+
+def even(images: int, devices: int = 1, most: int = 32) -> int:
+    """Chooses how many images go to the devices together, `most` or fewer, so that the last batch is about full.
+
+    A multiple of the number of devices, if there are as many images.
+    """
+    if images < devices:
+        return max(1, images)
+    size = -(-images // -(-images // most))
+    return -(-size // devices) * devices if devices <= most else size

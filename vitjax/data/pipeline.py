@@ -38,7 +38,20 @@ class Batch(NamedTuple):
     images: UInt8[np.ndarray, "image h w color"]
 
 
-Progress = Callable[[Iterable[Batch], int], Iterable[Batch]]
+class Extent(int):
+    """How many batches a pass has; with the images that they hold, and the pass's name, empty if it is the only one."""
+
+    images: int
+    name: str
+
+    def __new__(cls, batches: int, images: int, name: str = ""):
+        """The number of batches, with what else is known of them."""
+        made = super().__new__(cls, batches)
+        made.images, made.name = images, name
+        return made
+
+
+Progress = Callable[[Iterable[Batch], Extent], Iterable[Batch]]
 
 
 @dataclass
@@ -52,8 +65,9 @@ class Batches:
         change: something done to each image before it is resized, e.g. a mask of its objects.
         shard: (i, n) reads every n-th image from the i-th on, for the i-th of n hosts.
         start: batches to skip, to go on where a run was stopped.
-        progress: wraps the batches, of which it is told the number, e.g. in a progress bar.
+        progress: wraps the batches, of which it is told the `Extent`, e.g. in a progress bar.
         unreadable: {name: reason}, filled while reading.
+        name: of the pass, where there are several.
     """
 
     images: Images
@@ -64,6 +78,7 @@ class Batches:
     start: int = 0
     progress: Progress = lambda batches, total: batches
     unreadable: dict[str, str] = field(default_factory=dict)
+    name: str = ""
 
     def __post_init__(self):
         self.config = Input.of(self.config)
@@ -81,7 +96,8 @@ class Batches:
         return max(0, -(-len(self.places) // self.size) - self.start)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.progress(self._read(), len(self)))
+        images = len(self.places[self.start * self.size :])
+        return iter(self.progress(self._read(), Extent(len(self), images, self.name)))
 
     def _read(self) -> Iterator[Batch]:
         places = self.places[self.start * self.size :]

@@ -8,11 +8,11 @@ from flax import nnx
 
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.execution import Execution
-from vitjax.models.core.network import FACTS, Kept, LastLayer
+from vitjax.models.core.network import FACTS, Kept
 from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.stages import Hierarchical, Staged
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.core.tap_site import Places
+from vitjax.models.core.tap_site import LastLayer, Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.parts.attention import Attention

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
-from vitjax.models.core.network import LastLayer, Network
+from vitjax.models.core.network import Network
+from vitjax.models.core.tap_site import LastLayer
 from vitjax.optimize.goals.objective import Goal, Objective, Score, Sites, Values
 from vitjax.optimize.goals.penalties import TINY
 from vitjax.optimize.goals.weighted import WeightedSum

@@ -1,11 +1,10 @@
 """`vitjax visualize` as it runs: progress on the terminal, pictures into a folder as they are finished."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from vitjax.files import writable_folder
 from vitjax.models.core.network import Network
@@ -15,7 +14,8 @@ from vitjax.optimize.photographs.accentuation import accentuated
 from vitjax.optimize.photographs.starts import Beginnings, photographs, whole
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import append, write_sheet, write_table
-from vitjax.optimize.visualize import Progress, check, paint, resolve, varied
+from vitjax.optimize.visualize import check, drawing, paint, resolve, varied
+from vitjax.progress import spelled
 from vitjax.units.tables import Table
 from vitjax.units.units import sample
 
@@ -61,8 +61,8 @@ def run_visualize(
     goals = varied(goals, recipe)
     check(model, recipe, seed, goals)  # a mistake is said before a bar is drawn or a folder made
     writable_folder(out)
-    finished, interrupted = 0, False
-    with tqdm(total=recipe.steps, unit="step", desc="painting", dynamic_ncols=True, smoothing=0.1) as bar:
+    finished, interrupted, clock = 0, False, time.perf_counter()
+    with drawing() as show:
         try:
             for pictures in paint(
                 model,
@@ -73,7 +73,7 @@ def run_visualize(
                 remat=remat,
                 starts=begun,
                 watch=watch,
-                progress=lambda p: _show(bar, p),
+                progress=show,
             ):
                 append(out, pictures)
                 finished += len(pictures)
@@ -82,7 +82,9 @@ def run_visualize(
     if interrupted:
         print(f"vitjax: interrupted; {finished} of {len(goals)} pictures are finished", file=sys.stderr)
     if finished:
-        print(f"{finished} pictures in {out}{painted_in(model.dtype)}")
+        spent = spelled(time.perf_counter() - clock)
+        many = "1 picture" if finished == 1 else f"{finished} pictures"
+        print(f"{many} in {out}{painted_in(model.dtype)}, {spent}")
         print(f"contact sheet: {write_sheet(out)}")
     if finished and table:
         print(f"table: {write_table(out, table)}")
@@ -92,11 +94,3 @@ def run_visualize(
 def painted_in(dtype: object) -> str:
     """Says the dtype in which pictures were painted, where it is not the one that all is measured in."""
     return "" if str(dtype) == "float32" else f", painted in {dtype}"
-
-
-def _show(bar: tqdm, progress: Progress) -> None:
-    bar.total = progress.all_steps
-    bar.update(progress.steps - bar.n)
-    if rate := bar.format_dict["rate"] or progress.steps / max(bar.format_dict["elapsed"], 1e-9):
-        hourly = 3600 * rate * progress.all_pictures / progress.all_steps
-        bar.set_postfix_str(f"{progress.pictures}/{progress.all_pictures} pictures, {hourly:.0f}/hour")

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,9 @@ from vitjax.optimize.objectives import Goal, objective_of
 from vitjax.optimize.photographs.starts import Beginnings, photographs, whole
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.results.pictures import Pictures, join
-from vitjax.optimize.schedule.batches import batches_of
-from vitjax.optimize.schedule.plan import steps_of
+from vitjax.optimize.schedule.batches import batches_of, fewest, meter_of
 from vitjax.optimize.workers import Starts, Task, run
+from vitjax.progress import Bar, Meter, News, watched
 from vitjax.ranges import COUNT, SEED
 from vitjax.units.algebra import is_goal
 from vitjax.units.select import token_span
@@ -33,12 +33,14 @@ SLOTS = {"cpu": 4, "gpu": 32}
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: steps taken in all pictures, pictures finished, and the totals."""
+    """Where a run stands: pictures that are finished, of how many, and how their steps go, compiling with them.
 
-    steps: int
-    all_steps: int
+    `meter` counts steps by what they take, those at the model's own size as one.
+    """
+
     pictures: int
     all_pictures: int
+    meter: Meter
 
 
 def visualize(
@@ -79,8 +81,24 @@ def visualize(
     begun = None
     if starts is not None:
         recipe, begun = whole(recipe), Beginnings(photographs(model, starts), tuple(goals))
-    parts = list(paint(model, goals, recipe, seed=seed, batch=batch, starts=begun, watch=watch))
+    with drawing(watched()) as show:
+        parts = list(paint(model, goals, recipe, seed=seed, batch=batch, starts=begun, watch=watch, progress=show))
     return join(parts, varied(goals, recipe))
+
+
+@contextmanager
+def drawing(wanted: bool = True) -> Iterator[Callable[[Progress], None]]:
+    """Draws a bar of painting, to be handed to `paint` as its `progress`; none if it is not wanted."""
+    with ExitStack() as closing:
+        bar: Bar | None = None
+
+        def show(now: Progress) -> None:
+            nonlocal bar
+            if bar is None:
+                bar = closing.enter_context(Bar("painting", now.all_pictures, "picture", now.meter, hourly=True))
+            bar.show(now.pictures)
+
+        yield show if wanted else lambda _: None
 
 
 def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Goal]:
@@ -131,23 +149,23 @@ def paint(
     called after every chunk of steps and every batch.
     """
     goals, seed = varied(goals, recipe), check(model, recipe, seed, goals)
-    largest = max(Counter(map(objective_of, goals)).values())
     usual = SLOTS.get(here := jax.default_backend()) or useful_slots(model, recipe, here)
-    slots = min(usual, largest) if batch is None else COUNT.check("batch", batch)
+    counts = Counter(map(objective_of, goals)).values()
+    slots = fewest(counts, usual) if batch is None else COUNT.check("batch", batch)
     batches = batches_of(goals, -(-slots // recipe.together) * recipe.together)
-    total = sum(steps_of(recipe, model.config, objective_of(goal)) for goal in goals)
-    steps = done = 0
+    meter = meter_of(model.config, recipe, batches)
+    done = 0
 
-    def tell(more: int) -> None:
-        nonlocal steps
-        steps += more
-        progress(Progress(steps, total, done, len(goals)))
+    def tell(news: News) -> None:
+        meter.hear(news)
+        progress(Progress(done, len(goals), meter))
 
+    tell(News())
     task = Task(model, recipe, seed, remat=remat, starts=starts, watch=watch)
-    with closing(run(task, batches, stepped=tell)) as running:
+    with closing(run(task, batches, told=tell)) as running:
         for painted in running:
             done += len(painted.pictures)
-            tell(0)
+            tell(News())
             reached = dict(zip(map(str, painted.batch.goals), painted.pictures.activation.tolist(), strict=False))
             if lost := next((goal for goal, value in reached.items() if not math.isfinite(value)), None):
                 raise InputError(f"{lost}: its activation has become {reached[lost]}, which nothing can be made for")

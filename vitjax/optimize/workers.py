@@ -28,6 +28,7 @@ from vitjax.optimize.schedule.batches import Batch
 from vitjax.optimize.schedule.handover import handed_over, scaled
 from vitjax.optimize.schedule.plan import plan
 from vitjax.optimize.schedule.sizes import Models
+from vitjax.progress import News
 
 Starts = Callable[[Sequence[Goal]], UInt8[np.ndarray, "slot h w 3"]]
 
@@ -68,7 +69,7 @@ def run(
     task: Task,
     batches: Sequence[Batch],
     *,
-    stepped: Callable[[int], None] = lambda _: None,
+    told: Callable[[News], None] = lambda _: None,
     enough: Event | None = None,
 ) -> Iterator[Painted]:
     """Runs batches on all local devices and yields each as it is finished, in no particular order.
@@ -76,13 +77,13 @@ def run(
     Args:
         task: what they have in common.
         batches: those that come first are begun first.
-        stepped: told of a batch's steps, after every chunk of them.
+        told: hears of every chunk of steps, counted as `Leg.work` of each picture, and of what is compiled.
         enough: once set, no further batch is begun; those under way are finished and yielded.
 
     Raises:
         InputError: not even one slot fits into memory.
     """
-    plan, told, abandon = _Plan(batches, enough or Event()), SimpleQueue(), Event()
+    plan, said, abandon = _Plan(batches, enough or Event()), SimpleQueue(), Event()
     precision = jax.config.jax_default_matmul_precision  # a caller's `with` holds for its own thread alone
 
     def work(device: jax.Device) -> None:
@@ -90,12 +91,12 @@ def run(
             with jax.default_matmul_precision(precision), standard():
                 worker, batch = None, plan.take(device, None)
                 while batch is not None and not abandon.is_set():
-                    worker = worker or _Worker(task, device, told.put, abandon)
-                    told.put(worker.paint(batch))
+                    worker = worker or _Worker(task, device, said.put, abandon)
+                    said.put(worker.paint(batch))
                     batch = plan.take(device, batch.tap)
-            told.put(None)
+            said.put(None)
         except BaseException as error:
-            told.put(error)
+            said.put(error)
 
     devices = jax.local_devices()[: len(batches)]
     threads: list[Thread] = []
@@ -105,11 +106,11 @@ def run(
             threads[-1].start()
         working = len(threads)
         while working:
-            news = told.get()
+            news = said.get()
             if isinstance(news, Painted):
                 yield news
-            elif isinstance(news, int):
-                stepped(news)
+            elif isinstance(news, News):
+                told(news)
             elif news is None:
                 working -= 1
             elif not isinstance(news, _Abandoned):
@@ -149,16 +150,17 @@ class _Plan:
 class _Worker:
     """Paints batches on one device."""
 
-    def __init__(self, task: Task, device: jax.Device, tell: Callable[[int], None], abandon: Event):
+    def __init__(self, task: Task, device: jax.Device, tell: Callable[[News], None], abandon: Event):
         self.task, self.device, self.tell, self.abandon = task, device, tell, abandon
         self.models, self.taps = Models(task.model, device), task.model.taps()
         self.most: dict[str, int] = {}  # slots that memory has room for, where it ran out
+        self.compiled: set[tuple] = set()  # programs, with their slots
 
     def paint(self, batch: Batch) -> Painted:
         """Paints a batch, in several parts where memory runs out."""
         clock, looping, parts, goals = time.perf_counter(), 0.0, [], list(batch.goals)
         while goals:
-            slots, self.told = min(batch.slots, self.most.get(batch.tap, batch.slots)), 0
+            slots, self.told = min(batch.slots, self.most.get(batch.tap, batch.slots)), 0.0
             try:
                 pictures, seconds = self._optimise(goals[:slots], slots)
             except jax.errors.JaxRuntimeError as error:
@@ -169,7 +171,7 @@ class _Worker:
                         f"no memory on {self.device} for even {slots} {'picture' if slots == 1 else 'pictures'} of"
                         f" {batch.tap}: use fewer views (--set views=N), --remat or --dtype bfloat16"
                     ) from None
-                self.tell(-self.told)  # they are taken again
+                self.tell(News(-self.told))  # it is done again
                 self.most[batch.tap] = max(slots // 2 // least, 1) * least
                 continue
             parts.append(pictures)
@@ -201,14 +203,20 @@ class _Worker:
             for call in range(program.calls):
                 if self.abandon.is_set():
                     raise _Abandoned
+                if new := (program, slots, leg.config) not in self.compiled:
+                    self.tell(News(compiling=objective.tap))
+                begun = time.perf_counter()
                 state, happened = loop.advance(model, state, mine, program=program)  # compiles, then only begins
                 clock = time.perf_counter()
                 jax.block_until_ready(happened)
-                looping += time.perf_counter() - clock
+                looping += (ended := time.perf_counter()) - clock
+                if new:
+                    self.compiled.add((program, slots, leg.config))
+                    self.tell(News(compiled=clock - begun))
                 done = min(program.chunk, leg.recipe.steps - call * program.chunk)
                 history.append(jax.tree.map(lambda values, done=done: np.asarray(values)[:done], happened))
-                self.told += done * count
-                self.tell(done * count)
+                self.told += (work := done * count * leg.work)
+                self.tell(News(work, 0 if new else ended - begun))
             beside.end(state.watched)
         finished, activation = loop.finish(model, state, aims, program=program)
         frames = beside.frames(np.asarray(finished))

@@ -35,6 +35,7 @@ from vitjax.data.annotations.masks import (
     patch_labels,
 )
 from vitjax.data.dataset import Dataset
+from vitjax.data.pipeline import Extent
 from vitjax.data.prepare import decode
 from vitjax.errors import InputError, nearest, printable
 from vitjax.models.core.network import Network
@@ -119,7 +120,7 @@ def embedded(
     """Scenes whose tiles are shuffled: their patch tokens at each tap, and the object of each patch, 0 for none."""
     batch, read = data.batch, over(model, data.batch, _read, taps=tuple(taps))
     starts = range(0, len(some), batch)
-    for start in data.progress(starts, len(starts)):
+    for start in data.progress(starts, Extent(len(starts), len(some))):
         part = some[start : start + batch]
         rows = np.minimum(np.arange(batch), len(part) - 1)  # the last batch is filled up
         pixels, labels = (np.stack([getattr(scene, name) for scene in part])[rows] for name in ("pixels", "labels"))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from vitjax.analysis.photographs.exemplars_found import Exemplars
 from vitjax.analysis.photographs.natural import Natural, Part, merged, read_part, same
 from vitjax.analysis.photographs.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.tally import Tally, add, empty, merge
@@ -19,7 +20,7 @@ from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.study.patches import counted_tokens, numbers_of_tokens, own_grid
 from vitjax.data.dataset import Dataset
-from vitjax.data.files.images import Images, checksum
+from vitjax.data.files.images import checksum
 from vitjax.data.files.prints import UNREAD, compare, digest, heads, watched
 from vitjax.errors import InputError, Stopped
 from vitjax.models.core.execution import OVER_DATA
@@ -30,26 +31,6 @@ from vitjax.units.units import check_tap
 
 SAMPLE = 1024  # images whose scores are all kept: for quantiles and percentiles
 SAVED_EVERY = 200  # batches between two saves
-
-
-@dataclass(frozen=True)
-class Exemplars:
-    """What natural images say of every unit of some taps.
-
-    Attributes:
-        taps: {tap: Natural}.
-        names: of the images; `Natural.place` counts in them.
-        settings: the model, the data and the arguments of the pass.
-        unreadable: {name: reason} of images that were left out.
-        images: the images; reading one gives the bytes that were measured, or raises
-            `vitjax.data.files.prints.Changed`.
-    """
-
-    taps: Mapping[str, Natural]
-    names: Sequence[str]
-    settings: Mapping[str, object]
-    unreadable: Mapping[str, str]
-    images: Images
 
 
 @analysis
@@ -125,7 +106,7 @@ def exemplars(
     unreadable = {name: reason for part in parts for name, reason in part.unreadable.items()}
     data.unreadable.update(unreadable)
     np.maximum.reduce([part.sums for part in parts], out=sums)  # `seen` now holds what any host has read
-    return Exemplars(found, data.images.names, settings, unreadable, seen.images)
+    return Exemplars(found, data.images.names, settings, unreadable, seen.images, data.config)
 
 
 def _settings(model: Network, data: Dataset, taps: list[str], k: int, tokens: str) -> dict[str, object]:

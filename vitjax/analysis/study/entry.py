@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+FORMATS = ("png", "svg", "pdf")  # of figures, as files
 SAME = "the same tokens in all blocks"  # what an analysis may need beside what a model says of itself
 
 

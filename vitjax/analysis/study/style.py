@@ -1,5 +1,7 @@
 """One look for all figures: their size, type and colours, which stay apart for colour-blind readers."""
 
+import base64
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,6 +46,14 @@ def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (3.6, 2.
     """
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, **settings).flat)
+
+
+def inline(figure: Figure, dpi: int = 100) -> str:
+    """A figure as HTML that needs no file, for notebooks."""
+    data = io.BytesIO()
+    with style():
+        figure.savefig(data, format="png", dpi=dpi)
+    return f'<img src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
 
 
 def bare(axes: Axes) -> Axes:

@@ -15,6 +15,7 @@ from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.visualize import resolve
+from vitjax.progress import Meter
 from vitjax.stop import Stop
 from vitjax.units.units import Unit, sample
 
@@ -72,10 +73,10 @@ class Run:
     report: Reporter = field(default_factory=Reporter)
     stop: Stop = field(default_factory=Stop)
 
-    def begin(self, stage: str, pictures: int = 0, steps: int = 0) -> None:
-        """Begins a stage of so many pictures, and steps of painting them: the log times it, the reporter is told."""
+    def begin(self, stage: str, pictures: int = 0, meter: Meter | None = None) -> None:
+        """Begins a stage of so many pictures, of painting with its meter: the log times it, the reporter is told."""
         self.log.stage(stage)
-        self.report.begin(stage, pictures, steps)
+        self.report.begin(stage, pictures, meter)
 
 
 def chosen(model: Network, sets: Sequence[str] | None, count: int | None) -> list[Unit]:

@@ -6,8 +6,7 @@ from vitjax.atlas.job.job import Run
 from vitjax.atlas.records.manifest import made
 from vitjax.atlas.records.series import Series
 from vitjax.optimize import workers
-from vitjax.optimize.objectives import objective_of
-from vitjax.optimize.schedule.plan import steps_of
+from vitjax.optimize.schedule.batches import meter_of
 from vitjax.optimize.workers import Starts, Task
 
 
@@ -28,14 +27,13 @@ def paint(
     """
     there, mine = series.done(run.store), series.batches[shard[0] :: shard[1]]
     missing = [batch for batch in mine if batch.number not in there]
-    steps = lambda goal: steps_of(series.recipe, run.job.model.config, objective_of(goal))
-    goals = [goal for batch in missing for goal in batch.goals]
-    run.begin(stage, len(goals), sum(map(steps, goals)))
+    pictures = sum(len(batch.goals) for batch in missing)
+    run.begin(stage, pictures, meter_of(run.job.model.config, series.recipe, missing))
     if not missing:
         return
     array, versions = series.array(run.store), made()
     task, left = Task(run.job.painting, series.recipe, series.seed, remat=run.job.remat, starts=starts), len(missing)
-    painting = workers.run(task, missing, stepped=run.report.stepped, enough=run.stop.asked)
+    painting = workers.run(task, missing, told=run.report.told, enough=run.stop.asked)
     with closing(painting):  # no worker outlives an error here
         for painted in painting:
             series.write(run.store, array, painted, versions)

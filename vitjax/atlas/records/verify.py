@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from vitjax.atlas.records import finished, manifest, report_cards, retries
 from vitjax.atlas.records.photographs import PREFIX, part_at
 from vitjax.atlas.records.series import Series
@@ -16,6 +14,7 @@ from vitjax.atlas.store.folder import is_export
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 from vitjax.optimize.schedule.batches import Batch
+from vitjax.progress import Bar
 
 
 @dataclass(frozen=True)
@@ -148,9 +147,9 @@ def report(address: str, *, repair: bool = False) -> int:
     if store.folder and is_export(store.folder):
         return _exported(store.folder)
     manifest.whole(store)  # a store without an atlas is said before a bar is drawn
-    with tqdm(desc="verifying", unit="piece", dynamic_ncols=True) as bar:
+    with Bar("verifying", 0, "piece") as bar:
         for fault in faults(store):
-            bar.update()
+            bar.did(1)
             right += fault is None
             if fault:
                 found.append(fault)
@@ -176,9 +175,9 @@ def report(address: str, *, repair: bool = False) -> int:
 def _exported(folder: Path) -> int:
     """Prints every flaw of an exported atlas; gives the exit code."""
     right, found = 0, []
-    with tqdm(desc="verifying", unit="file", dynamic_ncols=True) as bar:
+    with Bar("verifying", 0, "file") as bar:
         for flaw in checksums.flaws(folder):
-            bar.update()
+            bar.did(1)
             right += flaw is None
             if flaw:
                 found.append(flaw)

@@ -1,7 +1,8 @@
 """What every model has in common: how it is called, its taps, and what optimizing, porting and measuring ask of it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -15,13 +16,14 @@ from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.execution import PLAIN, Execution, platform
 from vitjax.models.core.images import check_floats, checked
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.core.tap_site import Site, Sites
+from vitjax.models.core.tap_site import LastLayer, Site, Sites, grouped, table
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 from vitjax.models.drop_path import DropPath
 
 Rows = list[tuple[str, int | None]]  # of each block: the name of its arrays, and its row of them
 FACTS = frozenset({"tokens", "attention", "class token", "global attention", "patch filters", "positions"})
 
+LINES = 30  # of a model's taps that it shows
 _LISTED: dict[tuple, dict[str, Site]] = {}  # the taps of each kind, config and shape of parameters that was asked
 
 
@@ -35,25 +37,6 @@ class Kept(NamedTuple):
 
     tokens: Array
     places: Int[Array, "*image token"]
-
-
-@dataclass(frozen=True)
-class LastLayer:
-    """The dense layer that gives a tap: unit u is act(norm(x) @ kernel[:, 0, u] + bias[0, u]), times its other parts.
-
-    Attributes:
-        source: the tap of the tokens x that it reads.
-        norm: of the tokens.
-        kernel: its weights; a unit of a gated MLP has two parts, gate and up.
-        bias: of each part and unit.
-        activation: of the first part; None where the layer is linear.
-    """
-
-    source: str
-    norm: Callable[[Array], Array]
-    kernel: Float[Array, "channel part unit"]
-    bias: Float[Array, "part unit"]
-    activation: Callable[[Array], Array] | None = None
 
 
 class Network(nnx.Module):
@@ -146,6 +129,14 @@ class Network(nnx.Module):
         self._run(embedded, taps.holding(self.dictionaries), (execution or self.execution).on(platform(self)))
         taps.check(self.taps)
         return taps.values
+
+    def __repr__(self) -> str:
+        """What it is, in a screen: its size, what it reads, its taps, those of like blocks in one line."""
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self))
+        size = " x ".join(map(str, (*self.config.image_size, self.config.channels)))
+        name = f"{type(self).__name__}{(self.card and f' {self.card.source}') or ''}"
+        lines = table(grouped(self.taps()), most=LINES)
+        return "\n  ".join([f"{name}: {count:,} parameters in {self.dtype}, images of {size}", *lines])
 
     @property
     def dtype(self) -> jnp.dtype:

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Float, Int
 
 from vitjax.errors import InputError, nearest
 
@@ -120,6 +120,28 @@ class Sites(dict[str, Site]):
         super().__init__(sites)
         self.lacking = lacking
 
+    def __repr__(self) -> str:
+        return "\n".join([f"{len(self)} taps", *table(grouped(self))])
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The dense layer that gives a tap: unit u is act(norm(x) @ kernel[:, 0, u] + bias[0, u]), times its other parts.
+
+    Attributes:
+        source: the tap of the tokens x that it reads.
+        norm: of the tokens.
+        kernel: its weights; a unit of a gated MLP has two parts, gate and up.
+        bias: of each part and unit.
+        activation: of the first part; None where the layer is linear.
+    """
+
+    source: str
+    norm: Callable[[Array], Array]
+    kernel: Float[Array, "channel part unit"]
+    bias: Float[Array, "part unit"]
+    activation: Callable[[Array], Array] | None = None
+
 
 def unknown(tap: str, taps: Iterable[str], spelled: str | None = None) -> InputError:
     """The error of a tap that is not there: why the model has none of its kind, if it says so, or which are nearest.
@@ -178,9 +200,10 @@ def spans(numbers: Iterable[int]) -> str:
     return ",".join(str(numbers[a]) if a == b else f"{numbers[a]}-{numbers[b]}" for a, b in pairs)
 
 
-def table(sites: Mapping[str, Site]) -> list[str]:
-    """Writes taps as lines of a table: name, shape of the value on one image, what its axes are."""
+def table(sites: Mapping[str, Site], most: int | None = None) -> list[str]:
+    """Writes taps as lines of a table: name, shape of the value on one image, what its axes are; `most` of them."""
     shapes = [str(list(site.shape)) for site in sites.values()]
     wide, broad = max(map(len, sites)), max(map(len, shapes))
     rows = zip(sites.items(), shapes, strict=True)
-    return [f"{tap:{wide}}  {shape:{broad}}  {', '.join(site.axes)}" for (tap, site), shape in rows]
+    lines = [f"{tap:{wide}}  {shape:{broad}}  {', '.join(site.axes)}" for (tap, site), shape in rows]
+    return lines if most is None or len(lines) <= most else [*lines[:most], f"… {len(lines) - most} more in .taps()"]

@@ -16,8 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
-from vitjax.models.core.network import LastLayer
-from vitjax.models.core.tap_site import Site, unknown
+from vitjax.models.core.tap_site import LastLayer, Site, unknown
 from vitjax.models.dictionaries.form import ACTIVATIONS, NORMS, Form, Scaling, checked
 
 SAE, PRE = "sae", "sae_pre"  # how the taps of latents end, after and before the activation function

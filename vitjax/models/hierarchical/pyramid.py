@@ -10,11 +10,10 @@ from flax import nnx
 
 from vitjax.errors import InputError
 from vitjax.models.core.config import BlockConfig, Patches, check_patches
-from vitjax.models.core.network import LastLayer
 from vitjax.models.core.preprocess import Preprocess
 from vitjax.models.core.stages import Hierarchical
 from vitjax.models.core.surroundings import promoting
-from vitjax.models.core.tap_site import Places
+from vitjax.models.core.tap_site import LastLayer, Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.parts.block import TOKENS, last_layer

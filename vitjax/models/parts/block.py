@@ -8,7 +8,7 @@ from flax import nnx
 
 from vitjax.models.core.config import BlockConfig
 from vitjax.models.core.execution import COPIED, PLAIN, Execution
-from vitjax.models.core.network import LastLayer
+from vitjax.models.core.tap_site import LastLayer
 from vitjax.models.core.taps import Taps
 from vitjax.models.norms.dtn import TokenNorm
 from vitjax.models.parts.attention import Attention

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ class Pictures:
         units: what each picture was made for.
         activation: [slot], the unit's activation on the picture as its bytes stand, without augmentation.
         history: {"loss", "activation", "total_variation"}: [slot, step], before each update, on the views; NaN after
-            the last step of pictures that took fewer than others.
+            the last step of pictures that took fewer than others. Its activation is what was optimised: that before the
+            activation function where `recipe.before_activation`, as of all of ours.
         recipe, seed: with the unit and the batch size they give the same bytes again on the same kind of device.
         model: where the model came from, as `model.card` says.
         batch: slots optimised together on each device.
@@ -61,6 +63,13 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.units)
+
+    def __repr__(self) -> str:
+        taps = ", ".join(list(dict.fromkeys(str(unit).partition(":")[0] for unit in self.units))[:3])
+        low, high = np.min(self.activation), np.max(self.activation)
+        told = ", after the activation function; history is of before it" if self.recipe.before_activation else ""
+        size = " x ".join(map(str, self.images.shape[1:3]))
+        return f"{len(self)} pictures of {taps}, {size}, seed {self.seed}: activation {low:.3g} to {high:.3g}{told}"
 
     def contact_sheet(self, columns: int | None = None) -> Image.Image:
         """All pictures on one sheet, each with its unit and activation beneath; a row per tap where that fits."""
@@ -87,7 +96,7 @@ class Pictures:
         buffer = io.BytesIO()
         self.contact_sheet().save(buffer, format="png")
         data = base64.b64encode(buffer.getvalue()).decode()
-        return f'<img alt="{len(self)} pictures" src="data:image/png;base64,{data}">'
+        return f'<p>{escape(repr(self))}</p><img alt="{len(self)} pictures" src="data:image/png;base64,{data}">'
 
 
 def join(parts: Sequence[Pictures], units: Sequence[Unit | Direction]) -> Pictures:

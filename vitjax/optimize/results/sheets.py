@@ -1,6 +1,7 @@
 """Lays pictures out on one labelled sheet."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -72,11 +73,11 @@ def _cut(text: str, width: float, font: ImageFont.ImageFont) -> str:
 
 
 def _fitted(text: str, width: int, font: ImageFont.ImageFont) -> str:
-    """A caption `NAME  VALUE` with as much of the name as there is room for."""
-    name, gap, value = text.rpartition("  ")
+    """A caption `TAP:INDEX  VALUE` with as much of the tap, or of another name, as there is room for."""
+    name, end = re.fullmatch(r"(.*?)((?::[\d.]+(?:#\d+)?)?  .*)", text).groups()
     while name and font.getlength(text) > width:
         name = name[:-1]
-        text = f"{name}…{gap}{value}"
+        text = f"{name}…{end}"
     return text
 
 

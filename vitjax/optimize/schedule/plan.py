@@ -15,10 +15,14 @@ from vitjax.units.units import matching
 
 @dataclass(frozen=True)
 class Leg:
-    """A stage as it is run: a recipe without stages, and the model's config at its size."""
+    """A stage as it is run: a recipe without stages, and the model's config at its size.
+
+    `work` is about what a step takes, of one at the model's own size with as many views.
+    """
 
     recipe: Recipe
     config: Config
+    work: float = 1.0
 
 
 @lru_cache(maxsize=1024)
@@ -38,13 +42,14 @@ def plan(recipe: Recipe, config: Config, objective: Objective) -> tuple[Leg, ...
         at = _config(config, stage, recipe.tokens, objective)
         if steps := round(steps * depth**-stage.shallow):
             size = sqrt(prod(at.image_size) / prod(config.image_size))
-            legs.append(Leg(recipe.during(stage, steps, size), at))
+            during = recipe.during(stage, steps, size)
+            legs.append(Leg(during, at, size**2 * during.views / recipe.views * during.seen / recipe.seen))
     return tuple(legs)
 
 
-def steps_of(recipe: Recipe, config: Config, objective: Objective) -> int:
-    """Counts the steps of a picture for an objective."""
-    return sum(leg.recipe.steps for leg in plan(recipe, config, objective))
+def work_of(recipe: Recipe, config: Config, objective: Objective) -> float:
+    """Counts the steps of a picture for an objective, each by what it takes: what a bar moves by."""
+    return sum(leg.recipe.steps * leg.work for leg in plan(recipe, config, objective))
 
 
 def depth_of(config: Config, taps: Sequence[str]) -> float:

@@ -16,6 +16,7 @@ from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models import text_tower as text
 from vitjax.models.core.config import TextConfig
+from vitjax.models.core.network import Network
 from vitjax.optimize.visualize import resolve
 from vitjax.units.units import Direction
 from vitjax.weights.tokenizer import check_texts
@@ -46,7 +47,11 @@ def wrong(hint: str, name: str) -> list:
 def test_an_analysis_says_which_argument_is_wrong(name):
     run = getattr(import_module(f"vitjax.analysis.{ANALYSES[name].module}"), ANALYSES[name].function)
     arguments = {key: one for key, one in signature(run).parameters.items() if key not in ("model", "data")}
-    needed = {key: "nowhere" for key, one in arguments.items() if one.default is one.empty}
+    needed = {
+        key: small.model() if one.annotation is Network else "nowhere"
+        for key, one in arguments.items()
+        if one.default is one.empty
+    }
     for model in (None, "demo", small.CONFIG):
         assert refused(lambda model=model: run(model, DATA, **needed)).startswith("model is ")
     for data in (None, [np.zeros((32, 32, 3), np.uint8)], "photos"):

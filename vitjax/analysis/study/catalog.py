@@ -4,6 +4,7 @@ from vitjax.analysis.study.catalog_ghiasi import GHIASI
 from vitjax.analysis.study.catalog_nguyen import NGUYEN
 from vitjax.analysis.study.entry import SAME, Analysis, Option
 
+_OTHER = Option("--other", "model", "the model to compare with", required=True)
 OWN: dict[str, Analysis] = {
     "norms": Analysis(
         "norms.norms",
@@ -45,6 +46,63 @@ OWN: dict[str, Analysis] = {
             Option("--k", "count", "best images of each unit"),
             Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'"),
             Option("--text", "text", "checkpoint of the text tower (default: the model's own)"),
+        ),
+    ),
+    "scores": Analysis(
+        "scores.unit_scores",
+        "how interpretable units are in the eyes of another model",
+        "Scores units by how alike the images and crops are that they respond to, by the embeddings of an encoder,"
+        " which is named: monosemanticity (Pach et al. 2025, arXiv 2504.02821) in one pass, clarity, redundancy and"
+        " polysemanticity (SemanticLens, Dreyer et al. 2025, arXiv 2501.05398), the tasks of the machine"
+        " interpretability score (Zimmermann et al. 2024; MIS where the encoder is DreamSim), density and L0. Writes"
+        " unit-scores.parquet, a row per unit.",
+        (
+            Option(
+                "--encoder",
+                "model",
+                "model whose embeddings say how alike images are (default: the same, which favours late units)",
+            ),
+            Option("--encoder-tap", "text", "where they are (default: embedding, pooled or its output)"),
+            Option("--taps", "words", "whose units; * stands for every block (default: all neurons)"),
+            Option("--count", "count", "units of each tap, drawn at random (default: all)"),
+            Option("--k", "count", "best images of each unit"),
+            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'"),
+            Option("--crop", "fraction", "the side of a crop in sides of the image"),
+            Option("--temperature", "fraction", "of task_score, the mean of sigmoid(difference / temperature)"),
+            Option("--control", "flag", "score random directions, shuffled images and an encoder of colours, too"),
+            Option("--seed", "seed", "of the draws"),
+        ),
+    ),
+    "match": Analysis(
+        "alignment.matching",
+        "which unit of another model each unit is most like",
+        "Matches the units of two models by the Pearson correlation of their activations over images, or over the"
+        " places of a grid that both are laid on: best match, whether it is mutual, and the assignment that gives no"
+        " unit twice (Li et al. 2016, arXiv 1511.07543). Writes matches.parquet, a row per unit.",
+        (
+            _OTHER,
+            Option("--taps", "words", "whose units; * stands for every block (default: all neurons)"),
+            Option("--other-taps", "words", "whose units of the other model (default: all neurons)"),
+            Option("--over", "text", "what is correlated over: images or places"),
+            Option("--tokens", "text", "which tokens count over images: patches, class, all or 'patch N'"),
+            Option("--control", "flag", "match with other images' activations, too"),
+            Option("--seed", "seed", "of the order of those"),
+        ),
+    ),
+    "cka": Analysis(
+        "alignment.cka_layers",
+        "how alike the layers of two models are",
+        "Compares every layer of a model with every layer of another by linear CKA (Kornblith et al. 2019, arXiv"
+        " 1905.00414), with the unbiased estimator as well, and by relative representations (Moschella et al. 2023,"
+        " arXiv 2209.15430), over the same images.",
+        (
+            _OTHER,
+            Option("--taps", "words", "layers; * stands for every block (default: after every block)"),
+            Option("--other-taps", "words", "of the other model (default: after every block)"),
+            Option("--tokens", "text", "which tokens are averaged: patches, class, all or 'patch N'"),
+            Option("--anchors", "number", "images that relative representations are relative to"),
+            Option("--control", "flag", "compare with the other model on other images, too"),
+            Option("--seed", "seed", "of the anchors, and of the order of those images"),
         ),
     ),
 }

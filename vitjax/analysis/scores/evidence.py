@@ -1,0 +1,73 @@
+"""What is known of some units by one encoder, and all the scores that are made of it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from vitjax.analysis.photographs.natural import Natural
+from vitjax.analysis.scores import mis, monosemanticity
+from vitjax.analysis.scores.crops import Crops
+from vitjax.analysis.scores.monosemanticity import Sums
+from vitjax.analysis.scores.semantic_lens import clarity, polysemanticity, redundancy
+
+Scores = dict[str, Float[np.ndarray, " unit"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of some units of a tap, by one encoder.
+
+    Attributes:
+        natural: of the tap.
+        units: their numbers in it.
+        sums: of the tap's units over all images.
+        crops: of the units' best images.
+        rows: of `natural.sample`, those whose embeddings are known.
+        embeddings: theirs, at length 1.
+    """
+
+    natural: Natural
+    units: Int[np.ndarray, " unit"]
+    sums: Sums
+    crops: Crops
+    rows: Int[np.ndarray, " image"]
+    embeddings: Float[np.ndarray, "image channel"]
+
+    @property
+    def sample(self) -> Float[np.ndarray, "image unit"]:
+        """The units' scores on images whose embeddings are known."""
+        return self.natural.sample[np.ix_(self.rows, self.units)]
+
+    def shuffled(self, seed: int) -> "Evidence":
+        """The same with another image's embedding for each image, and other units' crops for each unit: a control.
+
+        Its sums are over the images whose embeddings are known.
+        """
+        rng = np.random.default_rng(seed)
+        embeddings = self.embeddings[rng.permutation(len(self.embeddings))]
+        sums = monosemanticity.sums(self.natural.sample[self.rows], embeddings)
+        return replace(self, sums=sums, embeddings=embeddings, crops=self.crops.shuffled(rng))
+
+
+def score(known: Evidence, temperature: float = mis.TEMPERATURE, seed: int = 0) -> tuple[Scores, np.ndarray]:
+    """All scores of some units by name, NaN where one has no meaning; and which of them each is most like, or -1."""
+    chance = monosemanticity.mean_cosine(known.sums)
+    alike = monosemanticity.monosemanticity(known.sums)[known.units]
+    found, sample = known.crops(), known.sample
+    twin, nearest = redundancy(found.mean(axis=1))
+    accuracy = temperate = np.full(len(known.units), np.nan)
+    if mis.enough(len(sample)):
+        asked = mis.tasks(sample, seed=seed)
+        apart = mis.differences(known.embeddings @ known.embeddings.T, asked)
+        moved = np.where(np.ptp(sample, axis=0) > 0, 1.0, np.nan)
+        accuracy, temperate = moved * mis.accuracy(apart), moved * mis.temperate(apart, temperature)
+    return {
+        "monosemanticity": alike,
+        "above_chance": monosemanticity.above_chance(alike, chance),
+        "clarity": clarity(found),
+        "redundancy": twin,
+        "polysemanticity": polysemanticity(found),
+        "task_accuracy": accuracy,
+        "task_score": temperate,
+    }, nearest

@@ -91,6 +91,9 @@ OPTIONS = {
     "shuffle": {"grids": [2], "control": True},
     "norms": {"times": 1.2},
     "tokens": {"grids": [2], "embeddings": ["published"], "layout": "none"},
+    "match": {"other": MODEL},
+    "cka": {"other": MODEL},
+    "scores": {"encoder": MODEL, "count": 3, "k": 2, "control": True},
     "words": {"words": ["dog", "cat"], "text": Encoder()},
 }
 

@@ -1,7 +1,6 @@
 """The analysis `cka`: how alike the layers of two models are, by CKA and by relative representations."""
 
 import numpy as np
-from jaxtyping import Float
 
 from vitjax.analysis.alignment.alignment_figures import heatmaps
 from vitjax.analysis.alignment.cka import linear_cka, merge, moments, unbiased_cka
@@ -69,22 +68,24 @@ def run(
             one.append(feature[np.isin(place, kept)])
     biased, unbiased = linear_cka(seen, widths), unbiased_cka(seen, widths)
     features = [np.concatenate(one) for one in some]
-    chosen_anchors = np.random.default_rng(seed).permutation(len(features[0]))[: min(anchors, len(features[0]) // 2)]
-    relatives = [_without(relative(one, chosen_anchors), chosen_anchors) for one in features]
+    count = min(anchors, len(features[0]) // 2)
+    chosen_anchors = np.random.default_rng(seed).permutation(len(features[0]))[:count]
+    relatives = [np.delete(relative(one, chosen_anchors), chosen_anchors, axis=0) for one in features]
+    related = lambda i, j: agreement(relatives[i], relatives[j]) if count > 1 else (np.nan, np.nan)
     number = {layer: place for place, layer in enumerate(layers)}
     rows = []
     for tap in found[0]:
         for other_tap in found[1]:
             i, j = number["model", tap], number["other", other_tap]
-            alike, retrieved = agreement(relatives[i], relatives[j])
-            row = {"tap": tap, "other_tap": other_tap, "cka": biased[i, j], "cka_unbiased": unbiased[i, j]}
-            row |= {"relative": alike, "retrieved": retrieved}
+            alike, retrieved = related(i, j)
+            row = {"cka": biased[i, j], "cka_unbiased": unbiased[i, j], "relative": alike, "retrieved": retrieved}
             if control:
                 j = number["shuffled", other_tap]
                 row |= {"cka_shuffled": biased[i, j], "cka_unbiased_shuffled": unbiased[i, j]}
-                row["relative_shuffled"] = agreement(relatives[i], relatives[j])[0]
-            rows.append({key: float(one) if isinstance(one, np.floating) else one for key, one in row.items()})
-    matrix = lambda name: np.array([row[name] for row in rows]).reshape(len(found[0]), len(found[1]))
+                row["relative_shuffled"] = related(i, j)[0]
+            known = {name: None if np.isnan(value) else float(value) for name, value in row.items()}
+            rows.append({"tap": tap, "other_tap": other_tap} | known)
+    matrix = lambda name: np.array([row[name] for row in rows], float).reshape(len(found[0]), len(found[1]))
     titles = {"linear CKA": "cka", "unbiased": "cka_unbiased", "relative representations": "relative"}
     titles |= {"unbiased, shuffled": "cka_unbiased_shuffled"} if control else {"images found": "retrieved"}
     options = {
@@ -93,21 +94,17 @@ def run(
         "other_taps": found[1],
         "compared": seen.images,
         "tokens": tokens,
-        "anchors": len(chosen_anchors),
+        "anchors": count,
         "kept": len(features[0]),
         "control": control,
         "seed": seed,
     }
-    best = max(rows, key=lambda row: -2 if np.isnan(row["cka_unbiased"]) else row["cka_unbiased"])
+    best = max(rows, key=lambda row: row["cka"] or 0)
     summary = (
-        f"{len(found[0])} layers against {len(found[1])} over {seen.images} images: unbiased CKA"
-        f" {np.nanmean(matrix('cka_unbiased')):.3f} in the mean, at most {best['cka_unbiased']:.3f}, of {best['tap']}"
-        f" and {best['other_tap']}"
+        f"{len(found[0])} layers against {len(found[1])} over {seen.images} images: CKA at most {best['cka']:.3f}, of"
+        f" {best['tap']} and {best['other_tap']}"
+        if best["cka"] is not None
+        else f"all layers are the same for all of {seen.images} images"
     )
     drawn = heatmaps({title: matrix(name) for title, name in titles.items()}, *found)
     return Findings("cka", rows, settings(model, data, **options), {"": drawn}, summary)
-
-
-def _without(some: Float[np.ndarray, "image k"], anchors: np.ndarray) -> Float[np.ndarray, "image k"]:
-    """The relative representations of all images but the anchors."""
-    return np.delete(some, anchors, axis=0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from tests.analysis.test_scores import pairwise
 from tests.support import noise, small
 from vitjax.analysis.ablations.frequency import radial_spectrum
 from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
@@ -20,6 +21,7 @@ from vitjax.analysis.report.report_card import report_cards, run
 from vitjax.analysis.report.verdicts import RULE, WORDS, Rule, verdict
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.errors import InputError
+from vitjax.models.core.preprocess import Input
 from vitjax.optimize.recipes import RECIPES
 from vitjax.optimize.results.pictures import Pictures, append
 from vitjax.units.units import expand
@@ -182,6 +184,18 @@ def test_another_model_may_embed_the_pictures():
     values = jax.jit(lambda model, images: model(images, measured.tap))(other, jnp.full((1, 16, 16, 3), 100 / 255))
     expected = values[measured.tap][0, CONFIG.prefix :].mean(axis=0)
     assert_allclose(measured.embed(even), np.tile(expected, (4, 1)), atol=1e-5)
+
+
+def test_units_are_scored_by_another_models_eyes(tmp_path):
+    other = noise.model(replace(CONFIG, image_size=(16, 16)))
+    findings = run(MODEL, DATA, pictures=folder(tmp_path / "pictures"), embedding=other, k=3, found=found())
+    embed = jax.jit(lambda model, images: model(images, "pooled")["pooled"])
+    embeddings = np.asarray(embed(other, noise.pixels(replace(DATA, config=Input.of(other)))))
+    natural = found().taps[UNITS[0].tap].sample[:, 2 * 8 + 3]
+    assert_allclose(findings.rows[0]["monosemanticity"], pairwise(natural[:, None], embeddings)[0], atol=1e-6)
+    for row in findings.rows:
+        assert row["above_chance"] < row["monosemanticity"] and -0.5 <= row["clarity"] <= 1
+        assert row["task_accuracy"] is None  # for which there must be 50 photographs
 
 
 def test_cards_do_not_depend_on_batch_and_order():

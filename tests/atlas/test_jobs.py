@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 
 from tests.support.atlas_job import RECIPE, UNITS, copy_of, job, model, pictures
+from vitjax.analysis.scores.encoders import layout_of
 from vitjax.atlas.job.attempts import RETRIED
 from vitjax.atlas.job.progress import Reporter
 from vitjax.atlas.job.work import Status, work
@@ -192,6 +193,23 @@ def test_other_class_names_end_an_atlas_anew(whole, tmp_path):
     named.class_names = ClassNames(tuple(f"kind {i}" for i in range(10)))
     assert work(replace(job(), model=named), store) is Status.FINISHED
     assert contents(store).classes[0][0].startswith("kind ") and pictures(store) == pictures(whole)
+
+
+def test_an_encoder_gives_a_finished_atlas_scores(whole, tmp_path):
+    store = copy_of(whole, tmp_path / "copy")
+    judge = replace(layout_of(model()), name="colours")
+    assert work(job(encoder=judge), store) is Status.FINISHED and pictures(store) == pictures(whole)
+    assert finished.ended(store).options["encoder"]["name"] == "colours"
+    what = contents(store)
+    shown = {column.key: column for column in what.columns}
+    assert shown["clarity"].help.endswith("(in the eyes of colours)") and not shown["rise"].help.endswith(")")
+    ways = {key: shown[key].better for key in ("above_chance", "clarity", "redundancy", "polysemanticity")}
+    assert ways == {"above_chance": "high", "clarity": "high", "redundancy": "low", "polysemanticity": "low"}
+    assert all(-0.5 <= value <= 1 for value in shown["clarity"].values)
+    units = what.tables["units"].to_pylist()
+    assert {row["redundant_with"].rpartition(":")[0] == row["tap"] for row in units} == {True}
+    assert "clarity" not in {column.key for column in contents(whole).columns}
+    assert all(fault is None for fault in faults(store))
 
 
 def test_units_are_condensed_and_spread():

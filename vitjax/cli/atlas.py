@@ -71,6 +71,8 @@ def add(commands) -> None:
     group.add_argument("--labels", type=path, metavar="FILE", help="images and classes: .csv, .tsv, .txt or .json")
     group.add_argument("--limit", type=count, metavar="N", help="take N of the images, evenly spaced")
     group.add_argument("--k", type=count, default=9, metavar="N", help="photographs kept for each unit (default: 9)")
+    group.add_argument("--encoder", metavar="MODEL", help="a second model, by whose embeddings units are scored:"
+                       " monosemanticity, clarity, redundancy, polysemanticity (default: no scores)")  # fmt: skip
     group = command.add_argument_group("store")
     group.add_argument("--out", default="atlas", help="a folder, gs://BUCKET/PATH or s3://BUCKET/PATH (default: atlas)")
     group.add_argument("--shard", type=shard, metavar="I/N", help="do the I-th of N parts of the work")
@@ -114,7 +116,7 @@ def _run(args: argparse.Namespace) -> int:
     recipe = choose(args.recipe, **changes(args.set))
     for unit in args.units or ():
         split_unit(unit)
-    if args.data is None and (given := [o for o in ("split", "labels", "limit") if getattr(args, o)]):
+    if args.data is None and (given := [o for o in ("split", "labels", "limit", "encoder") if getattr(args, o)]):
         raise InputError(f"--{given[0].replace('_', '-')} says something of photographs: name them with --data")
     images = None
     if args.data is not None:
@@ -181,10 +183,12 @@ def _paint(args: argparse.Namespace, recipe, images) -> int:
     use_cores()
     keep_compiled()
     model = load(args, "float32")  # which measures; what paints is made of it
+    from vitjax.analysis.scores.encoders import encoder_of
     from vitjax.atlas.job.job import Job, chosen, this_host
     from vitjax.atlas.job.run import run
     from vitjax.atlas.records.manifest import manifest
     from vitjax.data.dataset import Dataset
+    from vitjax.weights.load import load as load_model
 
     units = chosen(model, args.units, _sample(args))
     data = images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names)
@@ -192,5 +196,6 @@ def _paint(args: argparse.Namespace, recipe, images) -> int:
         model, units, recipe, args.seeds, args.slots or 0, data, args.k, "" if args.dtype == AUTO else args.dtype
     )
     shard = args.shard or this_host()
-    job = Job(model, units, about, data, shard, retry=not args.no_retry, remat=args.remat)
+    encoder = args.encoder and encoder_of(model, load_model(args.encoder))
+    job = Job(model, units, about, data, shard, retry=not args.no_retry, remat=args.remat, encoder=encoder)
     return run(job, args.out, beside=args.beside, page=not args.no_page)

@@ -14,6 +14,7 @@ from vitjax.data.placement import patch_box
 from vitjax.data.prepare import decode
 from vitjax.models.core.preprocess import Input
 
+CROP = 0.4  # the side of a crop in sides of the image
 Box = tuple[int, int, int, int, int, int, int]  # place; row, column, rows, columns; the grid
 
 
@@ -43,7 +44,7 @@ def crops(
     units: Sequence[Int[np.ndarray, " unit"]],
     encoder: Encoder,
     data: Dataset,
-    share: float,
+    share: float = CROP,
 ) -> list[Crops]:
     """Embeds the top crops of units of some taps; each distinct crop once.
 

@@ -1,15 +1,23 @@
 """What is known of some units by one encoder, and all the scores that are made of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from vitjax.analysis.photographs.exemplars import Exemplars
 from vitjax.analysis.photographs.natural import Natural
 from vitjax.analysis.scores import mis, monosemanticity
-from vitjax.analysis.scores.crops import Crops
+from vitjax.analysis.scores.crops import Crops, crops
+from vitjax.analysis.scores.encoders import Encoder
 from vitjax.analysis.scores.monosemanticity import Sums
 from vitjax.analysis.scores.semantic_lens import clarity, polysemanticity, redundancy
+from vitjax.analysis.study.findings import Value
+from vitjax.analysis.study.passes import gather
+from vitjax.data.dataset import Dataset
+from vitjax.models.core.preprocess import Input
+from vitjax.units.units import Unit
 
 Scores = dict[str, Float[np.ndarray, " unit"]]
 
@@ -71,3 +79,44 @@ def score(known: Evidence, temperature: float = mis.TEMPERATURE, seed: int = 0) 
         "task_accuracy": accuracy,
         "task_score": temperate,
     }, nearest
+
+
+def score_known(
+    found: Exemplars, encoder: Encoder, data: Dataset, units: Sequence[Unit]
+) -> dict[str, dict[str, Value]]:
+    """Scores units of which photographs are known already, without another pass of their model.
+
+    So monosemanticity is of the photographs whose scores are all kept, a thousand or fewer; redundancy is among the
+    units given.
+
+    Args:
+        found: what photographs say of the units' taps.
+        encoder: by whose eyes photographs are alike.
+        data: the photographs, as the model sees them.
+        units: any of those taps.
+
+    Returns:
+        {unit: {score: value}}, None where a score has no meaning, and in "redundant_with" the unit it is most like.
+    """
+    places = next(iter(found.taps.values())).seen_place
+    seen = replace(data, images=data.images.take(places), config=Input.of(encoder.model), shard=(0, 1))
+    rows, (embeddings,) = gather(encoder.model, seen.batches(), encoder.function, tap=encoder.tap)
+    embeddings = monosemanticity.directions(embeddings).astype(np.float32)
+    by_tap: dict[str, list[Unit]] = {}
+    for unit in dict.fromkeys(units):
+        by_tap.setdefault(unit.tap, []).append(unit)
+    numbers = [_numbers(some, found.taps[tap].shape) for tap, some in by_tap.items()]
+    cut = crops([found.taps[tap] for tap in by_tap], numbers, encoder, data)
+    scores: dict[str, dict[str, Value]] = {}
+    for (tap, some), number, mine in zip(by_tap.items(), numbers, cut, strict=True):
+        natural = found.taps[tap]
+        sums = monosemanticity.sums(natural.sample[rows], embeddings)
+        columns, nearest = score(Evidence(natural, number, sums, mine, rows, embeddings))
+        for i, unit in enumerate(some):
+            values = {name: None if np.isnan(column[i]) else float(column[i]) for name, column in columns.items()}
+            scores[str(unit)] = values | {"redundant_with": str(some[nearest[i]]) if nearest[i] >= 0 else None}
+    return scores
+
+
+def _numbers(units: Sequence[Unit], shape: tuple[int, ...]) -> Int[np.ndarray, " unit"]:
+    return np.array([np.ravel_multi_index(unit.index, shape) for unit in units], int)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.scores import mis, monosemanticity
-from vitjax.analysis.scores.crops import crops
+from vitjax.analysis.scores.crops import CROP, crops
 from vitjax.analysis.scores.density import Density
 from vitjax.analysis.scores.encoders import LAYOUT, Encoder, encoder_of, layout_of
 from vitjax.analysis.scores.evidence import Evidence, Scores, score
@@ -26,7 +26,6 @@ from vitjax.ranges import Range
 from vitjax.units.units import matching
 
 UNITS, RANDOM, SHUFFLED = "units", "random directions", "shuffled images"
-CROP = 0.4  # of the image's side
 CROPS, TEMPERATURES = Range(1e-6, 1), Range(1e-6, 1e6)
 TOLD = 10  # units in the summary
 

@@ -17,6 +17,7 @@ from vitjax.analysis.report.yardstick import embed, middle
 from vitjax.analysis.study.passes import on_pictures
 from vitjax.atlas.job import tables
 from vitjax.atlas.job.job import Job, Run
+from vitjax.atlas.job.scored import described, scored
 from vitjax.atlas.job.tables import Made
 from vitjax.atlas.page import layouts, scripts
 from vitjax.atlas.page.contents import Layout, taps_of
@@ -63,7 +64,7 @@ def compare(run: Run, found: Exemplars | None, makes: Sequence[Made]) -> None:
             _write_array(store, "maps", np.stack(maps))
         else:
             written["maps"] = tables.map_table(maps)
-    table = tables.unit_rows(units, pictures, found, classes)
+    table = scored(tables.unit_rows(units, pictures, found, classes), run.job, found)
     if found:
         table = table.append_column(kept_maps.SCALE, pa.array(scale, pa.float32()))
     table = table.append_column("duplicate", pa.array(likeness.repeats(behaviour, LIKE), pa.int32()))
@@ -81,7 +82,7 @@ def options(job: Job) -> dict[str, object]:
     """Says what of a job decides how its atlas ends and is not in the manifest."""
     names = checksum(job.model.class_names) if job.model.class_names else None
     labels = str(job.data.listed) if job.data and job.data.listed else None
-    return {"retry": job.retry, "class_names": names, "labels": labels}
+    return {"retry": job.retry, "class_names": names, "labels": labels, **described(job)}
 
 
 def _embeddings(

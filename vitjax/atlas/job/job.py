@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import jax
 
+from vitjax.analysis.scores.encoders import Encoder
 from vitjax.atlas.job.progress import Reporter
 from vitjax.atlas.records.log import Log
 from vitjax.atlas.records.manifest import Manifest, recipe_of
@@ -33,6 +34,7 @@ class Job:
         retry: paint units again whose pictures fail.
         remat: recompute activations to save memory.
         painter: the model in the dtype in which pictures are painted, where that is another.
+        encoder: by whose embeddings units are scored, see `vitjax.analysis.scores`; None for no scores.
     """
 
     model: Network
@@ -43,6 +45,7 @@ class Job:
     retry: bool = True
     remat: bool = False
     painter: Network | None = None
+    encoder: Encoder | None = None
 
     @property
     def painting(self) -> Network:

@@ -52,29 +52,40 @@ ABOUT: dict[str, About] = {
     "photos_active": About("active", "the share of patches of photographs on which the unit is above 0", 3),
     "photos_sparseness": About("sparseness", "0: the same on all photographs, 1: on one alone", 3),
     "photos_mean": About("mean", "the unit's mean activation over photographs", 3),
+    "above_chance": About(
+        "monosemanticity", "how alike the photographs are that it is active on, from 0, any photographs, to 1", 3
+    ),
+    "clarity": About("clarity", "mean cosine of the crops that it fires on most: 1 if all look the same", 3),
+    "redundancy": About("redundancy", "cosine of what it fires on and what the layer's unit most like it fires on", 3),
+    "polysemanticity": About("polysemanticity", "how far apart two clusters of its crops are: 0 one thing, 1 two", 3),
+    "task_accuracy": About("told apart", "how often photographs of its top are told from its bottom's: 0.5 is chance"),
     "pictures": About("pictures", "how many pictures were made of the unit", 0),
 }
 
 # Of which columns high numbers, and of which low ones, are good; of the others neither are.
-BETTER = dict.fromkeys(("rise", "percentile", "margin", "coarse", "contrast"), "high") | dict.fromkeys(
+BETTER = dict.fromkeys(
+    ("rise", "percentile", "margin", "coarse", "contrast", "above_chance", "clarity", "task_accuracy"), "high"
+) | dict.fromkeys(
     (
         *("rank", "agreement", "photo_agreement", "noise", "coarse_noise", "copied"),
-        *("spectral_distance", "colour", "clipped", "slope"),
+        *("spectral_distance", "colour", "clipped", "slope", "redundancy", "polysemanticity"),
     ),
     "low",
 )
+SCORES = ("above_chance", "clarity", "redundancy", "polysemanticity", "task_accuracy")  # by the eyes of an encoder
 MAIN = ("rise", "rank", "agreement", "noise", "slope", "contrast", "activation", "held_out")  # the first that are there
 OF_LAYER = ("rank", "agreement", "photo_agreement")  # ranks among the layer's units
 
 
 def columns(units: pa.Table) -> list[Column]:
     """Makes those of these columns that the table `units.parquet` has."""
-    words = {"verdict": WORDS}
+    words, encoder = {"verdict": WORDS}, (units.schema.metadata or {}).get(b"encoder", b"").decode()
+    seen = lambda name: f" (in the eyes of {encoder})" if encoder and name in SCORES else ""
     return [
         Column(
             name,
             about.label,
-            about.help,
+            about.help + seen(name),
             units[name].to_pylist(),
             about.digits,
             words.get(name),

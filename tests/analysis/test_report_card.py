@@ -18,6 +18,7 @@ from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
 from vitjax.analysis.report.grades import NONE
 from vitjax.analysis.report.grading import Finished
 from vitjax.analysis.report.report_card import report_cards, run
+from vitjax.analysis.report.scored_units import negatives
 from vitjax.analysis.report.verdicts import RULE, WORDS, Rule, verdict
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.errors import InputError
@@ -188,14 +189,18 @@ def test_another_model_may_embed_the_pictures():
 
 def test_units_are_scored_by_another_models_eyes(tmp_path):
     other = noise.model(replace(CONFIG, image_size=(16, 16)))
-    findings = run(MODEL, DATA, pictures=folder(tmp_path / "pictures"), embedding=other, k=3, found=found())
+    pictures, history = folder(tmp_path / "pictures"), np.tile(np.arange(9.0), (1, 1))
+    history = {name: history for name in ("loss", "activation", "total_variation")}
+    append(pictures, Pictures(IMAGES[2:3], [-UNITS[0]], np.zeros(1), history, RECIPES["default"], 0, {}, 1))
+    findings = run(MODEL, DATA, pictures=pictures, embedding=other, k=3, found=found())
+    assert np.array_equal(negatives(pictures, MODEL)[f"-{UNITS[0]}"], IMAGES[2])
     embed = jax.jit(lambda model, images: model(images, "pooled")["pooled"])
     embeddings = np.asarray(embed(other, noise.pixels(replace(DATA, config=Input.of(other)))))
     natural = found().taps[UNITS[0].tap].sample[:, 2 * 8 + 3]
     assert_allclose(findings.rows[0]["monosemanticity"], pairwise(natural[:, None], embeddings)[0], atol=1e-6)
     for row in findings.rows:
         assert row["above_chance"] < row["monosemanticity"] and -0.5 <= row["clarity"] <= 1
-        assert row["task_accuracy"] is None  # for which there must be 50 photographs
+        assert row["task_accuracy"] is row["picture_accuracy"] is None  # for which there must be 50 photographs
 
 
 def test_cards_do_not_depend_on_batch_and_order():

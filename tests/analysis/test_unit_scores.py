@@ -12,6 +12,7 @@ from tests.support import noise, small
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.scores import encoders, mis
 from vitjax.analysis.scores.crops import _box, _pixels, crops
+from vitjax.analysis.scores.evidence import evidence_of, scores_of, told_by_pictures
 from vitjax.analysis.scores.measured import measure, merge
 from vitjax.analysis.scores.monosemanticity import monosemanticity
 from vitjax.analysis.scores.random_directions import with_random_directions
@@ -20,6 +21,7 @@ from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.core.preprocess import Input, Preprocess
+from vitjax.units.units import expand
 
 TAP = "blocks.1.mlp.hidden"
 JUDGE = noise.model(replace(small.CONFIG, image_size=(16, 16), depth=1, registers=0))
@@ -107,6 +109,21 @@ def test_tasks_tell_a_readout_of_the_encoders_own_feature_from_noise():
     by_pictures = mis.accuracy(mis.differences_by_pictures(shown, -shown, asked))
     assert by_pictures[0] == 1 and abs(by_pictures[1] - 0.5) <= 0.2
     assert mis.enough(50) and not mis.enough(44)
+
+
+def test_pictures_may_explain_units_in_place_of_photographs(data, values):
+    found, judge = exemplars(small.model(), data, [TAP], k=3), encoders.encoder_of(small.model(), JUDGE)
+    ((units, known),) = evidence_of(found, judge, data, expand(f"{TAP}:9,3", small.model().taps()))
+    scores = scores_of(units, known)
+    meant = pairwise(values[TAP][:, 3:, [9, 3]].mean(1), values["pooled"])
+    assert_allclose([scores[f"{TAP}:{unit}"]["monosemanticity"] for unit in (9, 3)], meant, atol=1e-6)
+    assert scores[f"{TAP}:9"]["redundant_with"] == f"{TAP}:3"
+    best, worst = (known.embeddings[where] for where in (known.sample.argmax(0), known.sample.argmin(0)))
+    asked = mis.tasks(known.sample)
+    alike = (best - worst) @ known.embeddings.T
+    plain = [(alike[i, asked.query_plus[i]] > alike[i, asked.query_minus[i]]).mean() for i in range(2)]
+    assert_allclose(told_by_pictures(known, 5 * best, worst), plain)
+    assert_allclose(told_by_pictures(known.only([1]), best[1:], worst[1:]), plain[1:])
 
 
 def test_random_directions_are_taps_of_their_own():

@@ -16,10 +16,10 @@ from vitjax.analysis.report import grades
 from vitjax.analysis.report.grading import Finished, grade, read_finished
 from vitjax.analysis.report.held_out import CHANGES, QUALITY
 from vitjax.analysis.report.report_figures import beside_photos, strips
+from vitjax.analysis.report.scored_units import negatives, unit_scores
 from vitjax.analysis.report.verdicts import GOOD, RULE, WORDS, Row, Rule, verdict
 from vitjax.analysis.report.yardstick import Yardstick, yardstick
 from vitjax.analysis.scores.encoders import encoder_of
-from vitjax.analysis.scores.evidence import score_known
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.data.dataset import Dataset
@@ -27,7 +27,6 @@ from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 
-SCORES = ("monosemanticity", "above_chance", "clarity", "polysemanticity", "task_accuracy")  # of units, not of pictures
 FIGURED = 16  # pictures beside their photographs
 
 
@@ -64,8 +63,8 @@ def run(
         data: the photographs.
         pictures: a folder that `vitjax visualize` made.
         other_seed: another one, by the same recipe with another seed: are the pictures the same?
-        embedding: the model that says what pictures look like, see `yardstick`; with one, rows have `SCORES` of the
-            units as well, by its embedding, see `vitjax.analysis.scores`.
+        embedding: the model that says what pictures look like, see `yardstick`; with one, rows have what
+            `unit_scores` gives as well.
         k: photographs that stand for a unit.
         rule: thresholds of the verdicts.
         found: the exemplars of the pictures' taps in `data`, where they are known already.
@@ -85,8 +84,9 @@ def run(
     rows = report_cards(model, entries, measure, tokens=tokens, rule=rule, batch=data.batch)
     rows = [row | seeds for row, seeds in zip(rows, _stability(entries, second, measure, data.batch), strict=True)]
     if embedding is not None:
-        scores = score_known(found, encoder_of(model, embedding), replace(data, images=found.images), entries.units)
-        rows = [row | {name: scores[row["unit"]][name] for name in SCORES} for row in rows]
+        judge = encoder_of(model, embedding)
+        scores = unit_scores(entries, found, judge, replace(data, images=found.images), negatives(pictures, model))
+        rows = [row | scores[row["unit"]] for row in rows]
     options = {
         "pictures": str(pictures),
         "seed": record["seed"],

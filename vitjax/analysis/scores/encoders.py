@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
+from PIL import Image
 
 from vitjax.analysis.study.passes import on_pictures
+from vitjax.data.pixels import pillow
 from vitjax.errors import InputError, nearest, remark
 from vitjax.models.core.network import Network
 from vitjax.units.select import at_tokens
@@ -46,7 +48,11 @@ class Encoder:
     def __call__(
         self, images: UInt8[np.ndarray, "image h w color"], batch: int = 32
     ) -> Float[np.ndarray, "image channel"]:
-        """The embeddings of images of the model's size that lie in memory."""
+        """The embeddings of images that lie in memory, resized to the model's size."""
+        height, width = self.model.config.image_size
+        if images.shape[1:3] != (height, width):
+            resize = lambda image: np.asarray(pillow(image).resize((width, height), Image.Resampling.BICUBIC))
+            images = np.stack([resize(image) for image in images]).reshape(len(images), height, width, -1)
         return on_pictures(self.model, self.function, images, batch=batch, tap=self.tap)[0]
 
 

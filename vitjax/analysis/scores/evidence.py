@@ -1,6 +1,6 @@
 """What is known of some units by one encoder, and all the scores that are made of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,10 @@ class Evidence:
         """The units' scores on images whose embeddings are known."""
         return self.natural.sample[np.ix_(self.rows, self.units)]
 
+    def only(self, some: Sequence[int]) -> "Evidence":
+        """What is known of some of the units, by their places among them."""
+        return replace(self, units=self.units[some], crops=replace(self.crops, row=self.crops.row[some]))
+
     def shuffled(self, seed: int) -> "Evidence":
         """The same with another image's embedding for each image, and other units' crops for each unit: a control.
 
@@ -81,22 +85,39 @@ def score(known: Evidence, temperature: float = mis.TEMPERATURE, seed: int = 0) 
     }, nearest
 
 
-def score_known(
-    found: Exemplars, encoder: Encoder, data: Dataset, units: Sequence[Unit]
-) -> dict[str, dict[str, Value]]:
-    """Scores units of which photographs are known already, without another pass of their model.
+def told_by_pictures(
+    known: Evidence,
+    plus: Float[np.ndarray, "unit channel"],
+    minus: Float[np.ndarray, "unit channel"],
+    seed: int = 0,
+) -> Float[np.ndarray, " unit"]:
+    """The share of `mis`'s tasks that are solved where pictures explain the units (FV-MIS where the encoder is
+    DreamSim); NaN of too few images.
 
-    So monosemanticity is of the photographs whose scores are all kept, a thousand or fewer; redundancy is among the
-    units given.
+    Args:
+        known: of the units.
+        plus: embeddings of a picture of each unit.
+        minus: of a picture that was made to have its activation as low as may be.
+        seed: of the tasks.
+    """
+    if not mis.enough(len(known.sample)):
+        return np.full(len(known.units), np.nan)
+    alike = [monosemanticity.directions(some) @ known.embeddings.T for some in (plus, minus)]
+    return mis.accuracy(mis.differences_by_pictures(*alike, mis.tasks(known.sample, seed=seed)))
+
+
+def evidence_of(
+    found: Exemplars, encoder: Encoder, data: Dataset, units: Sequence[Unit]
+) -> Iterator[tuple[list[Unit], Evidence]]:
+    """Gathers what is known of units, tap by tap, from exemplars alone, without another pass of their model.
+
+    So monosemanticity is of the photographs whose scores are all kept, a thousand or fewer.
 
     Args:
         found: what photographs say of the units' taps.
         encoder: by whose eyes photographs are alike.
         data: the photographs, as the model sees them.
-        units: any of those taps.
-
-    Returns:
-        {unit: {score: value}}, None where a score has no meaning, and in "redundant_with" the unit it is most like.
+        units: any of those taps; redundancy is among those of a tap.
     """
     places = next(iter(found.taps.values())).seen_place
     seen = replace(data, images=data.images.take(places), config=Input.of(encoder.model), shard=(0, 1))
@@ -105,18 +126,21 @@ def score_known(
     by_tap: dict[str, list[Unit]] = {}
     for unit in dict.fromkeys(units):
         by_tap.setdefault(unit.tap, []).append(unit)
-    numbers = [_numbers(some, found.taps[tap].shape) for tap, some in by_tap.items()]
+    numbers = [np.array([np.ravel_multi_index(unit.index, found.taps[tap].shape) for unit in some], int)
+               for tap, some in by_tap.items()]  # fmt: skip
     cut = crops([found.taps[tap] for tap in by_tap], numbers, encoder, data)
-    scores: dict[str, dict[str, Value]] = {}
     for (tap, some), number, mine in zip(by_tap.items(), numbers, cut, strict=True):
         natural = found.taps[tap]
         sums = monosemanticity.sums(natural.sample[rows], embeddings)
-        columns, nearest = score(Evidence(natural, number, sums, mine, rows, embeddings))
-        for i, unit in enumerate(some):
-            values = {name: None if np.isnan(column[i]) else float(column[i]) for name, column in columns.items()}
-            scores[str(unit)] = values | {"redundant_with": str(some[nearest[i]]) if nearest[i] >= 0 else None}
-    return scores
+        yield some, Evidence(natural, number, sums, mine, rows, embeddings)
 
 
-def _numbers(units: Sequence[Unit], shape: tuple[int, ...]) -> Int[np.ndarray, " unit"]:
-    return np.array([np.ravel_multi_index(unit.index, shape) for unit in units], int)
+def scores_of(units: Sequence[Unit], known: Evidence) -> dict[str, dict[str, Value]]:
+    """The scores of some units, {unit: {score: value}}, None where one has no meaning; in "redundant_with" the unit it
+    is most like."""
+    columns, nearest = score(known)
+    rows = {}
+    for i, unit in enumerate(units):
+        values = {name: None if np.isnan(column[i]) else float(column[i]) for name, column in columns.items()}
+        rows[str(unit)] = values | {"redundant_with": str(units[nearest[i]]) if nearest[i] >= 0 else None}
+    return rows

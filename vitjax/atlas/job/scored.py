@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from vitjax.analysis.photographs.exemplars import Exemplars
-from vitjax.analysis.scores.evidence import score_known
+from vitjax.analysis.scores.evidence import evidence_of, scores_of
 from vitjax.atlas.job.job import Job
 from vitjax.models.core.network import provenance
 
@@ -16,7 +16,9 @@ def scored(table: pa.Table, job: Job, found: Exemplars | None) -> pa.Table:
     """The table of units with a column for each score; as it is where the job has no encoder or no photographs."""
     if job.encoder is None or found is None:
         return table
-    scores = score_known(found, job.encoder, job.data, job.units)
+    scores = {}
+    for units, known in evidence_of(found, job.encoder, job.data, job.units):
+        scores |= scores_of(units, known)
     rows = [scores[unit] for unit in table["unit"].to_pylist()]
     for name in rows[0]:
         kind = pa.string() if name == "redundant_with" else pa.float32()

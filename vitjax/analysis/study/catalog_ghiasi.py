@@ -144,7 +144,7 @@ GHIASI: dict[str, Analysis] = {
         (
             Option("--pictures", "path", "folder that `vitjax visualize` made with the same model", required=True),
             Option("--other-seed", "path", "folder with the same units under another seed, for stability"),
-            Option("--embedding", "model", "model that judges likeness and scores the units (default: the same, no scores)"),
+            Option("--embedding", "model", "model that judges likeness and scores units (default: the same; no score)"),
             Option("--k", "count", _K),
         ),
     ),

@@ -12,7 +12,10 @@ from vitjax.models.dictionaries.dictionary import Dictionary
 from vitjax.models.dictionaries.form import Form
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.registry import random
+from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.objectives import UnitActivation
+from vitjax.optimize.recipes import RECIPES
+from vitjax.optimize.schedule.plan import plan
 
 TAP, LATENTS = "blocks.1.resid_post", 60
 RNG = np.random.default_rng(0)
@@ -172,3 +175,10 @@ def test_latents_in_a_model_of_stages():
     np.testing.assert_allclose(score(found, 3), whole, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(moved[taps[1]], found[taps[1]] + 1, rtol=1e-6)
     assert (np.asarray(moved["logits"]) != np.asarray(found["logits"])).any()
+
+
+def test_pictures_of_latents_are_planned_as_those_of_their_tap():
+    """By recipes of stages, too, and what they cost is known: a model as such has no latents."""
+    recipe, config = RECIPES["fast"], small.CONFIG
+    own, latents = (plan(recipe, config, UnitActivation(tap)) for tap in (TAP, f"{TAP}.sae@a"))
+    assert own == latents and picture_flops(config, TAP, recipe) == picture_flops(config, f"{TAP}.sae", recipe)

@@ -15,21 +15,25 @@ from vitjax.cli.arguments import (
     set_argument,
     shard,
 )
-from vitjax.errors import InputError
+from vitjax.cli.atlases import activations
+from vitjax.errors import AGAIN, InputError
 
 ABOUT = """
 Paints every unit named, grades the pictures against photographs, paints those that fail again, compares the units and
 makes a page to explore them all. It may be stopped in any way: the same command goes on where it was. Several hosts
-share one store, each with its part of the work (--shard, or by itself under jax.distributed).
+share one store, each with its part of the work (--shard, or by itself under jax.distributed). With --of activations
+it is of what a layer's patches can be, in place of what its units look for.
 """
 EXIT = """
 exit codes: 0 finished, or this host's part is; 1 --verify found something; 2 a mistake in the input; 75 stopped by
-SIGTERM, with the batches under way finished, run the same command again; 130 interrupted.
+SIGTERM, with the batches under way finished, or other hosts' samples of activations are missing: run the same command
+again; 130 interrupted.
 
 examples:
   vitjax atlas                                                    a sample of the embedded model, in minutes
   vitjax atlas --model ./vit --data photos/ --out atlas           every neuron of your own checkpoint
   vitjax atlas --model ./vit --units 'blocks.*.mlp.hidden:*' --sample 384 --data photos.zip
+  vitjax atlas --model ./vit --of activations --tap blocks.8.resid_post --data photos/ --per-image 10
   vitjax atlas --out atlas --verify                               reads everything again, against its checksums
   vitjax atlas export atlas --to page                             the page alone, to be put on any static host
 """
@@ -38,7 +42,7 @@ SAMPLE = 36  # pictures made where nothing is said
 
 def add(commands) -> None:
     """Adds the command and `export` below it."""
-    from vitjax.cli import export
+    from vitjax.cli.atlases import export
     from vitjax.optimize.recipes import RECIPES
 
     command = commands.add_parser(
@@ -51,6 +55,9 @@ def add(commands) -> None:
     command.set_defaults(run=_run)
     model_arguments(command, dtype=AUTO)
     dictionary_arguments(command)
+    command.add_argument(
+        "--of", default=activations.UNITS, choices=activations.KINDS, help="what it has a picture for (default: units)"
+    )
     group = command.add_argument_group("pictures")
     group.add_argument("--units", nargs="+", metavar="SET", help="unit sets, as for visualize (default: all neurons)")
     group.add_argument("--sample", type=count, metavar="N", help="draw N of the units at random, evenly over the taps")
@@ -65,6 +72,7 @@ def add(commands) -> None:
                        " decides their last bits (default: as memory allows)")  # fmt: skip
     group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
     group.add_argument("--no-retry", action="store_true", help="do not paint dead, faint and weak units again")
+    activations.add(command)
     group = command.add_argument_group("photographs, for grades and exemplars")
     group.add_argument("--data", help="a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. validation")
@@ -118,6 +126,7 @@ def _run(args: argparse.Namespace) -> int:
         split_unit(unit)
     if args.data is None and (given := [o for o in ("split", "labels", "limit", "encoder") if getattr(args, o)]):
         raise InputError(f"--{given[0].replace('_', '-')} says something of photographs: name them with --data")
+    activations.check(args)
     images = None
     if args.data is not None:
         images = open_photographs(args)
@@ -149,6 +158,11 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
     from vitjax.models.registry import abstract
     from vitjax.weights.dtypes import named
 
+    before = []
+    if args.of == activations.ACTIVATIONS:
+        cells, units, before = activations.planned(args, abstract(shown.config), images)
+    else:
+        units = chosen(shown, args.units, _sample(args))
     if args.compile_for is not None:
         from vitjax.bench.compiled.forecast import Forecast
 
@@ -158,9 +172,8 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
         dtype = named(args.dtype, jax.local_devices()[0])
         model = abstract(shown.config, dtype)
         device = Here(model, recipe, args.remat, matmul_rate(dtype) * jax.local_device_count())
-    units = chosen(shown, args.units, _sample(args))
     made = plan(
-        model,
+        cells if before else model,
         units,
         recipe,
         device,
@@ -169,7 +182,7 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
         shard=args.shard or this_host(),
         photographs=min(len(images), args.k * len(units)) if images else 0,
     )
-    print(told(made, device))
+    print("\n".join([*before, told(made, device)]))
     return 0
 
 
@@ -190,12 +203,17 @@ def _paint(args: argparse.Namespace, recipe, images) -> int:
     from vitjax.data.dataset import Dataset
     from vitjax.weights.load import load as load_model
 
-    units = chosen(model, args.units, _sample(args))
     data = images and Dataset(images, model.config, listed=args.labels, class_names=model.class_names)
+    shard, out, beside = args.shard or this_host(), args.out, args.beside
+    if args.of == activations.ACTIVATIONS:
+        if (found := activations.found(args, model, data, shard)) is None:
+            return AGAIN
+        model, units, out, beside = *found, False
+    else:
+        units = chosen(model, args.units, _sample(args))
     about = manifest(
         model, units, recipe, args.seeds, args.slots or 0, data, args.k, "" if args.dtype == AUTO else args.dtype
     )
-    shard = args.shard or this_host()
     encoder = args.encoder and encoder_of(model, load_model(args.encoder))
     job = Job(model, units, about, data, shard, retry=not args.no_retry, remat=args.remat, encoder=encoder)
-    return run(job, args.out, beside=args.beside, page=not args.no_page)
+    return run(job, out, beside=beside, page=not args.no_page)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.surroundings import standard
+from vitjax.models.core.vocabulary import host
 from vitjax.models.flops import operations
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize import loop
@@ -24,7 +25,8 @@ def step_flops(config: Config, tap: str, recipe: Recipe) -> float:
 
     See `vitjax.models.flops` for what counts.
     """
-    model, program = abstract(config), loop.Program(recipe, UnitActivation(tap), chunk=1, execution=COUNTED)
+    model, objective = abstract(config), UnitActivation(host(tap))
+    program = loop.Program(recipe, objective, chunk=1, execution=COUNTED)
     slots = jnp.zeros(recipe.together, jnp.uint32)
     aims = loop.Targets(slots.astype(jnp.int32), slots, jnp.uint32(0))
     params = jax.eval_shape(partial(loop.start, recipe=recipe), model, aims).params

@@ -11,6 +11,7 @@ import numpy as np
 from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
+from vitjax.models.core.vocabulary import host
 from vitjax.models.registry import abstract
 from vitjax.optimize import loop
 from vitjax.optimize.cost import dearest_stage
@@ -67,6 +68,7 @@ def need(
 
     They are those of the recipe's dearest stage. The model's arrays may be shapes alone.
     """
+    tap = host(tap)
     stage, dtype = dearest_stage(model.config, tap, recipe), str(model.dtype)
     few, more = (_bytes(abstract(stage.config, dtype), tap, stage.recipe, slots, remat) for slots in probes)
     each = (more - few) / (probes[1] - probes[0])

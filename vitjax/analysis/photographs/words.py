@@ -53,12 +53,7 @@ def run(
     Raises:
         InputError: too few words, a file that cannot be read, unknown taps, or no text tower of the model's width.
     """
-    words, known = _words(words), model.taps()
-    if text is None:
-        text = load_text(model.card.source, revision=model.card.revision or None)
-    encoder = text if isinstance(text, TextEncoder) else load_text(text)
-    prompts = [PROMPT.format(word) for word in words]
-    texts = np.concatenate([np.asarray(encoder(prompts[i : i + TEXTS])) for i in range(0, len(prompts), TEXTS)])
+    (words, texts), known = embedded(words, model, text), model.taps()
     width = known[model.output].shape
     if width != texts.shape[1:]:
         raise InputError(
@@ -78,6 +73,18 @@ def run(
     return Findings(
         "words", rows, settings(model, data, **options), summary=f"{len(rows)} units named from {len(words)} words"
     )
+
+
+def embedded(
+    words: str | Path | Sequence[str], model: Network, text: str | TextEncoder | None = None
+) -> tuple[list[str], Float[np.ndarray, "word channel"]]:
+    """Reads words and embeds `PROMPT` of each, see `run`; errors as there."""
+    words = _words(words)
+    if text is None:
+        text = load_text(model.card.source, revision=model.card.revision or None)
+    encoder = text if isinstance(text, TextEncoder) else load_text(text)
+    prompts = [PROMPT.format(word) for word in words]
+    return words, np.concatenate([np.asarray(encoder(prompts[i : i + TEXTS])) for i in range(0, len(prompts), TEXTS)])
 
 
 def centred(embeddings: Float[np.ndarray, "one channel"]) -> Float[np.ndarray, "one channel"]:

@@ -19,17 +19,17 @@ from vitjax.atlas.job import tables
 from vitjax.atlas.job.job import Job, Run
 from vitjax.atlas.job.scored import described, scored
 from vitjax.atlas.job.tables import Made
-from vitjax.atlas.page import layouts, scripts
+from vitjax.atlas.page import cells, layouts, scripts
 from vitjax.atlas.page.contents import Layout, taps_of
 from vitjax.atlas.page.kept import kept_maps
-from vitjax.atlas.records import finished, retries
+from vitjax.atlas.records import activation_map, finished, retries
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store.store import Store
 from vitjax.data.files.images import checksum
 from vitjax.models.core.network import Network
 
 LIKE = 0.95  # cosine of two activation profiles, or without photographs of two pictures, of near-repeats
-CHECKED = ("manifest.json", "natural/", "batches/", "series/", "cards/", "tables/")
+CHECKED = ("manifest.json", "natural/", "activations/", "batches/", "series/", "cards/", "tables/")
 CHUNK = 256  # pictures in memory together
 
 
@@ -51,7 +51,10 @@ def compare(run: Run, found: Exemplars | None, makes: Sequence[Made]) -> None:
         layouts.layers(taps_of(list(map(str, units)))),
         layouts.chart("looks", "by looks", likeness.spread_out(looks)),
     ]
-    written, classes = {}, []
+    written, classes, plane = {}, [], activation_map.whole(store, units)
+    if plane:
+        charts.insert(0, cells.layout(plane))
+        written["cells"] = cells.table(plane)
     if found:
         behaviour = tables.profiles(found, units)
         near["responses"] = likeness.nearest(behaviour, layers)
@@ -68,6 +71,8 @@ def compare(run: Run, found: Exemplars | None, makes: Sequence[Made]) -> None:
     if found:
         table = table.append_column(kept_maps.SCALE, pa.array(scale, pa.float32()))
     table = table.append_column("duplicate", pa.array(likeness.repeats(behaviour, LIKE), pa.int32()))
+    if plane:
+        table = table.append_column("samples", written["cells"]["samples"])
     written |= {"units": table, "pictures": pictures, "near": tables.near_table(near)}
     for name, value in written.items():
         buffer = io.BytesIO()

@@ -8,6 +8,8 @@ from vitjax.analysis.photographs.exemplars import Exemplars, exemplars
 from vitjax.atlas.job.job import Run
 from vitjax.atlas.records.photographs import PREFIX
 from vitjax.atlas.store.store import Store
+from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
 
 
 def look(run: Run) -> Exemplars | None:
@@ -30,6 +32,12 @@ def look(run: Run) -> Exemplars | None:
         _fetch(store, folder := Path(name), f"-of-{job.shard[1]}.npz")
         put = lambda path: store.write(f"{PREFIX}{path.name}", path.read_bytes())
         return exemplars(job.model, data, taps, folder=folder, kept=put, **how)
+
+
+def apart(store: Store, data: Dataset | None) -> None:
+    """Says that an atlas among its own photographs would be taken for some of them at the next run."""
+    if data and store.folder and Path(data.images.source).resolve() in (out := store.folder.resolve(), *out.parents):
+        raise InputError(f"{store.address} lies within the photographs {data.images.source}: choose another --out")
 
 
 def _fetch(store: Store, folder: Path, ending: str) -> None:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from vitjax.atlas.job.job import Job, even
+from vitjax.atlas.job.look import apart
 from vitjax.atlas.job.progress import Screen, exporting
 from vitjax.atlas.job.tables import class_of
 from vitjax.atlas.job.work import Status, work
@@ -22,7 +23,6 @@ from vitjax.atlas.records.photographs import begun_with
 from vitjax.atlas.store.checksums import LARGEST, flaws
 from vitjax.atlas.store.folder import is_export
 from vitjax.atlas.store.store import Store, Unreachable
-from vitjax.data.dataset import Dataset
 from vitjax.errors import AGAIN, InputError, printable
 from vitjax.files import read_json
 from vitjax.optimize.memory import fitting_slots
@@ -47,7 +47,7 @@ def run(job: Job, out: str, *, beside: bool = False, page: bool = True) -> int:
     """
     clock = time.perf_counter()
     store = Store(out)
-    _apart(store, job.data)
+    apart(store, job.data)
     job, store = _placed(job, store, beside)
     if job.data and (known := begun_with(store)) and "content" not in known:
         what = "was begun by a version that kept no checksum of photographs: that these are the same is taken on trust"
@@ -103,12 +103,6 @@ def _same(page: Path, what: Contents, bytes: bool) -> bool:
     except InputError:
         return False
     return shown == scripts.plain(what.manifest) and not any(flaws(page, bytes=bytes))
-
-
-def _apart(store: Store, data: Dataset | None) -> None:
-    """Says that an atlas among its own photographs would be taken for some of them at the next run."""
-    if data and store.folder and Path(data.images.source).resolve() in (out := store.folder.resolve(), *out.parents):
-        raise InputError(f"{store.address} lies within the photographs {data.images.source}: choose another --out")
 
 
 def _placed(job: Job, store: Store, beside: bool) -> tuple[Job, Store]:

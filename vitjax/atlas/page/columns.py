@@ -59,6 +59,7 @@ ABOUT: dict[str, About] = {
     "redundancy": About("redundancy", "cosine of what it fires on and what the layer's unit most like it fires on", 3),
     "polysemanticity": About("polysemanticity", "how far apart two clusters of its crops are: 0 one thing, 1 two", 3),
     "task_accuracy": About("told apart", "how often photographs of its top are told from its bottom's: 0.5 is chance"),
+    "samples": About("samples", "activations in the cell of an activation atlas", 0),
     "pictures": About("pictures", "how many pictures were made of the unit", 0),
 }
 

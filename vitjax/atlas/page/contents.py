@@ -165,6 +165,7 @@ class Contents:
         beside: {"name", "path"} of other atlases of the same site.
         silent: numbers of units that hardly respond to any photograph.
         layer_units: of each tap, among how many units its units are ranked; {} where nothing says it.
+        further: {name: value} of further data files of the page.
     """
 
     title: str
@@ -192,6 +193,7 @@ class Contents:
     beside: Sequence[Mapping[str, str]] = ()
     silent: Sequence[int] = ()
     layer_units: Mapping[str, int] = field(default_factory=dict)
+    further: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def taps(self) -> list[Tap]:

@@ -94,7 +94,7 @@ def export(
 def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:
     """Writes what there is once: the small data of the page, the tables, the manifest."""
     values = {"atlas": scripts.atlas(contents, sheets.describe()), "units": scripts.units(contents)}
-    values |= {f"layout-{laid.key}": scripts.layout(laid) for laid in contents.layouts}
+    values |= {f"layout-{laid.key}": scripts.layout(laid) for laid in contents.layouts} | dict(contents.further)
     for name, value in values.items():
         folder.write(f"data/{name}.js", scripts.script(name, value))
     for name, table in contents.tables.items():

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from vitjax.atlas.page.cells import files
 from vitjax.atlas.page.columns import ABOUT, columns
 from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
 from vitjax.atlas.page.kept.kept_maps import activations, scales, unpacked
 from vitjax.atlas.page.kept.silent import silent
-from vitjax.atlas.records import finished, manifest, retries
+from vitjax.atlas.records import activation_map, finished, manifest, retries
 from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
@@ -125,9 +126,10 @@ class _Reader:
             duplicate=units["duplicate"].to_pylist(),
             histogram=self.histogram(),
             near=self.near(),
-            tables=tables,
             silent=np.flatnonzero(silent(units)).tolist(),
             layer_units=self.layer_units,
+            tables=tables | ({} if (cells := self.table("cells")) is None else {"cells": cells}),
+            further=files(self.activations()),
             **self.photographs(exemplars, photos),
         )
 
@@ -151,6 +153,13 @@ class _Reader:
     @cached_property
     def photos(self) -> pa.Table | None:
         return self.table("photos")
+
+    def activations(self) -> activation_map.Survey | None:
+        """The map of an activation atlas, with what its cells add to names."""
+        if (data := self.read(activation_map.MAP)) is None:
+            return None
+        found = [self.read(key) for key in activation_map.parts(list(self.ended.sha256), "names")]
+        return activation_map.named(activation_map.mapped(data, self.store), found, self.store)
 
     def layouts(self) -> list[Layout]:
         found = unseal(self.read("tables/layouts.json"), "tables/layouts.json", _Layouts | list[_Laid])

@@ -80,6 +80,7 @@ def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]
         "layouts": [{"key": layout.key, "label": layout.label} for layout in contents.layouts],
         "tables": sorted(contents.tables),
         "beside": list(contents.beside),
+        "further": sorted(contents.further),
     }
 
 

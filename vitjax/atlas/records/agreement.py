@@ -10,6 +10,8 @@ from vitjax.atlas.store.sealed import seal
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 
+BEFORE = ("claims/", "activations/")  # what a store may hold before its manifest
+
 
 def agree(store: Store, wanted: Manifest) -> None:
     """Begins a store with a manifest, or makes sure that it holds the same.
@@ -31,21 +33,21 @@ def compare(store: Store, wanted: Manifest) -> bool:
     """
     there = stated(store)
     if there is None:
-        others = [key for key in store.keys("") if not key.startswith("claims/")]
+        others = [key for key in store.keys("") if not key.startswith(BEFORE)]
         there = stated(store) if KEY in others else None  # another host has begun it since
     if there is None:
         if others:
             raise InputError(f"{store.address} is not empty ({others[0]}) and holds no atlas; choose another --out")
         return True
-    if differences := list(_differences(there, asdict(wanted))):
+    if found := list(differences(there, asdict(wanted))):
         raise InputError(
-            f"{store.address} holds another atlas: {'; '.join(differences)}. Choose another --out, or --beside to begin"
+            f"{store.address} holds another atlas: {'; '.join(found)}. Choose another --out, or --beside to begin"
             " a new one beside it"
         )
     return False
 
 
-def _differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
+def differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
     """Says what differs, in words: `recipe.steps is 160 there, 200 here`."""
     if path in ("model.source", "data.source"):  # the same weights and photographs may lie in another place
         return
@@ -60,7 +62,7 @@ def _differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
         found, wanted, path = (found.get(tap), wanted.get(tap), f"units of {tap}") if tap else (0, 0, path)
     if isinstance(found, dict) and isinstance(wanted, dict):
         for name in wanted:
-            yield from _differences(found.get(name), wanted[name], f"{path}.{name}".lstrip("."))
+            yield from differences(found.get(name), wanted[name], f"{path}.{name}".lstrip("."))
     elif found != wanted:
         yield f"{path} is {_short(found)} there, {_short(wanted)} here"
 

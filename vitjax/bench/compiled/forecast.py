@@ -10,6 +10,7 @@ from vitjax.bench.compiled.chips import Chip
 from vitjax.bench.compiled.estimate import untimed
 from vitjax.bench.compiled.target import Built, built
 from vitjax.models.core.execution import Execution
+from vitjax.models.core.vocabulary import host
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize.cost import dearest_stage, step_flops
 from vitjax.optimize.memory import PROBES, Room, slots_within, useful_slots, weights
@@ -101,4 +102,4 @@ class Forecast:
 
     def _built(self, leg: Leg, tap: str, slots: int) -> Built:
         log.info("compiling for %s: %s, %d pictures", self.chip.name, tap, slots)
-        return built(self.chip, leg.config, tap, leg.recipe, slots, self.dtype, Execution(self.remat))
+        return built(self.chip, leg.config, host(tap), leg.recipe, slots, self.dtype, Execution(self.remat))

@@ -9,6 +9,7 @@ NUMBERS = re.compile(r"[\d,\-.*]+(#\d{1,9})?")  # an index without names
 PATCH = re.compile(r"patch ([0-9]{1,9})")  # one patch token, row by row
 SCALE = re.compile(r"(?<=\.)scale\d+\.")  # in the tap of a block that runs on several scales at once: which
 LOGITS = "logits"  # the tap whose units are classes, which may be called by name
+_LATENTS = re.compile(r"\.(sae|sae_pre|cells)(@.*)?$")  # how taps end that tell of another tap's value
 _TAP = re.compile(r"^(?:stages\.(\d+)\.)?(?:blocks\.(\d+)\.)?(?:scale\d+\.)?(.+)$")
 
 
@@ -27,6 +28,14 @@ def split_tap(tap: str) -> TapName:
     """Splits a tap's name: `stages.2.blocks.5.mlp.hidden` is (2, 5, "mlp.hidden"), `norm` is (None, None, "norm")."""
     stage, block, name = _TAP.match(tap).groups()
     return TapName(*(None if number is None else int(number) for number in (stage, block)), name)
+
+
+def host(tap: str) -> str:
+    """The tap whose value the latents of a dictionary, or cells of activations, are read from; else the tap itself.
+
+    Pictures for either take the same steps of about the same cost, and models as such know no latents.
+    """
+    return _LATENTS.sub("", tap)
 
 
 def split_unit(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod, sqrt
 
+from vitjax.models.core.vocabulary import host
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize.objectives import Objective
 from vitjax.optimize.recipes import TOKENS, Recipe
@@ -57,7 +58,7 @@ def depth_of(config: Config, taps: Sequence[str]) -> float:
     model = abstract(config)
     order = list(model.taps())
     blocks = [order.index(tap) for tap in matching(model.neurons, order)]
-    last = max(map(order.index, taps))
+    last = max(order.index(host(tap)) for tap in taps)
     return max(1, sum(block <= last for block in blocks)) / len(blocks)
 
 
@@ -75,4 +76,5 @@ def _config(config: Config, stage: Stage, tokens: str, objective: Objective) -> 
         return config
     other = smaller(config, stage.size)
     own, its = (abstract(one).taps() for one in (config, other))
-    return other if all(tap in its and own[tap].units == its[tap].units for tap in objective.taps) else config
+    taps = {host(tap) for tap in objective.taps}
+    return other if all(tap in its and own[tap].units == its[tap].units for tap in taps) else config

@@ -1,0 +1,1 @@
+"""The parts of `vitjax atlas`: exporting its page, and atlases of activations."""

@@ -6,6 +6,8 @@ from html import escape
 
 from vitjax.cli import parser
 
+UNSAID = argparse._HelpAction, argparse._SubParsersAction
+
 
 def pages() -> dict[str, str]:
     """{address: Markdown} of every command, and an index of them at `commands/index.md`."""
@@ -26,10 +28,9 @@ def _commands(whole: argparse.ArgumentParser, above: str) -> Iterator[tuple[str,
         lines = {choice.dest: choice.help or "" for choice in action._choices_actions}
         for name, one in action.choices.items():
             words = f"{above} {name}".strip()
-            if any(isinstance(below, argparse._SubParsersAction) for below in one._actions):
-                yield from _commands(one, words)
-            else:
+            if one.get_default("run"):
                 yield words, one, lines.get(name, "")
+            yield from _commands(one, words)
 
 
 def _address(name: str) -> str:
@@ -42,7 +43,8 @@ def _page(one: argparse.ArgumentParser, name: str, line: str) -> str:
     usage = one.format_usage().removeprefix("usage: ").rstrip()
     parts = [f"# {name}", escape((one.description or line).strip()), f"```text\n{usage}\n```"]
     for group in one._action_groups:
-        shown = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
+        shown = [action for action in group._group_actions if not isinstance(action, UNSAID)]
+        shown = [action for action in shown if action.help != argparse.SUPPRESS]
         if shown:
             parts += [f"## {(group.title or 'options').capitalize()}", escape(group.description or "")]
             parts += [_argument(action, formatter) for action in shown]

@@ -74,7 +74,7 @@ def _fill(nav: list, section: str, pages: list) -> None:
 
 
 def _words(address: str) -> str:
-    return address.removeprefix("commands/").removesuffix(".md").replace("analyze-", "analyze ")
+    return re.sub("^(analyze|atlas)-", r"\1 ", address.removeprefix("commands/").removesuffix(".md"))
 
 
 def _pictures_outside(page: Path):

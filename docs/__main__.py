@@ -1,4 +1,4 @@
-"""`python -m docs`: the notebooks run, and the site is built from the pages and them, with warnings as errors."""
+"""`python -m docs`: examples and notebooks run, and the site is built of the pages, with warnings as errors."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from docs.site.run_notebooks import run_notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "out" / "site"
-STEPS = "notebooks", "site"
+STEPS = "examples", "notebooks", "site"
 
 
 def main() -> None:
@@ -21,6 +21,8 @@ def main() -> None:
     if unknown := set(wanted) - set(STEPS):
         sys.exit(f"python -m docs: no step {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
     with tempfile.TemporaryDirectory() as folder:
+        if "examples" in wanted:
+            step("examples", examples)
         if "notebooks" in wanted:
             step("notebooks", run_notebooks, Path(folder))
         if "site" in wanted:
@@ -36,10 +38,20 @@ def step(name: str, function, *arguments) -> None:
     print(f"{name:<12} ok {time.perf_counter() - start:5.1f} s", flush=True)
 
 
+def examples() -> None:
+    """Runs every example of the README and the pages, pages beside each other, and says which are skipped and why."""
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-n", "auto", "--dist", "loadgroup"]
+    called([*command, "tests/house/test_examples.py"], VITJAX_EXAMPLES="all")
+
+
 def build(notebooks: Path) -> None:
     """Builds the site into `SITE`, with what the notebooks showed."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(SITE)]
-    settings = {"VITJAX_NOTEBOOKS": str(notebooks), "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    called(command, VITJAX_NOTEBOOKS=str(notebooks), PYTHONPATH=str(ROOT), NO_MKDOCS_2_WARNING="1")
+
+
+def called(command: list[str], **settings: str) -> None:
+    """Runs a program in the repository; where it fails, so does this."""
     if code := subprocess.run(command, cwd=ROOT, env=os.environ | settings).returncode:
         sys.exit(code)
 

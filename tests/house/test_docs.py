@@ -1,6 +1,7 @@
 """The README and the other pages: what they name is there, what they show can be run."""
 
 import ast
+import json
 import re
 import shlex
 from importlib import import_module
@@ -76,3 +77,16 @@ def test_versions_agree():
     cited = re.search(r'^version: (.*)\ndate-released: "(.*)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
     newest = re.search(r"^## ([\d.]+) \(([\d-]+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert cited.groups() == newest.groups() and cited[1] == __version__
+
+
+@pytest.mark.parametrize("book", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=lambda book: book.stem)
+def test_a_notebook_is_kept_without_what_it_showed(book):
+    """It imports what there is, is listed, and what it showed is made anew by `python -m docs`."""
+    cells = json.loads(book.read_text())["cells"]
+    assert f"({book.name})" in (book.parent / "index.md").read_text()
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        assert not cell["outputs"] and cell["execution_count"] is None
+        lines = [line for line in cell["source"] if not line.lstrip().startswith(("%", "!"))]
+        for node in ast.walk(ast.parse("".join(lines).replace("if COLAB:", "COLAB"))):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("vitjax"):
+                assert [one.name for one in node.names if not known(import_module(node.module), one.name)] == []

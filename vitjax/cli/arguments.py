@@ -80,10 +80,13 @@ def load(args: argparse.Namespace, dtype: str | None = None):
         from vitjax.weights.class_lists import class_names
 
         class_names(names)
+    from vitjax.units.in_files import files_in
     from vitjax.weights.load import load
 
     how = {"image_size": args.image_size, "dtype": dtype or args.dtype, "revision": args.revision}
-    features = getattr(args, "dictionary", ())
+    features = [*getattr(args, "dictionary", ())]
+    named = files_in([getattr(args, name, None) for name in ("units", "taps", "to", "beside")])
+    features += [file for file in named if file not in features]
     model = load(args.model, **how, base=args.base, class_names=names, dictionaries=features)
     if data := getattr(args, "check_dictionary", None):
         _check_dictionaries(model, data)

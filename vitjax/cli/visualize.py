@@ -29,6 +29,7 @@ goals are added, subtracted and multiplied by numbers, with spaces around the si
   '- blocks.3.mlp.hidden:0-7'      the least of each of eight units
   'after(blocks.3.mlp.hidden:5) + logits:207'            after(…): after the activation function, whatever the recipe
   'cosine(2, blocks.6.resid_post:7)'                     times the square of the cosine with the axis, at least 0.1
+directions that `vitjax analyze directions` found are units of their file: directions/directions.npz:0-7.
 of a photograph a picture shows what the model knows of it: --like photo.jpg --tap 'blocks.*.resid_post'.
 a sentence is written --text "a photo of a dog", with a CLIP or SigLIP as --model.
 `vitjax taps` lists the taps of a model.

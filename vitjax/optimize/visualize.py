@@ -22,6 +22,7 @@ from vitjax.optimize.workers import Starts, Task, run
 from vitjax.progress import Bar, Meter, News, watched
 from vitjax.ranges import COUNT, SEED
 from vitjax.units.algebra import is_goal
+from vitjax.units.in_files import attached
 from vitjax.units.select import token_span
 from vitjax.units.spelled import goals_of
 from vitjax.units.units import Unit, check_tap, expand
@@ -60,7 +61,8 @@ def visualize(
 
     Args:
         model: from `vitjax.load`.
-        units: unit sets such as "blocks.6.mlp.hidden:0-63", `Unit`s, `Direction`s, or a list of them.
+        units: unit sets such as "blocks.6.mlp.hidden:0-63", `Unit`s, `Direction`s, or a list of them; units of a file
+            of directions are "directions.npz:0-3".
         recipe: a recipe's name or a `Recipe`; `changes` replace fields of it, e.g. `steps=200`.
         seed: a unit's picture depends on this and on the unit, not on the other units.
         batch: slots optimised together on each device; the last batch is padded.
@@ -77,6 +79,7 @@ def visualize(
     Raises:
         InputError: unknown taps, indices out of range, unknown recipes or fields; photographs that cannot be read.
     """
+    model, units = attached(model, units)
     goals, recipe, watch = resolve(model, units), choose(recipe, **changes), Watch(frames, spacing, alpha)
     begun = None
     if starts is not None:
@@ -108,6 +111,7 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
         raise InputError(f"{what} is no model: load one, e.g. vitjax.load('demo')")
     taps = model.taps()
     given = [units] if isinstance(units, str) or not isinstance(units, Iterable) else list(units)
+    given = attached(model, given)[1]
     goals: list[Goal] = []
     for one in given:
         if isinstance(one, str):

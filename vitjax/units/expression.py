@@ -4,9 +4,10 @@
     product  = factor { ("*" | "/") factor }, all but one of them numbers
     factor   = "-" factor | NUMBER | "(" sum ")" | "after(" sum ")" | "cosine(" POWER "," SET ")" | SET
 
-A SET is a unit set, `TAP:INDEX`. In it `-` and `*` belong to the index, so that the operators after one stand apart
-from it by a space. Names of classes may hold spaces, hyphens and even operators: of the texts that could be one, the
-longest that is one counts. The whole, in parentheses, may have a variant: `(A - B)#2`.
+A SET is a unit set, `TAP:INDEX`, or one of a file of directions, `FILE.npz:INDEX` (see `vitjax.units.in_files`). In it
+`-` and `*` belong to the index, so that the operators after one stand apart from it by a space. Names of classes may
+hold spaces, hyphens and even operators: of the texts that could be one, the longest that is one counts. The whole, in
+parentheses, may have a variant: `(A - B)#2`.
 """
 
 import re
@@ -15,12 +16,13 @@ from typing import NamedTuple
 
 from vitjax.errors import SHOWN, InputError, Misspelled, nearest, printable
 from vitjax.models.core.class_names import NAMELESS, ClassNames
-from vitjax.models.core.vocabulary import LOGITS, NUMBERS, split_unit
+from vitjax.models.core.vocabulary import FILE, LOGITS, NUMBERS, split_unit
 from vitjax.units.class_in_text import class_ends, read_class
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:])")
-_TAP = re.compile(r"[^\W\d][^\s:()+/'\"]*")
-_PLAIN = re.compile(r"[^\W\d][^\s()+/'\"]*")
+_TAP = re.compile(rf"{FILE}(?=:)|[^\W\d][^\s:()+/'\"]*")
+_FILE = re.compile(rf"{FILE}(?=:)")
+_PLAIN = re.compile(rf"{FILE}:[^\s()+/'\"]+|[^\W\d][^\s()+/'\"]*")
 _VARIANT = re.compile(r"#(\d{1,9})")
 _JOINED = re.compile(r":\d+[-+*/][^\W\d]")  # an operator without a space before it
 _FUNCTIONS = ("after", "cosine")
@@ -149,7 +151,7 @@ class _Reader:
             return _times(-1.0, self._factor())
         if sign == "(":
             return self._within(self._sum)
-        if found := _NUMBER.match(self.text, self.at):
+        if not _FILE.match(self.text, self.at) and (found := _NUMBER.match(self.text, self.at)):
             self.at = found.end()
             return float(found[0])
         word = _TAP.match(self.text, self.at)

@@ -15,6 +15,7 @@ from vitjax.models.core.config import whole
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.models.dictionaries.dictionary import Dictionary
+from vitjax.models.dictionaries.directions import Directions
 from vitjax.models.registry import Config
 from vitjax.ranges import Range
 from vitjax.weights import cache as disk
@@ -33,6 +34,7 @@ from vitjax.weights.publish.converted import open_folder
 from vitjax.weights.publish.provenance import Card
 from vitjax.weights.rules.resize import Resampling, resized
 
+_FEATURES = (Dictionary, Directions)  # what makes taps of a model's values
 _Read = tuple[Config, Card, ClassNames, Resampling | None, dict[str, np.ndarray]]  # with its arrays in host memory
 SIDE = Range(1, 2**14, whole=True)  # pixels of an image: positions for much more are no array that XLA makes
 CACHED = 10**7  # bytes of weights: smaller files are converted faster than their conversion is read back
@@ -50,7 +52,7 @@ def load(
     base: str | os.PathLike[str] | None = None,
     cache: bool = True,
     class_names: Sequence[str] | str | os.PathLike[str] | None = None,
-    dictionaries: Sequence[str | os.PathLike[str] | Dictionary] = (),
+    dictionaries: Sequence[str | os.PathLike[str] | Dictionary | Directions] = (),
 ) -> Network:
     """Loads a Vision Transformer or a convolutional network with its weights, from this package, the disk or the hub.
 
@@ -91,7 +93,7 @@ def load(
     sharding, sides = _sharding(device), _sides(image_size)
     wanted = DTYPES[named(dtype, _device(sharding))]
     given = None if class_names is None else listed_names(class_names)
-    features = [one if isinstance(one, Dictionary) else read_dictionary(one) for one in _several(dictionaries)]
+    features = [one if isinstance(one, _FEATURES) else read_dictionary(one) for one in _several(dictionaries)]
     found = fetched(parse(source, revision, part))
     if found.weights.name == PROVENANCE:
         if found.part or base:
@@ -168,7 +170,7 @@ def _card(source: Source, part: str, key: disk.Key, family: Family, settings: Se
 
 
 def _several(dictionaries: Any) -> Sequence[Any]:
-    return [dictionaries] if isinstance(dictionaries, str | os.PathLike | Dictionary) else dictionaries
+    return [dictionaries] if isinstance(dictionaries, (str, os.PathLike, *_FEATURES)) else dictionaries
 
 
 def _sharding(device: jax.Device | jax.sharding.Sharding | None) -> jax.sharding.Sharding | None:

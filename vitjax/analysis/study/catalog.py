@@ -34,6 +34,27 @@ OWN: dict[str, Analysis] = {
             Option("--seed", "seed", "of noise, flakes, clouds and warps"),
         ),
     ),
+    "directions": Analysis(
+        "directions.find",
+        "directions of a tap: components, clusters, class means, probes",
+        "Finds directions in the value of a tap and keeps them in directions.npz, in the tap's own space, with what"
+        " they were made from: they are units then, directions.npz:3. Of a sample of tokens: pca, ica, nmf (as CRAFT,"
+        " Fel et al. 2023, arXiv 2211.10154), semi-nmf, kmeans. Of classes, each against all other images: means (their"
+        " difference), lda, probe (concept activation vectors, Kim et al. 2018, arXiv 1711.11279), with the area under"
+        " the curve on held-out images.",
+        (
+            Option("--tap", "text", "whose value, e.g. blocks.9.resid_post", required=True),
+            Option("--method", "text", "pca, ica, nmf, semi-nmf, kmeans, means, lda or probe"),
+            Option("--count", "count", "directions, for methods of tokens"),
+            Option("--sample", "count", "tokens that are taken; memory holds as many"),
+            Option("--tokens", "text", "which tokens count: patches, class, all or 'patch N'"),
+            Option("--classes", "words", "that have a direction, by name or number (default: all of the data)"),
+            Option("--against", "path", "other images, told apart from --data in place of classes"),
+            Option("--strength", "fraction", "of a probe's L2 penalty"),
+            Option("--name", "text", "of the set: its tap is TAP.directions@NAME (default: the method)"),
+            Option("--seed", "seed", "of the draw of tokens and of the method"),
+        ),
+    ),
     "words": Analysis(
         "photographs.words",
         "the words that name the units of a CLIP",

@@ -18,6 +18,7 @@ from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.ranges import COUNT, SEED, Range
+from vitjax.units.in_files import attached
 
 P, R = ParamSpec("P"), TypeVar("R")
 ROOM = "vitjax.analysis"
@@ -40,12 +41,20 @@ def analysis(function: Callable[P, R]) -> Callable[P, R]:
         given = expected.bind(*args, **options)
         for key, value in given.arguments.items():
             given.arguments[key] = _checked(key, value, expected.parameters[key].annotation)
+        _attach(given.arguments)
         if name:
             check_facts(name, next(iter(given.arguments.values())))
         with standard():
             return function(*given.args, **given.kwargs)
 
     return checked
+
+
+def _attach(given: dict[str, Any]) -> None:
+    """Makes the directions of files that units or taps are named by part of the model, the first argument."""
+    first = next(iter(given), None)
+    for name in UNITS & given.keys():
+        given[first], given[name] = attached(given[first], given[name])
 
 
 def check_facts(name: str, model: Network) -> None:
@@ -87,7 +96,8 @@ def _is_model(value: Any, kind: type[Network]) -> bool:
 
 
 # Whole numbers, by their name; any other may be 0.
-COUNTS = ("k", "count")
+COUNTS = ("k", "count", "sample")
+UNITS = {"units", "taps"}  # arguments that may name files of directions
 ANY = Range(-(2**31), 2**31 - 1, whole=True)
 MAY_BE_EMPTY = ("ignored",)
 

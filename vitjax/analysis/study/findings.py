@@ -16,6 +16,7 @@ from vitjax.analysis.study.entry import FORMATS
 from vitjax.analysis.study.style import inline, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
+from vitjax.files import write_whole
 from vitjax.models.core.network import Network, provenance
 
 SHOWN = 10  # rows in a notebook
@@ -39,6 +40,7 @@ class Findings:
         figures: {name: figure}; the one called "" is saved under the analysis' own name.
         summary: what to print, a line or two.
         tables: {name: table}, larger ones, saved as name.parquet.
+        files: {name: bytes}, saved as they are.
     """
 
     name: str
@@ -47,9 +49,10 @@ class Findings:
     figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
     summary: str = ""
     tables: Mapping[str, pa.Table] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def save(self, folder: str | Path, figures: str = "png") -> list[Path]:
-        """Writes NAME.json, NAME.csv, the figures and the tables into `folder`, made if need be; gives their paths.
+        """Writes NAME.json, NAME.csv, figures, tables and files into `folder`, made if need be; gives their paths.
 
         Figures are in one of `FORMATS`.
         """
@@ -69,6 +72,9 @@ class Findings:
             for name, table in self.tables.items():
                 paths.append(folder / f"{name}.parquet")
                 parquet.write_table(table, paths[-1])
+            for name, data in self.files.items():
+                paths.append(folder / name)
+                write_whole(paths[-1], data)
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
         return paths

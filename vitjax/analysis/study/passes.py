@@ -1,7 +1,7 @@
 """Runs a function of (model, images) batch by batch on all local devices, each on its part of a batch."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -74,9 +74,15 @@ def _run(model: Network, images, arrays, *, function: Callable, options: tuple, 
 
 
 def gather(
-    model: Network, batches: Batches, function: Callable, **options
+    model: Network,
+    batches: Batches,
+    function: Callable,
+    known: Callable[[Int[np.ndarray, " image"]], Sequence[np.ndarray]] = lambda places: (),
+    **options,
 ) -> tuple[Int[np.ndarray, " image"], PyTree[np.ndarray]]:
-    """Runs `function(model, images)`, as `over` takes it with its options, on every readable image.
+    """Runs `function(model, images, *arrays)`, as `over` takes it with its options, on every readable image.
+
+    `known` gives further arrays of a batch by the places of its images, -1 among them where there is none.
 
     Returns:
         The images' places in the data set, and what the function gives for them, in that order.
@@ -84,7 +90,7 @@ def gather(
     run, pace, places, parts = over(model, batches.size, function, **options), Pace(), [], []
     for batch in batches:
         places.append(batch.place)
-        parts.append(pace(run(batch.images)))
+        parts.append(pace(run(batch.images, *known(batch.place))))
     place = np.concatenate(places)
     there = place >= 0
     return place[there], jax.tree.map(lambda *some: np.concatenate([np.asarray(x) for x in some])[there], *parts)

@@ -7,6 +7,7 @@ so that an atlas of any size passes through a small memory. Units are numbered f
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,13 @@ from jaxtyping import Float, Int, UInt8
 from vitjax.analysis.photographs.likeness import Neighbour
 
 Value = str | int | float | bool | None
+
+
+def title(model: Mapping[str, Any]) -> str:
+    """Names what was loaded, without its folders, and the architecture where that says more."""
+    source, architecture = (str(model.get(key) or "") for key in ("source", "architecture"))
+    name = source.rstrip("/").rpartition("/")[2]
+    return f"{name} ({architecture})" if name and architecture not in ("", name) else name or architecture or "a model"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from vitjax.atlas.page.cells import files
 from vitjax.atlas.page.columns import ABOUT, columns
-from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile
+from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile, title
 from vitjax.atlas.page.kept.kept_maps import activations, scales, unpacked
 from vitjax.atlas.page.kept.silent import silent
 from vitjax.atlas.records import activation_map, finished, manifest, retries
@@ -32,13 +32,6 @@ def contents(store: Store) -> Contents:
         InputError: there is no atlas, it is not finished, or something in it is missing or damaged.
     """
     return _Reader(store).contents()
-
-
-def _title(model: Mapping[str, Any]) -> str:
-    """Names what was loaded, without its folders, and the architecture where that says more."""
-    source, architecture = (str(model.get(key) or "") for key in ("source", "architecture"))
-    name = source.rstrip("/").rpartition("/")[2]
-    return f"{name} ({architecture})" if name and architecture not in ("", name) else name or architecture or "a model"
 
 
 @dataclass(frozen=True)
@@ -105,11 +98,9 @@ class _Reader:
         made = manifest.recipe_of(recipe)
         known = next((name for name, value in RECIPES.items() if value == made), "own settings")
         about = manifest.parse(self.read(manifest.KEY))
-        photos, tables = self.photos, {"units": units, "pictures": pictures}
-        if exemplars is not None:
-            tables["exemplars"] = exemplars
+        tables = {"units": units, "pictures": pictures, "exemplars": exemplars, "cells": self.table("cells")}
         return Contents(
-            title=_title(model),
+            title=title(model),
             model=model,
             recipe={"name": known, "fields": recipe},
             seeds=self.manifest.seeds,
@@ -128,9 +119,9 @@ class _Reader:
             near=self.near(),
             silent=np.flatnonzero(silent(units)).tolist(),
             layer_units=self.layer_units,
-            tables=tables | ({} if (cells := self.table("cells")) is None else {"cells": cells}),
+            tables={name: table for name, table in tables.items() if table is not None},
             further=files(self.activations()),
-            **self.photographs(exemplars, photos),
+            **self.photographs(exemplars, self.photos),
         )
 
     @cached_property

@@ -219,9 +219,9 @@ class Network(nnx.Module):
             InputError: no such tap, one of another shape, or a second dictionary of one name at a tap.
         """
         for one in dictionaries:
-            one.check_fits(self.taps())
+            one.check_fits(self)
         held = [*self.dictionaries, *(jax.tree.map(lambda leaf: leaf.astype(self.dtype), one) for one in dictionaries)]
-        names = [one.taps[1] for one in held]
+        names = [one.taps[-1] for one in held]
         if twice := [name for name in names if names.count(name) > 1]:
             raise InputError(f"two dictionaries are called {twice[0]}: give one another name, e.g. TAP@NAME=FILE")
         model = jax.tree.map(lambda leaf: leaf, self)
@@ -235,5 +235,5 @@ class Network(nnx.Module):
 def provenance(model: Any) -> dict[str, Any]:
     """What a model's card says of where its weights came from; empty without a card, as of models made elsewhere."""
     found = asdict(card) if (card := getattr(model, "card", None)) else {}
-    held = {one.taps[1]: one.described() for one in getattr(model, "dictionaries", ())}
+    held = {one.taps[-1]: one.described() for one in getattr(model, "dictionaries", ())}
     return {**found, **({"dictionaries": held} if held else {})}

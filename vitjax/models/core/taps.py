@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError
-from vitjax.models.core.tap_site import NOWHERE, Places, Site, site, unknown
+from vitjax.models.core.tap_site import NOWHERE, PLACES, Places, Site, site, unknown
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.drop_path import DropPath
 
@@ -178,8 +178,9 @@ class Taps:
     def _changed(self, name: str, value: jax.Array, axes: tuple[str, ...], dictionaries: Iterable[Any]) -> jax.Array:
         """A value after the edits of it and of its latents, which keep what their dictionary does not explain."""
         value = self._edited(name, value)
+        named = (*(axis for axis in axes if axis in PLACES), "latent")
         for one in dictionaries:
-            value = one.through(value, axes, self._places.prefix, partial(self._latents, axes=(*axes[:-1], "latent")))
+            value = one.through(value, axes, self._places.prefix, partial(self._latents, axes=named))
         return value
 
     def _latents(self, name: str, value: jax.Array, before: str | None, axes: tuple[str, ...]) -> jax.Array:

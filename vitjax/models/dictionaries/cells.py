@@ -1,7 +1,7 @@
 """Cells of an activation atlas: directions of a tap's value, of which length and angle count, as a tap of their own."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import Site, unknown
 from vitjax.models.dictionaries.dictionary import Fixed
 
@@ -83,8 +84,9 @@ class Cells(nnx.Module):
     def layer(self, site: Site) -> None:
         """None: no column of a layer tells the length of a token."""
 
-    def check_fits(self, sites: Mapping[str, Site]) -> None:
-        """Raises an InputError if a model with these taps has none that they could be of."""
+    def check_fits(self, model: Network) -> None:
+        """Raises an InputError if a model has no tap that they could be of."""
+        sites = model.taps()
         if (tap := self.form.tap) not in sites:
             raise unknown(tap, sites)
         site, channels = sites[tap], self.directions.shape[0]

@@ -16,6 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vitjax.errors import InputError
+from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import LastLayer, Site, unknown
 from vitjax.models.dictionaries.form import ACTIVATIONS, NORMS, Form, Scaling, checked
 
@@ -115,9 +116,9 @@ class Dictionary(nnx.Module):
         tokens = site.axes == ("token", "channel")
         return LastLayer(self.form.tap, self.centred, encoder[:, None], bias[None]) if tokens else None
 
-    def check_fits(self, sites: Mapping[str, Site]) -> None:
-        """Raises an InputError if a model with these taps has none that it could take apart."""
-        tap = self.form.tap
+    def check_fits(self, model: Network) -> None:
+        """Raises an InputError if a model has no tap that it could take apart."""
+        tap, sites = self.form.tap, model.taps()
         if tap not in sites:
             raise unknown(tap, sites)
         site = sites[tap]

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.dictionaries.dictionary import Dictionary
+from vitjax.models.dictionaries.directions import Directions
 from vitjax.models.dictionaries.form import Form
 from vitjax.weights.cache import digest
 from vitjax.weights.dictionaries import (
@@ -25,6 +26,7 @@ from vitjax.weights.dictionaries import (
 )
 from vitjax.weights.dictionaries.fetch import fetched
 from vitjax.weights.dictionaries.held import Held, Parts, open_held
+from vitjax.weights.directions import is_directions, read_directions
 
 THRESHOLD = "threshold"  # of all latents, that a state dict lacks
 _OPTION = re.compile(r"(.+),(\w+)=([^,=]*)", re.DOTALL)
@@ -102,8 +104,10 @@ def parse(text: str | os.PathLike[str]) -> Named:
     return Named(rest, form)
 
 
-def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary:
+def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary | Directions:
     """Reads a dictionary: ours, or one of saev, Prisma, PatchSAE, overcomplete, sae-for-vlm, sparsify or SAELens.
+
+    A file of directions (`vitjax analyze directions`) is read, too.
 
     Nothing in a file is executed: of pickles tensors and plain values are taken.
 
@@ -118,6 +122,8 @@ def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary:
             containers and notes, or a dictionary that is none (`Dictionary`).
     """
     named = parse(source)
+    if is_directions(named.path):
+        return _directions(named, form)
     held = open_held(named.path)
     kind = next((name for name, one in FORMATS.items() if one.known(held)), None)
     if kind is None:
@@ -134,6 +140,17 @@ def read_dictionary(source: str | os.PathLike[str], **form: Any) -> Dictionary:
         return Dictionary(Form(**found), arrays, Origin(str(named), kind, digest(held.path)))
     except InputError as error:
         raise InputError(f"{named}: {error}") from None
+
+
+def _directions(named: Named, form: Mapping[str, Any]) -> Directions:
+    """A file of directions, which says all itself but how the set is called."""
+    said = named.form | form
+    found = read_directions(named.path, said.pop("name", None) or None)
+    if (tap := said.pop("tap", found.form.tap)) != found.form.tap:
+        raise InputError(f"{named}: the directions are in {found.form.tap}, not in {tap}")
+    if said:
+        raise InputError(f"{named} is a file of directions, which have no {next(iter(said))}")
+    return found
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -6,6 +6,7 @@ from jaxtyping import Float
 
 from vitjax.errors import remark
 from vitjax.models.core.network import Network
+from vitjax.models.dictionaries.dictionary import Dictionary
 
 IMAGES = 32
 LEAST = 0.5  # of the variance: less is explained by a dictionary of something else
@@ -22,8 +23,11 @@ def explained(model: Network, images: Float[np.ndarray, "image height width colo
     that are not 0.
     """
     found, sites = {}, model.taps()
-    values = jax.jit(lambda model, images: model(images, [one.form.tap for one in model.dictionaries]))(model, images)
-    for one in model.dictionaries:
+    asked = [one for one in model.dictionaries if isinstance(one, Dictionary)]  # directions explain nothing
+    if not asked:
+        return found
+    values = jax.jit(lambda model, images: model(images, [one.form.tap for one in asked]))(model, images)
+    for one in asked:
         tap, site = one.form.tap, sites[one.form.tap]
         x = values[tap]
         if "token" in site.axes:

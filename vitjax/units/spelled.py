@@ -7,6 +7,7 @@ import numpy as np
 from vitjax.errors import InputError, Misspelled
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.tap_site import Site
+from vitjax.models.dictionaries.directions import DIRECTION
 from vitjax.units.algebra import Sum, after, combined, varied
 from vitjax.units.expression import Expression, Part, read
 from vitjax.units.units import CosinePower, Unit, expand
@@ -59,6 +60,10 @@ def _units(part: Part, expression: Expression, taps: Mapping[str, Site], names: 
 
 
 def _cosine(unit: Unit, power: float, site: Site) -> CosinePower:
+    if DIRECTION in site.axes:
+        raise InputError(
+            f"cosine(…) is of the axes of a tap, {unit} is a direction: in Python, CosinePower takes a vector"
+        )
     vector = np.zeros(site.units, np.float32)
     vector[unit.index] = 1
     return CosinePower(unit.tap, ".".join(map(str, unit.index)), vector, unit.variant, power)

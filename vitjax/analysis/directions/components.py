@@ -29,13 +29,13 @@ class Factors(NamedTuple):
     Attributes:
         vectors: what is read: the code of a token is along them.
         patterns: what a token is made of; often the same.
-        again: the values as these make them, for the error.
+        codes: how much of each pattern a token has; codes @ patterns are the tokens again.
         facts: what else is to be said.
     """
 
     vectors: Vectors
     patterns: Vectors
-    again: Values
+    codes: Float[np.ndarray, "token direction"]
     facts: dict[str, float | int | bool]
 
 
@@ -44,7 +44,7 @@ def _pca(values: Values, count: int, seed: int) -> Factors:
     vectors = found.components_
     largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)
     vectors = vectors * np.sign(largest)
-    return Factors(vectors, vectors, found.inverse_transform(found.transform(values)), {})
+    return Factors(vectors, vectors, values @ vectors.T, {})
 
 
 def _ica(values: Values, count: int, seed: int) -> Factors:
@@ -52,13 +52,13 @@ def _ica(values: Values, count: int, seed: int) -> Factors:
     model = FastICA(count, whiten="unit-variance", whiten_solver="eigh", random_state=seed, max_iter=500, tol=1e-3)
     codes, facts = _fitted(model.fit_transform, values)
     sign = np.sign(skew(codes, axis=0))[:, None]
-    return Factors(model.components_ * sign, model.mixing_.T * sign, model.inverse_transform(codes), facts)
+    return Factors(model.components_ * sign, model.mixing_.T * sign, codes * sign.T, facts)
 
 
 def _nmf(values: Values, count: int, seed: int) -> Factors:
     model = NMF(count, init="nndsvda", random_state=seed, max_iter=500, tol=1e-4)
     codes, facts = _fitted(model.fit_transform, np.maximum(values, 0))
-    return Factors(model.components_, model.components_, codes @ model.components_, facts)
+    return Factors(model.components_, model.components_, codes, facts)
 
 
 def _semi_nmf(values: Values, count: int, seed: int) -> Factors:
@@ -69,13 +69,12 @@ def _semi_nmf(values: Values, count: int, seed: int) -> Factors:
         random_state=seed, batch_size=min(256, len(values)), max_iter=20, max_no_improvement=None,
     )  # fmt: skip
     codes, facts = _fitted(model.fit_transform, values / scale)
-    return Factors(model.components_, model.components_, scale * codes @ model.components_, facts)
+    return Factors(model.components_, model.components_, scale * codes, facts)
 
 
 def _kmeans(values: Values, count: int, seed: int) -> Factors:
     model = KMeans(count, n_init=4, random_state=seed).fit(values)
-    centres = model.cluster_centers_
-    return Factors(centres, centres, centres[model.labels_], {})
+    return Factors(model.cluster_centers_, model.cluster_centers_, np.eye(count)[model.labels_], {})
 
 
 class Method(NamedTuple):
@@ -125,13 +124,15 @@ def factors(values: Values, count: int, method: str, *, tap: str = "the tap", se
         _check_up(wide, method, tap)
     mean = wide.mean(axis=0) if METHODS[method].centred else 0.0
     found = METHODS[method].fit(wide - mean, count, seed)
-    error = ((wide - mean - found.again) ** 2).sum() / ((wide - mean) ** 2).sum()
+    error = ((wide - mean - found.codes @ found.patterns) ** 2).sum() / ((wide - mean) ** 2).sum()
     alive = np.linalg.norm(found.vectors, axis=1) > 1e-12 * abs(wide).max()
     if not alive.all():
         remark(f"{method}: {(~alive).sum()} of {count} directions are zero and are left out")
     vectors, patterns = (unit_length(array[alive]) for array in (found.vectors, found.patterns))
+    codes = found.codes[:, alive] * np.linalg.norm(found.patterns[alive], axis=1)
     order = np.argsort(-shares(wide, vectors), kind="stable")
-    return Factors(vectors[order], patterns[order], found.again + mean, found.facts | {"error": float(error)})
+    facts = found.facts | {"error": float(error)}
+    return Factors(vectors[order], patterns[order], codes[:, order], facts)
 
 
 def unit_length(vectors: Vectors) -> Vectors:
@@ -144,15 +145,19 @@ def shares(values: Values, vectors: Vectors) -> Float[np.ndarray, " direction"]:
     return (values @ vectors.T).var(axis=0) / values.var(axis=0).sum()
 
 
+def below(values: Values) -> float:
+    """Which share of the squares of values is of those below 0."""
+    return float((np.minimum(values, 0) ** 2).sum() / max((values**2).sum(), 1e-300))
+
+
 def _check_up(values: Values, method: str, tap: str) -> None:
-    below = float((np.minimum(values, 0) ** 2).sum() / max((values**2).sum(), 1e-300))
-    if below > NEGATIVE:
+    if (share := below(values)) > NEGATIVE:
         raise InputError(
-            f"{method} is for values from 0 up; {tap} has {values.min():.3g}, and {100 * below:.0f} % of its squares"
+            f"{method} is for values from 0 up; {tap} has {values.min():.3g}, and {100 * share:.0f} % of its squares"
             " are below 0: use semi-nmf there, or nmf at a tap after the activation function, such as mlp.hidden"
         )
-    if below:
-        remark(f"{method}: {100 * below:.2g} % of the squares of {tap} are below 0 and are taken as 0")
+    if share:
+        remark(f"{method}: {100 * share:.2g} % of the squares of {tap} are below 0 and are taken as 0")
 
 
 def _fitted(fit: Callable[[Values], np.ndarray], values: Values) -> tuple[np.ndarray, dict[str, bool]]:

@@ -55,6 +55,21 @@ OWN: dict[str, Analysis] = {
             Option("--seed", "seed", "of the draw of tokens and of the method"),
         ),
     ),
+    "grid": Analysis(
+        "directions.grid",
+        "what one photograph is made of at a tap, in pictures at its places",
+        "An activation grid: for every place of a photograph a picture of the direction of its value at a tap, as large"
+        " as the value is long, and the classes that it speaks for, by its product with the logits' gradient; or for a"
+        " few groups of places that are alike (Olah et al. 2018, doi 10.23915/distill.00010). --data is the image.",
+        (
+            Option("--tap", "text", "whose value, e.g. blocks.9.resid_post", required=True),
+            Option("--groups", "count", "groups of places, a picture each (default: a picture for every place)"),
+            Option("--method", "text", "that finds groups: auto, nmf, semi-nmf, kmeans, ica or pca"),
+            Option("--mean", "path", "images whose mean token is taken off every place first"),
+            Option("--recipe", "text", "how pictures are made"),
+            Option("--seed", "seed", "of the pictures and of the groups"),
+        ),
+    ),
     "words": Analysis(
         "photographs.words",
         "the words that name the units of a CLIP",

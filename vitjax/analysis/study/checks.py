@@ -96,7 +96,7 @@ def _is_model(value: Any, kind: type[Network]) -> bool:
 
 
 # Whole numbers, by their name; any other may be 0.
-COUNTS = ("k", "count", "sample")
+COUNTS = ("k", "count", "sample", "groups")
 UNITS = {"units", "taps"}  # arguments that may name files of directions
 ANY = Range(-(2**31), 2**31 - 1, whole=True)
 MAY_BE_EMPTY = ("ignored",)

@@ -178,9 +178,9 @@ class Taps:
     def _changed(self, name: str, value: jax.Array, axes: tuple[str, ...], dictionaries: Iterable[Any]) -> jax.Array:
         """A value after the edits of it and of its latents, which keep what their dictionary does not explain."""
         value = self._edited(name, value)
-        named = (*(axis for axis in axes if axis in PLACES), "latent")
+        places = tuple(axis for axis in axes if axis in PLACES)
         for one in dictionaries:
-            value = one.through(value, axes, self._places.prefix, partial(self._latents, axes=named))
+            value = one.through(value, axes, self._places.prefix, partial(self._latents, axes=(*places, one.axis)))
         return value
 
     def _latents(self, name: str, value: jax.Array, before: str | None, axes: tuple[str, ...]) -> jax.Array:

@@ -35,7 +35,10 @@ class Dictionary(nnx.Module):
         form: what it is.
         arrays: {name: array}, see `SIDES`; biases that are not given are 0.
         card: where it came from, a frozen dataclass with its source and sha256; set by `vitjax.weights.dictionaries`.
+        axis: what its units are.
     """
+
+    axis = "latent"
 
     def __init__(self, form: Form, arrays: Mapping[str, np.ndarray | Array], card: Any = None):
         """Holds the arrays against the form.

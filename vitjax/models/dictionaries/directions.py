@@ -20,6 +20,7 @@ from vitjax.models.core.tap_site import PLACES, Site, unknown
 from vitjax.models.dictionaries.dictionary import Fixed, Pass
 
 END = "directions"  # of their tap's name
+DIRECTION = "direction"  # the axis of their units
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ class Directions(nnx.Module):
             [unit], where a direction's value is 0. Units in the flattened index space of the tap.
         card: what they were made from; None if that is not known.
         prints: of each vector, see `fingerprint`.
+        axis: what its units are.
     """
+
+    axis = DIRECTION
 
     def __init__(
         self,

@@ -54,7 +54,8 @@ _ROOMS = {
         "vitjax.analysis.norms": "norms norms_cost norms_figures norms_tokens",
     },
     "vitjax.atlas": {
-        "vitjax.atlas.job": "cards=grade care=attempts finish job natural=look paint run screen=progress tables work",
+        "vitjax.atlas.job": "cards=grade care=attempts finish job natural=look paint run screen=progress work",
+        "vitjax.atlas.job.compared": "tables",
         "vitjax.atlas.store": "checksums claim folder sealed store",
         "vitjax.atlas.page": "card=dataset_readme columns contact contents export layouts pool push reader scripts"
         " sheets",

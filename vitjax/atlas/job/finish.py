@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from vitjax.analysis.photographs.exemplars import Exemplars
 from vitjax.analysis.report.yardstick import yardstick
 from vitjax.atlas.job.attempts import attempts, failing, from_photographs
-from vitjax.atlas.job.compare import compare
+from vitjax.atlas.job.compared.compare import compare
+from vitjax.atlas.job.compared.tables import Made
 from vitjax.atlas.job.grade import Judge, grade
 from vitjax.atlas.job.job import Run
 from vitjax.atlas.job.paint import paint
-from vitjax.atlas.job.tables import Made
 from vitjax.atlas.records import report_cards, retries
 from vitjax.atlas.records.series import Series
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from vitjax.atlas.job.compared.tables import class_of
 from vitjax.atlas.job.job import Job, even
 from vitjax.atlas.job.look import apart
 from vitjax.atlas.job.progress import Screen, exporting
-from vitjax.atlas.job.tables import class_of
 from vitjax.atlas.job.work import Status, work
 from vitjax.atlas.page import scripts
 from vitjax.atlas.page.contents import Contents

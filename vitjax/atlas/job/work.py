@@ -9,7 +9,7 @@ from enum import Enum
 
 import jax
 
-from vitjax.atlas.job.compare import options
+from vitjax.atlas.job.compared.compare import options
 from vitjax.atlas.job.finish import finish
 from vitjax.atlas.job.job import Job, Run
 from vitjax.atlas.job.look import look

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from vitjax.atlas.page.cells import files
 from vitjax.atlas.page.columns import ABOUT, columns
 from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile, title
+from vitjax.atlas.page.kept.cells import files
 from vitjax.atlas.page.kept.kept_maps import activations, scales, unpacked
 from vitjax.atlas.page.kept.silent import silent
 from vitjax.atlas.records import activation_map, finished, manifest, retries

@@ -74,7 +74,7 @@ def _cut(text: str, width: float, font: ImageFont.ImageFont) -> str:
 
 def _fitted(text: str, width: int, font: ImageFont.ImageFont) -> str:
     """A caption `TAP:INDEX  VALUE` with as much of the tap, or of another name, as there is room for."""
-    name, end = re.fullmatch(r"(.*?)((?::[\d.]+(?:#\d+)?)?  .*)", text).groups()
+    name, end = re.fullmatch(r"(.*?)((?::[\d.]+(?:#\d+)?)?(?:  .*)?)", text).groups()
     while name and font.getlength(text) > width:
         name = name[:-1]
         text = f"{name}…{end}"

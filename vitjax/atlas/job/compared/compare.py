@@ -15,13 +15,13 @@ from vitjax.analysis.photographs import likeness
 from vitjax.analysis.photographs.exemplars import Exemplars
 from vitjax.analysis.report.yardstick import embed, middle
 from vitjax.analysis.study.passes import on_pictures
-from vitjax.atlas.job import tables
+from vitjax.atlas.job.compared import tables
+from vitjax.atlas.job.compared.scored import described, scored
+from vitjax.atlas.job.compared.tables import Made
 from vitjax.atlas.job.job import Job, Run
-from vitjax.atlas.job.scored import described, scored
-from vitjax.atlas.job.tables import Made
-from vitjax.atlas.page import cells, layouts, scripts
+from vitjax.atlas.page import layouts, scripts
 from vitjax.atlas.page.contents import Layout, taps_of
-from vitjax.atlas.page.kept import kept_maps
+from vitjax.atlas.page.kept import cells, kept_maps
 from vitjax.atlas.records import activation_map, finished, retries
 from vitjax.atlas.records.series import Series
 from vitjax.atlas.store.store import Store

@@ -14,7 +14,7 @@ from tests.support.pictures import levels, photo
 from vitjax.analysis.directions.components import METHODS, factors, shares
 from vitjax.analysis.directions.contrasts import contrasts
 from vitjax.analysis.directions.find import directions
-from vitjax.analysis.directions.sampled import tokens_of
+from vitjax.analysis.directions.token_sample import tokens_of
 from vitjax.cli import main
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError

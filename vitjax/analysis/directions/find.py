@@ -12,7 +12,7 @@ from scipy.stats import kurtosis
 from vitjax.analysis.directions.components import METHODS, factors, shares
 from vitjax.analysis.directions.contrasts import CONTRASTS, HELD_OUT, contrasts
 from vitjax.analysis.directions.furthest import figure
-from vitjax.analysis.directions.sampled import Tokens, tokens_of
+from vitjax.analysis.directions.token_sample import Tokens, tokens_of
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.data.dataset import Dataset, open_dataset

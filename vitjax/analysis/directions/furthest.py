@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.figure import Figure
 
-from vitjax.analysis.directions.sampled import Tokens
+from vitjax.analysis.directions.token_sample import Tokens
 from vitjax.analysis.study.findings import Value
 from vitjax.analysis.study.gallery import framed, gallery
 from vitjax.analysis.study.style import COLORS

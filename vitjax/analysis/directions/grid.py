@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vitjax.analysis.directions.made_of import AUTO, Parts, made_of
-from vitjax.analysis.directions.sampled import tokens_of
+from vitjax.analysis.directions.token_sample import tokens_of
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.analysis.study.gallery import gallery

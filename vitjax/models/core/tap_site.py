@@ -5,12 +5,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from vitjax.errors import InputError, nearest
+
+if TYPE_CHECKING:  # what places photographs reads this, too, and need not wait for JAX
+    from jaxtyping import Array
 
 _BLOCK = re.compile(r"^((?:stages\.\d+\.)?blocks\.)(\d+)\.")
 PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
@@ -137,10 +140,10 @@ class LastLayer:
     """
 
     source: str
-    norm: Callable[[Array], Array]
-    kernel: Float[Array, "channel part unit"]
-    bias: Float[Array, "part unit"]
-    activation: Callable[[Array], Array] | None = None
+    norm: "Callable[[Array], Array]"
+    kernel: 'Float[Array, "channel part unit"]'
+    bias: 'Float[Array, "part unit"]'
+    activation: "Callable[[Array], Array] | None" = None
 
 
 def unknown(tap: str, taps: Iterable[str], spelled: str | None = None) -> InputError:

@@ -44,7 +44,10 @@ class Cells(nnx.Module):
         form: what they are.
         directions: [channel, cell].
         card: what a record says of where they came from, a frozen dataclass; may be None.
+        axis: what its units are.
     """
+
+    axis = "latent"
 
     def __init__(self, form: Angles, directions: Float[np.ndarray, "channel cell"] | Array, card: Any = None):
         """Holds the directions; raises an InputError where they are none: of another shape, not finite, zeros alone."""

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.support.atlas_site import HOSTILE, SILENT
-from tests.support.page import FIRST, LONG, NAMES, PAIR, WALL
+from tests.support.page import FIRST, LONG, NAMES, PAIR, TILES, WALL
 
 
 def test_unit_page_shows_all_there_is(visit, address):
@@ -121,13 +121,13 @@ def test_missing_and_damaged_files_are_named(browser, sites, tmp_path, file, con
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["#/", FIRST, PAIR, "#/about"])
+@pytest.mark.parametrize("path", ["#/", "#/?text=cat", FIRST, PAIR, "#/about"])
 def test_accessible(visit, hosted, path, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    wait = WALL if path == "#/" else "h1"
+    wait = {"#/": WALL, "#/?text=cat": TILES}.get(path, "h1")
     # The checker is injected into the page, which the page's policy would forbid.
     page = visit(f"{hosted}{path}", wait=wait, color_scheme=scheme, bypass_csp=True)
-    if path == "#/":
+    if path.startswith("#/?") or path == "#/":
         page.get_by_role("button", name="Filters").click()
         page.keyboard.press("/")
         page.keyboard.type("cat")

@@ -1,11 +1,13 @@
 """The wall of pictures in a browser: every picture where its unit is, found by pointing, searching and filtering."""
 
 import re
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.atlas_site import CLASSES, HOSTILE, write_site
-from tests.support.page import FIRST, NAMES, WALL, pointed, still, wrongly_drawn
+from tests.support.atlas_site import CLASSES, HOSTILE, SILENT, write_site
+from tests.support.page import FIRST, NAMES, TILES, WALL, pointed, still, wrongly_drawn
 
 
 def test_pictures_hang_where_their_units_are(visit, address):
@@ -13,7 +15,7 @@ def test_pictures_hang_where_their_units_are(visit, address):
     assert wrong == [] and right >= 3
 
 
-@pytest.mark.parametrize("query", ["layout=looks", "layout=grid&sort=-rise", "at=5,4,3"])
+@pytest.mark.parametrize("query", ["layout=looks", "layout=layers&is.rise=1..", "at=5,4,3"])
 def test_every_arrangement_is_drawn_rightly(visit, hosted, query):
     wrong, right = wrongly_drawn(visit(f"{hosted}#/?{query}"))
     assert wrong == [] and right >= 3
@@ -36,11 +38,17 @@ def test_zooming_and_panning_leave_no_gaps(visit, address):
     page.wait_for_url(lambda url: "at=" not in url)
 
 
-@pytest.mark.parametrize("query", ["", "layout=looks", "is.verdict=good"])
-def test_many_small_pictures_are_drawn_rightly(visit, sites, query):
+def many_units(sites: Path) -> Path:
+    """The folder of an atlas of 3,000 units."""
     many = sites / "many"
     if not many.exists():
         write_site(many, {"logits": [str(unit) for unit in range(3000)]}, columns=70, photos=0)
+    return many
+
+
+@pytest.mark.parametrize("query", ["", "layout=looks", "layout=layers&is.verdict=good"])
+def test_many_small_pictures_are_drawn_rightly(visit, sites, query):
+    many = many_units(sites)
     page = visit(f"{(many / 'index.html').as_uri()}#/?{query}")
     wrong, right = wrongly_drawn(page, names=[f"logits:{unit}" for unit in range(3000)])
     assert wrong == [] and right >= 5
@@ -49,12 +57,12 @@ def test_many_small_pictures_are_drawn_rightly(visit, sites, query):
 def test_going_on_before_pictures_have_come(visit, hosted):
     page = visit(f"{hosted}#/about", wait="h1")
     page.route("**/sheets/**", lambda route: (page.wait_for_timeout(150), route.continue_()))
-    for hash in ("#/", "#/?layout=looks", FIRST, "#/?is.verdict=good"):
+    for hash in ("#/", "#/?layout=looks", FIRST, "#/?is.verdict=good", "#/?layout=layers&is.verdict=good"):
         page.evaluate("hash => { location.hash = hash; }", hash)
-        page.wait_for_selector(".wall, .unit")
+        page.wait_for_selector(".overview, .unit")
         page.wait_for_timeout(60)
-    page.get_by_role("button", name="by looks").click()
     page.get_by_role("button", name="sorted").click()
+    page.get_by_role("button", name="by looks").click()
     page.unroute("**/sheets/**")
     wrong, right = wrongly_drawn(page)
     assert wrong == [] and right >= 3
@@ -89,7 +97,7 @@ def test_search_suggests_units_and_classes(visit, address):
     page.keyboard.press("/")
     page.keyboard.type("<script>")
     page.get_by_role("option", name=HOSTILE[0]).first.click()
-    page.wait_for_selector(WALL)
+    page.wait_for_selector(TILES)
     expected = sum(CLASSES[unit % len(CLASSES)] == HOSTILE[0] for unit in range(len(NAMES)))
     page.get_by_text(f"{expected} of 62 units").wait_for()
     assert HOSTILE[0] in page.locator(".chips").inner_text()
@@ -98,6 +106,61 @@ def test_search_suggests_units_and_classes(visit, address):
     page.keyboard.press("Enter")
     page.get_by_text("14 of 62 units").wait_for()
     assert page.url.endswith("text=cat")
+
+
+def tiles(page) -> list[list[str]]:
+    """What stands on the tiles of the results."""
+    return [text.split("\n") for text in page.locator(TILES).all_inner_texts()]
+
+
+def test_kinds_are_searched_for_and_ranked(visit, address):
+    page = visit(address)
+    page.keyboard.press("/")
+    page.keyboard.type("felid")
+    option = page.get_by_role("option", name="feline")
+    assert "kind of 2 classes" in option.inner_text()
+    option.click()
+    page.get_by_text("14 of 62 units").wait_for()
+    assert page.url.endswith("kind=feline")
+    shown = tiles(page)
+    counts = [int(re.search(r"(\d) of 9 feline", " ".join(one))[1]) for one in shown]
+    assert counts == sorted(counts, reverse=True) and len(shown) == 14
+    page.goto(f"{address}#/?text=felines")
+    page.get_by_text("14 of 62 units").wait_for()
+    page.goto(f"{address}#/?layout=looks")
+    page.get_by_role("link", name="feline").click()
+    page.get_by_text("14 of 62 units").wait_for()
+
+
+def test_a_unit_that_hardly_responds_is_of_no_class(visit, hosted):
+    page = visit(f"{hosted}#/?{urlencode({'class': CLASSES[SILENT]})}", wait=TILES)
+    assert NAMES[SILENT] not in "".join("".join(one) for one in tiles(page))
+
+
+def test_sorting_begins_with_the_best(visit, hosted):
+    page = visit(f"{hosted}#/?layout=grid", wait=TILES)
+    assert (
+        tiles(page)[0][1:3] == ["6.10", "rise"] and "Ranked by rise, best first" in page.locator(".lead").inner_text()
+    )
+    page.get_by_label("Sort by").select_option("rank")
+    page.wait_for_url("**sort=rank")
+    assert tiles(page)[0][1:3] == ["0 of 768", "rank"]
+    page.get_by_role("button", name="turn around").click()
+    page.wait_for_url("**sort=-rank")
+    assert tiles(page)[0][1] == "61 of 768" and page.get_by_role("button", name="worst first").count() == 1
+
+
+def test_more_results_come_and_the_place_is_kept(visit, sites):
+    many = many_units(sites)
+    page = visit(f"{(many / 'index.html').as_uri()}#/?layout=grid", wait=TILES)
+    assert page.locator(TILES).count() < 300
+    while page.locator(TILES).count() < 151:
+        page.locator(".results").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    page.locator(TILES).nth(150).click()
+    page.wait_for_selector("article h1")
+    page.go_back()
+    page.locator(TILES).nth(150).wait_for()
+    assert page.locator(".results").evaluate("list => list.scrollTop") > 0
 
 
 def test_filter_and_sort_by_hand_make_a_permalink(visit, address):
@@ -109,16 +172,13 @@ def test_filter_and_sort_by_hand_make_a_permalink(visit, address):
     page.get_by_label("leave near-duplicates out").check()
     page.get_by_role("button", name="sorted").click()
     page.get_by_label("Sort by").select_option("rise")
-    page.get_by_role("button", name="turn around").click()
     kept = [u for u in range(10, 51) if u % 3 == 0 and u % 11 != 10 and u % 20 != 19]
     page.get_by_text(f"{len(kept)} of 62 units").wait_for()
-    page.wait_for_selector(WALL)
+    page.wait_for_selector(TILES)
     page.get_by_role("button", name="Close filters").click()
-    again = visit(page.url)
+    again = visit(page.url, wait=TILES)
     again.get_by_text(f"{len(kept)} of 62 units").wait_for()
-    again.locator(".wall").focus()
-    again.keyboard.press("ArrowRight")
-    assert again.locator(".card strong").inner_text() == NAMES[kept[-1]]
+    again.locator(TILES).first.focus()
     again.keyboard.press("Enter")
     again.get_by_role("heading", name=NAMES[kept[-1]]).wait_for()
     again.keyboard.press("j")
@@ -127,7 +187,7 @@ def test_filter_and_sort_by_hand_make_a_permalink(visit, address):
 
 
 def test_no_unit_left_is_said_and_undone(visit, hosted):
-    page = visit(f"{hosted}#/?is.rise=99..")
+    page = visit(f"{hosted}#/?is.rise=99..", wait=".empty button")
     page.get_by_text("No unit meets these conditions").wait_for()
     page.get_by_role("button", name="Show all units").click()
     page.get_by_text("62 units", exact=True).wait_for()

@@ -95,7 +95,8 @@ def scattered(count: int) -> dict:
     columns = math.ceil(math.sqrt(count * 16 / 9))
     cells = [*range(count), *[-1] * (-count % columns)]
     random.Random(0).shuffle(cells)
-    return {"columns": columns, "rows": len(cells) // columns, "cells": cells, "bands": []}
+    names = [{"text": "feline", "x": columns / 2, "y": 1.5, "kind": True}]
+    return {"columns": columns, "rows": len(cells) // columns, "cells": cells, "bands": [], "names": names}
 
 
 def heights(place: int) -> bytes:
@@ -187,6 +188,11 @@ def write_site(
         "duplicate": [unit - 1 if unit % 20 == 19 else None for unit in range(count)],
         "silent": [SILENT] if photos else [],
     })  # fmt: skip
+    known = [unit for unit in range(count) if photos and unit != SILENT]
+    members = [[n for unit in known if unit % len(CLASSES) == place for n in (unit, 1 + unit % 9)]
+               for place in range(len(CLASSES))]  # fmt: skip
+    write(folder, "classes", {"photographs": 9, "classes": CLASSES, "units": members,
+                              "kinds": [{"name": "feline", "also": ["felid"], "of": [0, 1]}]})  # fmt: skip
     write(folder, "atlas", {
         "schema": 2, "title": title, "model": {"source": HOSTILE[0], "architecture": "vit", "licence": "apache-2.0"},
         "recipe": {"name": "default", "fields": {"steps": 3}}, "seeds": [0], "image_size": [side, side],

@@ -16,6 +16,7 @@ NAMES = [f"{tap}:{index}" for tap, indices in TAPS.items() for index in indices]
 FIRST = "#/unit/blocks.0.mlp.hidden:0"
 PAIR = "#/compare/blocks.0.mlp.hidden:0/blocks.1.attn.z:2.12"
 WALL = ".wall[data-tiles=complete]"
+TILES = ".results .tile"
 LONG = 600_000  # milliseconds, which nothing here takes
 
 
@@ -117,6 +118,7 @@ def pointed(page, x: float, y: float, box: dict | None = None) -> tuple[str, tup
 
 def wrongly_drawn(page, points: int = 6, names: Sequence[str] = NAMES) -> tuple[list[str], int]:
     """Units on the wall whose picture is not where it is when pointed at; and how many are where they should be."""
+    page.locator(".regions").evaluate("names => { names.style.display = 'none'; }")  # they lie over pictures
     seen, wrong, right, box = still(page), [], set(), page.locator(".wall").bounding_box()
     for row in range(1, points):
         for column in range(1, points):

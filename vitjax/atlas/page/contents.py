@@ -117,6 +117,22 @@ class Band:
     rows: int
 
 
+@dataclass(frozen=True)
+class Region:
+    """A name on a layout, at a point in columns and rows from the corner.
+
+    Attributes:
+        telling: how well it tells the place from all others; names are shown in that order, as there is room.
+        kind: whether it is of a kind of classes, and not of a class.
+    """
+
+    text: str
+    x: float
+    y: float
+    telling: float
+    kind: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """Where units lie: a grid with a unit number in each cell, row by row, -1 for none.
@@ -160,6 +176,7 @@ class Contents:
         units: `TAP:INDEX` in unit-number order, a tap's units side by side.
         columns: values of every unit.
         classes: of each unit, the classes of its best photographs, most frequent first; () without photographs.
+        seen: of each unit, how many of its best photographs are of which class; () where nobody counted.
         duplicate: of each unit, the number of the unit that it nearly repeats, or None; () where nobody looked.
         layouts: the first is shown first.
         pictures: unit number -> its pictures, of which the chosen one is shown first; called once a unit.
@@ -190,6 +207,7 @@ class Contents:
     layouts: Sequence[Layout]
     pictures: Callable[[int], Sequence[Picture]]
     classes: Sequence[Sequence[str]] = ()
+    seen: Sequence[Mapping[str, int]] = ()
     duplicate: Sequence[int | None] = ()
     exemplars: Callable[[int], Sequence[Exemplar]] = lambda n: ()
     quantiles: Callable[[int], Sequence[Quantile]] = lambda n: ()

@@ -22,6 +22,8 @@ from vitjax.atlas.page import scripts
 from vitjax.atlas.page.contact import ContactSheets
 from vitjax.atlas.page.contents import Contents, Picture
 from vitjax.atlas.page.fitting import check
+from vitjax.atlas.page.named.regions import regions
+from vitjax.atlas.page.named.seen import Seen
 from vitjax.atlas.page.pool import Pool
 from vitjax.atlas.page.sheets import Sheets, cells_for, thumbnails, webp
 from vitjax.atlas.store import checksums
@@ -76,13 +78,13 @@ def export(
         with _timed(seconds, "page"):
             for name, data in page_files():
                 folder.write(name, data)
-        sheets = Sheets(cells_for(contents.image_size))
+        sheets, seen = Sheets(cells_for(contents.image_size)), seen_in(contents)
         with _timed(seconds, "data"):
-            _data(contents, sheets, folder)
+            _data(contents, sheets, seen, folder)
         with _timed(seconds, "pictures"):
             about = {"title": contents.title, "recipe": str(contents.recipe.get("name", ""))}
             drawn = ContactSheets(contents.taps, about) if contact else None
-            photos = _pictures(contents, sheets, drawn, folder, pool, progress)
+            photos = _pictures(contents, sheets, seen, drawn, folder, pool, progress)
         with _timed(seconds, "photos"):
             write = lambda number: folder.write(f"photos/{number:06d}.webp", contents.photo(number))
             for done, _ in enumerate(pool.each(write, sorted(photos)), 1):
@@ -91,10 +93,19 @@ def export(
     return Exported(Path(out).expanduser().resolve(), len(folder.sums), folder.bytes, seconds)
 
 
-def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:
+def seen_in(contents: Contents) -> Seen:
+    """Gives the classes of the photographs of units that respond to any; once each where nobody counted them."""
+    counts = contents.seen or [dict.fromkeys(names, 1) for names in contents.classes] or [{}] * len(contents.units)
+    silent = {*contents.silent}
+    return Seen([{} if number in silent else one for number, one in enumerate(counts)])
+
+
+def _data(contents: Contents, sheets: Sheets, seen: Seen, folder: Folder) -> None:
     """Writes what there is once: the small data of the page, the tables, the manifest."""
     values = {"atlas": scripts.atlas(contents, sheets.describe()), "units": scripts.units(contents)}
-    values |= {f"layout-{laid.key}": scripts.layout(laid) for laid in contents.layouts} | dict(contents.further)
+    values |= {"classes": seen.index()} | dict(contents.further)
+    for laid in contents.layouts:
+        values[f"layout-{laid.key}"] = scripts.layout(laid, () if laid.bands else regions(laid, seen))
     for name, value in values.items():
         folder.write(f"data/{name}.js", scripts.script(name, value))
     for name, table in contents.tables.items():
@@ -105,7 +116,13 @@ def _data(contents: Contents, sheets: Sheets, folder: Folder) -> None:
 
 
 def _pictures(
-    contents: Contents, sheets: Sheets, contact: ContactSheets | None, folder: Folder, pool: Pool, progress: Progress
+    contents: Contents,
+    sheets: Sheets,
+    seen: Seen,
+    contact: ContactSheets | None,
+    folder: Folder,
+    pool: Pool,
+    progress: Progress,
 ) -> set[int]:
     """Writes what there is of each unit, and the sheets made of it; gives the photographs that were named."""
     index = [unit.rpartition(":")[2] for unit in contents.units]
@@ -113,7 +130,8 @@ def _pictures(
     draw = lambda sheet: folder.write(sheet.file, sheet.png())
     photos: set[int] = set()
     done = 0
-    for small, shown in pool.each(lambda block: _block(contents, block, sheets.cells, folder), list(_blocks(contents))):
+    write = lambda block: _block(contents, seen, block, sheets.cells, folder)
+    for small, shown in pool.each(write, list(_blocks(contents))):
         photos |= shown
         for pictures in small:
             for full in sheets.add(pictures):
@@ -148,7 +166,7 @@ def _blocks(contents: Contents) -> Iterator[_Block]:
 
 
 def _block(
-    contents: Contents, block: _Block, cells: Sequence[int], folder: Folder
+    contents: Contents, seen: Seen, block: _Block, cells: Sequence[int], folder: Folder
 ) -> tuple[list[dict[int, Image.Image]], set[int]]:
     """Writes pictures and details of a block; gives the units' thumbnails, and the photographs that they name."""
     details, small = [], []
@@ -158,7 +176,7 @@ def _block(
         for file, picture in zip(files, pictures, strict=True):
             folder.write(file, webp(Image.fromarray(picture.image)))
         small.append(thumbnails(_chosen(pictures, contents.units[number]).image, cells))
-        details.append(scripts.detail(contents, number, pictures, files))
+        details.append(scripts.detail(contents, number, pictures, files, seen.kinds_of(number)))
     name = f"detail/{block.tap}/{block.number:04d}"
     folder.write(f"data/{name}.js", scripts.script(name, details))
     photos = {shown["photo"] for one in details for kind in ("exemplars", "quantiles") for shown in one[kind]}

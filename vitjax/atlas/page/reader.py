@@ -15,6 +15,7 @@ from pyarrow import parquet
 from vitjax.atlas.page.columns import ABOUT, columns
 from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layout, Neighbour, Picture, Quantile, title
 from vitjax.atlas.page.kept.cells import files
+from vitjax.atlas.page.kept.classes import counted
 from vitjax.atlas.page.kept.kept_maps import activations, scales, unpacked
 from vitjax.atlas.page.kept.silent import silent
 from vitjax.atlas.records import activation_map, finished, manifest, retries
@@ -114,6 +115,7 @@ class _Reader:
             layouts=self.layouts(),
             pictures=self.pictures(pictures),
             classes=units["classes"].to_pylist() if exemplars is not None else (),
+            seen=counted(exemplars, units["unit"].to_pylist()) if exemplars is not None else (),
             duplicate=units["duplicate"].to_pylist(),
             histogram=self.histogram(),
             near=self.near(),

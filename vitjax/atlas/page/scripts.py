@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from vitjax.analysis.photographs.likeness import Neighbour
-from vitjax.atlas.page.contents import Column, Contents, Exemplar, Histogram, Layout, Picture, Quantile
+from vitjax.atlas.page.contents import Column, Contents, Exemplar, Histogram, Layout, Picture, Quantile, Region
 from vitjax.files import parse_json
 
 T = TypeVar("T")
@@ -118,14 +118,27 @@ def units(contents: Contents) -> dict[str, object]:
     }
 
 
-def layout(laid: Layout) -> dict[str, object]:
-    """Says where units lie, for data/layout-KEY.js."""
+def layout(laid: Layout, regions: Sequence[Region] = ()) -> dict[str, object]:
+    """Says where units lie and what regions are called, for data/layout-KEY.js."""
     bands = [{"label": band.label, "row": band.row, "rows": band.rows} for band in laid.bands]
-    return {"columns": laid.columns, "rows": laid.rows, "cells": laid.cells, "bands": bands}
+    names = [{"text": one.text, "x": one.x, "y": one.y, "kind": one.kind} for one in regions]
+    called = {"names": names} if names else {}
+    return {"columns": laid.columns, "rows": laid.rows, "cells": laid.cells, "bands": bands, **called}
 
 
-def detail(contents: Contents, number: int, pictures: Sequence[Picture], files: Sequence[str]) -> dict[str, object]:
-    """Collects all that the page of a unit shows; `files` are the addresses of its `pictures`."""
+def detail(
+    contents: Contents,
+    number: int,
+    pictures: Sequence[Picture],
+    files: Sequence[str],
+    kinds: Sequence[tuple[str, int]] = (),
+) -> dict[str, object]:
+    """Collects all that the page of a unit shows.
+
+    Args:
+        files: the addresses of its `pictures`.
+        kinds: what many of its photographs are, with how many.
+    """
     histogram = contents.histogram(number)
     exemplars = contents.exemplars(number)
     scale = max((float(np.nanmax(one.map, initial=0)) for one in exemplars if one.map is not None), default=None)
@@ -137,6 +150,7 @@ def detail(contents: Contents, number: int, pictures: Sequence[Picture], files: 
         ],
         "exemplars": [_exemplar(found, contents.grid, scale) for found in exemplars],
         "scale": scale,
+        **({"kinds": kinds} if kinds else {}),
         "quantiles": [_quantile(found) for found in contents.quantiles(number)],
         "histogram": None if histogram is None else _histogram(histogram),
         "near": {kind: [_neighbour(found) for found in near] for kind, near in contents.near(number).items()},

@@ -2,13 +2,11 @@
 
 import io
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
@@ -16,6 +14,7 @@ from vitjax.analysis.photographs.exemplar_tables import image_table, unit_table
 from vitjax.analysis.photographs.exemplars import Exemplars
 from vitjax.analysis.photographs.likeness import Nearest
 from vitjax.analysis.units.maps import activation_maps
+from vitjax.atlas.page.kept.classes import counted
 from vitjax.atlas.records.report_cards import ReportCard, merit
 from vitjax.atlas.records.series import Series
 from vitjax.data.dataset import Dataset
@@ -126,12 +125,8 @@ def class_of(data: Dataset, model: Network, photo: Int[np.ndarray, " row"]) -> p
 
 def classes_of(exemplars: pa.Table, units: Sequence[Unit]) -> list[list[str]]:
     """Lists the classes of each unit's best photographs, most frequent first, of equal ones that of the better one."""
-    best = exemplars.filter(pc.equal(exemplars["kind"].cast(pa.string()), "top"))
-    found: dict[str, Counter] = {str(unit): Counter() for unit in units}
-    for unit, kind in zip(best["unit"].to_pylist(), best["class"].to_pylist(), strict=True):
-        if kind is not None:
-            found[unit][kind] += 1
-    return [[name for name, _ in counts.most_common(NAMED)] for counts in found.values()]
+    found = counted(exemplars, list(map(str, units)))
+    return [[name for name, _ in counts.most_common(NAMED)] for counts in found]
 
 
 def photo_table(exemplars: pa.Table, data: Dataset) -> pa.Table:

@@ -50,7 +50,7 @@
       // On a phone at the far end, since the click that follows a touch would else fall on the card.
       const right = x + size + 14 + width < wide ? x + size + 14 : Math.min(Math.max(8, x - 14 - width), wide - width - 8);
       const left = narrow ? 8 : right;
-      const top = narrow ? (y > high / 2 ? 8 : high - height - 8) : Math.min(Math.max(8, y), Math.max(8, high - height - 8));
+      const top = narrow ? (y + size / 2 > high / 2 ? 8 : high - height - 8) : Math.min(Math.max(8, y), Math.max(8, high - height - 8));
       node.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
     }
   };

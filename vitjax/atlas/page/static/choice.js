@@ -2,7 +2,9 @@
 // Which units are shown, and in which order: a choice, read from and written to an address, and the cells that follow.
 (() => {
   const vitjax = window.vitjax;
-  const GRID = "grid"; // the arrangement without gaps, sorted; the others are the atlas's own layouts
+  const GRID = "grid"; // the ranked results; the others are the atlas's own layouts
+  const UNIT = "unit"; // sorted by unit number
+  const MATCH = "match"; // sorted by how many of a unit's best photographs are of what was asked for
 
   const number = (text) => (text === "" || Number.isNaN(Number(text)) ? null : Number(text));
 
@@ -24,11 +26,12 @@
       }
     }
     return {
-      layout: layouts.includes(params.get("layout")) ? params.get("layout") : layouts[0],
-      sort: atlas.columns.has(sort.replace(/^-/, "")) ? sort.replace(/^-/, "") : "",
+      layout: layouts.includes(params.get("layout")) ? params.get("layout") : "", // "": see arranged
+      sort: [...atlas.columns.keys(), UNIT].includes(sort.replace(/^-/, "")) ? sort.replace(/^-/, "") : "", // "": see sorted
       falling: sort.startsWith("-"),
       text: params.get("text") ?? "",
       shown: params.get("class") ?? "",
+      kind: params.get("kind") ?? "",
       taps: new Set(params.getAll("tap").filter((tap) => taps.has(tap))),
       unrepeated: params.get("repeats") === "hide",
       ranges,
@@ -39,10 +42,11 @@
   /** The parameters of an address that say this choice. */
   const write = (atlas, choice) => {
     const params = new URLSearchParams();
-    if (choice.layout !== (atlas.about.layouts[0]?.key ?? GRID)) params.set("layout", choice.layout);
+    if (choice.layout && choice.layout !== arranged(atlas, { ...choice, layout: "" })) params.set("layout", choice.layout);
     if (choice.sort) params.set("sort", (choice.falling ? "-" : "") + choice.sort);
     if (choice.text) params.set("text", choice.text);
     if (choice.shown) params.set("class", choice.shown);
+    if (choice.kind) params.set("kind", choice.kind);
     for (const tap of choice.taps) params.append("tap", tap);
     for (const [key, { low, high }] of choice.ranges) params.set(`is.${key}`, `${low ?? ""}..${high ?? ""}`);
     for (const [key, words] of choice.words) for (const word of words) params.append(`is.${key}`, word);
@@ -52,11 +56,38 @@
 
   /** How many conditions a unit has to meet. */
   const conditions = (choice) => choice.ranges.size + choice.words.size + Number(choice.taps.size > 0)
-    + Number(choice.unrepeated) + Number(Boolean(choice.text)) + Number(Boolean(choice.shown));
+    + Number(choice.unrepeated) + Number(Boolean(choice.text)) + Number(Boolean(choice.shown)) + Number(Boolean(choice.kind));
 
-  /** The numbers of the units that meet every condition, sorted as the choice says. */
-  const units = (atlas, choice) => {
-    const { columns, classes, duplicate } = atlas.units;
+  /** The arrangement that is shown: the one chosen, else results where anything is asked for, else the first layout. */
+  const arranged = (atlas, choice) => choice.layout
+    || (conditions(choice) || choice.sort ? GRID : atlas.about.layouts[0]?.key ?? GRID);
+
+  /** Whether of a column the high numbers, or of words the last ones, come first: where the best ones do. */
+  const bestFalls = (column) => !column.words && !vitjax.lowIsGood(column);
+
+  /** What results are sorted by, {key, falling}: as chosen, else what was searched for, or the first main grade. */
+  const sorted = (atlas, choice, hits) => {
+    if (choice.sort) return { key: choice.sort, falling: choice.falling };
+    if (hits?.size) return { key: MATCH, falling: true };
+    const [main] = vitjax.mainColumns(atlas);
+    return main ? { key: main.key, falling: bestFalls(main) } : { key: UNIT, falling: false };
+  };
+
+  /**
+   * How many photographs of which units are of what is asked for, unit -> number, as a promise; null if nothing is. Its
+   * `most` is how many photographs of a unit there are.
+   */
+  const found = async (atlas, { text, shown, kind }) => {
+    if (!text && !shown && !kind) return null;
+    const classes = await vitjax.classesOf(atlas);
+    const asked = [text && classes.ofText(text), shown && classes.ofClass(shown), kind && classes.ofKind(kind)].filter(Boolean);
+    const both = (left, right) => new Map([...left].filter(([unit]) => right.has(unit)).map(([unit, n]) => [unit, Math.min(n, right.get(unit))]));
+    return Object.assign(asked.reduce(both), { most: classes.most });
+  };
+
+  /** The numbers of the units that meet every condition, sorted as the choice says; `hits` is what `found` gave. */
+  const units = (atlas, choice, hits) => {
+    const { columns, duplicate } = atlas.units;
     const tests = [];
     for (const [key, { low, high }] of choice.ranges) {
       const values = columns[key];
@@ -69,29 +100,27 @@
     }
     if (choice.taps.size) tests.push((unit) => choice.taps.has(atlas.tap(unit)));
     if (choice.unrepeated) tests.push((unit) => (duplicate[unit] ?? null) === null);
-    if (choice.shown) {
-      const place = atlas.about.classes.indexOf(choice.shown);
-      tests.push((unit) => classes[unit]?.includes(place));
+    if (hits) {
+      const named = choice.text && !choice.shown && !choice.kind ? vitjax.byName(atlas, choice.text) : null;
+      tests.push((unit) => hits.has(unit) || Boolean(named?.(unit)));
     }
-    if (choice.text) tests.push(vitjax.matcher(atlas, choice.text));
     const left = [];
     for (let unit = 0; unit < atlas.count; unit++) if (tests.every((test) => test(unit))) left.push(unit);
-    if (choice.sort) {
-      const values = columns[choice.sort];
-      const way = choice.falling ? -1 : 1;
-      const key = (unit) => values[unit] ?? way * Infinity; // units without a value come last, either way
-      left.sort((a, b) => (key(a) === key(b) ? a - b : way * (key(a) - key(b))));
-    }
-    return left;
+    return arranged(atlas, choice) === GRID ? ranked(atlas, left, sorted(atlas, choice, hits), hits) : left;
   };
 
-  /** The cells of an arrangement without gaps, as wide as `aspect` times its height. */
-  const grid = (order, aspect) => {
-    const columns = Math.max(1, Math.min(order.length, Math.ceil(Math.sqrt(order.length * aspect))));
-    const rows = Math.max(1, Math.ceil(order.length / columns));
-    const cells = new Int32Array(columns * rows).fill(-1);
-    cells.set(order);
-    return { columns, rows, cells, bands: [] };
+  /** Sorts units; those without a value come last, either way. */
+  const ranked = (atlas, order, { key, falling }, hits) => {
+    const { columns } = atlas.units;
+    const way = falling ? -1 : 1;
+    if (key === UNIT) return falling ? order.reverse() : order;
+    const values = key === MATCH ? null : columns[key];
+    const value = (unit) => (values ? values[unit] : hits.get(unit)) ?? way * Infinity;
+    const [main] = key === MATCH ? vitjax.mainColumns(atlas) : [];
+    const then = main && { values: columns[main.key], way: bestFalls(main) ? -1 : 1 }; // of equal matches the best first
+    const second = (unit) => (then ? then.way * (then.values[unit] ?? then.way * Infinity) : 0);
+    const compare = (a, b) => (a === b ? 0 : a - b);
+    return order.sort((a, b) => way * compare(value(a), value(b)) || compare(second(a), second(b)) || a - b);
   };
 
   /** A layout with only some of its units. */
@@ -101,5 +130,5 @@
     return { ...layout, cells: layout.cells.map((unit) => (unit >= 0 && left[unit] ? unit : -1)) };
   };
 
-  vitjax.choice = { GRID, read, write, conditions, units, grid, thinned };
+  vitjax.choice = { GRID, UNIT, MATCH, read, write, conditions, arranged, sorted, bestFalls, found, units, thinned };
 })();

@@ -7,6 +7,7 @@
 
   let atlas = null;
   let view = null; // {title, node, keys, enter, leave}
+  let classes = null; // of the atlas, once a reader searches
   let asked = 0; // so that a view that comes late is not shown over a later one
 
   const main = element("main", { id: "main" });
@@ -29,7 +30,7 @@
   const frame = () => [
     element("button", { class: "skip", on: { click: () => main.querySelector("h1, .problem")?.focus() } }, "Skip to content"),
     element("header", null, title, search, element("nav", { "aria-label": "Page" },
-      element("button", { class: "plain any", on: { click: () => atlas && vitjax.anyUnit(atlas) } }, "Any unit"),
+      element("button", { class: "plain any", "aria-label": "Any unit", on: { click: () => atlas && vitjax.anyUnit(atlas) } }, "Any", element("span", { class: "long" }, " unit")),
       element("a", { class: "plain", href: "#/about" }, "About"),
       icon("◐", "Light or dark", vitjax.theme.toggle), icon("?", "Keyboard help", () => vitjax.help()))),
     main, notice, element("p", { id: "said", class: "unseen", role: "status" }), vitjax.helpDialog(),
@@ -77,13 +78,15 @@
   };
 
   const searchHere = () => vitjax.searchBox({
-    label: "Search", hint: "Unit or class  ( / )",
+    label: "Search", hint: "Unit, class or kind: 3:19, dog  ( / )",
     options: (text) => [
       ...vitjax.unitOptions(atlas, text, 6, (unit) => vitjax.routes.go(vitjax.routes.unit(atlas.name(unit)))),
-      ...vitjax.suggestClasses(atlas, text, 6).map((name) => ({
-        text: name, note: "class", choose: () => vitjax.routes.go(vitjax.routes.overview(new URLSearchParams({ class: name }))),
+      ...(classes?.suggest(text, 8) ?? []).map(({ name, kind, many }) => ({
+        text: name, note: kind ? `kind of ${many} ${many === 1 ? "class" : "classes"}` : "class",
+        choose: () => vitjax.routes.go(vitjax.routes.overview(new URLSearchParams({ [kind ? "kind" : "class"]: name }))),
       })),
     ],
+    begun: async () => { classes = await vitjax.classesOf(atlas).catch(() => null); },
     free: (text) => vitjax.routes.go(vitjax.routes.overview(text ? new URLSearchParams({ text }) : null)),
   });
 

@@ -5,6 +5,8 @@
   const { element } = vitjax;
   const SMALL = 28; // pixels: a smaller picture is shown on its card before a touch opens it
 
+  const EMPTY = { columns: 1, rows: 1, cells: [-1], bands: [] };
+
   class Overview {
     constructor(atlas, params) {
       this.atlas = atlas;
@@ -30,42 +32,25 @@
       this.card = new vitjax.Card(atlas);
       this.cursor = element("div", { class: "cursor", hidden: true });
       this.labels = new vitjax.Labels();
+      this.regions = new vitjax.Regions();
+      this.results = new vitjax.Results(atlas);
+      this.bar = new vitjax.Bar(atlas, this.choice, { changed: () => this.update(), unfold: () => this.unfold(this.panel.hidden) });
       this.empty = element("div", { class: "empty", role: "alert", hidden: true });
       this.panel = element("aside", { class: "panel", id: "panel", "aria-label": "Filters", hidden: true });
-      this.count = element("p", { class: "count", role: "status" });
       const button = (text, label, act) => element("button", { "aria-label": label, title: label, on: { click: act } }, text);
-      this.room = element("div", { class: "room" }, this.panel, this.labels.node,
-        element("div", { class: "hall" }, host, this.cursor, this.empty, this.card.node,
+      this.hall = element("div", { class: "hall" }, host, this.regions.node, this.cursor, this.card.node,
           element("div", { class: "zoom", role: "group", "aria-label": "Zoom" },
             button("+", "Zoom in", () => this.wall.zoom(2)), button("−", "Zoom out", () => this.wall.zoom(0.5)),
-            button("⤢", "Show all", () => this.wall.home()))));
+            button("⤢", "Show all", () => this.wall.home())));
+      this.room = element("div", { class: "room" }, this.panel, this.labels.node, this.hall, this.results.node, this.empty);
       this.node = element("section", { class: "overview" },
-        element("h1", { class: "unseen", tabindex: "-1" }, atlas.about.title), this.bar(), this.room);
-    }
-
-    bar() {
-      const { atlas, choice } = this;
-      const arrangements = [...atlas.about.layouts, { key: vitjax.choice.GRID, label: "sorted" }];
-      this.arrange = element("div", { class: "tabs", role: "group", "aria-label": "Arrange" }, arrangements.map(({ key, label }) =>
-        element("button", { "data-key": key, on: { click: () => { choice.layout = key; this.update(); } } }, label)));
-      this.sort = element("select", {
-        "aria-label": "Sort by", on: { change: (event) => { choice.sort = event.target.value; this.update(); } },
-      }, element("option", { value: "" }, "unit"),
-      [...atlas.columns.values()].map((column) => element("option", { value: column.key }, column.label)));
-      this.way = element("button", { on: { click: () => { choice.falling = !choice.falling; this.update(); } } });
-      this.sorting = element("div", { class: "sorting" }, this.sort, this.way);
-      this.filter = element("button", { "aria-controls": "panel", on: { click: () => this.unfold(this.panel.hidden) } });
-      this.chips = element("div", { class: "chips" });
-      return element("div", { class: "bar" }, this.arrange, this.sorting, this.filter, this.chips, this.count);
+        element("h1", { class: "unseen", tabindex: "-1" }, atlas.about.title), this.bar.node, this.room);
     }
 
     /** Once the page shows `node`. */
     enter() {
-      this.wall = new vitjax.Wall(this.host, this.atlas, vitjax.images, {
-        moved: () => this.moved(), chosen: (point, kind) => this.chosen(point, kind),
-      });
       this.settle = vitjax.settled(250, () => this.address());
-      this.repaint = () => this.wall.show({ ...this.wall.layout }); // its ground has another colour now
+      this.repaint = () => this.wall?.show({ ...this.wall.layout }); // its ground has another colour now
       addEventListener("vitjax-theme", this.repaint);
       return this.update(this.start);
     }
@@ -73,63 +58,70 @@
     leave() {
       this.left = true;
       removeEventListener("vitjax-theme", this.repaint);
-      this.wall.destroy();
+      if (vitjax.selection) vitjax.selection.place = this.results.node.hidden ? null : this.results.place;
+      this.results.hide();
+      this.wall?.destroy();
+    }
+
+    /** The wall, which is made when it is first shown. */
+    hang() {
+      this.wall ??= new vitjax.Wall(this.host, this.atlas, vitjax.images, {
+        moved: () => this.moved(), chosen: (point, kind) => this.chosen(point, kind),
+      });
+      return this.wall;
     }
 
     /** Shows what the choice says. */
     async update(view) {
       const { atlas, choice } = this;
-      this.controls();
-      const order = vitjax.choice.units(atlas, choice);
-      this.order = order;
-      const { clientWidth, clientHeight } = this.host;
-      const grid = choice.layout === vitjax.choice.GRID;
-      let whole;
-      let problem = null;
+      const turn = (this.turn = (this.turn ?? 0) + 1);
+      const layout = vitjax.choice.arranged(atlas, choice);
+      const grid = layout === vitjax.choice.GRID;
+      let [hits, whole, problem] = [null, null, null];
       try {
-        whole = grid ? vitjax.choice.grid(order, clientWidth / clientHeight || 1) : await atlas.layout(choice.layout);
+        [hits, whole] = await Promise.all([vitjax.choice.found(atlas, choice), grid ? null : atlas.layout(layout)]);
       } catch (error) {
         problem = error;
-        whole = vitjax.choice.grid([], 1);
       }
-      if (this.left || this.order !== order) return; // something else was asked for meanwhile
+      if (this.left || this.turn !== turn) return; // something else was asked for meanwhile
+      const order = problem ? [] : vitjax.choice.units(atlas, choice, hits);
+      Object.assign(this, { order, sorted: vitjax.choice.sorted(atlas, choice, hits) });
+      this.bar.show(this.sorted, order.length);
       this.mark(-1);
-      this.labels.show(whole.bands ?? []);
-      this.wall.show(grid || order.length === atlas.count ? whole : vitjax.choice.thinned(whole, order, atlas.count), view);
+      this.hall.hidden = grid;
+      this.labels.show(whole?.bands ?? []);
+      this.regions.show(whole?.names);
+      if (grid) this.rank(hits);
+      else {
+        this.results.hide();
+        this.hang().show(order.length === atlas.count ? whole : vitjax.choice.thinned(whole ?? EMPTY, order, atlas.count), view);
+      }
       this.empty.hidden = order.length > 0 && !problem;
       this.empty.replaceChildren(...(problem ? [problem.message] : ["No unit meets these conditions. ",
         element("button", { on: { click: () => this.reset() } }, "Show all units")]));
-      const all = atlas.count.toLocaleString("en");
-      this.count.textContent = order.length === atlas.count ? `${all} units` : `${order.length.toLocaleString("en")} of ${all} units`;
       this.address();
     }
 
-    controls() {
-      const { choice } = this;
-      for (const tab of this.arrange.children) tab.setAttribute("aria-pressed", String(tab.dataset.key === choice.layout));
-      this.sorting.hidden = choice.layout !== vitjax.choice.GRID;
-      this.sort.value = choice.sort;
-      this.way.textContent = choice.falling ? "↓ falling" : "↑ rising";
-      this.way.setAttribute("aria-label", `Sorted ${choice.falling ? "falling" : "rising"}: turn around`);
-      this.way.disabled = !choice.sort;
-      const conditions = vitjax.choice.conditions(choice);
-      this.filter.textContent = conditions ? `Filters (${conditions})` : "Filters";
-      this.filter.setAttribute("aria-expanded", String(!this.panel.hidden));
-      const chip = (name, text, clear) => text && element("button", {
-        class: "chip", "aria-label": `Remove ${name} ${text}`, on: { click: () => { clear(); this.update(); } },
-      }, element("span", null, `${name} `, element("b", null, text)), element("span", { "aria-hidden": "true" }, "×"));
-      this.chips.replaceChildren(...[
-        chip("class", choice.shown, () => { choice.shown = ""; }),
-        chip("search", choice.text, () => { choice.text = ""; }),
-      ].filter(Boolean));
+    /** Shows the results, from where the reader left them. */
+    rank(hits) {
+      const { atlas, sorted: { key } } = this;
+      const column = atlas.columns.get(key) ?? vitjax.mainColumns(atlas)[0];
+      const asked = this.choice.kind || this.choice.shown || this.choice.text;
+      const value = (unit) => ({
+        ...(key === vitjax.choice.MATCH ? { text: `${hits.get(unit) ?? 0} of ${hits.most}`, label: asked }
+          : { text: column ? vitjax.shownValue(atlas, unit, column) : "", label: column?.label }),
+        note: atlas.silent.has(unit) ? "hardly responds" : atlas.classes(unit)[0],
+      });
+      const { hash, place } = vitjax.selection ?? {};
+      this.results.show(this.order, value, hash === location.hash && place ? place : {});
     }
 
     unfold(open) {
       this.panel.hidden = !open;
       this.fill(open);
-      this.controls();
+      this.bar.filter.setAttribute("aria-expanded", String(open));
       if (open) this.panel.querySelector("button").focus();
-      else this.filter.focus();
+      else this.bar.filter.focus();
     }
 
     fill(open) {
@@ -154,11 +146,11 @@
     address() {
       if (this.left) return;
       const params = vitjax.choice.write(this.atlas, this.choice);
-      const { view } = this.wall;
+      const view = this.hall.hidden ? null : this.wall?.view;
       if (view) params.set("at", view.map((one) => Number(one.toFixed(2))).join(","));
       const hash = vitjax.routes.overview(params);
       vitjax.routes.correct(hash);
-      vitjax.selection = { order: this.order, hash, all: this.order.length === this.atlas.count && !this.choice.sort };
+      vitjax.selection = { order: this.order, hash, all: this.hall.hidden === false && this.order.length === this.atlas.count };
     }
 
     moved() {
@@ -166,6 +158,7 @@
       this.settle();
       this.frame();
       this.labels.place(this.wall, this.host.clientHeight);
+      this.regions.place(this.wall, this.host.clientWidth, this.host.clientHeight);
     }
 
     /** Marks a unit and shows its card; -1 marks none. */

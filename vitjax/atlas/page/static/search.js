@@ -7,9 +7,9 @@
 
   /**
    * A search box. `options(text)` lists suggestions {text, note, picture, choose}; `free(text)`, if given, takes what is
-   * typed when none of them is chosen.
+   * typed when none of them is chosen; `begun()`, if given, gets ready what suggestions need, as a promise.
    */
-  vitjax.searchBox = ({ label, hint, value = "", options, free }) => {
+  vitjax.searchBox = ({ label, hint, value = "", options, free, begun }) => {
     const id = `search-${++boxes}`;
     let shown = [];
     let active = -1;
@@ -83,6 +83,12 @@
       keys[event.key]();
     });
     input.addEventListener("input", open);
+    if (begun) {
+      input.addEventListener("focus", async () => {
+        await begun();
+        if (input.value && document.activeElement === input) open();
+      });
+    }
     input.addEventListener("blur", close);
     return element("div", { class: "search" }, input, list);
   };

@@ -1,5 +1,5 @@
 "use strict";
-// What a reader may mean by what is typed: units by their name or a part of it, classes of their best photographs.
+// What a reader may mean by what is typed: units by their name or a part of it.
 (() => {
   const vitjax = window.vitjax;
   const folded = (text) => text.toLowerCase().normalize("NFKD");
@@ -33,13 +33,8 @@
     };
   };
 
-  /** A test of units by free text: part of a name, or part of a class. */
-  vitjax.matcher = (atlas, text) => {
-    const named = byName(atlas, text);
-    const part = folded(text).trim();
-    const classes = new Set(atlas.about.classes.flatMap((name, place) => (folded(name).includes(part) ? [place] : [])));
-    return (unit) => named?.(unit) || Boolean(atlas.units.classes[unit]?.some((place) => classes.has(place)));
-  };
+  /** A test of units by name, or null if a text is no name of any. */
+  vitjax.byName = byName;
 
   /** Units to suggest for `text`: exact ones first, `most` at most. */
   vitjax.suggestUnits = (atlas, text, most) => {
@@ -53,14 +48,5 @@
       else if (others.length < most) others.push(unit);
     }
     return [...exact, ...others].slice(0, most);
-  };
-
-  /** Classes to suggest for `text`: those that begin so first. */
-  vitjax.suggestClasses = (atlas, text, most) => {
-    const part = folded(text).trim();
-    if (!part) return [];
-    const names = atlas.about.classes.filter((name) => folded(name).includes(part));
-    const begins = (name) => Number(folded(name).startsWith(part));
-    return names.sort((a, b) => begins(b) - begins(a)).slice(0, most);
   };
 })();

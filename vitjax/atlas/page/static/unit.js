@@ -122,15 +122,16 @@
       typeof active === "number" ? `; it is active on ${vitjax.significant(100 * active)} % of all patches.` : ".");
   };
 
-  const labels = (atlas, unit, { exemplars }) => {
+  const labels = (atlas, unit, { exemplars, kinds }) => {
     const quiet = atlas.silent.has(unit) && exemplars.length > 0;
-    const classes = quiet ? [] : counted(exemplars);
+    const [classes, several] = quiet ? [[], []] : [counted(exemplars), kinds ?? []];
     const repeated = atlas.duplicate(unit);
-    const link = ([name, count]) => element("a", { class: "chip", title: name, href: vitjax.routes.overview(new URLSearchParams({ class: name })) },
+    const link = (what) => ([name, count]) => element("a", { class: "chip", title: name, href: vitjax.routes.overview(new URLSearchParams({ [what]: name })) },
       element("span", null, name), ` ${count} of ${exemplars.length}`);
     return [
       quiet && silence(atlas, unit, exemplars),
-      classes.length > 0 && element("p", { class: "classes" }, element("span", { class: "note" }, "Responds to "), classes.map(link)),
+      classes.length + several.length > 0 && element("p", { class: "classes" }, element("span", { class: "note" }, "Responds to "),
+        several.map(link("kind")), classes.map(link("class"))),
       repeated !== null && element("p", { class: "note" }, "Nearly repeats ", element("a", { href: vitjax.routes.unit(atlas.name(repeated)) }, atlas.name(repeated)), "."),
     ];
   };

@@ -147,6 +147,7 @@ def _figure(rows: Sequence[Row]):
             places = [taps.index(tap) + (i + 0.5) / len(settings) * 0.8 - 0.4 for tap in found]
             heights = [row.pictures_per_hour for row in found.values()]
             axes.bar(places, heights, 0.8 / len(settings), label=label, color=COLORS[i % len(COLORS)])
-        axes.set(xticks=range(len(taps)), xticklabels=map(caption, taps), ylabel="pictures per hour", yscale="log")
+        axes.set(xticks=range(len(taps)), xticklabels=map(caption, taps), ylabel="pictures per hour")
+        axes.grid(axis="x", visible=False)
         axes.legend(fontsize=7)
     return figure

@@ -5,11 +5,10 @@ from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.clusters.measures import MEASURES
 from vitjax.analysis.perturbed.alike_figures import LINES
-from vitjax.analysis.study.style import COLORS, panels, style
+from vitjax.analysis.study.style import COLORS, along, panels, style
 
 _PANELS = MEASURES | {"probe": "linear probe (accuracy)"}
 
@@ -25,7 +24,9 @@ def draw(
     key: str = "embeddings",
     reference: Mapping[tuple[str, int], Sequence[float]] | None = None,
 ) -> Figure:
-    """A panel for each measure, a colour for each value of a column, dotted for random weights; bands: standard errors.
+    """A panel for each measure that is there, a colour for each value of a column, dotted for random weights.
+
+    Bands are standard errors.
 
     Args:
         rows: as `tokens.run` gives them; of other columns the first value is drawn.
@@ -36,25 +37,29 @@ def draw(
     rows = [row for row in rows if all(row[name] == value for name, value in others.items())]
     values, there = ([*dict.fromkeys(row[name] for row in rows)] for name in (key, "weights"))
     colors = dict(zip(values, cycle(COLORS)))
+    shown = {name: title for name, title in _PANELS.items() if any(row[name] is not None for row in rows)}
+    taps = list(dict.fromkeys(row["tap"] for row in rows))
     with style():
         figure, axes = panels(2, 4, size=(2.6, 2.3))
-        for panel, (name, title) in zip(axes, _PANELS.items(), strict=True):
+        for panel in axes[len(shown) :]:
+            panel.remove()
+        for panel, (name, title) in zip(axes, shown.items(), strict=False):
+            places = dict(zip(taps, along(panel, taps), strict=True))
             for weights in there:
                 for value in values:
                     some = [row for row in rows if (row["weights"], row[key]) == (weights, value)]
                     pick = lambda column, some=some: np.array(
                         [np.nan if r[column] is None else r[column] for r in some]
                     )
-                    x, y, error = pick("layer"), pick(name), pick(f"{name}_error")
+                    x, y, error = [places[row["tap"]] for row in some], pick(name), pick(f"{name}_error")
                     panel.plot(x, y, LINES[weights], color=colors[value])
                     panel.fill_between(x, y - error, y + error, color=colors[value], alpha=0.15, linewidth=0)
             for value in values:
                 grid = value if key == "grid" else others["grid"]
                 if points := (reference or {}).get((name, grid)):
                     color = colors[value] if key == "grid" else "black"
-                    panel.plot(range(1, len(points) + 1), points, ".", color=color, markersize=3)
-            panel.set(title=title, xlabel="layer")
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+                    panel.plot(range(len(points)), points, ".", color=color, markersize=3)
+            panel.set(title=title)
         labels = {_NAMES[key](value): ("-", colors[value]) for value in values}
         labels |= {"random weights": (LINES["random"], "black")} if len(there) > 1 else {}
         for text, (line, color) in (labels | ({"paper": (".", "black")} if reference else {})).items():

@@ -6,12 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.norms.norms_cost import OTHERS, OUTLIERS
 from vitjax.analysis.perturbed.alike_figures import LINES
 from vitjax.analysis.study.gallery import framed, gallery
-from vitjax.analysis.study.style import COLORS, bare, panels, style
+from vitjax.analysis.study.style import COLORS, along, bare, panels, style
 from vitjax.models.core.config import ViTConfig
 
 # {title of a panel: {column: label}}
@@ -35,16 +34,18 @@ def draw(rows: Sequence[Mapping], where: Float[np.ndarray, "row column"], cost: 
     """
     with style():
         figure, axes = panels(2, 3, size=(3.1, 2.5))
+        taps = list(dict.fromkeys(row["tap"] for row in rows))
         for panel, (title, columns) in zip(axes, _CURVES.items(), strict=False):
+            places = dict(zip(taps, along(panel, taps), strict=True))
             for color, (column, label) in zip(COLORS, columns.items(), strict=False):
                 for weights in dict.fromkeys(row["weights"] for row in rows):
                     some = [row for row in rows if row["weights"] == weights]
-                    x, y, error = (_pick(some, key) for key in ("layer", column, f"{column}_error"))
+                    x = [places[row["tap"]] for row in some]
+                    y, error = (_pick(some, name) for name in (column, f"{column}_error"))
                     own = label if weights == rows[0]["weights"] else None
                     panel.errorbar(x, y, error, fmt=LINES[weights], color=color, capsize=2, label=own)
-            panel.set(title=title, xlabel="layer", xlim=(0.5, len({row["layer"] for row in rows}) + 0.5))
+            panel.set(title=title)
             panel.set_ylim(bottom=0)
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             if any(columns.values()):
                 panel.legend(fontsize=7)
         axes[3].axhline(0.5, color="black", linestyle=":", linewidth=1)

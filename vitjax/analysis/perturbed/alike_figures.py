@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from vitjax.analysis.perturbed.alike import GIVEN, RANDOM
-from vitjax.analysis.study.style import MAP, panels, style
+from vitjax.analysis.study.style import MAP, along, panels, style
 
 LINES = {GIVEN: "-", RANDOM: ":"}
 
@@ -31,19 +30,21 @@ def draw_layers(rows: Sequence[Mapping], key: str, label: Callable[[object], str
     with style():
         count = len(set(names))
         figure, axes = panels(1, count, size=(2.7, 2.9) if count > 1 else (3.8, 3.4), sharey=True)
+        taps = list(dict.fromkeys(row["tap"] for row in rows))
         for panel, name in zip(axes, dict.fromkeys(names), strict=True):
+            places = dict(zip(taps, along(panel, taps), strict=True))
             for weights, line in lines.items():
                 there = [row for row in rows if (row["weights"], row["similarity"]) == (weights, name)]
                 for value in values:
                     some = [row for row in there if row[key] == value]
-                    layer, cosine, error = (column(some, name) for name in ("layer", "cosine", "cosine_error"))
+                    layer = [places[row["tap"]] for row in some]
+                    cosine, error = (column(some, name) for name in ("cosine", "cosine_error"))
                     panel.plot(layer, cosine, line, color=colors[value])
                     panel.fill_between(layer, cosine - error, cosine + error, color=colors[value], alpha=0.2, lw=0)
                     if weights == GIVEN:
                         panel.plot(layer, column(some, "chance"), "--", color=colors[value], linewidth=0.8)
                 panel.plot(layer, column(some, "between"), line, color="#888888")
-            panel.set(xlabel="layer", title=name)
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            panel.set(title=name)
         handles = {label(value): ("-", colors[value]) for value in values} | {"different images": ("-", "#888888")}
         if any(row["chance"] is not None for row in rows):
             handles["other patches of the image"] = ("--", "black")

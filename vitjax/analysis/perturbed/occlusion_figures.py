@@ -1,31 +1,39 @@
 """Draws accuracy by the share of the image that is hidden, and the likeness of embeddings by layer."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from vitjax.analysis.perturbed.alike import GIVEN
-from vitjax.analysis.perturbed.alike_figures import draw_layers
+from vitjax.analysis.perturbed.alike import GIVEN, RANDOM
+from vitjax.analysis.perturbed.alike_figures import LINES, draw_layers
 from vitjax.analysis.perturbed.occlusion import SETS
-from vitjax.analysis.study.style import panels, style
+from vitjax.analysis.study.style import COLORS, panels, style
 
 
 def draw_accuracy(rows: Sequence[dict]) -> Figure:
-    """Top-1 over the share of the patches that is hidden, a panel for each fill. All curves begin at whole images."""
-    rows = [row for row in rows if row["weights"] == GIVEN]
-    fills = list(dict.fromkeys(row["fill"] for row in rows[1:]))
+    """Top-1 over the share of the patches that is hidden, a panel for each fill; dotted where weights are random.
+
+    All curves begin at whole images.
+    """
+    there = list(dict.fromkeys(row["weights"] for row in rows))
+    fills = list(dict.fromkeys(row["fill"] for row in rows[1:] if row["ratio"]))
     with style():
         figure, axes = panels(1, len(fills), size=(3.8, 2.8), sharey=True)
         for panel, fill in zip(axes, fills, strict=True):
-            for which, mark in zip(SETS, "os^", strict=True):
-                points = [rows[0], *(row for row in rows if (row["fill"], row["set"]) == (fill, which))]
+            for weights, (which, mark, color) in product(there, zip(SETS, "os^", COLORS, strict=False)):
+                mine = [row for row in rows if row["weights"] == weights]
+                points = [mine[0], *(row for row in mine if (row["fill"], row["set"]) == (fill, which))]
                 hidden, top1, error = (100 * np.array([row[key] for row in points]) for key in _COLUMNS)
+                label = which if weights == GIVEN else None
                 if points[1:]:
-                    panel.errorbar(hidden, top1, error, marker=mark, capsize=2, label=which)
+                    panel.errorbar(hidden, top1, error, fmt=mark + LINES[weights], color=color, capsize=2, label=label)
             panel.set(xlabel="patches hidden (%)", title=fill, xlim=(-3, 100))
         axes[0].set(ylabel="top-1 (%)", ylim=(0, None))
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(SETS))
+        if len(there) > 1:
+            axes[0].plot([], [], LINES[RANDOM], color="black", label="random weights")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(SETS) + 1)
     return figure
 
 

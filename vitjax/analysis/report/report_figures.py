@@ -73,4 +73,8 @@ def strips(groups: Mapping[str, Sequence[Row]], lines: Mapping[str, Sequence[flo
                 axis.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
             axis.set(xlabel=label, yticks=range(len(groups)), yticklabels=list(groups))
         axes[0].set_ylim(len(groups) - 0.5, -0.5)
+        axes[0].plot([], [], ".", color="grey", markersize=7, label="a picture")
+        axes[0].plot([], [], color="black", linewidth=1.6, label="median of the group")
+        axes[0].plot([], [], "--", color="black", linewidth=0.8, label="threshold of the verdict")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -1,6 +1,6 @@
 """Lays pictures out in rows and groups as one labelled figure, in which every picture has the same size, and frames."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.colors
 import numpy as np
@@ -13,8 +13,9 @@ from vitjax.data.pixels import shown
 from vitjax.data.placement import place_size
 from vitjax.models.registry import Config
 
-# In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type.
-TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5
+# In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type. Then, in
+# inches, what a bar of colours takes.
+TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE, BAR = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5, 0.22
 
 OUTLIER_COLOR = COLORS[4]
 Cell = UInt8[np.ndarray, "h w color"] | None
@@ -28,6 +29,7 @@ def gallery(
     captions: Sequence[Sequence[str]] = (),
     side: float = 0.95,
     width: float = 0,
+    scales: Mapping[str, str] | None = None,
 ) -> Figure:
     """Lays pictures out in rows; those of a group stand close together.
 
@@ -38,7 +40,10 @@ def gallery(
         captions: of each row, what stands under each of its groups.
         side: width of a picture in inches; the first one's proportions give all their heights.
         width: as many rows stand side by side as fit into this many inches; by default one.
+        scales: {name of a colour map: what its colours mean, "LOWEST to HIGHEST"}, of maps among the pictures; each has
+            a bar at the bottom.
     """
+    scales = scales or {}
     first = next(cell for row in rows for group in row for cell in group if cell is not None)
     tall = side * first.shape[0] / first.shape[1]
     margin = 0.07 + LETTER * max((len(line) for label in labels for line in label.splitlines()), default=0)
@@ -47,7 +52,9 @@ def gallery(
     down = -(-len(rows) // across)
     top = 0.08 + LINE * max((1 + title.count("\n") for title in titles), default=0)
     step = tall + LOOSE + LINE * bool(captions)
-    size = across * column + (across - 1) * WIDE, top + down * step
+    bottom = top + down * step
+    size = across * column + (across - 1) * WIDE, bottom + BAR * len(scales)
+    size = max(size[0], 1.4 + LETTER * max(map(len, scales.values()), default=-20)), size[1]
     with style():
         figure = Figure(figsize=size)
         axes = bare(figure.add_axes((0, 0, 1, 1)))
@@ -57,6 +64,8 @@ def gallery(
                 axes.text(left - 0.07, y + tall / 2, labels[number], ha="right", va="center", fontsize=TYPE)
             under = captions[number] if captions else ()
             _row(axes, row, left, y, side, tall, titles if number % down == 0 else (), under)
+        for number, (colors, meaning) in enumerate(scales.items()):
+            _scale(axes, colors, meaning, 0.07, bottom + number * BAR)
         axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return figure
 
@@ -81,6 +90,13 @@ def _row(
                 axes.imshow(shown(cell), extent=(x, x + side, y + tall, y), aspect="auto")
             x += side + TIGHT
         x += LOOSE - TIGHT
+
+
+def _scale(axes: Axes, colors: str, meaning: str, x: float, y: float) -> None:
+    """A bar of colours with what they mean beside it."""
+    y += 0.05
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, extent=(x, x + 1.2, y + LINE - 0.05, y), aspect="auto")
+    axes.text(x + 1.27, y + LINE / 2 - 0.02, meaning, ha="left", va="center", fontsize=TYPE - 1)
 
 
 def framed(

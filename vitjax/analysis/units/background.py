@@ -14,6 +14,7 @@ from PIL import Image
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings
 from vitjax.analysis.study.gallery import gallery
+from vitjax.analysis.study.style import MAP
 from vitjax.analysis.units.maps import activation_maps, overlay
 from vitjax.analysis.units.objects import Inside, Overlap, boxed, described, overlaps, unit_table
 from vitjax.data.annotations.boxes import Boxes
@@ -105,7 +106,9 @@ def _gallery(
         [f"{outside:.0%} outside the box ({area:.0%} of the image)" for outside, area in zip(*shares, strict=True)]
         for shares in zip(measured.outside[units], measured.area[units], strict=True)
     ]
-    return gallery(groups, labels=[caption(row["unit"]).replace(":", "\n") for row in rows], captions=captions)
+    labels = [caption(row["unit"]).replace(":", "\n") for row in rows]
+    scales = {MAP: "each map from its lowest patch to its highest"}
+    return gallery(groups, labels=labels, captions=captions, scales=scales)
 
 
 def _inside(data: Dataset, place: int, found: Mapping[str, Boxes]) -> np.ndarray:

@@ -17,7 +17,7 @@ from vitjax.analysis.photographs.own import View, on_own_images, own_places
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.analysis.study.patches import chosen_taps
-from vitjax.analysis.study.style import panels, style
+from vitjax.analysis.study.style import along, panels, style
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
@@ -186,12 +186,10 @@ def _ratios(rows: Sequence[dict], values: dict[str, np.ndarray], what: str) -> F
     quartiles = np.array([np.nanquantile(ratios(value), [0.25, 0.75]) for value in values.values()])
     with style():
         figure, (axes,) = panels(size=(4.2, 3.0))
-        x = np.arange(len(rows))
+        x = along(axes, [row["tap"] for row in rows])
         axes.fill_between(x, *(100 * quartiles.T), alpha=0.2, linewidth=0, label="half of the units")
         axes.plot(x, [100 * row["ratio"] for row in rows], marker="o", label="mean of the units")
         axes.set(ylim=(0, None), ylabel="activation left (%)", title=f"{what}: the best image of each unit")
-        axes.set_xticks(x, _names([row["tap"] for row in rows]))
-        axes.set_xlabel("block")
     legend(figure)
     return figure
 

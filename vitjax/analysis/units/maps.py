@@ -31,6 +31,7 @@ from vitjax.units.units import Unit, caption, expand, sample
 
 SAMPLE = 12  # neurons shown where no units are named
 VIEWS = ("photo", "map", "overlay")
+SCALES = {"map": "gray", "overlay": MAP}  # the colours of each
 WIDTH = 12.5  # of the figure, in inches
 
 
@@ -245,4 +246,5 @@ def _figure(
         scores = [f"{maps[image, i].mean():.3g}{outlier}" for image, outlier in zip(row, said, strict=True)]
         captions.append(["painted"] * bool(pictures) + scores)
     labels = [caption(unit).replace(":", "\n") for unit in units]
-    return gallery(groups, labels=labels, captions=captions, width=WIDTH)
+    scales = {SCALES[view]: f"{view}: each from its lowest patch to its highest" for view in views if view in SCALES}
+    return gallery(groups, labels=labels, captions=captions, width=WIDTH, scales=scales)

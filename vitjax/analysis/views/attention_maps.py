@@ -15,7 +15,7 @@ from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, settings
 from vitjax.analysis.study.gallery import framed, gallery
 from vitjax.analysis.study.passes import gather
-from vitjax.analysis.study.style import panels, style
+from vitjax.analysis.study.style import MAP, panels, style
 from vitjax.analysis.units.maps import overlay
 from vitjax.analysis.views.rollout import (
     RESIDUAL,
@@ -160,7 +160,8 @@ def in_rows(
 
     grid = next(iter(maps.values())).shape[1:]
     rows = [[[image], *over(i)] for i, image in enumerate(images)]
-    return gallery(rows, titles=["image", *maps], side=1.3)
+    scales = {MAP: "each map from the patch that the least of it comes from to that of the most"}
+    return gallery(rows, titles=["image", *maps], side=1.3, scales=scales)
 
 
 def _measured(model: Network, images: Array, *, tokens: str, **options) -> tuple[Array, ...]:
@@ -182,13 +183,13 @@ def _curves(rows: Sequence[Mapping], site: Site) -> Figure:
         figure, axes = panels(1, len(MEASURES), size=(3.0, 2.6))
         for panel, (name, title) in zip(axes, MEASURES.items(), strict=True):
             errors = [row[f"{name}_error"] or 0 for row in rows]
-            layers, values = ([row[key] for row in rows] for key in ("layer", name))
+            layers, values = [row["layer"] - 1 for row in rows], [row[name] for row in rows]
             panel.errorbar(layers, values, errors, marker="o", capsize=2, label="model")
             if f"{name}_even" in rows[0]:
                 even = [row[f"{name}_even"] for row in rows]
                 panel.plot(layers, even, color="black", linestyle=":", linewidth=1, label="even attention")
                 panel.legend()
-            panel.set(xlabel="blocks gone through", title=title, ylim=(0, None))
+            panel.set(xlabel="after block", title=title, ylim=(0, None))
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[-1].set_ylim(0, math.prod(site.grid))
     return figure

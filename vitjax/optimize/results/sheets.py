@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vitjax.data.pixels import shown
 
-MARGIN = 220  # pixels at most that labels of rows take
+MARGIN = 220  # pixels at most that lines of the labels of rows take
 _PAPER, _INK = (255, 255, 255), (70, 70, 70)
 
 
@@ -45,22 +45,37 @@ def table_sheet(
     factor = math.ceil(least / min(size))
     width, height = (side * factor for side in size)
     gap, line, font = 8, 18, ImageFont.load_default(size=11)
-    left = gap + math.ceil(min(MARGIN, max(map(font.getlength, rows))))
+    labels, heads = ([_lines(text, room, font) for text in some] for some, room in ((rows, MARGIN), (columns, width)))
+    left = gap + math.ceil(max(font.getlength(part) for lines in labels for part in lines))
+    top = gap + line * max(map(len, heads))
     sheet = Image.new(
-        "RGB", (left + len(columns) * (width + gap) + gap, gap + line + len(rows) * (height + line + gap)), _PAPER
+        "RGB", (left + len(columns) * (width + gap) + gap, top + len(rows) * (height + line + gap)), _PAPER
     )
     draw = ImageDraw.Draw(sheet)
-    for j, text in enumerate(columns):
-        draw.text((left + gap + j * (width + gap), gap), _cut(text, width, font), fill=_INK, font=font)
-    for i, text in enumerate(rows):
-        y = gap + line + i * (height + line + gap)
-        draw.text((gap, y + height // 2 - line // 2), _cut(text, left - gap, font), fill=_INK, font=font)
+    for j, lines in enumerate(heads):
+        draw.text((left + gap + j * (width + gap), gap), "\n".join(lines), fill=_INK, font=font)
+    for i, lines in enumerate(labels):
+        y = top + i * (height + line + gap)
+        draw.text((gap, y + max(0, height - line * len(lines)) // 2), "\n".join(lines), fill=_INK, font=font)
         for j, cell in enumerate(held[i]):
             x = left + gap + j * (width + gap)
             if cell:
                 sheet.paste(cell.resize((width, height), Image.Resampling.NEAREST), (x, y))
                 draw.text((x, y + height + 2), _cut(captions[i][j], width, font), fill=_INK, font=font)
     return sheet
+
+
+def _lines(text: str, width: float, font: ImageFont.ImageFont) -> list[str]:
+    """A label in lines of a width, broken between words, else after a dot or colon, and where nothing else helps."""
+    lines = [""]
+    for piece in re.findall(r"[^ .:]*[ .:]?", text):
+        if lines[-1] and font.getlength((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+        while font.getlength(lines[-1].rstrip()) > width:
+            fits = next(n for n in range(len(lines[-1]) - 1, 0, -1) if n == 1 or font.getlength(lines[-1][:n]) <= width)
+            lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
+    return [line.rstrip() for line in lines if line.strip()] or [""]
 
 
 def _cut(text: str, width: float, font: ImageFont.ImageFont) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+HERE = "{here}"  # in a message about a checkpoint: the name that the user gave it
 LONGEST = 2000  # letters of a message
 SHOWN = 100  # letters of a text before and after the place of a mistake
 AGAIN = 75  # exit code: stopped on request, to be run once more (EX_TEMPFAIL of sysexits.h)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vitjax import files
-from vitjax.errors import InputError
+from vitjax.errors import HERE, InputError
 from vitjax.weights import cache
 from vitjax.weights.families import registry
 from vitjax.weights.families.family import Beside
@@ -121,4 +121,4 @@ def naming(source: Source) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{source.name}: {error}") from None
+        raise InputError(f"{source.name}: {error}".replace(HERE, source.name)) from None

@@ -25,6 +25,7 @@ TIMM = "timm"  # the organisation whose names are the hub's even where a folder 
 ACCEPTED = '"demo", a hub id OWNER/NAME, a file of weights such as .safetensors, or a folder'
 
 _HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_STEP = re.compile(r"checkpoint-(\d{1,18})")  # a folder of transformers' Trainer
 _PATH_START = ("~", ".", os.sep, "/")
 
 
@@ -118,6 +119,10 @@ def _in_folder(typed: str, folder: Path) -> Source:
         return Source(typed, folder / found, _config_beside(folder / found))
     if kept:
         raise InputError(f"the folder {typed} has several files of weights, give one of them: {', '.join(kept[:3])}")
+    there = lambda name: any(one in WEIGHTS_OF[CONFIG] for one in _names(folder / name))
+    if steps := {int(step[1]): name for name in files if (step := _STEP.fullmatch(name)) and there(name)}:
+        last = os.path.join(typed, steps[max(steps)])
+        raise InputError(f"{typed} is the folder of a training by transformers' Trainer: give {last}")
     others = [name for name in files if name.endswith(FOREIGN)]
     hint = f" (it has {', '.join(others[:3])})" if others else ""
     raise InputError(f"the folder {typed} has no {WEIGHTS} or other file of weights{hint}")

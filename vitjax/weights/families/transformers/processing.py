@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
-from vitjax.errors import InputError, nearest
+from vitjax.errors import HERE, InputError, nearest
 from vitjax.models.core.preprocess import FILTERS, Preprocess, share
 from vitjax.weights.families.transformers.processors import FIELDS, INERT, KINDS, PROCESSORS
 from vitjax.weights.rules.channels import per_channel
@@ -21,11 +21,16 @@ NESTED = "processor_config.json"  # of transformers 5; where it has an image pro
 SECTION = "image_processor"
 SIZES, GRID = {"size", "crop_size", "use_square_size"}, {"max_num_patches", "patch_size"}  # what states a size
 
+MENDED = (  # how a folder without is mended, in a line of the shell
+    """python -c "from transformers import AutoImageProcessor as P; P.from_pretrained('{base}')"""
+    f""".save_pretrained('{HERE}')\""""
+)
+
 Fields = Mapping[str, Any]
 Size = tuple[int, int]  # (height, width)
 
 
-def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: int = 3) -> Preprocess:
+def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: int = 3, base: str = "") -> Preprocess:
     """Reads how pictures are prepared; what the file does not state is the default of its class in transformers.
 
     A size that no one states is the model's. A processor that resizes by the shorter side and crops nothing would feed
@@ -37,6 +42,7 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: 
         kind: the model's `model_type`, which says the processor's class where the file does not.
         image_size: (height, width) as the model's config states it.
         channels: of the model's images.
+        base: the model that this one was made of, if its config says so.
 
     Returns:
         With a `size`, the processor's or `image_size`.
@@ -47,7 +53,7 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: 
     if processor is None:
         raise InputError(
             f"there is no {PROCESSOR} beside config.json, and without its mean and std the model would see other"
-            " colours; save the image processor too"
+            f" colours; what it was trained with writes it: {MENDED.format(base=base or 'THE-MODEL-YOU-BEGAN-WITH')}"
         )
     stated = {name: value for name, value in processor.items() if value is not None}
     name = _class_of(stated, kind)

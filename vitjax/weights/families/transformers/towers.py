@@ -8,6 +8,7 @@ import numpy as np
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import ViTConfig, whole
+from vitjax.models.core.preprocess import Preprocess
 from vitjax.models.registry import Config
 from vitjax.weights.families.family import Beside, Family, Settings, Shapes, Tower
 from vitjax.weights.families.transformers import text_towers
@@ -38,16 +39,14 @@ def config(config_json: Settings, shapes: Shapes) -> Config:
     """
     settings = _settings(config_json)
     if kind := STAGED.get(settings["model_type"]):
-        prepared = preprocess(
-            config_json.get(BESIDE.key), settings["model_type"], _pair(settings["image_size"]), settings["num_channels"]
-        )
+        prepared = _prepared(config_json, settings, _pair(settings["image_size"]))
         return kind.config(settings, shapes, _prefix(settings, shapes), prepared)
     patch = _pair(settings["patch_size"])
     size = _pair(settings["image_size"])
     if "num_patches" in settings:  # SigLIP 2 for any size states the grid of its positions
         size = tuple(isqrt(settings["num_patches"]) * side for side in patch)
     image_size = whole(size, patch)
-    prepared = preprocess(config_json.get(BESIDE.key), settings["model_type"], size, settings["num_channels"])
+    prepared = _prepared(config_json, settings, size)
     fields = {
         "image_size": image_size,
         "patch_size": patch,
@@ -63,6 +62,12 @@ def config(config_json: Settings, shapes: Shapes) -> Config:
     }
     more = KINDS[settings["model_type"]].fields(settings, shapes, _prefix(settings, shapes))
     return ViTConfig(**fields | more)
+
+
+def _prepared(config_json: Settings, settings: Settings, size: tuple[int, int]) -> Preprocess:
+    base = str(config_json.get("_name_or_path") or "")
+    about = config_json.get(BESIDE.key), settings["model_type"], size, settings["num_channels"]
+    return preprocess(*about, base if base.count("/") == 1 and base[0] not in "./~" else "")
 
 
 def table(config: Config, config_json: Settings, shapes: Shapes) -> list[Rule]:

@@ -90,6 +90,8 @@ def test_groups_of_parameters_have_rates_and_decays_of_their_own():
     np.testing.assert_allclose(change["blocks.attn.proj.kernel"][1], -0.5 * rate * 1.05, rtol=1e-5)
     with pytest.raises(InputError, match=r"no parameter is called \*\.pos_proj \(did you mean proj, position"):
         grouping(learned, "*.pos_proj=0.1")
+    with pytest.raises(InputError, match=r"leave it out \(only norms of DTN have positions\)"):
+        grouping(learned, "*norm*.position=0.1:0")
     with pytest.raises(InputError, match="'norm' is not PATTERN=RATE"):
         replace(SETTINGS, groups="norm")
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import textwrap
+import time
 from importlib import import_module
 
 from vitjax.analysis.study.catalog import ANALYSES
@@ -114,6 +115,7 @@ def _run(args: argparse.Namespace) -> int:
     analysis, out = ANALYSES[args.analysis], args.out or free_folder(args.analysis)
     if (record := out / f"{args.analysis}.json").exists() and not (args.overwrite or analysis.resumable):
         raise InputError(f"{record} is there already; choose another --out, or --overwrite to replace it")
+    clock = time.perf_counter()
     images = open_photographs(args)  # a mistake in it is said before JAX is imported
     given = {option: getattr(args, option.name) for option in analysis.options}
     model = load(args)
@@ -122,6 +124,7 @@ def _run(args: argparse.Namespace) -> int:
     from vitjax.analysis.study.checks import check_facts
     from vitjax.data.dataset import Dataset, even
     from vitjax.progress import images as watch
+    from vitjax.progress import spelled
     from vitjax.weights.load import load as load_model
 
     check_facts(args.analysis, model)
@@ -154,6 +157,8 @@ def _run(args: argparse.Namespace) -> int:
         )
     if findings.summary:
         print(findings.summary)
+    shown = next((file for file in files if file.suffix == f".{args.figures}"), files[0])
+    print(f"{spelled(time.perf_counter() - clock)}; open {shown}")
     return 0
 
 

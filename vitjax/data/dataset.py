@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Dataset:
         progress: wraps the batches of a pass, of which it is told the `Extent`, e.g. in a progress bar.
         class_names: what the model's classes are called; `labels_for` takes them for models that do not say theirs.
         counted: {"classes": where they come from and how they were counted}, once any pass had need of them.
+        name: of the passes over it, see `named`.
 
     Raises:
         InputError: fields of another type, or a batch without images.
@@ -55,6 +56,7 @@ class Dataset:
     progress: Progress = lambda batches, total: batches
     class_names: ClassNames = NAMELESS
     counted: dict[str, str] = field(default_factory=dict)
+    name: str = ""
     _known: dict[tuple[ClassNames, int], Labels] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -67,12 +69,13 @@ class Dataset:
         size = " x ".join(map(str, self.config.image_size))
         return f"Dataset({self.images!r}, seen at {size}, in batches of {self.batch})"
 
-    def batches(self, change: Change | None = None, start: int = 0, name: str = "") -> Batches:
-        """Begins a pass over the images, from batch `start` on, each image first changed by `change`.
+    def named(self, name: str) -> "Dataset":
+        """The same, with a name for passes over it, where these are some of several: for whoever watches."""
+        return replace(self, name=name)
 
-        A pass has a `name` where it is one of several, for whoever watches.
-        """
-        about = self.shard, start, self.progress, self.unreadable, name
+    def batches(self, change: Change | None = None, start: int = 0) -> Batches:
+        """Begins a pass over the images, from batch `start` on, each image first changed by `change`."""
+        about = self.shard, start, self.progress, self.unreadable, self.name
         return Batches(self.images, self.config, self.batch, change, *about)
 
     def labels_for(self, model: "Network") -> Int[np.ndarray, " image"]:

@@ -8,6 +8,10 @@ from vitjax.errors import InputError, nearest
 from vitjax.ranges import Range
 
 FACTOR = Range(0, 1e6)
+OWN = {  # what norms of some kinds alone have, by the ends of names
+    ".position": "only norms of DTN have positions",
+    ".mix": "only norms of DTN and switchable ones mix statistics",
+}
 
 
 class Group(NamedTuple):
@@ -70,7 +74,15 @@ def sought(names: Sequence[str], more: Iterable[Group]) -> None:
     for group in more:
         if not any(fnmatchcase(name, group.pattern) for name in names):
             near = nearest(group.pattern.strip("*."), {part for name in names for part in name.split(".")})
-            raise InputError(f"groups: no parameter is called {group.pattern}{near}; one is {names[-1]}")
+            raise InputError(
+                f"groups: no parameter is called {group.pattern}{near}; one is {names[-1]}. It would change nothing in"
+                f" this model: leave it out{_alone(group.pattern)}"
+            )
+
+
+def _alone(pattern: str) -> str:
+    """Says which models alone have what a pattern means, where that is no part of a name near to others."""
+    return next((f" ({said})" for end, said in OWN.items() if "norm" in pattern and pattern.endswith(end)), "")
 
 
 def group(name: str, axes: int, more: Iterable[Group] = ()) -> Group:

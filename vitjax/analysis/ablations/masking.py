@@ -83,7 +83,7 @@ def run(model: Network, data: Dataset, *, boxes: Path | None = None, all_objects
     chosen, truth = replace(data, images=data.images.take(places)), data.labels_for(model)[places]
     judged = {}
     for condition, change in reversed(changes(found).items()):  # masks first: a box that does not fit shows at once
-        judged |= evaluate(model, chosen.batches(change), truth, {condition: plain})
+        judged |= evaluate(model, chosen.named(condition).batches(change), truth, {condition: plain})
     rows = [_row(condition, judged[condition], judged["full"]) for condition in changes(found)]
     options = {
         "boxes": str(boxes or "among the images"),

@@ -54,12 +54,16 @@ def run(model: Network, data: Dataset, *, times: float = OUTLIER, control: bool 
     labels, why = _labels(data, model) if model.config.classes else (None, "the model has no head")
     rows, found = [], {}
     for name, one in weights(model, control, seed).items():
-        places, read = gather(one, data.batches(), standing, times=times)
+        places, read = gather(one, data.named(f"{name} weights").batches(), standing, times=times)
         found.setdefault("given", (places, read))
         rows += [{"weights": name, **row} for row in layer_rows(model, read)]
     places, given = found["given"]
     any_there = bool(given.outlier.any())
-    cost = costs(model, data, labels, times=times, seed=seed) if any_there and model.config.classes else []
+    cost = (
+        costs(model, data.named("what they cost"), labels, times=times, seed=seed)
+        if any_there and model.config.classes
+        else []
+    )
     shown = np.unique(np.arange(SHOWN) * len(places) // SHOWN)
     most = int(given.outlier.sum(axis=(0, 2)).argmax())
     figures = {"": draw(rows, given.outlier[:, most].mean(axis=0).reshape(model.config.grid), cost)}

@@ -126,7 +126,9 @@ def run(
     every = [Setting(*one) for one in product(dict.fromkeys(fills), sets, sorted(set(ratios)))]
     taps, images, lines = layers(model, taps), [], []
     for name, one in weights(model, control, seed).items():
-        for setting, measured, at in (_native if native else _aligned)(one, data, every, found, taps, seed):
+        for setting, measured, at in (_native if native else _aligned)(
+            one, data.named(f"{name} weights"), every, found, taps, seed
+        ):
             place, hidden = {"weights": name, **setting._asdict()}, measured.about[:, at]
             images.append(image_table(place, measured.outcome.at(at), hidden, data.images.names, measured.places))
             place["hidden"] = float(hidden.mean())
@@ -217,7 +219,7 @@ def _native(model: Network, data: Dataset, every: Sequence[Setting], found: Mask
     grid = model.config.grid
     for number, setting in enumerate(every):
         change = Occlude(setting.set, setting.ratio, grid, setting.fill, seed, found)
-        hidden = iter(replace(data, progress=lambda batches, total: batches).batches(change))
+        hidden = iter(replace(data, progress=Dataset.progress).batches(change))
         measured = measure(model, data, taps, _beside, lambda places, hidden=hidden: (next(hidden).images,))
         if not number:
             yield NOTHING, measured, 0

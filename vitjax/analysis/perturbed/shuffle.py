@@ -108,7 +108,7 @@ def run(
         raise InputError("nothing is shuffled: give a grid of 2x2 tiles or more")
     rows, lines = [], []
     for name, one in weights(model, control, seed).items():
-        measured = measure(one, data, taps, _mix, grids=tuple(grids), seed=seed)
+        measured = measure(one, data.named(f"{name} weights"), taps, _mix, grids=tuple(grids), seed=seed)
         for at, grid in enumerate([1, *grids]):
             place = {"weights": name, "grid": grid}
             outcome, whole = (measured.outcome.at(which) for which in (at, 0))

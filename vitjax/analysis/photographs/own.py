@@ -54,7 +54,7 @@ def on_own_images(
     distinct = distinct[distinct >= 0]
     parameters = np.zeros(1) if parameters is None else parameters
     run = over(model, data.batch, _read, taps=tuple(own), measure=measure, view=view)
-    images = replace(data, images=data.images.take(distinct), shard=(0, 1))
+    images = replace(data, images=data.images.take(distinct), shard=(0, 1), name="best images")
     found = {}
     for batch in images.batches():
         seen = batch.place >= 0

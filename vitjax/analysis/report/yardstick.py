@@ -108,7 +108,7 @@ def yardstick(
 def _on_photos(
     model: Network, data: Dataset, places: np.ndarray, function, **options
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    data = replace(data, images=data.images.take(places), shard=(0, 1))
+    data = replace(data, images=data.images.take(places), shard=(0, 1), name="photographs to compare with")
     seen, values = gather(model, data.batches(), function, **options)
     return places[seen], values
 

@@ -28,6 +28,7 @@ from vitjax.files import read_json
 from vitjax.optimize.memory import fitting_slots
 from vitjax.optimize.report import painted_in
 from vitjax.optimize.visualize import SLOTS
+from vitjax.progress import spelled
 from vitjax.stop import stopped_by_signals
 from vitjax.weights.dtypes import suited
 
@@ -159,5 +160,5 @@ def _tell(store: Store, seconds: float) -> None:
     spent = totals(store)
     rate = spent.pictures / spent.device_hours if spent.device_hours else 0
     print(f"{rate:.0f} pictures an hour and device, {spent.outside:.0%} of the time outside the loop")
-    print(", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in spent.stages.items()))
-    print(f"atlas: {store.address}  (this run {seconds:.0f} s)")
+    print(", ".join(f"{stage} {spelled(took)}" for stage, took in spent.stages.items()))
+    print(f"atlas: {store.address}  (this run {spelled(seconds)})")

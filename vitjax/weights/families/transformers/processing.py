@@ -22,7 +22,7 @@ SECTION = "image_processor"
 SIZES, GRID = {"size", "crop_size", "use_square_size"}, {"max_num_patches", "patch_size"}  # what states a size
 
 MENDED = (  # how a folder without is mended, in a line of the shell
-    """python -c "from transformers import AutoImageProcessor as P; P.from_pretrained('{base}')"""
+    """python -c "from transformers import AutoImageProcessor as P; P.from_pretrained('%s')"""
     f""".save_pretrained('{HERE}')\""""
 )
 
@@ -53,7 +53,7 @@ def preprocess(processor: Fields | None, kind: str, image_size: Size, channels: 
     if processor is None:
         raise InputError(
             f"there is no {PROCESSOR} beside config.json, and without its mean and std the model would see other"
-            f" colours; what it was trained with writes it: {MENDED.format(base=base or 'THE-MODEL-YOU-BEGAN-WITH')}"
+            f" colours; what it was trained with writes it: {MENDED % (base or 'THE-MODEL-YOU-BEGAN-WITH')}"
         )
     stated = {name: value for name, value in processor.items() if value is not None}
     name = _class_of(stated, kind)

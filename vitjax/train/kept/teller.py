@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm  # a notebook's own where there is one
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from vitjax.progress import COMPILING
 from vitjax.train.kept.curve import Curve
 from vitjax.train.settings import Running
 from vitjax.train.training import Training
@@ -29,7 +30,8 @@ class Teller:
 
     def __init__(self, training: Training, out: Path, done: int, running: Running):
         self.training, self.curve = training, Curve(out, done, running.tensorboard, running.wandb, training.identity())
-        self.bar = tqdm(total=training.steps, initial=done, desc=training.name, unit="step", dynamic_ncols=True)
+        what = f"{COMPILING} {training.name}"
+        self.bar = tqdm(total=training.steps, initial=done, desc=what, unit="step", dynamic_ncols=True)
         self.clock, self.before = time.perf_counter(), self.curve.seconds
         self.closing = ExitStack()
 
@@ -51,5 +53,8 @@ class Teller:
         rate = len(steps) * self.training.settings.batch / spent
         epoch = step * self.training.settings.batch / len(self.training.images)
         self.curve.add(step, {"epoch": epoch, **numbers, "images_per_second": rate, "seconds": self.before})
+        compiled = self.bar.desc.startswith(COMPILING)  # before these steps
+        self.bar.set_description_str(self.training.name, refresh=False)
         self.bar.update(step - self.bar.n)
-        self.bar.set_postfix_str(f"loss {numbers['loss']:.4f}, {rate:.0f} {self.training.called}/s, epoch {epoch:.1f}")
+        speed = "" if compiled else f"{rate:.0f} {self.training.called}/s, "
+        self.bar.set_postfix_str(f"loss {numbers['loss']:.4f}, {speed}epoch {epoch:.1f}")

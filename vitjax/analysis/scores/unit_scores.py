@@ -152,6 +152,7 @@ def _row(tap: str, kind: str, encoder: str, case: Evidence, often: Density, scor
         "dead": often and int(often.dead[of].sum()),
         "dense": often and int(often.dense[of].sum()),
         "l0": often and often.l0,
+        "l0_std": often and often.l0_std,
         "chance": monosemanticity.mean_cosine(case.sums),
         **means,
     }

@@ -21,6 +21,8 @@ from vitjax.errors import InputError
 from vitjax.models.core.network import provenance
 from vitjax.models.dictionaries.directions import Along, Directions, fingerprint
 from vitjax.optimize.objectives import objective_of
+from vitjax.optimize.recipes import Recipe
+from vitjax.optimize.results.pictures import Pictures, append
 from vitjax.optimize.visualize import resolve
 from vitjax.units.in_files import attached
 from vitjax.units.units import Direction
@@ -176,6 +178,8 @@ def test_a_file_of_directions_is_units_on_the_command_line(checkpoint, photos, t
     cards = ["--data", "photos", "--pictures", "out", "--out", "cards", "--dictionary", "directions/directions.npz"]
     assert main(["analyze", "report-card", *given, *cards]) == 0
     capsys.readouterr()
+    assert main(["analyze", "report-card", *given, *cards[:4]]) == 2
+    assert "was given no file of it; name the file, e.g. --dictionary directions.npz" in capsys.readouterr().err
     for model, text, why in (
         ("demo", "directions/directions.npz:0", "found in .* not in demo .*: find them in this model"),
         (str(checkpoint), "directions/directions.npz:7", "out of range, .* has 3"),
@@ -245,3 +249,18 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
     Image.new("RGB", (32, 32)).save(photos / "black.png")
     found = directions(model, data, tap=TAP, method="means", against=photos)
     assert found.rows[0]["label"] == "levels against photos" and 0 <= found.rows[0]["auc"] <= 1
+
+
+def test_records_tell_directions_of_one_name_apart(tmp_path):
+    """By their vectors; a folder holds one of a name."""
+    vectors = np.eye(2, 48)
+    goals = [Direction(TAP, "mine", vector) for vector in vectors]
+    pictures = Pictures(
+        np.zeros((1, 32, 32, 3), np.uint8), [goals[0]], np.zeros(1), {"loss": np.zeros((1, 1))}, Recipe(), 0, {}, 1
+    )
+    append(tmp_path, pictures)
+    (row,) = json.loads((tmp_path / "pictures.json").read_text())["pictures"]
+    assert row["vectors"] == {f"{TAP}:mine": fingerprint(vectors[0])} and len(fingerprint(vectors[0])) == 8
+    append(tmp_path, pictures)
+    with pytest.raises(InputError, match=r"holds a picture of another direction called blocks.1.resid_post:mine"):
+        append(tmp_path, replace(pictures, units=[goals[1]]))

@@ -19,6 +19,9 @@ _BLOCK = re.compile(r"^((?:stages\.\d+\.)?blocks\.)(\d+)\.")
 PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
 
 
+_HELD = re.compile(r"(.+)\.(directions|sae|sae_pre)(?:@\w+)?")  # taps that files give a model
+
+
 class Places(NamedTuple):
     """The places that tokens stand on, from where they are said on.
 
@@ -154,6 +157,11 @@ def unknown(tap: str, taps: Iterable[str], spelled: str | None = None) -> InputE
         taps: that there are; of `Sites` the reasons are known too.
         spelled: the tap without what stands for several numbers; default the tap.
     """
+    if (held := _HELD.fullmatch(tap)) and held[1] in taps:
+        return InputError(
+            f"unknown tap {tap!r}: the model was given no file of it; name the file, e.g. --dictionary"
+            f" {'directions.npz' if held[2] == 'directions' else f'{held[1]}=sae.pt'}"
+        )
     if isinstance(taps, Sites):
         for end, reason in taps.lacking.items():
             if f".{tap}".endswith(f".{end}"):

@@ -14,12 +14,14 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from vitjax.data.pixels import pillow
+from vitjax.errors import InputError
 from vitjax.files import writable_folder, write_whole
+from vitjax.models.dictionaries.directions import fingerprint
 from vitjax.optimize.beside.film import animation, masked
 from vitjax.optimize.recipes import Recipe, fields
 from vitjax.optimize.results.record import RECORD, known_record, read_record
 from vitjax.optimize.results.sheets import columns_for, contact_sheet, table_sheet
-from vitjax.units.algebra import Sum
+from vitjax.units.algebra import Sum, terms_of
 from vitjax.units.tables import Table
 from vitjax.units.units import Direction, Unit, caption
 
@@ -147,6 +149,10 @@ def append(folder: Path, pictures: Pictures) -> None:
         }
         if pictures.starts:
             row["start"] = dict(pictures.starts[i])
+        if vectors := _vectors(unit):
+            row["vectors"] = vectors
+            if vectors != (known.get(str(unit), {}).get("vectors") or vectors):
+                raise InputError(f"{folder} holds a picture of another direction called {unit}; choose another folder")
         _write_beside(folder, row, pictures, i)
         text = PngImagePlugin.PngInfo()
         for key, value in {"unit": unit, "model": pictures.model.get("source", ""), "seed": pictures.seed}.items():
@@ -159,6 +165,12 @@ def append(folder: Path, pictures: Pictures) -> None:
     known.update({row["unit"]: row for row in rows})
     record = settings | {"pictures": list(known.values())}
     write_whole(folder / RECORD, json.dumps(record, indent=1).encode())
+
+
+def _vectors(goal: Unit | Direction | Sum) -> dict[str, str]:
+    """What tells the directions of a goal from others of their names: 8 digits of each vector's sha256."""
+    held = (term.goal for term in terms_of(goal))
+    return {str(one): fingerprint(np.asarray(one.vector).ravel()) for one in held if isinstance(one, Direction)}
 
 
 def _write_beside(folder: Path, row: dict, pictures: Pictures, place: int) -> None:

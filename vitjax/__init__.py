@@ -11,6 +11,7 @@ from vitjax.moved import Finder
 
 TYPE_CHECKING = False  # type checkers take it for typing's, whose import would take longer than all the rest
 if TYPE_CHECKING:
+    from vitjax.atlas.page.opened.atlas import open_atlas
     from vitjax.errors import InputError
     from vitjax.optimize.recipes import Recipe, recipes
     from vitjax.optimize.sentences import sentence
@@ -19,13 +20,24 @@ if TYPE_CHECKING:
     from vitjax.weights.load_text import load_text
 
 __version__ = "0.2.0"
-__all__ = ["InputError", "Recipe", "__version__", "load", "load_text", "recipes", "sentence", "visualize"]
+__all__ = [
+    "InputError",
+    "Recipe",
+    "__version__",
+    "load",
+    "load_text",
+    "open_atlas",
+    "recipes",
+    "sentence",
+    "visualize",
+]
 
 _HOMES = {
     "InputError": "vitjax.errors",
     "Recipe": "vitjax.optimize.recipes",
     "load": "vitjax.weights.load",
     "load_text": "vitjax.weights.load_text",
+    "open_atlas": "vitjax.atlas.page.opened.atlas",
     "recipes": "vitjax.optimize.recipes",
     "sentence": "vitjax.optimize.sentences",
     "visualize": "vitjax.optimize.visualize",

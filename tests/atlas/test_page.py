@@ -1,7 +1,9 @@
 """The page of an atlas in a browser: from a server and from disk, by mouse, keyboard, touch and address."""
 
+import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -140,7 +142,7 @@ def test_keyboard_alone_goes_everywhere(visit, hosted):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     reached = set()
-    for _ in range(16):
+    for _ in range(18):
         page.keyboard.press("Tab")
         reached.add(
             page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
@@ -206,3 +208,52 @@ def test_hostile_names_stay_text(visit, address):
     assert page.locator("main script, main [onerror]").count() == 0
     assert {source.split("/")[0] for source in page.locator("main img").evaluate_all(
         "images => images.map(image => image.getAttribute('src'))")} == {"pictures", "photos"}  # fmt: skip
+
+
+def test_marked_units_are_kept_and_shared(visit, hosted):
+    page = visit(f"{hosted}{FIRST}", wait="h1")
+    page.get_by_role("button", name="Mark").click()
+    page.goto(f"{hosted}#/unit/{NAMES[61]}")
+    page.get_by_role("heading", name=NAMES[61]).wait_for()
+    page.keyboard.press("m")
+    page.reload()
+    page.get_by_role("link", name="Marked units: 2").click()
+    page.get_by_role("heading", name="Marked units").wait_for()
+    assert [name.replace("\n", "") for name in page.locator(".tile .name").all_inner_texts()] == [NAMES[0], NAMES[61]]
+    page.locator(".tile").first.click()
+    page.get_by_role("link", name=re.compile("Next unit")).click()
+    page.get_by_role("heading", name=NAMES[61]).wait_for()  # the next on the list
+    shared = visit(f"{hosted}#/list?units=blocks.0.mlp.hidden:7,14,9999&units=blocks.1.attn.z:0.3", wait="h1")
+    assert "3 units that somebody chose. 1 more are not in this atlas." in shared.locator(".list").inner_text()
+    shared.get_by_role("button", name="Mark them all").click()
+    shared.get_by_role("link", name="Marked units: 3").wait_for()
+    shared.get_by_role("button", name="Clear").click()
+    shared.get_by_text("No unit is marked").wait_for()
+
+
+def test_a_unit_is_cited_and_its_data_saved(visit, hosted):
+    page = visit(f"{hosted}{FIRST}", wait="h1")
+    page.get_by_text("Cite and reuse").click()
+    bibtex = page.get_by_label("BibTeX").inner_text()
+    assert bibtex.startswith("@misc{") and f"{hosted}{FIRST}" in bibtex and "@software{vitjax" in bibtex
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Data as JSON").click()
+    data = json.loads(Path(saved.value.path()).read_text())
+    assert data["unit"] == NAMES[0] and data["grades"]["rank"] == 0 and data["exemplars"][0]["score"] == 2
+    assert data["near"]["looks"][0]["unit"] in NAMES
+    page.goto(f"{hosted}#/about")
+    assert "@misc{" in page.get_by_label("BibTeX").inner_text()
+    assert page.get_by_role("link", name="vitjax", exact=True).get_attribute("href").startswith("https://github.com/")
+
+
+def test_a_unit_within_another_page(visit, hosted):
+    page = visit(f"{hosted}?embed{FIRST}", wait="h1", viewport={"width": 420, "height": 430})
+    assert page.locator("header nav, .walk, .main-grades").count() == 0 and page.locator(".photograph").count() == 6
+    whole = page.get_by_role("link", name=NAMES[0])
+    assert whole.get_attribute("target") == "_blank" and whole.evaluate("link => link.href") == f"{hosted}{FIRST}"
+
+
+def test_near_a_block_that_is_not_there_are_units_of_the_last(visit, hosted):
+    page = visit(f"{hosted}#/unit/blocks.99.mlp.hidden:7", wait=".problem")
+    near = page.locator(".problem a").all_inner_texts()
+    assert near[0] == "blocks.2.mlp.hidden:7"

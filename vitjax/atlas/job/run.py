@@ -21,10 +21,10 @@ from vitjax.atlas.records import agreement, finished, manifest
 from vitjax.atlas.records.log import totals
 from vitjax.atlas.records.photographs import begun_with
 from vitjax.atlas.store.checksums import LARGEST, flaws
-from vitjax.atlas.store.folder import is_export
+from vitjax.atlas.store.folder import MARK, is_export
 from vitjax.atlas.store.store import Store, Unreachable
 from vitjax.errors import AGAIN, InputError, printable
-from vitjax.files import read_json
+from vitjax.files import read_bytes, read_json
 from vitjax.optimize.memory import fitting_slots
 from vitjax.optimize.report import painted_in
 from vitjax.optimize.visualize import SLOTS
@@ -103,7 +103,10 @@ def _same(page: Path, what: Contents, bytes: bool) -> bool:
         shown = is_export(page) and read_json(page / "manifest.json", largest=LARGEST)
     except InputError:
         return False
-    return shown == scripts.plain(what.manifest) and not any(flaws(page, bytes=bytes))
+    if shown != scripts.plain(what.manifest) or any(flaws(page, bytes=bytes)):
+        return False
+    about = scripts.unscript(read_bytes(page / MARK), str(page / MARK))
+    return about.get("schema") == scripts.SCHEMA  # older ones are written anew
 
 
 def _placed(job: Job, store: Store, beside: bool) -> tuple[Job, Store]:

@@ -25,6 +25,9 @@ from vitjax.atlas.page.fitting import check
 from vitjax.atlas.page.named.regions import regions
 from vitjax.atlas.page.named.seen import Seen
 from vitjax.atlas.page.pool import Pool
+from vitjax.atlas.page.sharing.head import headed
+from vitjax.atlas.page.sharing.lossless import MOST, png
+from vitjax.atlas.page.sharing.preview import FILE, Preview, shown
 from vitjax.atlas.page.sheets import Sheets, cells_for, thumbnails, webp
 from vitjax.atlas.store import checksums
 from vitjax.atlas.store.folder import Folder, whole
@@ -54,6 +57,8 @@ def export(
     *,
     overwrite: bool = False,
     contact: bool = True,
+    lossless: bool | None = None,
+    address: str = "",
     progress: Progress = lambda stage, done, total: None,
     workers: int | None = None,
 ) -> Exported:
@@ -65,6 +70,8 @@ def export(
         contents: what it shows.
         out: the folder; it must be free, empty, or, with `overwrite`, an exported atlas, which is replaced.
         contact: whether to draw contact sheets; they are a fifth of the size of a large atlas.
+        lossless: whether to write each picture as a PNG too; default in atlases of 500 units and less.
+        address: where it will be published, if that is known: for the preview of links.
         progress: called with ("pictures" or "photos", how many are done, how many there are).
         workers: threads, as many as there are processors unless said.
 
@@ -77,14 +84,15 @@ def export(
     with whole(out, overwrite) as folder, Pool(workers) as pool:
         with _timed(seconds, "page"):
             for name, data in page_files():
-                folder.write(name, data)
+                folder.write(name, headed(data, contents, address) if name == "index.html" else data)
         sheets, seen = Sheets(cells_for(contents.image_size)), seen_in(contents)
         with _timed(seconds, "data"):
-            _data(contents, sheets, seen, folder)
+            lossless = len(contents.units) <= MOST if lossless is None else lossless
+            _data(contents, sheets, seen, lossless, folder)
         with _timed(seconds, "pictures"):
             about = {"title": contents.title, "recipe": str(contents.recipe.get("name", ""))}
             drawn = ContactSheets(contents.taps, about) if contact else None
-            photos = _pictures(contents, sheets, seen, drawn, folder, pool, progress)
+            photos = _pictures(contents, sheets, seen, lossless, drawn, folder, pool, progress)
         with _timed(seconds, "photos"):
             write = lambda number: folder.write(f"photos/{number:06d}.webp", contents.photo(number))
             for done, _ in enumerate(pool.each(write, sorted(photos)), 1):
@@ -100,9 +108,9 @@ def seen_in(contents: Contents) -> Seen:
     return Seen([{} if number in silent else one for number, one in enumerate(counts)])
 
 
-def _data(contents: Contents, sheets: Sheets, seen: Seen, folder: Folder) -> None:
+def _data(contents: Contents, sheets: Sheets, seen: Seen, lossless: bool, folder: Folder) -> None:
     """Writes what there is once: the small data of the page, the tables, the manifest."""
-    values = {"atlas": scripts.atlas(contents, sheets.describe()), "units": scripts.units(contents)}
+    values = {"atlas": scripts.atlas(contents, sheets.describe(), lossless), "units": scripts.units(contents)}
     values |= {"classes": seen.index()} | dict(contents.further)
     for laid in contents.layouts:
         values[f"layout-{laid.key}"] = scripts.layout(laid, () if laid.bands else regions(laid, seen))
@@ -119,6 +127,7 @@ def _pictures(
     contents: Contents,
     sheets: Sheets,
     seen: Seen,
+    lossless: bool,
     contact: ContactSheets | None,
     folder: Folder,
     pool: Pool,
@@ -130,10 +139,12 @@ def _pictures(
     draw = lambda sheet: folder.write(sheet.file, sheet.png())
     photos: set[int] = set()
     done = 0
-    write = lambda block: _block(contents, seen, block, sheets.cells, folder)
-    for small, shown in pool.each(write, list(_blocks(contents))):
-        photos |= shown
+    write = lambda block: _block(contents, seen, block, sheets.cells, lossless, folder)
+    preview = Preview(shown(contents))
+    for small, those in pool.each(write, list(_blocks(contents))):
+        photos |= those
         for pictures in small:
+            preview.add(done, pictures[max(sheets.cells)])
             for full in sheets.add(pictures):
                 pool.later(encode, *full)
             for sheet in contact.add(index[done], pictures) if contact else ():
@@ -143,6 +154,7 @@ def _pictures(
     for full in sheets.finish():
         pool.later(encode, *full)
     pool.settle()
+    folder.write(FILE, preview.jpeg())
     if photos and not (contents.photo and min(photos) >= 0 and max(photos) < contents.photos):
         raise ValueError(f"photographs {min(photos)} to {max(photos)} are named, there are {contents.photos}")
     return photos
@@ -166,7 +178,7 @@ def _blocks(contents: Contents) -> Iterator[_Block]:
 
 
 def _block(
-    contents: Contents, seen: Seen, block: _Block, cells: Sequence[int], folder: Folder
+    contents: Contents, seen: Seen, block: _Block, cells: Sequence[int], lossless: bool, folder: Folder
 ) -> tuple[list[dict[int, Image.Image]], set[int]]:
     """Writes pictures and details of a block; gives the units' thumbnails, and the photographs that they name."""
     details, small = [], []
@@ -175,6 +187,8 @@ def _block(
         files = _files(contents.units[number], len(pictures))
         for file, picture in zip(files, pictures, strict=True):
             folder.write(file, webp(Image.fromarray(picture.image)))
+            if lossless:
+                folder.write(f"{file.removesuffix('.webp')}.png", png(contents, number, picture))
         small.append(thumbnails(_chosen(pictures, contents.units[number]).image, cells))
         details.append(scripts.detail(contents, number, pictures, files, seen.kinds_of(number)))
     name = f"detail/{block.tap}/{block.number:04d}"

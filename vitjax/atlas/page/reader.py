@@ -17,13 +17,13 @@ from vitjax.atlas.page.contents import Band, Contents, Exemplar, Histogram, Layo
 from vitjax.atlas.page.kept.cells import files
 from vitjax.atlas.page.kept.classes import counted
 from vitjax.atlas.page.kept.kept_maps import activations, scales, unpacked
+from vitjax.atlas.page.kept.recipe_names import named
 from vitjax.atlas.page.kept.silent import silent
 from vitjax.atlas.records import activation_map, finished, manifest, retries
 from vitjax.atlas.store.sealed import unseal
 from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 from vitjax.files import parse_json
-from vitjax.optimize.recipes import RECIPES
 
 
 def contents(store: Store) -> Contents:
@@ -96,14 +96,12 @@ class _Reader:
     def contents(self) -> Contents:
         units, pictures, exemplars = self.units, self.table("pictures"), self.table("exemplars")
         model, recipe = self.manifest.model, dict(self.manifest.recipe)
-        made = manifest.recipe_of(recipe)
-        known = next((name for name, value in RECIPES.items() if value == made), "own settings")
         about = manifest.parse(self.read(manifest.KEY))
         tables = {"units": units, "pictures": pictures, "exemplars": exemplars, "cells": self.table("cells")}
         return Contents(
             title=title(model),
             model=model,
-            recipe={"name": known, "fields": recipe},
+            recipe=named(manifest.recipe_of(recipe), recipe),
             seeds=self.manifest.seeds,
             image_size=tuple(self.manifest.image_size),
             grid=max((one.shape[1:] for one in self.maps), key=math.prod) if self.maps is not None else (1, 1),

@@ -55,8 +55,8 @@ def _literal(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
 
 
-def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]:
-    """Describes the atlas, for data/atlas.js; `sheets` says how the thumbnails lie."""
+def atlas(contents: Contents, sheets: Mapping[str, object], lossless: bool = False) -> dict[str, object]:
+    """Describes the atlas, for data/atlas.js; `sheets` says how the thumbnails lie, `lossless` that PNGs are there."""
     return {
         "schema": SCHEMA,
         "title": contents.title,
@@ -79,6 +79,7 @@ def atlas(contents: Contents, sheets: Mapping[str, object]) -> dict[str, object]
         "grid": contents.grid,
         "layouts": [{"key": layout.key, "label": layout.label} for layout in contents.layouts],
         "tables": sorted(contents.tables),
+        "lossless": lossless,
         "beside": list(contents.beside),
         "further": sorted(contents.further),
     }

@@ -31,6 +31,12 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     export.add_argument("--overwrite", action="store_true", help="replace an older export in that folder")
     export.add_argument("--no-contact", action="store_true", help="leave out the contact sheets, a fifth of its size")
+    export.add_argument(
+        "--lossless",
+        action=argparse.BooleanOptionalAction,
+        help="write each picture as a PNG too (default: of 500 units and less)",
+    )
+    export.add_argument("--address", default="", metavar="URL", help="where it will be, for previews of links to it")
     push_arguments(export, "data set")
     export.set_defaults(run=_run)
 
@@ -53,7 +59,8 @@ def _run(args: argparse.Namespace) -> int:
     beside = [{"name": Path(one).name, "path": one} for one in args.beside]
     what = replace(contents(Store(args.store)), beside=beside)
     with exporting() as progress:
-        done = export(what, out, overwrite=args.overwrite, contact=not args.no_contact, progress=progress)
+        options = {"contact": not args.no_contact, "lossless": args.lossless, "address": args.address}
+        done = export(what, out, overwrite=args.overwrite, progress=progress, **options)
     print(f"{done.files} files, {done.bytes / 1e6:.1f} MB: {done.folder / 'index.html'}")
     if args.push:
         from vitjax.atlas.page.push import push

@@ -6,7 +6,7 @@
 
   const HELP = [
     ["/", "search"], ["j  →", "next unit"], ["k  ←", "previous unit"], ["c", "compare with the unit most alike"],
-    ["r", "any unit"], ["g o", "all units"], ["g a", "about this atlas"], ["t", "light or dark"], ["Esc", "back"], ["?", "this help"],
+    ["m", "mark this unit"], ["r", "any unit"], ["g o", "all units"], ["g m", "marked units"], ["g a", "about this atlas"], ["t", "light or dark"], ["Esc", "back"], ["?", "this help"],
     ["← ↑ → ↓", "on the wall: walk from picture to picture"], ["Enter", "on the wall: open the unit"], ["+  −  0", "on the wall: zoom in, out, show all"],
   ];
 
@@ -30,6 +30,7 @@
     t: () => vitjax.theme.toggle(),
     r: () => atlas && vitjax.anyUnit(atlas),
     "g o": () => vitjax.routes.go(vitjax.selection?.hash ?? "#/"),
+    "g m": () => vitjax.routes.go("#/list"),
     "g a": () => vitjax.routes.go(vitjax.routes.about()),
   });
 

@@ -27,11 +27,12 @@
 
   const icon = (text, label, act) => element("button", { class: "icon", "aria-label": label, title: label, on: { click: act } }, text);
 
-  const frame = () => [
+  const marks = element("span", { class: "marks-place" });
+  const frame = () => vitjax.embedded ? [main, notice, element("p", { id: "said", class: "unseen", role: "status" })] : [
     element("button", { class: "skip", on: { click: () => main.querySelector("h1, .problem")?.focus() } }, "Skip to content"),
     element("header", null, title, search, element("nav", { "aria-label": "Page" },
       element("button", { class: "plain any", "aria-label": "Any unit", on: { click: () => atlas && vitjax.anyUnit(atlas) } }, "Any", element("span", { class: "long" }, " unit")),
-      element("a", { class: "plain", href: "#/about" }, "About"),
+      marks, element("a", { class: "plain", href: "#/about" }, "About"),
       icon("◐", "Light or dark", vitjax.theme.toggle), icon("?", "Keyboard help", () => vitjax.help()))),
     main, notice, element("p", { id: "said", class: "unseen", role: "status" }), vitjax.helpDialog(),
   ];
@@ -51,7 +52,8 @@
 
   const viewOf = async (route) => {
     try {
-      const make = Object.hasOwn(vitjax.views, route.view) && vitjax.views[route.view];
+      const name = vitjax.embedded && route.view === "unit" ? "embed" : route.view;
+      const make = Object.hasOwn(vitjax.views, name) && vitjax.views[name];
       if (!make) throw new vitjax.Problem(`This page has no view ${route.view}.`);
       return await make(atlas, route);
     } catch (problem) {
@@ -92,7 +94,8 @@
 
   const start = async () => {
     document.body.replaceChildren(...frame());
-    vitjax.listen(() => view, () => atlas);
+    document.body.classList.toggle("embed", vitjax.embedded);
+    if (!vitjax.embedded) vitjax.listen(() => view, () => atlas);
     main.append(element("p", { class: "loading", role: "status" }, "Loading …"));
     try {
       atlas = await vitjax.openAtlas("");
@@ -102,6 +105,7 @@
     }
     title.lastChild.textContent = atlas.about.title;
     search.append(searchHere());
+    marks.append(vitjax.marksLink(atlas));
     addEventListener("hashchange", () => show(true));
     await show(false);
   };

@@ -5,6 +5,18 @@
   const { element } = vitjax;
   const AT_ONCE = 60; // units that are added at a time
 
+  /** A unit's picture with its rank, a value {text, label}, and perhaps a note below its name. */
+  vitjax.tile = (atlas, unit, rank, { text, label, note }) => {
+    const verdict = vitjax.verdict(atlas, unit);
+    return element("li", null, element("a", { class: "tile", href: vitjax.routes.unit(atlas.name(unit)) },
+      element("img", { src: atlas.picture(unit), alt: "", loading: "lazy", width: 128, height: 128 }),
+      element("span", { class: "value" }, element("span", { class: "rank", "aria-hidden": "true" }, rank.toLocaleString("en")),
+        element("b", null, text), " ", element("span", { class: "note" }, label),
+        verdict && element("span", { class: "verdict dot", "data-verdict": verdict, title: verdict, role: "img", "aria-label": verdict })),
+      element("span", { class: "name" }, vitjax.nameText(atlas.name(unit))),
+      note && element("span", { class: "note class" }, note)));
+  };
+
   vitjax.Results = class {
     #atlas; #order = []; #value; #shown = 0; #watch;
 
@@ -16,7 +28,7 @@
       this.#watch = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.#more(); }, { root: this.node, rootMargin: "600px" });
     }
 
-    /** Shows units in an order; `value(unit)` gives what stands on a tile: {text, label}, and perhaps a note below. */
+    /** Shows units in an order; `value(unit)` gives what stands on its tile. */
     show(order, value, { shown = 0, top = 0 } = {}) {
       Object.assign(this.node, { hidden: false, scrollTop: 0 });
       this.#order = order;
@@ -40,26 +52,13 @@
 
     #more() {
       const next = this.#order.slice(this.#shown, this.#shown + AT_ONCE);
-      this.list.append(...next.map((unit, place) => this.#tile(unit, this.#shown + place + 1)));
+      this.list.append(...next.map((unit, place) => vitjax.tile(this.#atlas, unit, this.#shown + place + 1, this.#value(unit))));
       this.#shown += next.length;
       this.end.hidden = this.#shown === this.#order.length;
       if (!this.end.hidden) { // it may still be in sight
         this.#watch.unobserve(this.end);
         this.#watch.observe(this.end);
       }
-    }
-
-    #tile(unit, rank) {
-      const atlas = this.#atlas;
-      const { text, label, note } = this.#value(unit);
-      const verdict = vitjax.verdict(atlas, unit);
-      return element("li", null, element("a", { class: "tile", href: vitjax.routes.unit(atlas.name(unit)) },
-        element("img", { src: atlas.picture(unit), alt: "", loading: "lazy", width: 128, height: 128 }),
-        element("span", { class: "value" }, element("span", { class: "rank", "aria-hidden": "true" }, rank.toLocaleString("en")),
-          element("b", null, text), " ", element("span", { class: "note" }, label),
-          verdict && element("span", { class: "verdict dot", "data-verdict": verdict, title: verdict, role: "img", "aria-label": verdict })),
-        element("span", { class: "name" }, vitjax.nameText(atlas.name(unit))),
-        note && element("span", { class: "note class" }, note)));
     }
   };
 })();

@@ -43,21 +43,6 @@
       link(-1, "← Previous", "prev"), element("span", { class: "note" }, where), link(1, "Next →", "next"));
   };
 
-  const copyLink = () => {
-    const button = element("button", null, "Copy link");
-    button.addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(location.href);
-        button.textContent = "Copied";
-      } catch {
-        button.textContent = "Copy it from the address bar"; // browsers may refuse the clipboard to a page from disk
-      }
-      vitjax.say(button.textContent);
-      setTimeout(() => { button.textContent = "Copy link"; }, 2000);
-    });
-    return button;
-  };
-
   /** The large picture, and the unit's other pictures to look at in its place. */
   const pictures = (atlas, unit, entry) => {
     const name = atlas.name(unit);
@@ -122,7 +107,8 @@
       typeof active === "number" ? `; it is active on ${vitjax.significant(100 * active)} % of all patches.` : ".");
   };
 
-  const labels = (atlas, unit, { exemplars, kinds }) => {
+  /** What a unit responds to, or that it hardly does, and which unit it nearly repeats. */
+  vitjax.responds = (atlas, unit, { exemplars, kinds }) => {
     const quiet = atlas.silent.has(unit) && exemplars.length > 0;
     const [classes, several] = quiet ? [[], []] : [counted(exemplars), kinds ?? []];
     const repeated = atlas.duplicate(unit);
@@ -146,7 +132,7 @@
       ...others.map(({ made, grades }) => ({ head: made, grades: grades ?? {}, atlas, unit })),
     ];
     const near = entry.near.looks?.[0]?.unit ?? walked(atlas, unit, unit ? -1 : 1).unit;
-    const actions = element("div", { class: "actions" }, copyLink(), download,
+    const actions = element("div", { class: "actions" }, vitjax.markButton(atlas, unit), vitjax.copyButton("Copy link", () => location.href, "Copy it from the address bar"), download,
       near >= 0 && element("a", { class: "button", id: "compare", href: vitjax.routes.compare(name, atlas.name(near)) }, "Compare"));
     const go = (step) => () => {
       const { unit: next } = walked(atlas, unit, step);
@@ -156,14 +142,16 @@
       title: name,
       node: element("article", { class: "unit" }, walk(atlas, unit),
         element("header", { class: "label" }, element("h1", { tabindex: "-1" }, vitjax.nameText(name)),
-          vitjax.verdictMark(vitjax.verdict(atlas, unit)), labels(atlas, unit, entry), actions),
+          vitjax.verdictMark(vitjax.verdict(atlas, unit)), vitjax.responds(atlas, unit, entry), actions),
         element("div", { class: "plate" }, node, entry.exemplars.length > 0 && element("section", { class: "best", "aria-labelledby": "best" },
           element("h2", { id: "best" }, "Best photographs"), vitjax.exemplars(atlas, entry))),
         element("section", { class: "report", "aria-label": "Grades" }, vitjax.mainGrades(atlas, unit),
           fold(`All ${atlas.columns.size} grades`, true, vitjax.gradeTable("Report card", sides, "standing"))),
-        evidence(atlas, entry), neighbours(atlas, "looks", entry.near.looks), neighbours(atlas, "responses", entry.near.responses)),
+        evidence(atlas, entry), neighbours(atlas, "looks", entry.near.looks), neighbours(atlas, "responses", entry.near.responses),
+        vitjax.reuse(atlas, unit, entry)),
       keys: {
         j: go(1), k: go(-1), ArrowRight: go(1), ArrowLeft: go(-1),
+        m: () => vitjax.marks.toggle(atlas, unit),
         c: () => actions.querySelector("#compare")?.click(),
         Escape: () => vitjax.routes.go(vitjax.selection?.hash ?? "#/"),
       },

@@ -1,0 +1,1 @@
+"""An atlas for programs: its tables and pictures, out of a store or an exported folder."""

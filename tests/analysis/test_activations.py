@@ -134,22 +134,26 @@ def test_cells_that_are_none_are_refused(model):
 
 
 def test_what_a_cell_adds_is_the_derivative_along_its_activations(model, whole):
-    """Against central differences of the logits where one patch has a little more or less of itself."""
-    row = np.array([0, 1])
+    """Against central differences of the likeness of texts where one patch has a little more or less of itself."""
     cell = np.where(whole.place[:, None] == 0, np.arange(3) == 1, -1)  # image 0: its second draw in cell 1, others in 0
-    layer = Layer(
-        np.repeat(whole.place, 3), whole.token[TAP].ravel(), np.zeros((36, 2)), cell.ravel(), np.zeros((2, 1), int),
-        row, row * 0, np.zeros((2, 48)), np.zeros((2, 48)),
-    )  # fmt: skip
-    readout = Readout.of_classes(model)
-    adds = attributed(model, noise.dataset(12, 4), {TAP: layer}, readout)[TAP]
-    assert adds.shape == (2, 10) and list(readout.names)[:2] == ["class 0", "class 1"]
-    image = noise.pixels(noise.dataset(12, 4))[:1]
-    place = 3 + whole.token[TAP][0, 1]
-    run = jax.jit(lambda size: model(image, ["logits"], {TAP: lambda h: h.at[:, place].multiply(size)})["logits"][0])
-    np.testing.assert_allclose(adds[1], (run(1.01) - run(0.99)) / 0.02, rtol=1e-2, atol=2e-2 * abs(adds[1]).max())
+    row = np.array([0, 1])
+    means, counts = np.zeros((2, 48)), np.zeros((2, 1), int)
+    place, token = np.repeat(whole.place, 3), whole.token[TAP].ravel()
+    layer = Layer(place, token, np.zeros((36, 2)), cell.ravel(), counts, row, row * 0, means, means)
+    data, texts = noise.dataset(12, 4), np.linalg.qr(RNG.standard_normal((10, 4)))[0].astype(np.float32)
+    adds = attributed(model, data, {TAP: layer}, Readout(list("abcd"), texts))[TAP]
+    image, patch = noise.pixels(data)[:1], 3 + whole.token[TAP][0, 1]
+    run = jax.jit(lambda size: model(image, ["logits"], {TAP: lambda h: h.at[:, patch].multiply(size)})["logits"][0])
+    likeness = lambda size: run(size) / np.linalg.norm(run(size)) @ texts
+    difference = (likeness(1.02) - likeness(0.98)) / 0.04
+    assert adds.shape == (2, 4)
+    np.testing.assert_allclose(adds[1], difference, rtol=2e-2, atol=2e-2 * abs(difference).max())
+    with pytest.raises(InputError, match="texts have 3 channels, this model's logits 10: words need a CLIP"):
+        attributed(model, data, {TAP: layer}, Readout(["a"], np.ones((3, 1))))
 
 
-def test_words_name_cells_by_what_tells_them_apart():
+def test_names_are_those_of_classes_or_of_words():
+    bare = noise.model(small.CONFIG)
+    assert list(Readout.of_classes(bare).names)[:2] == ["class 0", "class 1"] and Readout.of_classes(bare).texts is None
     readout = Readout.of_words(["red", "blue"], np.array([[3.0, 4.0, 0.0], [3.0, 0.0, 4.0]]))
     np.testing.assert_allclose(readout.texts, np.array([[0, 1, -1], [0, -1, 1]]).T / np.sqrt(2), atol=1e-6)

@@ -20,6 +20,7 @@ FEWEST, MOST, EACH = 10, 20, 25  # cells of a side where none is asked for, and 
 _AXES = 50  # principal axes of which distances are taken
 _NEIGHBOURS, _DISTANCE = 50, 0.05
 _PERPLEXITY = 30.0
+_FEW = 2000  # samples that take one thread: several wait for each other longer than they work
 _EDGES, _MARGIN = (1, 99), 0.1
 
 
@@ -61,13 +62,19 @@ def laid_out(values: Float[np.ndarray, "sample channel"], layout: str, seed: int
         layout: see `check`.
         seed: of what they draw.
     """
-    with threadpool_limits(1 if len(values) < 2000 else None):
+    from sklearn import manifold  # half a second; what is to be limited below has to be there
+
+    with threadpool_limits(1 if len(values) < _FEW else None):
         axes = _principal(values)
         if layout == "pca" or len(values) < 5:
             return axes[:, :2].astype(np.float32)
         lengths = np.linalg.norm(axes, axis=1, keepdims=True)
         directions = (axes / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        return (_umap if layout == "umap" else _tsne)(directions, seed)
+        if layout == "umap":
+            return _umap(directions, seed)
+        perplexity = min(_PERPLEXITY, (len(directions) - 1) / 3)
+        tsne = manifold.TSNE(perplexity=perplexity, init="pca", random_state=seed, learning_rate="auto")
+        return tsne.fit_transform(directions)
 
 
 def cut(points: Float[np.ndarray, "sample 2"], grid: int) -> Cut:
@@ -106,10 +113,3 @@ def _umap(directions: np.ndarray, seed: int) -> np.ndarray:
     neighbours = min(_NEIGHBOURS, len(directions) - 1)
     how = {"n_neighbors": neighbours, "min_dist": _DISTANCE, "metric": "cosine", "random_state": seed, "n_jobs": 1}
     return np.asarray(UMAP(**how).fit_transform(directions), np.float32)
-
-
-def _tsne(directions: np.ndarray, seed: int) -> np.ndarray:
-    from sklearn.manifold import TSNE
-
-    perplexity = min(_PERPLEXITY, (len(directions) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=seed, learning_rate="auto").fit_transform(directions)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.made_up import HOSTILE, made_up
 from vitjax.analysis.activations.gathered import Layer
-from vitjax.atlas.page import cells
 from vitjax.atlas.page.export import export
+from vitjax.atlas.page.kept import cells
 from vitjax.atlas.records.activation_map import Survey
 
 TAPS = ("blocks.0.resid_post", "blocks.1.resid_post")

@@ -17,6 +17,7 @@ from tests.support.pictures import photo
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 2  # of any recipe, where examples say hundreds
 FEW = ("--sample", "4")  # units of an atlas
+CELLS = ("--grid", "2", "--threshold", "0", "--layout", "pca")  # of one of activations
 BENCH = ("--steps", "1", "--batch", "1", "--blocks", "0")
 CLASSES = ["n01443537", "n01629819", "n01641577", "n01644900"]  # the embedded model's first
 
@@ -160,7 +161,7 @@ def words_of(example: Example, folder: Path) -> list[str]:
     if words[0] == "bench":
         words += BENCH
     elif words[0] == "atlas" and words[1:2] != ["export"] and "--verify" not in words:
-        words += FEW
+        words += CELLS if "activations" in words else FEW
     return words
 
 

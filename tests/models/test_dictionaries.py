@@ -12,10 +12,12 @@ from vitjax.models.dictionaries.dictionary import Dictionary
 from vitjax.models.dictionaries.form import Form
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.registry import random
+from vitjax.optimize import loop
 from vitjax.optimize.cost import picture_flops
 from vitjax.optimize.objectives import UnitActivation
-from vitjax.optimize.recipes import RECIPES
+from vitjax.optimize.recipes import RECIPES, choose
 from vitjax.optimize.schedule.plan import plan
+from vitjax.optimize.visualize import visualize
 
 TAP, LATENTS = "blocks.1.resid_post", 60
 RNG = np.random.default_rng(0)
@@ -182,3 +184,11 @@ def test_pictures_of_latents_are_planned_as_those_of_their_tap():
     recipe, config = RECIPES["fast"], small.CONFIG
     own, latents = (plan(recipe, config, UnitActivation(tap)) for tap in (TAP, f"{TAP}.sae@a"))
     assert own == latents and picture_flops(config, TAP, recipe) == picture_flops(config, f"{TAP}.sae", recipe)
+
+
+def test_one_compile_paints_all_latents():
+    """Of a dictionary: batches of them are data of one program, whose last batch is filled up."""
+    model, quick = small.model().with_dictionary(made(norm="layer_norm")), choose("ghiasi", steps=2, views=1)
+    loop.advance.clear_cache()
+    pictures = visualize(model, f"{TAP}.sae:0-9", quick, batch=4)
+    assert loop.advance._cache_size() == 1 and len(pictures.images) == 10

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from vitjax.cli import analyze, atlas, bench, convert, serve, train, visualize
+from vitjax.cli import analyze, atlas, bench, convert, dictionary, serve, train, visualize
 from vitjax.cli.lists import completion, models, recipes, taps
 from vitjax.errors import INTERRUPTED, InputError
 
@@ -24,6 +24,7 @@ examples:
   vitjax pretrain --model swin.json --data photos/ --out run    a model of your own, from images without classes
   vitjax train --model vit.json --data classes/ --out trained   classes, from scratch
   vitjax finetune --model run --data classes/ --out tuned       classes, from what is pretrained
+  vitjax dictionary train --model ./vit --tap blocks.9.resid_post --data photos/ --out run    features of a tap
   vitjax taps --model ./vit                                     what can be looked at, with shapes
   vitjax recipes fast best                                      two ways to make pictures, side by side
   vitjax bench --model ./vit                                    how fast it runs here
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_train(commands)
     train.add_finetune(commands)
     train.add_probe(commands)
+    dictionary.add(commands)
     models.add(commands)
     convert.add(commands)
     taps.add(commands)

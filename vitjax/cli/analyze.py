@@ -43,12 +43,14 @@ without any they are counted in their alphabetical order, which is said.
 """
 
 
-class _Command(argparse.ArgumentParser):
+class Command(argparse.ArgumentParser):
     """The command of an analysis, which looks the defaults up when it is asked for help."""
 
     def format_help(self) -> str:
         """The help, with the defaults of the analysis' options."""
-        analysis = ANALYSES[self.get_default("analysis")]
+        if (name := self.get_default("analysis")) is None:  # a command that stands among those of analyses
+            return super().format_help()
+        analysis = ANALYSES[name]
         known, dests = analysis.defaults(), {option.name for option in analysis.options}
         for action in self._actions:
             default = known.get(action.dest) if action.dest in dests else None
@@ -67,20 +69,32 @@ def add(commands) -> None:
         help="measure units and models on images",
         description="Measures what units respond to, how good pictures are and what a model relies on.",
     )
-    names = command.add_subparsers(metavar="NAME", required=True, parser_class=_Command)
-    for name, analysis in ANALYSES.items():
-        one = names.add_parser(
-            name,
-            help=analysis.summary,
-            description=textwrap.fill(analysis.text, 100),
-            epilog=DATA,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        model_arguments(one)
-        dictionary_arguments(one)
-        _data(one)
-        _options(one, analysis)
-        one.set_defaults(run=_run, analysis=name)
+    names = command.add_subparsers(metavar="NAME", required=True, parser_class=Command)
+    for name in ANALYSES:
+        add_one(names, name)
+
+
+def add_one(names, name: str, called: str | None = None) -> None:
+    """Adds the command of one analysis, `called` otherwise than it perhaps.
+
+    Args:
+        names: of the commands that it stands among, whose parsers are of `Command`.
+        name: of the analysis.
+        called: default `name`.
+    """
+    analysis = ANALYSES[name]
+    one = names.add_parser(
+        called or name,
+        help=analysis.summary,
+        description=textwrap.fill(analysis.text, 100),
+        epilog=DATA,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    model_arguments(one)
+    dictionary_arguments(one)
+    _data(one)
+    _options(one, analysis)
+    one.set_defaults(run=_run, analysis=name)
 
 
 def _data(command: argparse.ArgumentParser) -> None:

@@ -59,18 +59,18 @@ def add_finetune(commands) -> None:
 
 
 def _classifying(command: argparse.ArgumentParser, defaults: Settings, how: Regularization, scratch: bool) -> None:
-    _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
+    add_data(command, "images with classes: a folder for each, a table with a label column, or --labels")
     group = command.add_argument_group("classes")
     add_classes(group)
     for part in fields(Regularization):
-        _flag(group, part, getattr(how, part.name))
+        flag(group, part, getattr(how, part.name))
     add_validation(group)
     _settings(command, defaults)
     command.set_defaults(run=_classify, scratch=scratch)
 
 
 def _classify(args: argparse.Namespace) -> int:
-    how = _given(Regularization, args)
+    how = chosen(Regularization, args)
     settings, running, images = _begun(args)
     config, given, names, labels = classified(args, images)
     if args.scratch and given is not None:
@@ -79,7 +79,7 @@ def _classify(args: argparse.Namespace) -> int:
     from vitjax.train.run import run
     from vitjax.train.training import Training
 
-    about = {"from": _called(args.model), "regularization": asdict(how)}
+    about = {"from": called(args.model), "regularization": asdict(how)}
     what = {
         "arrays": {"labels": labels},
         "about": about,
@@ -100,16 +100,16 @@ def add_pretrain(commands) -> None:
         "Trains a Swin, Twins or plain ViT to predict what of each image is hidden from it, seeing the rest alone\n"
         "(arXiv 2205.13515). It needs no classes; `vitjax finetune` and `vitjax probe` go on from it.",
     )
-    _data(command, "images; classes are not looked at")
+    add_data(command, "images; classes are not looked at")
     group = command.add_argument_group("masks")
     for part in fields(Masking):
-        _flag(group, part, part.default)
+        flag(group, part, part.default)
     _settings(command, PRETRAIN)
     command.set_defaults(run=_pretrain)
 
 
 def _pretrain(args: argparse.Namespace) -> int:
-    masking = _given(Masking, args)
+    masking = chosen(Masking, args)
     settings, running, images = _begun(args)
     from vitjax.train.green.mim import GreenConfig, GreenMIM
     from vitjax.train.initial import initial, with_classes
@@ -119,7 +119,7 @@ def _pretrain(args: argparse.Namespace) -> int:
     config, given = initial(args.model, args.image_size, args.revision)
     config, given = replace(config, classes=0), given and with_classes(given, 0)
     task = GreenMIM(GreenConfig(config, seed=settings.seed, **asdict(masking)))
-    about = {"from": _called(args.model), "masking": asdict(masking)}
+    about = {"from": called(args.model), "masking": asdict(masking)}
     return run(Training("pretrain", task, config, settings, images, about=about, given=given), args.out, running)
 
 
@@ -133,7 +133,7 @@ def add_probe(commands) -> None:
         "and sees each image once, uncropped; its pooled features, standardised by channel, are fitted by L-BFGS.",
     )
     command.epilog = "A probe that was stopped goes on by the same command with the features that it has."
-    _data(command, "images with classes: a folder for each, a table with a label column, or --labels")
+    add_data(command, "images with classes: a folder for each, a table with a label column, or --labels")
     group = command.add_argument_group("classes")
     add_classes(group)
     add_validation(group)
@@ -155,7 +155,7 @@ def _probe(args: argparse.Namespace) -> int:
     found = probe(given or random(config), images, labels, names or config.classes, args.batch, features)
     from vitjax.train.kept.result import written
 
-    about = {"from": _called(args.model), "learned_from": len(images), "classes": config.classes}
+    about = {"from": called(args.model), "learned_from": len(images), "classes": config.classes}
     about |= {"penalty": found.penalty, "held_out": {str(key): value for key, value in found.held_out.items()}}
     code = written(found.model, args.out, "vitjax probe", about, PROBE, measured)
     shutil.rmtree(features, ignore_errors=True)
@@ -173,7 +173,8 @@ def _command(commands, name: str, help: str, text: str, model: str = MODEL) -> a
     return command
 
 
-def _data(command: argparse.ArgumentParser, what: str) -> None:
+def add_data(command: argparse.ArgumentParser, what: str) -> None:
+    """Adds the flags that say which images there are, `what` in words, and where results go."""
     group = command.add_argument_group("images and results")
     group.add_argument("--data", required=True, help=f"{what}; a folder, a zip, parquet or hf://datasets/OWNER/NAME")
     group.add_argument("--split", help="part of a parquet data set, e.g. train")
@@ -185,32 +186,34 @@ def _settings(command: argparse.ArgumentParser, defaults: Settings) -> None:
     """Adds a flag for each field of `Settings` and `Running`."""
     group = command.add_argument_group("training")
     for part in fields(Settings):
-        _flag(group, part, getattr(defaults, part.name))
+        flag(group, part, getattr(defaults, part.name))
     group = command.add_argument_group("running")
     for part in fields(Running):
-        _flag(group, part, part.default)
+        flag(group, part, part.default)
     hosts.add(command)
     command.set_defaults(defaults=defaults)
 
 
-def _flag(group, part: Any, default: Any) -> None:
-    flag, help = f"--{part.name.replace('_', '-')}", part.metadata["help"].replace("%", "%%")
+def flag(group, part: Any, default: Any) -> None:
+    """Adds the flag of a field of settings."""
+    name, help = f"--{part.name.replace('_', '-')}", part.metadata["help"].replace("%", "%%")
     if isinstance(default, bool):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=help)
+        group.add_argument(name, action=argparse.BooleanOptionalAction, default=default, help=help)
     else:
         shown = f" (default: {default})" if default != "" else ""
         how = {"choices": part.metadata["choices"]} if "choices" in part.metadata else {"type": type(default)}
         how |= {} if "choices" in part.metadata else {"metavar": {int: "N", float: "X"}.get(type(default), "NAME")}
-        group.add_argument(flag, default=default, help=help + shown, **how)
+        group.add_argument(name, default=default, help=help + shown, **how)
 
 
-def _given(kind: type, args: argparse.Namespace) -> Any:
+def chosen(kind: type, args: argparse.Namespace) -> Any:
+    """The settings of this kind that the flags say."""
     return kind(**{part.name: getattr(args, part.name) for part in fields(kind)})
 
 
 def _begun(args: argparse.Namespace):
     """Checks what can be checked before JAX is imported, joins the hosts, and opens the images."""
-    settings, running = _given(Settings, args), _given(Running, args)
+    settings, running = chosen(Settings, args), chosen(Running, args)
     hosts.check(args)
     images = open_photographs(args)
     hosts.join(args)
@@ -218,7 +221,7 @@ def _begun(args: argparse.Namespace):
     return settings, running, images
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
     """What a model is called in a run's record: no path of this machine."""
     import os
 

@@ -153,6 +153,53 @@ class Masking:
         _check(self)
 
 
+KINDS = ("topk", "batchtopk", "matryoshka", "relu")
+WHERE = ("patches", "class", "all")
+FULL = 16_384  # latents that `rate` is for
+
+
+@dataclass(frozen=True)
+class DictionarySettings:
+    """All that decides what a dictionary of features becomes, but for the model, the tap and the images."""
+
+    width: int = _field(FULL, "latents", COUNT)
+    kind: str = _field(
+        "batchtopk",
+        "what keeps latents few: topk (of each token the largest), batchtopk (of all tokens of a step together, then a"
+        " threshold), matryoshka (the same, and the first latents alone have to do as well), relu (with a penalty)",
+        choices=KINDS,
+    )
+    k: int = _field(32, "latents of a token, of all kinds but relu", COUNT)
+    penalty: float = _field(0.01, "of relu: weight of the mean over tokens of the sum of their latents", FROM_0)
+    tokens: float = _field(1e8, "tokens that are learned from, each once", POSITIVE)
+    where: str = _field("patches", "which tokens of an image these are", choices=WHERE)
+    batch: int = _field(4096, "tokens of a step, in whole images: the nearest multiple of eight of them", COUNT)
+    buffer: float = _field(2**20, "tokens that are drawn from, on the devices; at most an eighth of all", POSITIVE)
+    rate: float = _field(2e-4, f"learning rate of {FULL} latents; it goes with 1 / sqrt(width)", POSITIVE)
+    warmup: float = _field(0.05, "share of the steps in which the rate rises from 0", SHARE)
+    decay: float = _field(0.2, "share of the steps, the last, in which the rate falls to 0", SHARE)
+    clip: float = _field(1.0, "largest norm of a gradient", POSITIVE)
+    revive: float = _field(1 / 32, "weight of what dead latents make of the error (AuxK)", FROM_0)
+    dead: float = _field(0.1, "share of the tokens after which a latent that was never active is dead", SHARE)
+    dtype: str = _field(
+        AUTO, f"of products; sums, weights and choices are float32. {', '.join(DTYPES)}, as for models", choices=DTYPES
+    )
+    seed: int = _field(0, "of the order of images, of what is drawn, and of the first latents", SEED)
+
+    def __post_init__(self):
+        _check(self)
+        for name, choices in (("kind", KINDS), ("where", WHERE), ("dtype", DTYPES)):
+            if (value := getattr(self, name)) not in choices:
+                raise InputError(f"unknown {name} {value!r}{nearest(str(value), choices)}; one of {', '.join(choices)}")
+        if self.kind != "relu" and self.k > self.width:
+            raise InputError(f"k is {self.k}, more than the {self.width} latents that there are")
+
+    @property
+    def peak(self) -> float:
+        """The highest rate of all steps."""
+        return self.rate * (FULL / self.width) ** 0.5
+
+
 @dataclass(frozen=True)
 class Running:
     """How a training is carried out, which may be another each time that it goes on."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -22,6 +22,31 @@ from vitjax.train.task import Task
 from vitjax.weights import parameters
 from vitjax.weights.cache import described
 from vitjax.weights.publish.converted import export
+
+
+class Course(Protocol):
+    """What a run asks of that which it carries out.
+
+    Attributes:
+        name: of the command.
+        steps: how many there are.
+        called: what a person calls that which it learns from.
+        pace: how many images a step sees, and perhaps other things, {name: count}; the last are `called`.
+    """
+
+    name: str
+    steps: int
+    called: str
+    pace: Mapping[str, int]
+
+    def feed(self) -> Any:
+        """The batches: `begin(step)` yields them from a step on."""
+
+    def epoch(self, step: int) -> float:
+        """How many passes over the images so many steps are."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides what is learned."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +90,15 @@ class Training:
     def called(self) -> str:
         """What a person calls that which it learns from."""
         return "examples" if isinstance(self.images, Made) else "images"
+
+    @property
+    def pace(self) -> Mapping[str, int]:
+        """How many images a step sees."""
+        return {"images": self.settings.batch}
+
+    def epoch(self, step: int) -> float:
+        """How many passes over the images so many steps are."""
+        return step * self.settings.batch / len(self.images)
 
     def feed(self) -> Feed | MadeFeed:
         """The batches."""

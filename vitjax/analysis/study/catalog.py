@@ -70,6 +70,18 @@ OWN: dict[str, Analysis] = {
             Option("--seed", "seed", "of the pictures and of the groups"),
         ),
     ),
+    "dictionary-score": Analysis(
+        "dictionaries.dictionary_score",
+        "what a dictionary of features explains, and with how many latents",
+        "Normalised error, latents of a token, dead and dense latents, cosine, shrinkage, coherence of a dictionary,"
+        " and which share of the model's loss comes back where its reconstruction stands for the tap. Writes"
+        " dictionary-score-latents.parquet, a row per latent. The same as `vitjax dictionary score`.",
+        (
+            Option("--taps", "words", "of the latents, e.g. blocks.9.resid_post.sae (default: all dictionaries)"),
+            Option("--beside", "text", "another dictionary, as for --dictionary: how alike latents are, e.g. of seeds"),
+            Option("--loss", "text", "classes, cosine (of the output) or auto: that of classes where they are known"),
+        ),
+    ),
     "words": Analysis(
         "photographs.words",
         "the words that name the units of a CLIP",

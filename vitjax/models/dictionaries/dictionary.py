@@ -13,12 +13,13 @@ from typing import Any, Self
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jax import lax
+from jaxtyping import Array, Bool, Float
 
 from vitjax.errors import InputError
 from vitjax.models.core.network import Network
 from vitjax.models.core.tap_site import LastLayer, Site, unknown
-from vitjax.models.dictionaries.form import ACTIVATIONS, NORMS, Form, Scaling, checked
+from vitjax.models.dictionaries.form import ACTIVATIONS, NORMS, SIDES, Form, Scaling, checked
 
 SAE, PRE = "sae", "sae_pre"  # how the taps of latents end, after and before the activation function
 Pass = Callable[[str, Array, str | None], Array]  # takes latents through a tap, that of the same ones before
@@ -79,6 +80,16 @@ class Dictionary(nnx.Module):
         pre = jnp.matmul(self.centred(x), self.arrays["encoder"][...], preferred_element_type=jnp.float32)
         return (pre + self.arrays["encoder_bias"][...]).astype(x.dtype)
 
+    def some(self, u: Float[Array, "*place channel"], first: Array, size: int) -> Float[Array, "*place latent"]:
+        """`size` latents from the `first` on, before the activation function, of what `centred` gives."""
+        held = self._part(first, size)
+        pre = jnp.matmul(u, held["encoder"], preferred_element_type=jnp.float32)
+        return (pre + held["encoder_bias"]).astype(u.dtype)
+
+    def activated(self, pre: Float[Array, "*place latent"], first: Array, size: int) -> Float[Array, "*place latent"]:
+        """These latents, where none depends on another."""
+        return ACTIVATIONS[self.form.activation](pre, self.form, self._part(first, size))
+
     def activate(self, pre: Float[Array, "*place latent"]) -> Float[Array, "*place latent"]:
         """The latents."""
         return ACTIVATIONS[self.form.activation](pre, self.form, self._held)
@@ -101,17 +112,27 @@ class Dictionary(nnx.Module):
             prefix: how many of its tokens come before the patches, the class token first.
             tap: takes the latents before and after the activation function through their taps.
         """
-        masked = lambda latents: latents
-        if "token" in axes and self.form.tokens != "all":
-            number = np.arange(x.shape[1])[:, None]
-            where = number >= prefix if self.form.tokens == "patches" else number == 0
-            masked = lambda latents: jnp.where(where, latents, 0)
+        where = self.meant(axes, prefix, x.shape[1])
+        masked = lambda latents: latents if where is None else jnp.where(where[:, None], latents, 0)
         before, after = self.taps
         found = self.encode(x)
         latents = masked(self.activate(found))
         pre = tap(before, found, None)
         new = tap(after, latents if pre is found else masked(self.activate(pre)), before)
         return x if new is latents else x + self.change(x, masked(new - latents))
+
+    def meant(self, axes: tuple[str, ...], prefix: int, tokens: int) -> Bool[np.ndarray, " token"] | None:
+        """Which tokens it is for; None for all of them.
+
+        Args:
+            axes: of its tap's value, without that of images.
+            prefix: how many tokens come before the patches.
+            tokens: how many there are.
+        """
+        if "token" not in axes or self.form.tokens == "all":
+            return None
+        number = np.arange(tokens)
+        return number >= prefix if self.form.tokens == "patches" else number == 0
 
     def layer(self, site: Site) -> LastLayer | None:
         """The dense layer that gives its latents before the activation function, where its tap has tokens."""
@@ -148,6 +169,12 @@ class Dictionary(nnx.Module):
     @property
     def _held(self) -> dict[str, Array]:
         return {name: variable[...] for name, variable in self.arrays.items()}
+
+    def _part(self, first: Array, size: int) -> dict[str, Array]:
+        """The arrays of `size` latents from the `first` on."""
+        cut = lambda array, axis: lax.dynamic_slice_in_dim(array, first, size, axis)
+        sides = {name: SIDES[name] for name in self.arrays}
+        return {name: cut(array, sides[name].index("m")) for name, array in self._held.items() if "m" in sides[name]}
 
     def _scaling(self, x: Array) -> Scaling:
         return NORMS[self.form.norm](x, self.form, self._held)

@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from vitjax.progress import COMPILING
 from vitjax.train.kept.curve import Curve
 from vitjax.train.settings import Running
-from vitjax.train.training import Training
+from vitjax.train.training import Course
 
 
 class Teller:
@@ -28,7 +28,7 @@ class Teller:
         curve: to which more may be added.
     """
 
-    def __init__(self, training: Training, out: Path, done: int, running: Running):
+    def __init__(self, training: Course, out: Path, done: int, running: Running):
         self.training, self.curve = training, Curve(out, done, running.tensorboard, running.wandb, training.identity())
         what = f"{COMPILING} {training.name}"
         self.bar = tqdm(total=training.steps, initial=done, desc=what, unit="step", dynamic_ncols=True)
@@ -50,9 +50,10 @@ class Teller:
         now, step = time.perf_counter(), steps[-1][0]
         spent, self.clock = now - self.clock, now
         self.before += spent
-        rate = len(steps) * self.training.settings.batch / spent
-        epoch = step * self.training.settings.batch / len(self.training.images)
-        self.curve.add(step, {"epoch": epoch, **numbers, "images_per_second": rate, "seconds": self.before})
+        rates = {f"{name}_per_second": len(steps) * count / spent for name, count in self.training.pace.items()}
+        *_, rate = rates.values()
+        epoch = self.training.epoch(step)
+        self.curve.add(step, {"epoch": epoch, **numbers, **rates, "seconds": self.before})
         compiled = self.bar.desc.startswith(COMPILING)  # before these steps
         self.bar.set_description_str(self.training.name, refresh=False)
         self.bar.update(step - self.bar.n)

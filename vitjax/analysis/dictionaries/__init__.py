@@ -1,0 +1,1 @@
+"""How good dictionaries of features are: each measure by one definition."""

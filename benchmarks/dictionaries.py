@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jax
+import matplotlib
 import numpy as np
 import torch
 
@@ -34,6 +35,7 @@ from vitjax.train.settings import PRODUCTS, DictionarySettings
 from vitjax.weights.load import load
 
 import_timm()  # which overcomplete imports
+matplotlib.cm.get_cmap = matplotlib.colormaps.get_cmap  # which overcomplete 0.3 takes from there, from where it went
 from overcomplete.sae import TopKSAE, train_sae  # noqa: E402
 from overcomplete.sae.losses import mse_l1, top_k_auxiliary_loss  # noqa: E402
 

@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from tests.support.small import CONFIG, model
 from vitjax.analysis.photographs import exemplars as module
+from vitjax.analysis.photographs import wide as in_parts_of
 from vitjax.analysis.photographs.exemplar_tables import run
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.photographs.natural import QUANTILES, Natural
@@ -26,6 +27,8 @@ from vitjax.data.files.prints import Changed
 from vitjax.data.pipeline import pixels
 from vitjax.data.placement import patch_box
 from vitjax.errors import InputError
+from vitjax.models.dictionaries.dictionary import Dictionary
+from vitjax.models.dictionaries.form import Form
 
 TAPS = ["blocks.1.mlp.hidden", "blocks.2.attn.z", "logits"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -325,6 +328,27 @@ def test_unreadable_images_are_left_out_and_named(photos):
     table = findings.tables["exemplars"]
     assert "05.png" not in table["image"].to_pylist()
     assert table.filter(np.array(table["kind"].to_pylist()) == "top").num_rows == 10 * 20
+
+
+@pytest.mark.parametrize("form", [{"tokens": "patches"}, {"activation": "topk", "k": 3}], ids=str)
+def test_latents_in_parts_are_those_of_all_at_once(photos, monkeypatch, form):
+    """Exactly, of equal ones the first, before the activation function too; sums over images within rounding."""
+    rng, width = np.random.default_rng(0), 24
+    half = rng.standard_normal((CONFIG.width, width // 2)).astype(np.float32) / 7
+    encoder = np.concatenate([half, half], axis=1)
+    one = Dictionary(Form("blocks.1.resid_post", **form), {"encoder": encoder, "decoder": encoder.T})
+    network, taps = model().with_dictionary(one), list(one.taps)
+    found = []
+    for wide in (width, 8):
+        monkeypatch.setattr(in_parts_of, "WIDE", wide)
+        monkeypatch.setattr(in_parts_of, "LEAST", 8)
+        module._add.clear_cache()  # which knows nothing of the change
+        found.append(exemplars(network, dataset(photos), taps, k=3, tokens="all").taps)
+    module._add.clear_cache()
+    for tap in taps:
+        for name, due, is_ in zip(Tally._fields, *(some[tap].tally for some in found), strict=True):
+            rounding = 1e-6 if name in ("mean", "squares", "positive", "positive_squares") else 0
+            np.testing.assert_allclose(is_, due, rtol=rounding, err_msg=f"{tap} {name}")
 
 
 def test_patches_lie_where_they_were_in_the_original():

@@ -16,6 +16,7 @@ from vitjax.analysis.photographs.exemplars_found import Exemplars
 from vitjax.analysis.photographs.natural import Natural, Part, merged, read_part, same
 from vitjax.analysis.photographs.outliers import stream_ratios, streams_of
 from vitjax.analysis.photographs.tally import Tally, add, empty, merge
+from vitjax.analysis.photographs.wide import add_parts, in_parts
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.passes import IMAGE, Pace, mesh_for
 from vitjax.analysis.study.patches import counted_tokens, numbers_of_tokens, own_grid
@@ -207,14 +208,19 @@ def _run(
 def _add(model, tallies, images, place, slot, *, taps: tuple[str, ...], tokens: str, mesh: Mesh):
     def on_device(model, tallies, images, place, slot):
         sites, grid = model.taps(), model.config.grid
-        read = {*taps, *streams_of(taps, sites)}
+        parts = in_parts(model, taps)
+        hosts = {one.form.tap for one in parts.values()}
+        read = {*(tap for tap in taps if tap not in parts), *hosts, *streams_of(taps, sites)}
         values = model(images.astype(jnp.float32) / 255, read, execution=OVER_DATA)
         here = jax.tree.map(lambda x: x[0], tallies)
-        seen = {tap: counted_tokens(values[tap], sites[tap], tokens, grid) for tap in taps}
+        seen = {tap: counted_tokens(values[tap], sites[tap], tokens, grid) for tap in taps if tap not in parts}
         whole = [tap for tap in taps if sites[tap].grid == own_grid(sites[tap], grid)]
         ratios = stream_ratios(values, whole, sites)
         norms = {tap: ratio[:, token_span(tokens, sites[tap])] for tap, ratio in ratios.items()}
-        added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in taps}
+        added = {tap: add(here[tap], seen[tap], place, slot, norms.get(tap)) for tap in seen}
+        for tap, one in parts.items():
+            host = one.form.tap
+            added[tap] = add_parts(here[tap], tap, one, values[host], sites[host], tokens, grid, place, slot)
         # The count is something to wait for: the tallies themselves are donated.
         return jax.tree.map(lambda x: x[None], added), (place >= 0).sum()[None]
 

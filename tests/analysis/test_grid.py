@@ -15,6 +15,7 @@ from vitjax.analysis.directions.made_of import made_of
 from vitjax.data.dataset import open_dataset
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
+from vitjax.optimize.results.pictures import Pictures
 
 TAP = "blocks.1.resid_post"
 IMAGE = np.asarray(photo(32, 32))
@@ -75,7 +76,16 @@ def test_groups_share_the_places_among_them(whole):
     assert made_of(small.model(), IMAGE, TAP, groups=2).facts["method"] == "semi-nmf"
 
 
-def test_a_grid_has_a_picture_for_every_part(tmp_path):
+def test_a_grid_has_a_picture_for_every_part(tmp_path, monkeypatch):
+    """What is painted, by a stand-in for painting: black pictures of the goals that are asked for."""
+    asked = []
+
+    def painted(model, goals, recipe, *, seed):
+        asked.append([str(goal) for goal in goals])
+        black, history = np.zeros((len(goals), 32, 32, 3), np.uint8), {"loss": np.zeros((len(goals), 1))}
+        return Pictures(black, goals, np.arange(len(goals)), history, recipe, seed, {}, 4)
+
+    monkeypatch.setattr("vitjax.analysis.directions.grid.visualize", painted)
     photo(40, 36).save(tmp_path / "cat.png")
     data, quick = open_dataset(tmp_path / "cat.png", small.model()), choose("ghiasi", steps=1, views=1)
     found = run(small.model(), data, tap=TAP, groups=2, mean=tmp_path, recipe=quick)
@@ -85,6 +95,7 @@ def test_a_grid_has_a_picture_for_every_part(tmp_path):
     found = run(small.model(), data, tap=TAP, recipe=quick)
     assert len(found.rows) == 16 and {"class_1", "adds_3", "activation"} < found.rows[0].keys()
     assert found.rows[0]["adds_1"] >= found.rows[0]["adds_2"]
+    assert len(asked[0]) == 2 and asked[1][5] == f"cosine(2, {TAP}:cat.png@1.1)"
     paths = found.save(tmp_path / "out")
     assert {path.name for path in paths} == {"grid.json", "grid.csv", "grid.png", "grid-cells.png"}
     assert Image.open(io.BytesIO(found.files["grid-cells.png"])).size == (4 * 32, 4 * 32)

@@ -1,7 +1,9 @@
 """What every kind of model of the registry keeps to: a new family costs one row here."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -178,24 +180,41 @@ def test_an_edit_at_every_tap_reaches_the_output_and_has_a_gradient(name):
     assert unread <= {"embedding"}  # beside the logits, which do not read it
 
 
+EXECUTIONS = Execution(), Execution(remat=True), Execution(recompute=False)  # the last keeps all for the way back
+
+
 @every
 def test_memory_and_precision_change_nothing_else(name):
     sites = list(model(name).taps())
     read = sites[len(sites) // 2]
 
+    def program(execution):
+        traced = jax.make_jaxpr(lambda model: model(IMAGES, read, execution=execution)[read])(model(name))
+        return re.sub(" at 0x[0-9a-f]+", "", str(traced))
+
+    *recomputed, kept = EXECUTIONS
+    assert "remat" in program(recomputed[-1]) and "remat" not in program(kept)
+    with mock.patch.object(jax, "checkpoint", lambda run, **policy: run):
+        assert {*map(program, recomputed)} == {program(kept)}
+    half = jax.eval_shape(lambda model: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model), model(name))
+    found = jax.eval_shape(lambda model, images: model(images), half, IMAGES)
+    assert found[model(name).output].dtype == jnp.bfloat16
+
+
+# One for each way to run blocks: alike, by turns on windows, on several scales, unlike, and with loops of XLA's own.
+@pytest.mark.parametrize("name", ["ViT, all parts", "Swin V2", "CoaT", "T2T-ViT, kernels", "ResNet"])
+def test_gradients_do_not_depend_on_what_is_kept_for_them(name):
+    sites = list(model(name).taps())
+    read = sites[len(sites) // 2]
+
     def gradients(images, model):
         total = lambda images, execution: model(images, read, execution=execution)[read].sum()
-        return [
-            jax.grad(total)(images, one) for one in (Execution(), Execution(remat=True), Execution(recompute=False))
-        ]
+        return [jax.grad(total)(images, execution) for execution in EXECUTIONS]
 
     quick = LOOPS if isinstance(model(name), ConvNet) else None  # unlike loops that run for long without it
     plain, *others = map(np.asarray, jax.jit(gradients, compiler_options=quick)(IMAGES, model(name)))
     for other in others:
         np.testing.assert_allclose(other, plain, rtol=1e-3, atol=1e-4 * abs(plain).max())
-    half = jax.eval_shape(lambda model: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model), model(name))
-    found = jax.eval_shape(lambda model, images: model(images), half, IMAGES)
-    assert found[model(name).output].dtype == jnp.bfloat16
 
 
 @every

@@ -150,7 +150,8 @@ def _run(args: argparse.Namespace) -> int:
     part = (0, 1)
     if analysis.resumable:
         part, options["folder"] = args.shard or _host(), out
-    batch = args.batch or even(-(-len(images) // part[1]), jax.local_device_count())
+    devices = 1 if analysis.resumable else jax.local_device_count()  # hosts of all sizes share what is resumed
+    batch = args.batch or even(-(-len(images) // part[1]), devices)
     data = Dataset(
         images, model.config, batch, listed=args.labels, shard=part, progress=watch(args.analysis),
         class_names=model.class_names,

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 import vitjax
-from tests.support.made_up import HOSTILE, UNITS, image, made_up
+from tests.support.made_up import HOSTILE, UNITS, image, made_up, received
 from vitjax.atlas.page.export import export
 from vitjax.atlas.page.kept.recipe_names import named
+from vitjax.atlas.page.kept.words import read_words
 from vitjax.atlas.page.reader import contents
 from vitjax.atlas.page.sharing.preview import SIZE, shown
 from vitjax.errors import InputError
@@ -89,6 +90,21 @@ def test_links_have_a_preview_that_no_name_breaks(site, tmp_path):
     assert "<script>alert" not in text and '<meta property="og:image" content="preview.jpg">' in text
     export(made_up(["norm:1"]), tmp_path / "one", address="https://example.org/atlas", contact=False)
     assert 'content="https://example.org/atlas/preview.jpg"' in (tmp_path / "one/index.html").read_text()
+
+
+def test_units_of_a_clip_are_named_by_words(tmp_path):
+    units = [f"logits:{number}" for number in range(4)]
+    (tmp_path / "words.csv").write_text("unit,word,cosine\nlogits:1,a dog,0.3\nlogits:3,red,0.2\n")
+    words = read_words(tmp_path, units)
+    assert words == [None, "a dog", None, "red"]
+    contents = made_up(units, classes=(), duplicate=(), columns=(), layouts=(), words=words)
+    export(contents, tmp_path / "page", contact=False)
+    assert received(tmp_path / "page", "units")["words"] == {"names": ["a dog", "red"], "of": [None, 0, None, 1]}
+    with pytest.raises(InputError, match="names no unit of this atlas"):
+        read_words(tmp_path, ["norm:1"])
+    (tmp_path / "words.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="no column 'unit'"):
+        read_words(tmp_path, units)
 
 
 def test_recipes_are_named_by_what_was_changed():

@@ -132,6 +132,17 @@ def test_kinds_are_searched_for_and_ranked(visit, address):
     page.get_by_text("14 of 62 units").wait_for()
 
 
+def test_words_of_a_clip_are_searched_for(visit, hosted):
+    page = visit(f"{hosted}#/?text=wheel", wait=TILES)
+    assert NAMES[8] in "".join("".join(one) for one in tiles(page))
+    page.keyboard.press("/")
+    page.keyboard.type("red")
+    page.get_by_role("option", name="red wheels").click()
+    page.get_by_text("1 of 62 units").wait_for()
+    page.locator(TILES).click()
+    page.get_by_role("link", name="red wheels").wait_for()
+
+
 def test_a_unit_that_hardly_responds_is_of_no_class(visit, hosted):
     page = visit(f"{hosted}#/?{urlencode({'class': CLASSES[SILENT]})}", wait=TILES)
     assert NAMES[SILENT] not in "".join("".join(one) for one in tiles(page))
@@ -166,7 +177,7 @@ def test_more_results_come_and_the_place_is_kept(visit, sites):
 def test_filter_and_sort_by_hand_make_a_permalink(visit, address):
     page = visit(address)
     page.get_by_role("button", name="Filters").click()
-    page.get_by_label("good").check()
+    page.get_by_role("checkbox", name=re.compile("^good")).check()
     page.get_by_label("rise: at least").fill("1")
     page.get_by_label("rise: at most").fill("5")
     page.get_by_label("leave near-duplicates out").check()

@@ -187,6 +187,7 @@ def write_site(
         "classes": [[unit % len(CLASSES)] if photos else [] for unit in range(count)],
         "duplicate": [unit - 1 if unit % 20 == 19 else None for unit in range(count)],
         "silent": [SILENT] if photos else [],
+        "words": {"names": ["red wheels"], "of": [0 if unit == 8 else None for unit in range(count)]},
     })  # fmt: skip
     known = [unit for unit in range(count) if photos and unit != SILENT]
     members = [[n for unit in known if unit % len(CLASSES) == place for n in (unit, 1 + unit % 9)]

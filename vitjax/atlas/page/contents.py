@@ -188,6 +188,7 @@ class Contents:
         photos: how many photographs there are.
         tables: {name: table}, written as NAME.parquet; names are of the characters a-z, 0-9 and _.
         beside: {"name", "path"} of other atlases of the same site.
+        words: of each unit, the word that a CLIP's text tower named it by, or None; () where nobody asked.
         silent: numbers of units that hardly respond to any photograph.
         layer_units: of each tap, among how many units its units are ranked; {} where nothing says it.
         further: {name: value} of further data files of the page.
@@ -217,6 +218,7 @@ class Contents:
     photos: int = 0
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     beside: Sequence[Mapping[str, str]] = ()
+    words: Sequence[str | None] = ()
     silent: Sequence[int] = ()
     layer_units: Mapping[str, int] = field(default_factory=dict)
     further: Mapping[str, object] = field(default_factory=dict)

@@ -112,8 +112,9 @@ def _data(contents: Contents, sheets: Sheets, seen: Seen, lossless: bool, folder
     """Writes what there is once: the small data of the page, the tables, the manifest."""
     values = {"atlas": scripts.atlas(contents, sheets.describe(), lossless), "units": scripts.units(contents)}
     values |= {"classes": seen.index()} | dict(contents.further)
+    named = Seen([{word: 1} if word else {} for word in contents.words]) if contents.words else seen
     for laid in contents.layouts:
-        values[f"layout-{laid.key}"] = scripts.layout(laid, () if laid.bands else regions(laid, seen))
+        values[f"layout-{laid.key}"] = scripts.layout(laid, () if laid.bands else regions(laid, named))
     for name, value in values.items():
         folder.write(f"data/{name}.js", scripts.script(name, value))
     for name, table in contents.tables.items():

@@ -29,7 +29,7 @@ def check(contents: Contents) -> None:
     count = len(contents.units)
     lengths = {f"column {column.key}": len(column.values) for column in contents.columns}
     lengths |= {"classes": len(contents.classes) or count, "duplicate": len(contents.duplicate) or count}
-    lengths["seen"] = len(contents.seen) or count
+    lengths |= {"seen": len(contents.seen) or count, "words": len(contents.words) or count}
     wrong = [f"{name} has {length} values for {count} units" for name, length in lengths.items() if length != count]
     wrong += [f"{column.key} has words that are not listed" for column in contents.columns if _unlisted(column)]
     wrong += [f"the cells of {laid.key} are no grid" for laid in contents.layouts if not _is_grid(laid, count)]

@@ -116,7 +116,14 @@ def units(contents: Contents) -> dict[str, object]:
         "classes": [[places[name] for name in names] for names in contents.classes] or [[]] * count,
         "duplicate": plain(list(contents.duplicate)) or [None] * count,
         "silent": list(contents.silent),
+        **({"words": _words(contents.words)} if contents.words else {}),
     }
+
+
+def _words(words: Sequence[str | None]) -> dict[str, object]:
+    names = sorted({word for word in words if word is not None})
+    places = {name: place for place, name in enumerate(names)}
+    return {"names": names, "of": [None if word is None else places[word] for word in words]}
 
 
 def layout(laid: Layout, regions: Sequence[Region] = ()) -> dict[str, object]:

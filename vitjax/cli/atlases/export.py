@@ -36,6 +36,9 @@ def add(command: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="write each picture as a PNG too (default: of 500 units and less)",
     )
+    export.add_argument(
+        "--words", type=path, metavar="FILE", help="name units of a CLIP by words: what `vitjax analyze words` wrote"
+    )
     export.add_argument("--address", default="", metavar="URL", help="where it will be, for previews of links to it")
     push_arguments(export, "data set")
     export.set_defaults(run=_run)
@@ -58,6 +61,10 @@ def _run(args: argparse.Namespace) -> int:
 
     beside = [{"name": Path(one).name, "path": one} for one in args.beside]
     what = replace(contents(Store(args.store)), beside=beside)
+    if args.words:
+        from vitjax.atlas.page.kept.words import read_words
+
+        what = replace(what, words=read_words(args.words, what.units))
     with exporting() as progress:
         options = {"contact": not args.no_contact, "lossless": args.lossless, "address": args.address}
         done = export(what, out, overwrite=args.overwrite, progress=progress, **options)

@@ -52,6 +52,9 @@
     /** The classes that a unit responds to; none where it hardly responds. */
     classes(unit) { return (this.silent.has(unit) ? [] : this.units.classes[unit] ?? []).map((place) => this.about.classes[place]); }
 
+    /** The word that a CLIP names a unit by, or null. */
+    word(unit) { return this.units.words?.names[this.units.words.of[unit]] ?? null; }
+
     duplicate(unit) { return this.units.duplicate[unit] ?? null; }
 
     /** Where the picture lies that stands for a unit. */

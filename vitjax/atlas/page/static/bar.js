@@ -72,7 +72,7 @@
       const chip = (key, name) => choice[key] && element("button", {
         class: "chip", "aria-label": `Remove ${name} ${choice[key]}`, on: { click: () => { choice[key] = ""; this.changed(); } },
       }, element("span", null, `${name} `, element("b", null, choice[key])), element("span", { "aria-hidden": "true" }, "×"));
-      this.chips.replaceChildren(...[chip("shown", "class"), chip("kind", "kind"), chip("text", "search")].filter(Boolean));
+      this.chips.replaceChildren(...[chip("shown", "class"), chip("kind", "kind"), chip("word", "word"), chip("text", "search")].filter(Boolean));
     }
 
     /** What is seen, and what to do with it. */

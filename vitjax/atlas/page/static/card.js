@@ -15,7 +15,7 @@
     return element("dl", null, verdict && fact("verdict", vitjax.verdictMark(verdict)),
       vitjax.mainColumns(atlas).slice(0, GRADES).map((column) => fact(column.label, vitjax.shownValue(atlas, unit, column))),
       atlas.silent.has(unit) ? fact("responds to", "hardly anything")
-        : classes.length > 0 && element("div", { class: "responds" }, fact("responds to", classes.slice(0, 2).join(", "))));
+        : classes.length > 0 && element("div", { class: "responds" }, fact("responds to", classes.slice(0, 2).map((name) => name.split(",")[0]).join(" · "))));
   };
 
   vitjax.Card = class {

@@ -32,6 +32,7 @@
       text: params.get("text") ?? "",
       shown: params.get("class") ?? "",
       kind: params.get("kind") ?? "",
+      word: params.get("word") ?? "",
       taps: new Set(params.getAll("tap").filter((tap) => taps.has(tap))),
       unrepeated: params.get("repeats") === "hide",
       ranges,
@@ -47,6 +48,7 @@
     if (choice.text) params.set("text", choice.text);
     if (choice.shown) params.set("class", choice.shown);
     if (choice.kind) params.set("kind", choice.kind);
+    if (choice.word) params.set("word", choice.word);
     for (const tap of choice.taps) params.append("tap", tap);
     for (const [key, { low, high }] of choice.ranges) params.set(`is.${key}`, `${low ?? ""}..${high ?? ""}`);
     for (const [key, words] of choice.words) for (const word of words) params.append(`is.${key}`, word);
@@ -56,7 +58,7 @@
 
   /** How many conditions a unit has to meet. */
   const conditions = (choice) => choice.ranges.size + choice.words.size + Number(choice.taps.size > 0)
-    + Number(choice.unrepeated) + Number(Boolean(choice.text)) + Number(Boolean(choice.shown)) + Number(Boolean(choice.kind));
+    + Number(choice.unrepeated) + Number(Boolean(choice.text)) + Number(Boolean(choice.shown)) + Number(Boolean(choice.kind)) + Number(Boolean(choice.word));
 
   /** The arrangement that is shown: the one chosen, else results where anything is asked for, else the first layout. */
   const arranged = (atlas, choice) => choice.layout
@@ -100,9 +102,12 @@
     }
     if (choice.taps.size) tests.push((unit) => choice.taps.has(atlas.tap(unit)));
     if (choice.unrepeated) tests.push((unit) => (duplicate[unit] ?? null) === null);
+    if (choice.word) tests.push((unit) => atlas.word(unit) === choice.word);
     if (hits) {
-      const named = choice.text && !choice.shown && !choice.kind ? vitjax.byName(atlas, choice.text) : null;
-      tests.push((unit) => hits.has(unit) || Boolean(named?.(unit)));
+      const alone = choice.text && !choice.shown && !choice.kind;
+      const named = alone ? vitjax.byName(atlas, choice.text) : null;
+      const word = alone ? vitjax.wordMatcher(atlas, choice.text) : null;
+      tests.push((unit) => hits.has(unit) || Boolean(named?.(unit)) || Boolean(word?.(unit)));
     }
     const left = [];
     for (let unit = 0; unit < atlas.count; unit++) if (tests.every((test) => test(unit))) left.push(unit);

@@ -5,6 +5,7 @@
 
   const folded = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
   const words = (text) => folded(text).split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+  const known = (text) => ({ text: folded(text), words: words(text) });
   /** Whether two words are the same, or one is the plural of the other. */
   const same = (one, other) => one === other || `${one}s` === other || one === `${other}s` || `${one}es` === other;
 
@@ -20,7 +21,6 @@
       this.units = units;
       this.names = classes;
       this.most = photographs; // of a unit
-      const known = (text) => ({ text: folded(text), words: words(text) });
       this.byName = classes.map(known);
       this.kinds = kinds.map((kind) => ({ ...kind, names: [kind.name, ...kind.also].map(known) }));
     }
@@ -66,6 +66,22 @@
       return found.sort((a, b) => a.fit - b.fit || Number(b.kind) - Number(a.kind) || a.name.length - b.name.length).slice(0, most);
     }
   }
+
+  /** A test of units by the words that a CLIP names them by; null without such, or where none of them fits. */
+  vitjax.wordMatcher = (atlas, text) => {
+    const names = (atlas.units.words?.names ?? []).map(known);
+    const [asked, whole] = [words(text), folded(text).trim()];
+    const fits = whole && FITS.find((one) => names.some((name) => one(name, asked, whole)));
+    return fits ? (unit) => { const of = atlas.units.words.of[unit]; return of !== null && fits(names[of], asked, whole); } : null;
+  };
+
+  /** Words of a CLIP to suggest for a text. */
+  vitjax.suggestWords = (atlas, text, most) => {
+    const [asked, whole] = [words(text), folded(text).trim()];
+    if (!whole) return [];
+    const found = (atlas.units.words?.names ?? []).map((name) => ({ name, fit: FITS.findIndex((one) => one(known(name), asked, whole)) }));
+    return found.filter(({ fit }) => fit >= 0).sort((a, b) => a.fit - b.fit).slice(0, most).map(({ name }) => name);
+  };
 
   /** What an export without the file says: the classes that each unit is known by. */
   const fromUnits = ({ about, units, silent }) => {

@@ -73,8 +73,15 @@
     return rows.length ? checks(column.label, column.help, rows, true) : null;
   };
 
-  const tapField = (atlas, choice, change) => checks("layers", null, atlas.about.taps.map(({ tap, count }) => ({
-    text: tap, note: String(count), on: choice.taps.has(tap),
+  /** How many of a tap's units there are, and how many of them have the best verdict. */
+  const tallied = (atlas, { first, count }) => {
+    const column = [...atlas.columns.values()].find((one) => one.words);
+    const values = column && atlas.units.columns[column.key].slice(first, first + count);
+    return values ? `${values.filter((value) => value === 0).length} of ${count} ${column.words[0]}` : String(count);
+  };
+
+  const tapField = (atlas, choice, change) => checks("layers", null, atlas.about.taps.map((one) => ({ ...one, note: tallied(atlas, one) })).map(({ tap, note }) => ({
+    text: tap, note, on: choice.taps.has(tap),
     set(on) {
       if (on) choice.taps.add(tap);
       else choice.taps.delete(tap);

@@ -83,6 +83,9 @@
     label: "Search", hint: "Unit, class or kind: 3:19, dog  ( / )",
     options: (text) => [
       ...vitjax.unitOptions(atlas, text, 6, (unit) => vitjax.routes.go(vitjax.routes.unit(atlas.name(unit)))),
+      ...vitjax.suggestWords(atlas, text, 3).map((name) => ({
+        text: name, note: "word", choose: () => vitjax.routes.go(vitjax.routes.overview(new URLSearchParams({ word: name }))),
+      })),
       ...(classes?.suggest(text, 8) ?? []).map(({ name, kind, many }) => ({
         text: name, note: kind ? `kind of ${many} ${many === 1 ? "class" : "classes"}` : "class",
         choose: () => vitjax.routes.go(vitjax.routes.overview(new URLSearchParams({ [kind ? "kind" : "class"]: name }))),

@@ -110,7 +110,7 @@
       const value = (unit) => ({
         ...(key === vitjax.choice.MATCH ? { text: `${hits.get(unit) ?? 0} of ${hits.most}`, label: asked }
           : { text: column ? vitjax.shownValue(atlas, unit, column) : "", label: column?.label }),
-        note: atlas.silent.has(unit) ? "hardly responds" : atlas.classes(unit)[0],
+        note: atlas.silent.has(unit) ? "hardly responds" : atlas.word(unit) ?? atlas.classes(unit)[0],
       });
       const { hash, place } = vitjax.selection ?? {};
       this.results.show(this.order, value, hash === location.hash && place ? place : {});

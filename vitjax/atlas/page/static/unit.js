@@ -112,12 +112,15 @@
     const quiet = atlas.silent.has(unit) && exemplars.length > 0;
     const [classes, several] = quiet ? [[], []] : [counted(exemplars), kinds ?? []];
     const repeated = atlas.duplicate(unit);
+    const word = quiet ? null : atlas.word(unit);
     const link = (what) => ([name, count]) => element("a", { class: "chip", title: name, href: vitjax.routes.overview(new URLSearchParams({ [what]: name })) },
       element("span", null, name), ` ${count} of ${exemplars.length}`);
     return [
       quiet && silence(atlas, unit, exemplars),
       classes.length + several.length > 0 && element("p", { class: "classes" }, element("span", { class: "note" }, "Responds to "),
         several.map(link("kind")), classes.map(link("class"))),
+      word && element("p", { class: "classes" }, element("span", { class: "note" }, "Named by CLIP "),
+        element("a", { class: "chip", href: vitjax.routes.overview(new URLSearchParams({ word })) }, word)),
       repeated !== null && element("p", { class: "note" }, "Nearly repeats ", element("a", { href: vitjax.routes.unit(atlas.name(repeated)) }, atlas.name(repeated)), "."),
     ];
   };

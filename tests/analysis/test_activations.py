@@ -42,14 +42,16 @@ def whole(model):
 
 
 def test_the_same_patches_are_drawn_however_images_are_split(model, whole):
-    parts = [sampled(model, replace(noise.dataset(12, 2), shard=(i, 2)), [TAP], per_image=3) for i in range(2)]
+    parts = [sampled(model, replace(noise.dataset(12, 4), shard=(i, 2)), [TAP], per_image=3) for i in range(2)]
     split = merged(parts)
     np.testing.assert_array_equal(split.place, whole.place)
     np.testing.assert_array_equal(split.token[TAP], whole.token[TAP])
     np.testing.assert_allclose(split.value[TAP], whole.value[TAP], atol=1e-5)
     np.testing.assert_allclose(split.moment[TAP], whole.moment[TAP], rtol=1e-5, atol=1e-3)
     assert split.patches == whole.patches == {TAP: 12 * 16} and whole.complete
-    drawn = np.asarray(patches_of(0, jnp.arange(200), 16, 16))
+    drawn, order = np.asarray(patches_of(0, jnp.arange(200), 16, 16)), RNG.permutation(200)[:50]
+    np.testing.assert_array_equal(patches_of(0, jnp.asarray(order), 16, 16), drawn[order])  # as in other batches
+    np.testing.assert_array_equal(drawn[:12, :3], whole.token[TAP])
     assert (np.sort(drawn, axis=1) == np.arange(16)).all()  # different ones of each image
     assert len({tuple(row) for row in drawn[:, :3].tolist()}) > 150
     assert (np.asarray(patches_of(1, jnp.arange(200), 16, 16)) != drawn).any()

@@ -23,7 +23,7 @@ from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError, Stopped
 from vitjax.stop import Stop
 
-ASKED = Asked(("blocks.1.resid_post", "blocks.2.resid_post"), per_image=3, layout="pca", grid=2, threshold=4)
+ASKED = Asked(("blocks.1.resid_post",), per_image=3, layout="pca", grid=2, threshold=4)
 READOUT = Readout([f"class {i}" for i in range(small.CONFIG.classes)])
 
 
@@ -54,7 +54,7 @@ def made(tmp_path_factory):
 def test_cells_are_units_of_one_atlas(made, tmp_path):
     what, cells = contents(made), found(made)
     assert list(what.units) == [str(unit) for unit in cells.units]
-    assert what.layouts[0].key == "activations" and len(what.layouts[0].bands) == 2
+    assert what.layouts[0].key == "activations" and len(what.layouts[0].bands) == 1
     table = what.tables["cells"].to_pylist()
     for row in table:
         layer = cells.layers[row["tap"]]
@@ -62,8 +62,8 @@ def test_cells_are_units_of_one_atlas(made, tmp_path):
         assert row["adds"] == sorted(row["adds"], reverse=True) and len(set(row["names"])) == 5
     assert {column.key for column in what.columns} >= {"samples", "activation"}
     export(what, tmp_path / "page")
-    assert (tmp_path / "page/pictures/blocks.2.resid_post.cells/0.webp").exists()
-    assert (tmp_path / "page/data/activations-1.js").exists() and (tmp_path / "page/cells.parquet").exists()
+    assert (tmp_path / "page/pictures/blocks.1.resid_post.cells/0.webp").exists()
+    assert (tmp_path / "page/data/activations-0.js").exists() and (tmp_path / "page/cells.parquet").exists()
     assert all(fault is None for fault in faults(made))
 
 

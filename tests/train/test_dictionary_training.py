@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -110,9 +111,9 @@ def arrays(out) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run that nothing interrupted."""
+    """A run that nothing interrupted, whose dictionary is looked at on the way."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert train_dictionary(training(), out, RUNNING) == 0
+    assert train_dictionary(training(), out, replace(RUNNING, look=4)) == 0
     return out
 
 

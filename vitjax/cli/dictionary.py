@@ -8,7 +8,7 @@ from vitjax.cli.arguments import load, model_arguments, open_photographs
 from vitjax.cli.train import EXIT, add_data, called, chosen, flag
 from vitjax.train.settings import DictionarySettings, Running
 
-ELSEWHERE = ("look", "shard_parameters")  # fields of `Running` that say nothing here
+ELSEWHERE = ("shard_parameters",)  # fields of `Running` that say nothing here
 
 
 def add(commands) -> None:

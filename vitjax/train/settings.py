@@ -12,6 +12,7 @@ PRODUCTS = "bfloat16-products"
 DTYPES = (AUTO, "float32", "bfloat16", PRODUCTS)
 POSITIVE = Range(0, 1e9, above=True)
 SHARE = Range(0, 1)
+SOME = Range(0, 1, above=True)
 BELOW_1 = Range(0, 1 - 1e-9)
 FROM_0 = Range(0, 1e9)
 LEVEL = Range(0, 10)
@@ -180,7 +181,7 @@ class DictionarySettings:
     decay: float = _field(0.2, "share of the steps, the last, in which the rate falls to 0", SHARE)
     clip: float = _field(1.0, "largest norm of a gradient", POSITIVE)
     revive: float = _field(1 / 32, "weight of what dead latents make of the error (AuxK)", FROM_0)
-    dead: float = _field(0.1, "share of the tokens after which a latent that was never active is dead", SHARE)
+    dead: float = _field(0.1, "share of the tokens after which a latent that was not active is dead", SOME)
     dtype: str = _field(
         AUTO, f"of products; sums, weights and choices are float32. {', '.join(DTYPES)}, as for models", choices=DTYPES
     )
@@ -207,7 +208,7 @@ class Running:
     save: int = _field(500, "steps between two checkpoints", COUNT)
     keep: int = _field(2, "checkpoints that are kept, the last ones", COUNT)
     log: int = _field(20, "steps between two rows of the curve", COUNT)
-    look: int = _field(1000, "steps between two looks at what is learned: pictures, or accuracy", COUNT)
+    look: int = _field(1000, "steps between two looks: pictures, accuracy, or the dictionary so far", COUNT)
     shard_parameters: bool = _field(False, "split weights and optimizer over all devices, where each has a copy else")
     tensorboard: bool = _field(True, "write the curve for TensorBoard as well (vitjax[train])")
     wandb: str = _field("", "project of Weights & Biases that the curve goes to as well (vitjax[wandb])")

@@ -43,7 +43,7 @@ def run(
     """
     if loss not in LOSSES:
         raise InputError(f"unknown loss {loss!r}{nearest(loss, LOSSES)}: {', '.join(LOSSES)}")
-    held = [one.taps[1] for one in model.dictionaries]
+    held = [one.taps[1] for one in model.dictionaries if isinstance(one, Dictionary)]  # and no directions
     if not held:
         raise InputError("the model has no dictionary: give --dictionary TAP=FILE")
     for tap in taps or ():

@@ -24,7 +24,7 @@ IN_ROWS = ("sample", "sample_patch")  # of a `Tally`, that have units as their s
 
 def in_parts(model: Network, taps: Iterable[str]) -> dict[str, Dictionary]:
     """Those of the taps that are latents of dictionaries too wide to be read at once, with their dictionaries."""
-    owners = {tap: one for one in model.dictionaries for tap in one.taps}
+    owners = {tap: one for one in model.dictionaries if isinstance(one, Dictionary) for tap in one.taps}
     return {tap: owners[tap] for tap in taps if tap in owners and owners[tap].width > WIDE and _size(owners[tap])}
 
 

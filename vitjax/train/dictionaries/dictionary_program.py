@@ -75,7 +75,15 @@ def program(
             out_shardings=split,
         )
         held, random = jax.jit(partial(jnp.zeros, shape, KEPT), out_shardings=split)(), key(settings.seed)
-        filling = tqdm(first, total=shape[1], desc="buffer", unit="step", dynamic_ncols=True, leave=False)
+        filling = tqdm(
+            first,
+            total=shape[1],
+            desc="buffer",
+            unit="step",
+            dynamic_ncols=True,
+            leave=False,
+            disable=jax.process_index() > 0,
+        )
         for depth, batch in enumerate(filling):
             held = fill(model, held, on_devices(batch, mesh)["images"], np.int32(depth), random)
         return jax.jit(begin, donate_argnums=0, in_shardings=split, out_shardings=places)(held)

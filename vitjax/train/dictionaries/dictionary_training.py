@@ -163,13 +163,18 @@ def train_dictionary(training: DictionaryTraining, out: Path, running: Running) 
     dtype = suited(jax.local_devices()[0]) if settings.dtype == AUTO else settings.dtype
     shape = (training.tokens, training.depth, training.model.taps()[training.tap].shape[-1])
     made = program(training.model, training.tap, settings, dtype, shape, training.steps, devices, training.first())
-    state: State | None = carried_out(training, made, devices, out, running)
+
+    def written(state: State, *_: object) -> dict[str, float]:
+        coder = here(state.coder, devices)
+        if jax.process_index() == 0:
+            save_dictionary(result(training, coder), out / RESULT)
+        return {}
+
+    state = carried_out(training, made, devices, out, running, written)
     if state is None:
         return AGAIN
-    coder = here(state.coder, devices)
+    written(state)
     if jax.process_index() == 0:
-        dictionary = result(training, coder)
-        save_dictionary(dictionary, out / RESULT)
         about = {"training": training.name, "steps": training.steps, "tokens": training.steps * training.tokens}
         about |= {"images_of_a_step": training.batch, "tokens_of_an_image": training.each}
         write_whole(out / FINISHED, (json.dumps(about, indent=1) + "\n").encode())

@@ -109,7 +109,7 @@ def updated(
         dtype: of products.
     """
     x = (tokens.astype(jnp.float32) - coder.mean) / coder.scale
-    dead = coder.idle >= settings.dead * settings.tokens
+    dead = coder.idle >= min(settings.dead * settings.tokens, LONG)
     asked = partial(loss, x=x, dead=dead, settings=settings, multiply=multiplier(dtype))
     (cost, found), gradient = jax.value_and_grad(asked, has_aux=True)(coder.arrays)
     updates, moments = optimizer(settings, steps).update(gradient, coder.optimizer, coder.arrays)

@@ -52,6 +52,7 @@ def test_a_plan_has_each_stage_at_its_size_with_its_settings():
 
 def test_shallow_units_take_more_steps_and_cost_less():
     assert [depth_of(small.CONFIG, [f"blocks.{block}.mlp.hidden"]) for block in range(4)] == [0.25, 0.5, 0.75, 1]
+    assert depth_of(small.CONFIG, ["blocks.1.mlp.hidden.directions@pca", "blocks.0.resid_post.sae"]) == 0.5
     assert depth_of(small.CONFIG, ["embed"]) == 0.25 and depth_of(small.CONFIG, ["logits"]) == 1
     assert steps_of(COARSE, UnitActivation("blocks.0.mlp.hidden")) == 6 + 8
     assert steps_of(COARSE, LAST) == 10 == steps_of(choose("default", steps=10), LAST)

@@ -11,15 +11,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vitjax.errors import InputError, nearest
+from vitjax.models.core.vocabulary import host
 
 if TYPE_CHECKING:  # what places photographs reads this, too, and need not wait for JAX
     from jaxtyping import Array
 
 _BLOCK = re.compile(r"^((?:stages\.\d+\.)?blocks\.)(\d+)\.")
 PLACES = frozenset({"token", "row", "column", "window"})  # axes that say where on the image; the others say which unit
-
-
-_HELD = re.compile(r"(.+)\.(directions|sae|sae_pre)(?:@\w+)?")  # taps that files give a model
 
 
 class Places(NamedTuple):
@@ -157,10 +155,10 @@ def unknown(tap: str, taps: Iterable[str], spelled: str | None = None) -> InputE
         taps: that there are; of `Sites` the reasons are known too.
         spelled: the tap without what stands for several numbers; default the tap.
     """
-    if (held := _HELD.fullmatch(tap)) and held[1] in taps:
+    if (of := host(tap)) != tap and of in taps:
         return InputError(
-            f"unknown tap {tap!r}: the model was given no file of it; name the file, e.g. --dictionary"
-            f" {'directions.npz' if held[2] == 'directions' else f'{held[1]}=sae.pt'}"
+            f"unknown tap {tap!r}: the model was given no file of it; name the file, e.g. --dictionary directions.npz,"
+            f" or {of}=sae.pt for a dictionary"
         )
     if isinstance(taps, Sites):
         for end, reason in taps.lacking.items():

@@ -10,7 +10,7 @@ PATCH = re.compile(r"patch ([0-9]{1,9})")  # one patch token, row by row
 SCALE = re.compile(r"(?<=\.)scale\d+\.")  # in the tap of a block that runs on several scales at once: which
 FILE = r"[^\s:()+'\"]+\.npz"  # of directions, in place of a tap
 LOGITS = "logits"  # the tap whose units are classes, which may be called by name
-_LATENTS = re.compile(r"\.(sae|sae_pre|cells)(@.*)?$")  # how taps end that tell of another tap's value
+_LATENTS = re.compile(r"\.(sae|sae_pre|cells|directions)(@.*)?$")  # how taps end that tell of another tap's value
 _TAP = re.compile(r"^(?:stages\.(\d+)\.)?(?:blocks\.(\d+)\.)?(?:scale\d+\.)?(.+)$")
 
 
@@ -32,7 +32,7 @@ def split_tap(tap: str) -> TapName:
 
 
 def host(tap: str) -> str:
-    """The tap whose value the latents of a dictionary, or cells of activations, are read from; else the tap itself.
+    """The tap that latents of a dictionary, directions, or cells of activations are read from; else the tap itself.
 
     Pictures for either take the same steps of about the same cost, and models as such know no latents.
     """

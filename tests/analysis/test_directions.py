@@ -213,7 +213,7 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
     total = [str(goal) for goal in resolve(held, f"2 * {tmp_path}/a.npz:2 - 0.5 * {TAP}:4")]
     assert total == [f"2 * {TAP}.directions@a:2 - 0.5 * {TAP}:4"] == [str(goal) for goal in resolve(held, total)]
     assert attached(model, [f"{tmp_path}/a.npz", ["x:1"]])[1] == [f"{TAP}.directions@a", ["x:1"]]
-    with pytest.raises(InputError, match=r"directions@a:1 is a direction: give CosinePower its vector"):
+    with pytest.raises(InputError, match=r"directions@a:1 is a direction: in Python, CosinePower takes a vector"):
         resolve(held, f"cosine(2, {tmp_path}/a.npz:1)")
     save_directions(tmp_path / "b.npz", Directions(Along("blocks.9.resid_post", (48,), "b"), vectors), about)
     np.savez(tmp_path / "c.npz", x=vectors)

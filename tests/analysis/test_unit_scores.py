@@ -21,6 +21,8 @@ from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.pipeline import pixels
 from vitjax.errors import InputError
 from vitjax.models.core.preprocess import Input, Preprocess
+from vitjax.models.dictionaries.dictionary import Dictionary
+from vitjax.models.dictionaries.form import Form
 from vitjax.units.units import expand
 
 TAP = "blocks.1.mlp.hidden"
@@ -62,6 +64,17 @@ def test_one_pass_measures_what_all_values_say_whatever_the_shards(data, values)
     toward = values["pooled"] / np.linalg.norm(values["pooled"], axis=1, keepdims=True)
     assert found.places.tolist() == list(range(0, 50, 7))
     assert_allclose(found.embeddings[judge.name], toward[::7], atol=1e-5)
+
+
+def test_latents_of_a_dictionary_are_counted(data):
+    rng = np.random.default_rng(0)
+    arrays = {"encoder": rng.standard_normal((96, 12)), "decoder": rng.standard_normal((12, 96))}
+    held = Dictionary(
+        Form(TAP, activation="topk", k=3, relu=False), {n: a.astype(np.float32) for n, a in arrays.items()}
+    )
+    judge, tap = encoders.layout_of(small.model()), f"{TAP}.sae"
+    found = measure(small.model().with_dictionary(held), data, [judge], [tap], "patches", np.arange(2)).density[tap]
+    assert (found.tokens, found.l0, found.l0_std) == (50 * 16, 3, 0) and found.density.sum() == pytest.approx(3)
 
 
 def test_crops_are_where_the_unit_fired(data):

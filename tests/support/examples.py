@@ -34,6 +34,7 @@ SKIPPED = {
     r"OWNER/|hf://|gs://|s3://": "a hub or bucket of one's own",
     r"--compile-for": "a chip's compiler; see tests/bench",
     r"^gcloud|sky jobs|SLURM|^trap|^wait|^\[ |^exit|^code=|^for |^done": "a cluster's own program",
+    r" /shared/": "a folder that hosts share",
     r"^vitjax serve": "serves until it is interrupted; see tests/atlas/test_serve.py",
     r"my_clip": "a CLIP's files; see tests/models/test_text.py",
     r"my_swin|timm/swin": "a Swin's files; see tests/weights/test_parity_swin.py",
@@ -151,13 +152,14 @@ def words_of(example: Example, folder: Path) -> list[str]:
     """The arguments of a command, small where it says nothing, after making or clearing what it stands on."""
     words = shlex.split(stood_in(example.text), comments=True)[1:]
     given = dict(pairwise(words))
+    reads = words[:2] == ["atlas", "export"] or {"--verify", "--repair"} & set(words)
     if "--pictures" in given:
-        shutil.rmtree(folder / given["--pictures"], ignore_errors=True)
+        shutil.rmtree(folder / Path(given["--pictures"]).name, ignore_errors=True)
         whose = given.get("--model", "demo")
         made = f"vitjax visualize blocks.1.mlp.hidden:0-1 --model {whose} --out {given['--pictures']}"
         run(replace(example, text=made), folder)
-    elif "--out" in given and words[:2] != ["atlas", "export"] and not {"--verify", "--repair"} & set(words):
-        shutil.rmtree(folder / given["--out"], ignore_errors=True)
+    elif "--out" in given and not reads:
+        shutil.rmtree(folder / Path(given["--out"]).name, ignore_errors=True)
     if words[0] == "bench":
         words += BENCH
     elif words[0] == "atlas" and words[1:2] != ["export"] and "--verify" not in words:

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.pictures import CONFIG, encode, level, levels, photo
+from vitjax.data.dataset import open_dataset
 from vitjax.data.files.images import Images
 from vitjax.data.pipeline import Batches, pixels
 from vitjax.data.prepare import decode, prepare
@@ -163,3 +165,10 @@ def test_an_iterator_in_hand_does_not_keep_the_interpreter(on_devices):
 def test_batches_that_cannot_be(wrong, said):
     with pytest.raises(InputError, match=said):
         Batches(**{"images": levels(3), "config": CONFIG, "size": 2} | wrong)
+
+
+def test_what_is_left_out_is_said(tmp_path, caplog):
+    for name in ("a.png", "a_mask.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert len(open_dataset(tmp_path, CONFIG).images) == 1
+    assert "left out beside 1 images: 1, e.g. a_mask.png (the mask of an image beside it)" in caplog.text

@@ -123,14 +123,12 @@ def outlined(args: argparse.Namespace):
 def open_photographs(args: argparse.Namespace):
     """Opens the images that the arguments name, and says on stderr which kinds of files beside them are left out."""
     import sys
-    from collections import Counter
 
     from vitjax.data.files.open import open_images
 
     images = open_images(args.data, args.split)
-    for why, count in Counter(images.left_out.values()).items():
-        name = next(name for name, reason in images.left_out.items() if reason == why)
-        print(f"vitjax: left out beside {len(images)} images: {count}, e.g. {name} ({why})", file=sys.stderr)
+    for line in images.beside:
+        print(f"vitjax: {line}", file=sys.stderr)
     return images.some(args.limit)
 
 

@@ -14,7 +14,7 @@ from vitjax.data.annotations.labels import Labels, labelled
 from vitjax.data.files.images import Images
 from vitjax.data.files.open import open_images
 from vitjax.data.pipeline import Batches, Change, Progress
-from vitjax.errors import InputError
+from vitjax.errors import InputError, remark
 from vitjax.models.core.class_names import NAMELESS, ClassNames
 from vitjax.models.core.preprocess import Input
 from vitjax.progress import images as watch
@@ -127,11 +127,16 @@ def open_dataset(
         batch: images that go to the devices together (default: `even`).
         listed: a file that says the images' classes, see `vitjax.data.annotations.labels`.
 
+    Files that look like images and are none, such as masks beside them, are said in a line.
+
     Raises:
         InputError: see `open_images` and `Dataset`.
     """
     names = getattr(config, "class_names", NAMELESS)
-    images = open_images(source, split).some(limit)
+    found = open_images(source, split)
+    for line in found.beside:
+        remark(line)
+    images = found.some(limit)
     devices = 1
     if hasattr(config, "taps"):  # a model, and so JAX is in use
         import jax

@@ -4,6 +4,7 @@
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
@@ -51,6 +52,15 @@ class Images:
 
     def __repr__(self) -> str:
         return f"Images({self.source!r}, {len(self)} images)"
+
+    @property
+    def beside(self) -> list[str]:
+        """What there is to say of the files that are left out, a line for each reason."""
+        names = dict(zip(reversed(self.left_out.values()), reversed(self.left_out), strict=True))  # the first of each
+        counts = Counter(self.left_out.values())
+        return [
+            f"left out beside {len(self)} images: {counts[why]}, e.g. {name} ({why})" for why, name in names.items()
+        ]
 
     def some(self, count: int | None) -> "Images":
         """Takes at most `count` of the images, evenly spaced, so that all folders of the list are met; None takes all.

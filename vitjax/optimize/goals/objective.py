@@ -44,7 +44,8 @@ class Objective:
     Attributes:
         tap: that it reads, the first one of several.
         placeless: whether it means the same of images of another size, as those of a recipe's stages are.
-        still: whether it means places of the picture, which then is not rolled: recipes do without their jitter.
+        still: whether it means places of the picture, which then is not rolled: recipes do without their jitter, and
+            keep their noise and changes of colour.
     """
 
     tap: str

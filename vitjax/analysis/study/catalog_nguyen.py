@@ -66,7 +66,11 @@ NGUYEN: dict[str, Analysis] = {
                 "--residual", "fraction", "of rollout: weight of the token itself, 0 for attention alone (default: 0.5)"
             ),
             Option("--tokens", "text", "whose map: class, patches, all or 'patch N' (default: class, if there is one)"),
-            Option("--layers", "numbers", "show maps after so many blocks, e.g. 1,12 (default: four of them)"),
+            Option(
+                "--layers",
+                "numbers",
+                "show maps after so many blocks, e.g. 1,12: after block 0 and block 11 (default: four of them)",
+            ),
             Option("--count", "count", "images shown, evenly spaced"),
         ),
         needs=frozenset({"global attention"}),

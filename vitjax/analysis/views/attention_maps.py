@@ -121,8 +121,8 @@ def run(
     figures = {
         "": in_rows(
             images,
-            {f"after {n} blocks": maps[shown, n - 1] for n in layers},
-            {f"after {n} blocks": outlier[shown, n - 1] for n in layers},
+            {f"after block {n - 1}": maps[shown, n - 1] for n in layers},
+            {f"after block {n - 1}": outlier[shown, n - 1] for n in layers},
             config,
         ),
         "reach": _curves(rows, site),

@@ -84,13 +84,13 @@ def run(model: Network, data: Dataset, *, residual: float = RESIDUAL) -> Finding
 def _figure(rows: Sequence[Mapping]) -> Figure:
     with style():
         figure, (axes,) = panels(size=(4.4, 2.8))
-        layers = [row["layer"] - 1 for row in rows]
+        layers = [row["layer"] for row in rows]
         for (name, label), line in zip(TELLERS.items(), ("-", "--"), strict=True):
             low, middle, high = ([row[key] for row in rows] for key in (f"{name}_low", name, f"{name}_high"))
             axes.plot(layers, middle, line, marker="o", label=label)
             axes.fill_between(layers, low, high, alpha=0.15, linewidth=0)
         axes.axhline(0, color="black", linewidth=0.8)
-        axes.set(xlabel="after block", ylabel="correlation over patches")
+        axes.set(xlabel="blocks gone through", ylabel="correlation over patches")
         axes.set_title("Units and what is to tell their activation\n(median of units, and 10 to 90 % of them)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()

@@ -1,11 +1,12 @@
 """Measures an exported atlas's page in headless Chromium, opened from disk: when all is there, memory, gaps.
 
-    python benchmarks/atlas_page.py FOLDER [--rounds 5] [--result FILE]
+    python benchmarks/atlas_page.py FOLDER [FOLDER …] [--rounds 5] [--moves N] [--result FILE]
 
-Each round is a browser of its own. "First complete view" is the time from the navigation's start until every tile of
-the overview is drawn at its final sharpness. Then the wall is zoomed and dragged about; in the midst of each move a
-screenshot is taken, and another when all tiles are there: the share of the wall's blocks of 16 pixels that show the
-bare ground. Needs Playwright and a Chromium (`--chromium`).
+Each round is a browser of its own; several folders take turns, so that a machine with other work treats them alike.
+"First complete view" is the time from the navigation's start until every tile of the overview is drawn at its final
+sharpness. Then the wall is zoomed and dragged about; in the midst of each move a screenshot is taken, and another when
+all tiles are there: the share of the wall's blocks of 16 pixels that show the bare ground. Needs Playwright and a
+Chromium (`--chromium`).
 """
 
 import argparse
@@ -13,6 +14,7 @@ import io
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +64,7 @@ def move(page: Page, what: str | tuple) -> float:
     return found
 
 
-def one_round(page: Page, address: str, layout: str) -> dict[str, object]:
+def one_round(page: Page, address: str, layout: str, moves: Sequence[str | tuple]) -> dict[str, object]:
     """Opens the page, then moves about in a layout without holes."""
     page.add_init_script(WATCH)
     problems: list[str] = []
@@ -79,7 +81,7 @@ def one_round(page: Page, address: str, layout: str) -> dict[str, object]:
     page.wait_for_selector(COMPLETE, timeout=120_000)
     settled = []
     at_once, at_last = [], []
-    for what in MOVES:
+    for what in moves:
         at_once.append(move(page, what))
         began = time.perf_counter()
         page.wait_for_timeout(700)  # the animation
@@ -99,41 +101,49 @@ def one_round(page: Page, address: str, layout: str) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--moves", type=int, default=len(MOVES), help="how many of the moves to make")
     parser.add_argument("--layout", default="looks", help="one without empty cells")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--screenshots", type=Path, help="a folder for how it looked at the end of each round")
     parser.add_argument("--result", type=Path)
     args = parser.parse_args()
-    address = (args.folder / "index.html").resolve().as_uri()
-    rounds = []
+    rounds: dict[Path, list[dict]] = {folder: [] for folder in args.folders}
     with sync_playwright() as playwright:
         for number in range(args.rounds):
-            flags = ["--enable-precise-memory-info", "--no-sandbox"]
-            browser = playwright.chromium.launch(executable_path=args.chromium, args=flags)
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            rounds.append(one_round(page, address, args.layout))
-            version = browser.version
-            if args.screenshots:
-                args.screenshots.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=args.screenshots / f"{number}.png")
-            browser.close()
-    files = [path.stat().st_size for path in args.folder.rglob("*") if path.is_file()]
-    found = {
-        "chromium": version,
+            for folder in args.folders:
+                flags = ["--enable-precise-memory-info", "--no-sandbox"]
+                browser = playwright.chromium.launch(executable_path=args.chromium, args=flags)
+                page = browser.new_page(viewport={"width": 1280, "height": 800})
+                address = (folder / "index.html").resolve().as_uri()
+                rounds[folder].append(one_round(page, address, args.layout, MOVES[: args.moves]))
+                version = browser.version
+                if args.screenshots:
+                    args.screenshots.mkdir(parents=True, exist_ok=True)
+                    page.screenshot(path=args.screenshots / f"{folder.name}-{number}.png")
+                browser.close()
+    found = [{"chromium": version, **told(folder, list_)} for folder, list_ in rounds.items()]
+    for one in found:
+        print(json.dumps({key: value for key, value in one.items() if key != "rounds"}, indent=1))
+    if args.result:
+        args.result.write_text(json.dumps(found[0] if len(found) == 1 else found, indent=1) + "\n")
+
+
+def told(folder: Path, rounds: list[dict]) -> dict[str, object]:
+    """What the rounds of a folder come to."""
+    files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return {
+        "folder": folder.name,
         "files": len(files),
         "bytes": sum(files),
         "first_complete_s": statistics.median(one["first_complete_s"] for one in rounds),
         "heap_first_mb": statistics.median(one["heap_first_bytes"] for one in rounds) / 1e6,
         "heap_after_mb": max(one["heap_after_bytes"] for one in rounds) / 1e6,
-        "bare_at_once": max(max(one["bare_at_once"]) for one in rounds),
-        "bare_at_last": max(max(one["bare_at_last"]) for one in rounds),
+        "bare_at_once": max(max(one["bare_at_once"], default=0) for one in rounds),
+        "bare_at_last": max(max(one["bare_at_last"], default=0) for one in rounds),
         "rounds": rounds,
     }
-    print(json.dumps({key: value for key, value in found.items() if key != "rounds"}, indent=1))
-    if args.result:
-        args.result.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

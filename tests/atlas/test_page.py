@@ -182,6 +182,12 @@ def test_fits_a_phone(visit, hosted, path):
         page.get_by_role("heading", name="blocks.0.mlp.hidden:56").wait_for()
 
 
+def test_a_unit_takes_three_screens_of_a_phone(visit, hosted):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = visit(f"{hosted}{FIRST}", wait="h1", **phone)
+    assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 844
+
+
 def test_light_or_dark_is_remembered(visit, hosted):
     page = visit(hosted, color_scheme="light")
     ground = "getComputedStyle(document.documentElement).backgroundColor"

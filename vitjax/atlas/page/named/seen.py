@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse, special
 
 from vitjax.atlas.page.named.kinds import Kind, kinds
 
@@ -74,7 +74,7 @@ class Seen:
         most = max(self.counts[unit].values())
         several = [(kind, int(n)) for kind, n in zip(row.indices, row.data, strict=True) if n > most]
         several = [(kind, n) for kind, n in several if n >= max(2, math.ceil(SHARE * total))]
-        chance = lambda kind, n: float(stats.binom.sf(n - 1, total, len(self.kinds[kind].of) / len(self.classes)))
+        chance = lambda kind, n: float(special.bdtrc(n - 1, total, len(self.kinds[kind].of) / len(self.classes)))
         chosen: list[tuple[str, int]] = []
         taken: set[int] = set()
         for probability, kind, n in sorted((chance(*one), *one) for one in several):

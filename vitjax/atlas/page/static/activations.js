@@ -106,6 +106,7 @@
         share = shares(this.adds, about.count.length, name);
       }
       this.share = share;
+      if (share) this.mark(share.indexOf(Math.max(...share)));
       let adding = 0;
       this.cells.forEach((node, cell) => {
         const part = name < 0 ? 1 : share?.[cell] ?? 0;
@@ -132,7 +133,7 @@
         element("img", { src: atlas.picture(unit), alt: "", width: 224, height: 224 }),
         element("h2", null, this.names(cell, 1)[0]?.name ?? `cell ${cell}`),
         element("p", { class: "note" }, `${number(about.count[cell])} of ${number(about.samples)} activations, row ${about.row[cell] + 1}, column ${about.column[cell] + 1}`),
-        share !== null ? element("p", { class: "note" }, `adds ${Math.round(100 * share)} % of the most that a cell adds to ${this.data.names[this.name]}`) : "",
+        share !== null ? element("p", { class: "note" }, `${share < 0 ? "takes" : "adds"} ${Math.round(100 * Math.abs(share))} % of the most that a cell adds to ${this.data.names[this.name]}`) : "",
         this.names(cell).length ? element("p", { class: "note" }, "Adds most to") : "",
         element("ol", null, this.names(cell).map(({ place, name }) => element("li", null,
           element("button", { class: "chip", title: `Show where activations add to ${name}`, on: { click: () => { this.name = place; this.weigh(); } } }, element("span", null, name))))),
@@ -142,9 +143,14 @@
     point(event) {
       const node = event.target.closest("[data-cell]");
       if (!node) return;
-      this.current = Number(node.dataset.cell);
-      for (const cell of this.cells) cell.tabIndex = cell === node ? 0 : -1;
+      this.mark(Number(node.dataset.cell));
       this.show(this.current);
+    }
+
+    /** Makes a cell the one that is told of, and that the Tab key comes to. */
+    mark(cell) {
+      this.current = cell;
+      this.cells.forEach((node, place) => { node.tabIndex = place === cell ? 0 : -1; });
     }
 
     key(event) {

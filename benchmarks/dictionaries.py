@@ -1,12 +1,15 @@
 """Trains the same dictionary here and by overcomplete on the same activations, taking turns; beside it a plain PCA.
 
     python -m benchmarks.dictionaries --model FOLDER --tap blocks.8.resid_post --data IMAGES [--out FILE.json]
+    python -m benchmarks.dictionaries --model FOLDER --data NEW --trained RUN/dictionary [--images 64] [--out FILE.json]
 
 It takes `pip install overcomplete`. All contenders are TopK, of the same width, k, batch, rate and schedule, on the
 same tokens in the same order, standardised as vitjax does; in each turn each takes a few steps. Theirs is their
 `train_sae` without monitoring, with their plain loss and with their AuxK; ours is the compiled update of `vitjax
 dictionary train`, with AuxK. Errors are on tokens of images that none has seen: normalised, with k latents a token;
-dead are those that are 0 on all of them. A PCA keeps the k first of its components. Processor seconds count, which
+dead are those that are 0 on all of them. A PCA keeps the k first of its components. With --trained nothing
+is trained: a dictionary and a PCA with as many components as it has latents a token are read on the second half of the
+images, whose first half the PCA is of. Processor seconds count, which
 other work on the machine lengthens least.
 """
 
@@ -32,6 +35,7 @@ from vitjax.data.pipeline import Batches
 from vitjax.train.dictionaries.coder import BETAS, begun, finished, updated
 from vitjax.train.dictionaries.tokens import read
 from vitjax.train.settings import PRODUCTS, DictionarySettings
+from vitjax.weights.dictionaries.read import read_dictionary
 from vitjax.weights.load import load
 
 import_timm()  # which overcomplete imports
@@ -104,6 +108,21 @@ def pca(x: np.ndarray, new: np.ndarray, k: int) -> float:
     return overall(sums(new, (new - mean) @ axes @ axes.T + mean, (new - mean) @ axes))["nmse"]
 
 
+def read_beside_pca(args: argparse.Namespace) -> list[dict]:
+    """The rows of a dictionary that is trained already and of a PCA, on the second half of some images."""
+    one = read_dictionary(args.trained)
+    x = activations(args.model, one.form.tap, args.data, args.images * 196)
+    first, new = np.split(x, [len(x) // 2])
+    latents = np.asarray(one.activate(one.encode(new)))
+    found = overall(sums(new, np.asarray(one.decode(latents, new)), latents))
+    k = round(found["l0"])
+    return [
+        {"name": "dictionary", **found},
+        {"name": f"PCA, {k} components", "nmse": pca(first, new, k), "l0": k},
+        {"name": "tokens", "new": len(new), "latents": one.width},
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
@@ -115,8 +134,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4096)
     parser.add_argument("--steps", type=int, default=48)
     parser.add_argument("--turn", type=int, default=4, help="steps of a turn")
+    parser.add_argument("--trained", help="a dictionary that is read beside a PCA; nothing is trained")
+    parser.add_argument("--images", type=int, default=64, help="that it is read on")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if args.trained:
+        rows = read_beside_pca(args)
+        print(*rows, sep="\n")
+        if args.out:
+            args.out.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+        return
     learned, held_out = args.steps * args.batch, args.steps * args.batch // HELD_OUT
     x = activations(args.model, args.tap, args.data, learned + held_out)
     x, new = x[:learned], x[learned:]

@@ -126,12 +126,19 @@ def _parametrization(model: Network, recipe: Recipe) -> Parametrization:
     return parametrization(model.config.image_size, recipe, model.config.channels)
 
 
-@partial(jax.jit, static_argnames="recipe")
 def start(
     model: Network, targets: Targets, images: Float[Array, "slot h w color"] | None = None, *, recipe: Recipe
 ) -> Slots:
-    """The slots before their first step: drawn at random, or written down from `images` in [0, 1]."""
-    shown = _parametrization(model, recipe)
+    """The slots before their first step: drawn at random, or written down from `images` in [0, 1].
+
+    Compiled once for all models whose pictures have one size.
+    """
+    return _start(targets._replace(target=None), images, (model.config.image_size, recipe, model.config.channels))
+
+
+@partial(jax.jit, static_argnums=2)
+def _start(targets: Targets, images: Array | None, how: tuple[tuple[int, int], Recipe, int]) -> Slots:
+    shown, recipe = parametrization(*how), how[1]
     params = jax.vmap(shown.init)(slot_keys(targets)[0]) if images is None else jax.vmap(shown.params)(images)
     optimizer = jax.vmap(transform(recipe).init)(params)
     return Slots(params, optimizer, jnp.zeros((), jnp.int32))

@@ -67,13 +67,15 @@ def _at(config: Config, size: tuple[int, int]) -> Config | None:
     """The config at a size; None where the model is not made for it."""
     try:
         other = replace(config, image_size=size, preprocess=replace(config.preprocess, size=None))
-        abstract(other).taps()
+        before, after = (parameters.grid_arrays(one) for one in (config, other))
+        differ = {name for name, (_, grid) in before.items() if after.get(name, (None, None))[1] != grid}
+        if any(before[name][0] in FIXED for name in differ) or before.keys() != after.keys():
+            return None
+        shapes, others = (parameters.shapes(one) for one in (config, other))
+        alike = all(others.get(name) == shape for name, shape in shapes.items() if name not in differ)
+        if not alike or shapes.keys() != others.keys():
+            return None
+        abstract(other).taps()  # last, as it takes the longest
     except InputError:
         return None
-    before, after = (parameters.grid_arrays(one) for one in (config, other))
-    differ = {name for name, (_, grid) in before.items() if after.get(name, (None, None))[1] != grid}
-    if any(before[name][0] in FIXED for name in differ) or before.keys() != after.keys():
-        return None
-    shapes, others = (parameters.shapes(one) for one in (config, other))
-    alike = all(others.get(name) == shape for name, shape in shapes.items() if name not in differ)
-    return other if alike and shapes.keys() == others.keys() else None
+    return other

@@ -5,7 +5,6 @@ import io
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from vitjax.data.pixels import pillow, shown
 
@@ -29,6 +28,8 @@ def animation(frames: UInt8[np.ndarray, "frame h w color"]) -> bytes:
 
 def mask(slopes: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """How much of each pixel is shown: the slopes, blurred, clipped at a percentile, over their largest."""
+    from scipy.ndimage import gaussian_filter  # a fifth of a second to import, and few pictures have a mask
+
     smooth = gaussian_filter(slopes.astype(np.float64), BLUR, mode="nearest")
     smooth = np.minimum(smooth, np.percentile(smooth, CLIP))
     return np.round(255 * smooth / max(smooth.max(), np.finfo(np.float32).tiny)).astype(np.uint8)

@@ -22,6 +22,7 @@ from vitjax.analysis.photographs.exemplar_tables import run
 from vitjax.analysis.photographs.exemplars import exemplars
 from vitjax.analysis.photographs.natural import QUANTILES, Natural
 from vitjax.analysis.photographs.tally import DIGIT, NOWHERE, Tally, add, counted, edges, empty, merge
+from vitjax.cli import main
 from vitjax.data.dataset import Dataset, open_dataset
 from vitjax.data.files.prints import Changed
 from vitjax.data.pipeline import pixels
@@ -156,14 +157,17 @@ def test_batches_and_devices_change_nothing(photos, on_devices):
     assert on_devices(source, 4).split("\n")[:3] == lines
 
 
-def test_two_processes_give_the_tables_of_one(photos, tmp_path):
-    command = [sys.executable, "-m", "vitjax", "analyze", "exemplars", "--data", photos, "--batch", "4"]
+def test_two_processes_give_the_tables_of_one(photos, tmp_path, capsys):
+    command = ["analyze", "exemplars", "--data", str(photos), "--batch", "4"]
     command += ["--taps", "blocks.5.mlp.hidden", "--k", "3"]
-    jobs = [["--out", tmp_path / "one"], *(["--out", tmp_path / "two", "--shard", f"{i}/2"] for i in (1, 0))]
-    done = [subprocess.run([*map(str, command + job)], cwd=ROOT, capture_output=True, text=True) for job in jobs]
-    assert [run.returncode for run in done] == [0, 0, 0], done
-    assert "part 1 of 2 is done" in done[1].stdout
-    one, two = (parquet.read_table(tmp_path / folder / "exemplars.parquet") for folder in ("one", "two"))
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*command, "--out", str(one)]) == 0
+    assert main([*command, "--out", str(two), "--shard", "1/2"]) == 0
+    assert "part 1 of 2 is done" in capsys.readouterr().out
+    other = [sys.executable, "-m", "vitjax", *command, "--out", str(two), "--shard", "0/2"]
+    done = subprocess.run(other, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    one, two = (parquet.read_table(folder / "exemplars.parquet") for folder in (one, two))
     assert one.num_rows == 768 * (3 + len(QUANTILES))
     for column in ("unit", "kind", "rank", "image", "patch", "left", "bottom"):
         assert one[column].to_pylist() == two[column].to_pylist(), column

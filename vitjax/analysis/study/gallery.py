@@ -6,6 +6,7 @@ import matplotlib.colors
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vitjax.analysis.study.style import COLORS, bare, style
@@ -14,8 +15,8 @@ from vitjax.data.placement import place_size
 from vitjax.models.registry import Config
 
 # In inches: gaps between pictures of a group, groups, columns; a line of text, a letter. In points: the type. Then, in
-# inches, what a bar of colours takes.
-TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE, BAR = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5, 0.22
+# inches, what a bar of colours takes, and what is left beside a text at the edge.
+TIGHT, LOOSE, WIDE, LINE, LETTER, TYPE, BAR, EDGE = 0.03, 0.12, 0.25, 0.15, 0.062, 7.5, 0.22, 0.04
 
 OUTLIER_COLOR = COLORS[4]
 Cell = UInt8[np.ndarray, "h w color"] | None
@@ -54,7 +55,6 @@ def gallery(
     step = tall + LOOSE + LINE * bool(captions)
     bottom = top + down * step
     size = across * column + (across - 1) * WIDE, bottom + BAR * len(scales)
-    size = max(size[0], 1.4 + LETTER * max(map(len, scales.values()), default=-20)), size[1]
     with style():
         figure = Figure(figsize=size)
         axes = bare(figure.add_axes((0, 0, 1, 1)))
@@ -67,7 +67,18 @@ def gallery(
         for number, (colors, meaning) in enumerate(scales.items()):
             _scale(axes, colors, meaning, 0.07, bottom + number * BAR)
         axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+        _widen(figure, axes)
     return figure
+
+
+def _widen(figure: Figure, axes: Axes) -> None:
+    """Makes the figure as wide as its texts need; the axes are in inches, and fill it."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    spans = [text.get_window_extent(renderer) for text in axes.texts]
+    low = min([0, *(span.x0 / figure.dpi - EDGE for span in spans)])
+    high = max([figure.get_figwidth(), *(span.x1 / figure.dpi + EDGE for span in spans)])
+    figure.set_figwidth(high - low)
+    axes.set_xlim(low, high)
 
 
 def _row(

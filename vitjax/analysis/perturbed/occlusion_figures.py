@@ -27,13 +27,14 @@ def draw_accuracy(rows: Sequence[dict]) -> Figure:
                 points = [mine[0], *(row for row in mine if (row["fill"], row["set"]) == (fill, which))]
                 hidden, top1, error = (100 * np.array([row[key] for row in points]) for key in _COLUMNS)
                 label = which if weights == GIVEN else None
+                look = {"fmt": mark + LINES[weights], "color": color, "label": label, "clip_on": False}
                 if points[1:]:
-                    panel.errorbar(hidden, top1, error, fmt=mark + LINES[weights], color=color, capsize=2, label=label)
+                    panel.errorbar(hidden, top1, error, capsize=2, **look)
             panel.set(xlabel="patches hidden (%)", title=fill, xlim=(-3, 100))
         axes[0].set(ylabel="top-1 (%)", ylim=(0, None))
         if len(there) > 1:
             axes[0].plot([], [], LINES[RANDOM], color="black", label="random weights")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(SETS) + 1)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, 2 * len(fills)))
     return figure
 
 

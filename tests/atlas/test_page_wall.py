@@ -125,6 +125,7 @@ def test_kinds_are_searched_for_and_ranked(visit, address):
     shown = tiles(page)
     counts = [int(re.search(r"(\d) of 9 feline", " ".join(one))[1]) for one in shown]
     assert counts == sorted(counts, reverse=True) and len(shown) == 14
+    assert {one[-1] for one in shown} == {"tabby cat", "tiger cat"}
     page.goto(f"{address}#/?text=felines")
     page.get_by_text("14 of 62 units").wait_for()
     page.goto(f"{address}#/?layout=looks")

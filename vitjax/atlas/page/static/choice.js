@@ -77,14 +77,14 @@
 
   /**
    * How many photographs of which units are of what is asked for, unit -> number, as a promise; null if nothing is. Its
-   * `most` is how many photographs of a unit there are.
+   * `most` is how many photographs of a unit there are, and `names` says which of the classes most of them are.
    */
   const found = async (atlas, { text, shown, kind }) => {
     if (!text && !shown && !kind) return null;
     const classes = await vitjax.classesOf(atlas);
     const asked = [text && classes.ofText(text), shown && classes.ofClass(shown), kind && classes.ofKind(kind)].filter(Boolean);
     const both = (left, right) => new Map([...left].filter(([unit]) => right.has(unit)).map(([unit, n]) => [unit, Math.min(n, right.get(unit))]));
-    return Object.assign(asked.reduce(both), { most: classes.most });
+    return Object.assign(asked.reduce(both), { most: classes.most, names: asked[0].names ?? new Map() });
   };
 
   /** The numbers of the units that meet every condition, sorted as the choice says; `hits` is what `found` gave. */

@@ -25,14 +25,22 @@
       this.kinds = kinds.map((kind) => ({ ...kind, names: [kind.name, ...kind.also].map(known) }));
     }
 
-    /** How many photographs of which units are of some classes: unit -> number. */
+    /** How many photographs of which units are of some classes: unit -> number; `names` has the most frequent of them. */
     #counts(places) {
       const found = new Map();
+      const most = new Map();
+      const names = new Map();
       for (const place of places) {
         const list = this.units[place] ?? [];
-        for (let at = 0; at < list.length; at += 2) found.set(list[at], (found.get(list[at]) ?? 0) + list[at + 1]);
+        for (let at = 0; at < list.length; at += 2) {
+          const [unit, count] = [list[at], list[at + 1]];
+          found.set(unit, (found.get(unit) ?? 0) + count);
+          if (count <= (most.get(unit) ?? 0)) continue;
+          most.set(unit, count);
+          names.set(unit, this.names[place]);
+        }
       }
-      return found;
+      return Object.assign(found, { names });
     }
 
     /** Of the class with exactly this name. */

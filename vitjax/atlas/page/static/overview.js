@@ -105,12 +105,13 @@
     /** Shows the results, from where the reader left them. */
     rank(hits) {
       const { atlas, sorted: { key } } = this;
+      const matched = (unit) => (key === vitjax.choice.MATCH ? hits.names.get(unit) : null);
       const column = atlas.columns.get(key) ?? vitjax.mainColumns(atlas)[0];
       const asked = this.choice.kind || this.choice.shown || this.choice.text;
       const value = (unit) => ({
         ...(key === vitjax.choice.MATCH ? { text: `${hits.get(unit) ?? 0} of ${hits.most}`, label: asked }
           : { text: column ? vitjax.shownValue(atlas, unit, column) : "", label: column?.label }),
-        note: atlas.silent.has(unit) ? "hardly responds" : atlas.word(unit) ?? atlas.classes(unit)[0],
+        note: atlas.silent.has(unit) ? "hardly responds" : matched(unit) ?? atlas.word(unit) ?? atlas.classes(unit)[0],
       });
       const { hash, place } = vitjax.selection ?? {};
       this.results.show(this.order, value, hash === location.hash && place ? place : {});

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -122,17 +123,24 @@ def test_missing_and_damaged_files_are_named(browser, sites, tmp_path, file, con
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["#/", "#/?text=cat", FIRST, PAIR, "#/about"])
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        *product(["#/", "#/?text=cat", FIRST, PAIR, "#/about"], ["light", "dark"]),
+        ("#/?layout=looks", "dark"),
+        ("#/list?units=blocks.0.mlp.hidden:7,14", "light"),
+    ],
+)
 def test_accessible(visit, hosted, path, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    wait = {"#/": WALL, "#/?text=cat": TILES}.get(path, "h1")
+    wait = {"#/": WALL, "#/?text=cat": TILES, "#/?layout=looks": WALL}.get(path, "h1")
     # The checker is injected into the page, which the page's policy would forbid.
     page = visit(f"{hosted}{path}", wait=wait, color_scheme=scheme, bypass_csp=True)
     if path.startswith("#/?") or path == "#/":
         page.get_by_role("button", name="Filters").click()
         page.keyboard.press("/")
         page.keyboard.type("cat")
+    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
     found = axe.Axe().run(page).response["violations"]
     assert [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]] == []
 

@@ -57,7 +57,7 @@ of other hosts; any static host will do.
 ## For programs
 
 `units.parquet` has a row per unit; `manifest.json` says how all was made; `contact/` holds contact sheets as PNG;
-`pictures/TAP/INDEX.webp` are the pictures.
+`pictures/TAP/INDEX.webp` are the pictures. `vitjax.open_atlas("atlas")` reads all of it in Python.
 
 ## Licence
 

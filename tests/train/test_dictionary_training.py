@@ -17,7 +17,7 @@ from vitjax.errors import AGAIN, InputError
 from vitjax.train.dictionaries.coder import across, begun, finished, updated
 from vitjax.train.dictionaries.dictionary_training import RESULT, DictionaryTraining, train_dictionary
 from vitjax.train.dictionaries.kinds import groups
-from vitjax.train.dictionaries.threshold import nth_largest
+from vitjax.train.dictionaries.threshold import kth_largest, nth_largest
 from vitjax.train.kept.checkpoints import Checkpoints
 from vitjax.train.settings import DictionarySettings
 from vitjax.weights.dictionaries.read import read_dictionary
@@ -71,6 +71,15 @@ def test_each_group_of_a_matryoshka_explains_more():
     assert groups(16_384) == [(0, 1024), (1024, 3072), (3072, 7168), (7168, 16_384)] and groups(1) == [(0, 1)]
 
 
+@pytest.mark.parametrize(("width", "k"), [(96, 5), (97, 5), (8, 8), (64, 1)])
+def test_the_kth_largest_is_that_of_a_sorted_row(width, k):
+    """Exactly, with equal values and what is no candidate."""
+    values = np.round(np.random.default_rng(0).standard_normal((40, width)), 1).astype(np.float32)
+    values[:5, k // 2 :] = -np.inf
+    found = jax.jit(kth_largest, static_argnums=1)(values, k)
+    np.testing.assert_array_equal(found[:, 0], np.sort(values, axis=1)[:, -k])
+
+
 @pytest.mark.parametrize("count", [1, 1000, 2999])
 def test_the_nth_largest_is_that_of_a_full_sort(count):
     """Exactly, with equal values, values below 0 and of many magnitudes."""
@@ -81,6 +90,21 @@ def test_the_nth_largest_is_that_of_a_full_sort(count):
         least = float(jax.jit(nth_largest, static_argnums=1)(values, count))
         due = np.sort(np.maximum(values, 0).ravel())[-count]
         assert (np.maximum(values, 0) >= least).sum() == (np.maximum(values, 0) >= due).sum()
+
+
+@pytest.mark.parametrize("norm", ["affine", "rms_norm", "layer_norm"])
+def test_what_is_learned_is_what_is_read(norm):
+    """The dictionary makes of tokens what the training's last loss was of, with any norm, huge tokens among them."""
+    rng = np.random.default_rng(0)
+    tokens = 3 + rng.standard_normal((60, 8)) * np.where(np.arange(60) % 9, 1, 50)[:, None]
+    tokens, settings = tokens.astype(np.float32), DictionarySettings(width=20, kind="relu", tokens=120, norm=norm)
+    one = jax.jit(partial(updated, settings=settings, steps=2, dtype="float32"))
+    coder, _ = one(jax.jit(begun, static_argnums=(1, 2, 3))(tokens, settings, 2, 60), tokens)
+    _, told = one(coder, tokens)
+    dictionary = finished(coder, settings, TAP)
+    x = dictionary.centred(tokens)  # less the bias, which is after the decoder, too
+    made = dictionary.activate(dictionary.encode(tokens)) @ dictionary.arrays["decoder"][...]
+    assert float(told["nmse"]) == pytest.approx(nmse(np.asarray(x), np.asarray(made)), rel=1e-4)
 
 
 def test_gradients_along_the_rows_are_taken_out():

@@ -156,6 +156,7 @@ class Masking:
 
 KINDS = ("topk", "batchtopk", "matryoshka", "relu")
 WHERE = ("patches", "class", "all")
+SCALINGS = ("affine", "rms_norm", "layer_norm")
 FULL = 16_384  # latents that `rate` is for
 
 
@@ -174,6 +175,12 @@ class DictionarySettings:
     penalty: float = _field(0.01, "of relu: weight of the mean over tokens of the sum of their latents", FROM_0)
     tokens: float = _field(1e8, "tokens that are learned from, each once", POSITIVE)
     where: str = _field("patches", "which tokens of an image these are", choices=WHERE)
+    norm: str = _field(
+        "affine",
+        "of tokens: affine (less their mean, by one scale), or each by its own length, rms_norm or layer_norm, where a"
+        " few of huge norm would be most of the error",
+        choices=SCALINGS,
+    )
     batch: int = _field(4096, "tokens of a step, in whole images: the nearest multiple of eight of them", COUNT)
     buffer: float = _field(2**20, "tokens that are drawn from, on the devices; at most an eighth of all", POSITIVE)
     rate: float = _field(2e-4, f"learning rate of {FULL} latents; it goes with 1 / sqrt(width)", POSITIVE)
@@ -189,7 +196,7 @@ class DictionarySettings:
 
     def __post_init__(self):
         _check(self)
-        for name, choices in (("kind", KINDS), ("where", WHERE), ("dtype", DTYPES)):
+        for name, choices in (("kind", KINDS), ("where", WHERE), ("norm", SCALINGS), ("dtype", DTYPES)):
             if (value := getattr(self, name)) not in choices:
                 raise InputError(f"unknown {name} {value!r}{nearest(str(value), choices)}; one of {', '.join(choices)}")
         if self.kind != "relu" and self.k > self.width:

@@ -28,8 +28,8 @@ def draw(found: Mapping[str, tuple[Mapping[str, float], Latents]]) -> Figure:
             often, strong = np.log10(latents["density"][alive]), latents["when_active"][alive]
             first.hist(often, BINS, color=COLORS[0])
             first.axvline(np.log10(DENSE), color="black", linestyle=":", linewidth=1)
-            first.set(title=f"{tap}: {row['dead']:.1%} dead, {row['dense']:.1%} dense")
-            first.set(xlabel="log10 of the share of tokens", ylabel="latents")
+            first.set(title=f"{row['dead']:.1%} dead, {row['dense']:.1%} dense")
+            first.set(xlabel="log10 of the share of tokens", ylabel=f"{tap}\nlatents")
             second.scatter(often, strong, s=2, alpha=0.4, color=COLORS[0], rasterized=True)
             second.set(title="mean when active", xlabel="log10 of the share of tokens")
             if (strong > 0).all():

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from vitjax.models.core.surroundings import key
 from vitjax.models.dictionaries.dictionary import Dictionary
-from vitjax.models.dictionaries.form import Form
+from vitjax.models.dictionaries.form import NORMS, Form
 from vitjax.models.kernels.products import product
 from vitjax.train.dictionaries.kinds import BY_NAME, Multiply, latents, loss
 from vitjax.train.settings import DictionarySettings
@@ -28,7 +28,7 @@ class Coder(NamedTuple):
         arrays: float32: encoder [channel, latent], decoder [latent, channel], whose rows have the length 1,
             encoder_bias [latent] and bias [channel], subtracted before the encoder and added after the decoder.
         optimizer: its moments.
-        mean, scale: of the tokens, which learn as (token - mean) / scale.
+        mean, scale: of the tokens, by which the affine norm goes.
         idle: tokens since each latent was active.
         threshold: mean over steps of the least latent that was active.
         step: updates so far.
@@ -83,14 +83,14 @@ def begun(tokens: Float[Array, "token channel"], settings: DictionarySettings, s
     scale = jnp.linalg.norm(tokens.astype(jnp.float32) - mean, axis=1).mean() / tokens.shape[1] ** 0.5 + 1e-9
     chosen = jax.random.randint(of_rows, (settings.width,), 0, len(tokens))
     noise = jax.random.normal(of_noise, (settings.width, tokens.shape[1]))
-    rows = _unit(BLEND * _unit(tokens[chosen].astype(jnp.float32) - mean) + (1 - BLEND) * _unit(noise))
-    channels, width = tokens.shape[1], settings.width
-    arrays = {"encoder": rows.T, "decoder": rows}
-    arrays |= {"encoder_bias": jnp.zeros(width), "bias": jnp.zeros(channels)}
-    some = (tokens[: min(batch, len(tokens))].astype(jnp.float32) - mean) / scale
+    x, width = _normalised(tokens, mean, scale, settings), settings.width
+    bias = x.mean(axis=0)
+    rows = _unit(BLEND * _unit(x[chosen] - bias) + (1 - BLEND) * _unit(noise))
+    arrays = {"encoder": rows.T, "decoder": rows, "encoder_bias": jnp.zeros(width), "bias": bias}
+    some = x[: min(batch, len(x))]
     again = latents(arrays, some, settings, jnp.matmul)[1] @ rows
     # Many rows are near a token at once: an encoder that is shorter by so much fits best.
-    arrays["encoder"] *= jnp.sum(again * some) / (jnp.sum(again * again) + 1e-9)
+    arrays["encoder"] *= jnp.sum(again * (some - bias)) / (jnp.sum(again * again) + 1e-9)
     state = optimizer(settings, steps).init(arrays)
     zero = jnp.zeros((), jnp.float32)
     return Coder(arrays, state, mean, scale, jnp.zeros(width, jnp.int32), zero, jnp.zeros((), jnp.int32))
@@ -108,7 +108,7 @@ def updated(
         steps: that there are.
         dtype: of products.
     """
-    x = (tokens.astype(jnp.float32) - coder.mean) / coder.scale
+    x = _normalised(tokens, coder.mean, coder.scale, settings)
     dead = coder.idle >= min(settings.dead * settings.tokens, LONG)
     asked = partial(loss, x=x, dead=dead, settings=settings, multiply=multiplier(dtype))
     (cost, found), gradient = jax.value_and_grad(asked, has_aux=True)(coder.arrays)
@@ -134,14 +134,24 @@ def finished(coder: Coder, settings: DictionarySettings, tap: str, card: Any = N
     """
     kind, arrays = BY_NAME[settings.kind], dict(coder.arrays)
     bias = arrays.pop("bias")
-    arrays |= {"pre_bias": bias, "decoder_bias": bias, "mean": coder.mean}
-    arrays["scale"] = jnp.full(len(coder.mean), coder.scale)
-    form = {"tokens": settings.where, "norm": "affine", **kind.form}
+    arrays |= {"pre_bias": bias, "decoder_bias": bias}
+    if settings.norm == "affine":
+        arrays |= {"mean": coder.mean, "scale": jnp.full(len(coder.mean), coder.scale)}
+    form = {"tokens": settings.where, "norm": settings.norm, **kind.form}
     if kind.batched:
         arrays["threshold"] = jnp.full(settings.width, coder.threshold)
     if form["activation"] == "topk":
         form["k"] = settings.k
     return Dictionary(Form(tap, **form), arrays, card)
+
+
+def _normalised(
+    tokens: Array, mean: Array, scale: Array, settings: DictionarySettings
+) -> Float[Array, "token channel"]:
+    """Tokens as the encoder of the dictionary will read them, but for its bias."""
+    x = tokens.astype(jnp.float32)
+    shift, into, _ = NORMS[settings.norm](x, Form("", norm=settings.norm), {"mean": mean, "scale": scale})
+    return (x - shift) / into
 
 
 def _unit(rows: Float[Array, "row channel"]) -> Float[Array, "row channel"]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from vitjax.train.dictionaries.threshold import nth_largest
+from vitjax.train.dictionaries.threshold import kth_largest, nth_largest
 from vitjax.train.settings import DictionarySettings
 
 GROUPS = (1 / 16, 1 / 8, 1 / 4)  # of Matryoshka's latents, the first of so many shares; the last has the rest
@@ -41,7 +41,7 @@ class Kind:
 
 
 def _largest(pre: Float[Array, "token latent"], k: int) -> Bool[Array, "token latent"]:
-    return pre >= lax.top_k(pre, k)[0][:, -1:]
+    return pre >= kth_largest(pre, k)
 
 
 def _of_all(pre: Float[Array, "token latent"], k: int) -> Bool[Array, "token latent"]:

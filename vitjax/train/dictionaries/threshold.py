@@ -1,10 +1,23 @@
-"""Finds the n-th largest of all latents of a batch without sorting them, and exactly."""
+"""Finds the n-th largest latent of each token, or of all of a batch, without sorting them all, and exactly."""
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 MOST = 2**31  # numbers of a batch: they are counted in int32
+
+
+def kth_largest(values: Float[Array, "token latent"], k: int) -> Float[Array, "token 1"]:
+    """The k-th largest of each row: it is in one of the k groups of neighbours with the largest maxima.
+
+    So two short rows are gone through in place of a long one, of groups and of what is in k of them.
+    """
+    rows, width = values.shape
+    size = max(size for size in range(1, int((width / k) ** 0.5) + 1) if width % size == 0)
+    groups = values.reshape(rows, width // size, size)
+    which = lax.top_k(groups.max(axis=-1), k)[1]
+    some = jnp.take_along_axis(groups, which[..., None], axis=1)
+    return lax.top_k(some.reshape(rows, -1), k)[0][:, -1:]
 
 
 def nth_largest(values: Float[Array, "*axes"], count: int) -> Float[Array, ""]:

@@ -13,11 +13,13 @@ from vitjax.models.core.vocabulary import split_tap
 def heatmaps(
     matrices: Mapping[str, Float[np.ndarray, "tap other"]], taps: Sequence[str], others: Sequence[str]
 ) -> Figure:
-    """The matrices side by side, all on one scale from 0 to 1, rows being the first model's taps."""
+    """The matrices side by side, all on one scale from 0 to the highest, rows being the first model's taps."""
+    values = np.concatenate([matrix.ravel() for matrix in matrices.values()])
+    highest = values[np.isfinite(values)].max(initial=0.1)
     with style():
         figure, axes = panels(1, len(matrices), size=(2.5, 3.0))
         for panel, (title, matrix) in zip(axes, matrices.items(), strict=True):
-            shown = panel.imshow(matrix, vmin=0, vmax=1, origin="lower", aspect="auto")
+            shown = panel.imshow(matrix, vmin=0, vmax=highest, origin="lower", aspect="auto")
             panel.grid(False)
             panel.set(xticks=range(len(others)), yticks=range(len(taps)), xlabel="other model's layer")
             panel.set_xticklabels([_short(tap) for tap in others], rotation=90 if len(_short(others[0])) > 3 else 0)

@@ -18,6 +18,7 @@ from vitjax.errors import InputError
 from vitjax.models.convnets.mobilenet import MobileNetV2Config
 from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.models.core.execution import Execution
+from vitjax.optimize.schedule.sizes import at_size
 from vitjax.units.units import expand, matching
 from vitjax.weights.families.family import port
 from vitjax.weights.families.timm import convnets
@@ -218,9 +219,9 @@ def test_units_are_channels(resnet):
 
 
 def test_a_picture_is_better_than_its_start(resnet):
-    tap = "stages.0.blocks.0.out"
+    tap, resnet = "stages.0.blocks.0.out", at_size(resnet, replace(resnet.config, image_size=(32, 32)))
     pictures = vitjax.visualize(resnet, f"{tap}:3,9", steps=8, views=1, jitter=2, color="none", noise=0, stages=())
-    assert pictures.images.shape == (2, 64, 64, 3)
+    assert pictures.images.shape == (2, 32, 32, 3)
     reached = pictures.history["activation"]
     assert (reached[:, -1] > reached[:, 0] + 0.2 * abs(reached[:, 0])).all()
     values = np.asarray(small.read(resnet, pictures.images / np.float32(255), reads=tap)[tap])

@@ -77,14 +77,34 @@ def room_for_programs():
         gc.collect()
 
 
+PARTS = ("vitjax.models", "flax", "jax", "tests")  # what structures of models are made of
+
+
 @pytest.fixture(autouse=True)
 def structures_are_traced_anew(request):
-    """Forgets the structures of models around a test that patches something: it may be what they are made of."""
-    patches = "monkeypatch" in request.fixturenames and "vitjax.models.registry" in sys.modules
-    forget = sys.modules["vitjax.models.registry"]._traced.cache_clear if patches else lambda: None
-    forget()
+    """Forgets the structures of models when a test patches what they may be made of, and after it."""
+    if "monkeypatch" not in request.fixturenames:
+        yield
+        return
+
+    def forgetting(change):
+        def changed(target, *args, **options):
+            name = target if isinstance(target, str) else getattr(target, "__module__", None)
+            if (name or getattr(target, "__name__", PARTS[0])).startswith(PARTS):
+                forget()
+                request.addfinalizer(forget)
+            return change(target, *args, **options)
+
+        return changed
+
+    def forget():
+        if registry := sys.modules.get("vitjax.models.registry"):
+            registry._traced.cache_clear()
+
+    patches = request.getfixturevalue("monkeypatch")
+    for way in ("setattr", "setitem"):
+        setattr(patches, way, forgetting(getattr(patches, way)))
     yield
-    forget()
 
 
 @pytest.fixture(scope="session")

@@ -210,10 +210,14 @@ def test_a_neuron_before_its_activation_function_is_the_same_neuron():
 @pytest.mark.parametrize("name", ["pixels", "fourier", "pyramid", "maco"])
 def test_parametrizations_give_pictures(name):
     shown = parametrization_of((24, 40), Recipe(parametrization=name))
-    params = shown.project(shown.init(jax.random.key(0)) * 3)
-    image = shown.image(params)
+
+    @jax.jit
+    def drawn(key):
+        params = shown.project(shown.init(key) * 3)
+        return shown.image(params), jax.grad(lambda params: (shown.image(params) ** 2).sum())(params)
+
+    image, gradient = drawn(jax.random.key(0))
     assert image.shape == (24, 40, 3) and image.dtype == jnp.float32 and image.min() >= 0 and image.max() <= 1
-    gradient = jax.jit(jax.grad(lambda p: (shown.image(p) ** 2).sum()))(params)
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 
 
@@ -239,9 +243,10 @@ def test_more_devices_make_the_same_pictures(on_devices):
 def test_a_given_image_is_where_the_loop_starts(parametrization):
     shown = parametrization_of((24, 40), Recipe(parametrization=parametrization))
     image = np.random.default_rng(0).uniform(0.05, 0.95, (24, 40, 3)).astype(np.float32)
-    np.testing.assert_allclose(shown.image(shown.params(jnp.asarray(image))), image, atol=2e-5)
+    there_and_back = jax.jit(lambda image: shown.image(shown.params(image)))
+    np.testing.assert_allclose(there_and_back(image), image, atol=2e-5)
     black_and_white = (image > 0.5).astype(np.float32)
-    assert np.abs(shown.image(shown.params(black_and_white)) - black_and_white).max() < 0.03
+    assert np.abs(there_and_back(black_and_white) - black_and_white).max() < 0.03
     aims = small.aims("blocks.2.mlp.hidden:0")
     starts = np.full((1, 32, 32, 3), 0.5, np.float32)
     program = loop.program(choose(SHORT, parametrization=parametrization), UnitActivation("blocks.2.mlp.hidden"))

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = 2  # of any recipe, where examples say hundreds
 FEW = ("--sample", "4")  # units of an atlas
 CELLS = ("--grid", "2", "--threshold", "0", "--layout", "pca")  # of one of activations
+LEARNED = ("--tokens", "8192", "--batch", "1024", "--buffer", "4096")  # of a dictionary
 BENCH = ("--steps", "1", "--batch", "1", "--blocks", "0")
 CLASSES = ["n01443537", "n01629819", "n01641577", "n01644900"]  # the embedded model's first
 
@@ -127,8 +128,11 @@ def checkpoints(folder: Path) -> None:
     export_timm(model, folder / "my_vit", dtype="float32")
     config = json.loads((folder / "my_vit" / "config.json").read_text())
     (folder / "my_vit" / "config.json").write_text(json.dumps(config | {"label_names": CLASSES}))
-    for name in ("vit", "outputs"):
+    for name in ("vit", "another"):
         shutil.copytree(folder / "my_vit", folder / name)
+    shutil.copytree(folder / "my_vit", folder / "outputs" / "checkpoint-500")
+    named = json.dumps(config | {"label_names": ["goldfish", "bullfrog", "kite", "teapot"]})
+    (folder / "outputs" / "checkpoint-500" / "config.json").write_text(named)
     (folder / "classes.json").write_text(json.dumps(CLASSES))
     rng = np.random.default_rng(0)
     shapes = {"W_enc": (192, 1300), "b_enc": 1300, "W_dec": (1300, 192), "b_dec": 192}
@@ -162,6 +166,8 @@ def words_of(example: Example, folder: Path) -> list[str]:
         shutil.rmtree(folder / Path(given["--out"]).name, ignore_errors=True)
     if words[0] == "bench":
         words += BENCH
+    elif words[:2] == ["dictionary", "train"]:
+        words += LEARNED
     elif words[0] == "atlas" and words[1:2] != ["export"] and "--verify" not in words:
         words += CELLS if "activations" in words else FEW
     return words

@@ -43,7 +43,7 @@ SKIPPED = {
     r"--masks": "masks of objects; see tests/analysis",
     r"--alexnet|with_dtn": "models and images of ImageNet; see tests/analysis/test_corruptions.py",
     r"vitjax (pretrain|train|finetune|probe) |--model tuned": "a training; see tests/train/test_train_commands.py",
-    r"^python -m (converters|experiments|http)": "a script with requirements of its own",
+    r"^python -m (converters|experiments|benchmarks|http)": "a script with requirements of its own",
     r"ra\.pt": "a file of overcomplete's; see tests/weights/test_dictionary_files.py",
     r"MyTask": "a sketch: MyTask is the reader's",
     r"model\(ids": "a sketch: ids are the reader's",

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from vitjax.errors import AGAIN, INTERRUPTED
 
-WHOLE = {"export", "--verify"}  # of `atlas`, what paints nothing
-RESUMED = {"atlas", "pretrain", "finetune"}  # commands that go on where they were stopped
+WHOLE = {"export", "--verify", "score"}  # of `atlas` and `dictionary`, what is done in one go
+RESUMED = {"atlas", "pretrain", "train", "finetune", "dictionary"}  # commands that go on where they were stopped
 
 
 def run() -> None:

@@ -42,10 +42,16 @@ def test_an_atlas_that_starts_is_ended_at_once(moment):
     assert struck(moment, signal.SIGINT, "atlas", "--out", "nowhere") == (130, "vitjax: interrupted")
 
 
+@pytest.mark.parametrize("command", [["train"], ["dictionary", "train"]])
+def test_so_is_a_training_whose_command_goes_on(command):
+    assert struck("vitjax.cli", signal.SIGTERM, *command, "--out", "nowhere")[0] == 75
+
+
 def test_other_commands_are_interrupted_as_usual():
     assert struck("vitjax.cli", signal.SIGINT, "models") == (130, "vitjax: interrupted")
     assert struck("vitjax.weights.catalog", signal.SIGINT, "models") == (130, "vitjax: interrupted")
     assert struck("vitjax.cli", signal.SIGTERM, "models")[0] == -signal.SIGTERM
+    assert struck("vitjax.cli", signal.SIGTERM, "dictionary", "score")[0] == -signal.SIGTERM
 
 
 def test_a_signal_that_is_ignored_stays_so():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from docs.site.outside import check_site
 from docs.site.run_notebooks import run_notebooks
+from tests.support.examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "out" / "site"
@@ -40,7 +41,9 @@ def step(name: str, function, *arguments) -> None:
 
 def examples() -> None:
     """Runs every example of the README and the pages, pages beside each other, and says which are skipped and why."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-n", "auto", "--dist", "loadgroup"]
+    left = [f"{one}: {one.skipped}" for one in EXAMPLES if one.skipped]
+    print(f"{len(EXAMPLES)} examples, {len(left)} skipped", *left, sep="\n  ", flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
     called([*command, "tests/house/test_examples.py"], VITJAX_EXAMPLES="all")
 
 

@@ -1,6 +1,6 @@
 """What a pretraining makes of photographs of which it sees a quarter: each image, what was seen, what was predicted.
 
-    python -m experiments.greenmim.reconstructions --run runs/green-swin --data photos/ --out reconstructions.webp
+python -m experiments.greenmim.reconstructions --run runs/green-swin --data photos/ --out reconstructions.webp
 """
 
 import argparse

@@ -9,50 +9,41 @@ import re
 import numpy as np
 import pytest
 
-from tests.support.examples import ROOT, checkpoints, examples, photographs, run, shortened, stood_in
+from tests.support.examples import EXAMPLES, ROOT, checkpoints, photographs, run, shortened, stood_in
 
 LIGHT = {"docs/activations.md"}
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-EXAMPLES = [example for page in PAGES for example in examples(page)]
 ALL = os.environ.get("VITJAX_EXAMPLES") == "all"
-RUN = [example for example in EXAMPLES if ALL or (example.page in LIGHT and example.kind == "python")]
+RUN = list(dict.fromkeys(one.page for one in EXAMPLES if ALL or (one.page in LIGHT and one.kind == "python")))
 
 
 @pytest.fixture(scope="module")
-def desks(tmp_path_factory):
-    """A function page -> (folder, names): where its examples run, and what they have named so far."""
-    furnished, made = tmp_path_factory.mktemp("examples"), {}
-
-    def desk(page: str):
-        if not made:
-            photographs(furnished)
-            if ALL:
-                checkpoints(furnished)
-        if page not in made:
-            folder = tmp_path_factory.mktemp("page")
-            for path in furnished.iterdir():
-                (folder / path.name).symlink_to(path)
-            made[page] = folder, {"images": np.full((2, 64, 64, 3), 0.5, np.float32)}
-        return made[page]
-
-    return desk
+def furnished(tmp_path_factory):
+    """A folder with what examples name."""
+    folder = tmp_path_factory.mktemp("examples")
+    photographs(folder)
+    if ALL:
+        checkpoints(folder)
+    return folder
 
 
-@pytest.mark.parametrize(
-    "example", [pytest.param(one, marks=pytest.mark.xdist_group(one.page)) for one in RUN], ids=str
-)
-def test_an_example_runs(example, desks, monkeypatch):
-    if example.skipped:
-        pytest.skip(f"{example.skipped}: {example.text.strip().splitlines()[0]}")
+@pytest.mark.parametrize("page", RUN)
+def test_the_examples_of_a_page_run(page, furnished, tmp_path, monkeypatch):
+    """One after another, as a reader goes through them: each finds what those before it made."""
     from vitjax.optimize import workers
 
-    folder, names = desks(example.page)
-    monkeypatch.chdir(folder)
+    for path in furnished.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workers, "plan", shortened(workers.plan))
-    if example.kind == "sh":
-        run(example, folder)
-    else:
-        exec(compile(stood_in(example.text), str(example), "exec"), names)
+    names = {"images": np.full((2, 64, 64, 3), 0.5, np.float32)}
+    for example in (one for one in EXAMPLES if one.page == page and (ALL or one.kind == "python")):
+        print(f"--- {example}")
+        if example.skipped:
+            print(f"skipped: {example.skipped}")
+        elif example.kind == "sh":
+            run(example, tmp_path)
+        else:
+            exec(compile(stood_in(example.text), str(example), "exec"), names)
 
 
 def test_examples_are_found_with_their_lines():

@@ -110,7 +110,8 @@ def photographs(folder: Path) -> None:
             place = folder / name if name == "photos" else folder / name / CLASSES[number % len(CLASSES)]
             place.mkdir(parents=True, exist_ok=True)
             photo(80, 72, number).save(place / f"{number}.jpg")
-    shutil.make_archive(str(folder / "photos"), "zip", folder / "photos")
+    for name in ("photos", "images"):
+        shutil.make_archive(str(folder / name), "zip", folder / "photos")
     for number, name in enumerate(("chelsea.png", "coffee.png", "cat.png", "photo.jpg")):
         photo(96, 80, 100 + number).save(folder / name)
 
@@ -180,3 +181,7 @@ def run(example: Example, folder: Path) -> None:
     words = words_of(example, folder)
     code = main(words)
     assert code == 0, f"vitjax {shlex.join(words)} ended with {code}"
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = [example for page in PAGES for example in examples(page)]

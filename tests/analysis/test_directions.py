@@ -24,6 +24,7 @@ from vitjax.optimize.objectives import objective_of
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.results.pictures import Pictures, append
 from vitjax.optimize.visualize import resolve
+from vitjax.units.expression import check_spelling
 from vitjax.units.in_files import attached
 from vitjax.units.units import Direction
 from vitjax.weights.directions import read_directions, save_directions
@@ -215,6 +216,12 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
     assert attached(model, [f"{tmp_path}/a.npz", ["x:1"]])[1] == [f"{TAP}.directions@a", ["x:1"]]
     with pytest.raises(InputError, match=r"directions@a:1 is a direction: in Python, CosinePower takes a vector"):
         resolve(held, f"cosine(2, {tmp_path}/a.npz:1)")
+    for name in ("a.npz", "out/a.npz"):
+        with pytest.raises(InputError, match=rf"is no unit: write TAP:INDEX, e.g. {name}:\*"):
+            check_spelling(name)
+    save_directions(tmp_path / "e.npz", Directions(Along(TAP, (48,), "e"), vectors), about | {"labels": ["one"]})
+    with pytest.raises(InputError, match=f"e.npz has 1 labels for {len(vectors)} directions"):
+        read_directions(tmp_path / "e.npz")
     save_directions(tmp_path / "b.npz", Directions(Along("blocks.9.resid_post", (48,), "b"), vectors), about)
     np.savez(tmp_path / "c.npz", x=vectors)
     (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-40])

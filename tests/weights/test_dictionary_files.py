@@ -103,6 +103,14 @@ def test_what_is_wrong_with_a_file_is_said_in_a_line(write, what, tmp_path, monk
         read_dictionary(write(tmp_path))
 
 
+def test_the_folder_of_a_training_names_the_dictionary_in_it(tmp_path):
+    save_dictionary(
+        read_dictionary(files.prisma(tmp_path, files.GATES, architecture="gated")), tmp_path / "run/dictionary"
+    )
+    with pytest.raises(InputError, match=r"no file of tensors; .*/dictionary has a dictionary"):
+        read_dictionary(tmp_path / "run")
+
+
 def test_nothing_in_a_pickle_is_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bomb = pickle.dumps(Bomb(), 2)[2:-1]

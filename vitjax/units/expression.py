@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from vitjax.errors import SHOWN, InputError, Misspelled, nearest, printable
 from vitjax.models.core.class_names import NAMELESS, ClassNames
-from vitjax.models.core.vocabulary import FILE, LOGITS, NUMBERS, split_unit
+from vitjax.models.core.vocabulary import FILE, LOGITS, NUMBERS, no_unit, split_unit
 from vitjax.units.class_in_text import class_ends, read_class
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:])")
@@ -196,8 +196,7 @@ class _Reader:
     def _set(self) -> Part:
         at, tap = self.at, _TAP.match(self.text, self.at)
         if not tap or not self.text.startswith(":", tap.end()):
-            message = f"{self.text[at:]!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63"
-            raise Misspelled(message, self.text, at)
+            raise Misspelled(no_unit(self.text[at:]), self.text, at)
         first = tap.end() + 1
         index = self._class(first) if tap[0] == LOGITS else self._numbers(first)
         return Part(1.0, f"{tap[0]}:{index}", at)

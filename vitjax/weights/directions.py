@@ -83,6 +83,9 @@ def read_directions(path: str | os.PathLike[str], name: str | None = None) -> Di
     )
     form = Along(said("tap", str), tuple(said("units", list[int])), said("name", str) if name is None else name)
     try:
-        return Directions(form, *(tensors.read(array) for array in ARRAYS), card)
+        found = Directions(form, *(tensors.read(array) for array in ARRAYS), card)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    if len(card.labels) not in (0, len(found)):
+        raise InputError(f"{path} has {len(card.labels)} labels for {len(found)} directions")
+    return found

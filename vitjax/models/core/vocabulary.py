@@ -47,5 +47,11 @@ def split_unit(text: str) -> tuple[str, str]:
     tap, colon, index = str(text).partition(":")
     by_name = tap == LOGITS and index.strip()
     if not tap or not colon or not (NUMBERS.fullmatch(index) or by_name):
-        raise InputError(f"{text!r} is no unit: write TAP:INDEX, e.g. blocks.5.mlp.hidden:0-63")
+        raise InputError(no_unit(str(text)))
     return tap, index
+
+
+def no_unit(text: str) -> str:
+    """What is said of a text that is no unit: how one is written, of a file of directions with its name."""
+    like = f"{text}:*" if re.fullmatch(FILE, text) else "blocks.5.mlp.hidden:0-63"
+    return f"{text!r} is no unit: write TAP:INDEX, e.g. {like}"

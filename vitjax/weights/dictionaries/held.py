@@ -105,5 +105,6 @@ def _in_folder(folder: Path) -> Path:
     found = [name for name in WEIGHTS if name in names] or [name for name in names if name.endswith(READABLE)]
     if not found or (len(found) > 1 and found[0] not in WEIGHTS):
         what = f"several files of tensors, give one of them: {', '.join(found[:3])}" if found else "no file of tensors"
-        raise InputError(f"the folder {folder} has {what}")
+        inner = next((f"; {folder / name} has a dictionary" for name in names if (folder / name / OURS).exists()), "")
+        raise InputError(f"the folder {folder} has {what}{inner}")
     return folder / found[0]

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tests.support import noise, small
+from tests.support.pictures import levels
 from vitjax.analysis.alignment import cka, cka_layers, layers, matching, pearson
 from vitjax.analysis.alignment.relative_representation import agreement, relative
 from vitjax.analysis.scores.paired import Side, side_by_side
@@ -174,6 +175,9 @@ def test_mistakes_are_named(data):
         matching.run(model, data, other=OTHER, over="image")
     with pytest.raises(InputError, match="unknown tap"):
         cka_layers.run(model, data, other=OTHER, other_taps=["blocks.9.resid_post"])
+    two = Dataset(levels(2), CONFIG, 2)
+    with pytest.raises(InputError, match="correlation, which of 2 images says nothing"):
+        matching.run(model, two, other=OTHER)
     with pytest.raises(InputError, match=r"name fewer taps by --taps"):
         layers.check_size(2**20, 2**20, "units")
     with pytest.raises(InputError, match="anchors"):

@@ -186,3 +186,11 @@ def test_the_model_may_be_its_own_judge_which_is_said(data, caplog):
 def test_an_even_grey_has_a_direction():
     grey = jax.numpy.full((1, 8, 8, 3), 0.5)
     assert np.linalg.norm(encoders.colour_layout(None, grey)[0]) > 0
+
+
+def test_one_image_or_a_damaged_one_is_said(tmp_path):
+    with pytest.raises(InputError, match="how alike the images are"):
+        run(small.model(), open_dataset([np.zeros((9, 9, 3), np.uint8)], small.CONFIG))
+    (tmp_path / "x.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"x.png: not an image"):
+        pixels(open_dataset(tmp_path, small.CONFIG).images, [0], small.CONFIG)

@@ -126,6 +126,8 @@ def test_a_cosine_of_a_unit_is_along_its_axis():
 
 
 def test_operators_without_spaces_and_endless_nests_are_said():
+    with pytest.raises(InputError, match=rf"nothing is left of 0 \* {H}:5"):
+        resolve(MODEL, f"{H}:5 - {H}:5")
     with pytest.raises(InputError, match="space"):
         read("blocks.3.mlp.hidden:1-blocks.4.mlp.hidden:2")
     with pytest.raises(InputError, match="nested too deep"):

@@ -177,7 +177,15 @@ def pixels(images: Images, places: Sequence[int], config: Input) -> UInt8[np.nda
         InputError: one of them cannot be read.
     """
     config = Input.of(config)
-    return np.stack([prepare(decode(images.read(int(place)), config.channels), config) for place in places])
+    return np.stack([_shown(images, int(place), config) for place in places])
+
+
+def _shown(images: Images, place: int, config: Input) -> UInt8[np.ndarray, "h w color"]:
+    data = images.read(place)
+    try:
+        return prepare(decode(data, config.channels), config)
+    except InputError as error:
+        raise InputError(f"{images.names[place]}: {error}") from None
 
 
 def changed(image: Image.Image, name: str, change: Change | None) -> Image.Image:

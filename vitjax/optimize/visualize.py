@@ -21,7 +21,7 @@ from vitjax.optimize.schedule.batches import batches_of, fewest, meter_of
 from vitjax.optimize.workers import Starts, Task, run
 from vitjax.progress import Bar, Meter, News, watched
 from vitjax.ranges import COUNT, SEED
-from vitjax.units.algebra import is_goal
+from vitjax.units.algebra import Sum, is_goal
 from vitjax.units.in_files import attached
 from vitjax.units.select import token_span
 from vitjax.units.spelled import goals_of
@@ -130,6 +130,8 @@ def resolve(model: Network, units: str | Goal | Iterable[str | Goal]) -> list[Go
         raise InputError("no units given; name some, e.g. blocks.5.mlp.hidden:0-15")
     named = {}
     for goal in goals:
+        if isinstance(goal, Sum) and not any(term.weight for term in goal.terms):
+            raise InputError(f"nothing is left of {goal}: all its weights are 0")
         if (other := named.setdefault(str(goal), goal)) is not goal and other != goal:
             raise InputError(f"two goals are called {goal}: give them different names")
     return list(named.values())

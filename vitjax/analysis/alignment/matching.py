@@ -18,6 +18,7 @@ from vitjax.models.core.network import Network, provenance
 from vitjax.units.units import expand
 
 TOLD = 10  # matches in the summary
+LEAST = 3  # samples: through two all correlations are 1 or -1
 
 
 @analysis
@@ -54,7 +55,7 @@ def run(
         tap's best.
 
     Raises:
-        InputError: unknown taps, or so many units that all pairs do not fit in memory.
+        InputError: unknown taps, fewer than 3 images, or so many units that all pairs do not fit in memory.
     """
     if over not in (IMAGES, PLACES):
         raise InputError(f"over is {over!r}{nearest(over, (IMAGES, PLACES))}: {IMAGES} or {PLACES}")
@@ -70,6 +71,8 @@ def run(
         joined = [_joined(value) for value in values]
         for name, theirs in zip(SIDES[1:], joined[1:], strict=False):
             seen[name] = merge(seen.get(name), products(joined[0], theirs))
+    if (samples := seen["other"].samples if seen else 0) < LEAST:
+        raise InputError(f"units are matched by correlation, which of {samples} {over} says nothing: {LEAST} at least")
     tables = {name: pearson(one) for name, one in seen.items()}
     names = [[str(unit) for tap in some for unit in expand(f"{tap}:*", one.taps())]
              for one, some in zip(models, found, strict=True)]  # fmt: skip

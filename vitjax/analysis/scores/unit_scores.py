@@ -21,6 +21,7 @@ from vitjax.analysis.scores.score_figures import by_layer
 from vitjax.analysis.study.checks import analysis
 from vitjax.analysis.study.findings import Findings, Value, settings
 from vitjax.data.dataset import Dataset
+from vitjax.errors import InputError
 from vitjax.models.core.network import Network, provenance
 from vitjax.ranges import Range
 from vitjax.units.units import matching
@@ -68,10 +69,12 @@ def run(
         the encoder is DreamSim, see `mis`; they, and shuffled images, are of the images whose scores are all kept.
 
     Raises:
-        InputError: unknown taps, a crop of nothing or beyond the image, or a temperature of 0 or less.
+        InputError: unknown taps, a single image, a crop of nothing or beyond the image, or a temperature of 0 or less.
     """
     CROPS.check("crop", crop)
     TEMPERATURES.check("temperature", temperature)
+    if len(data.images.names) == 1:
+        raise InputError("units are scored by how alike the images are that they respond to: give more than one")
     judge, known = encoder_of(model, encoder, encoder_tap), model.taps()
     chosen = list(dict.fromkeys(tap for pattern in taps or [model.neurons] for tap in matching(pattern, known)))
     drawn = {tap: _draw(math.prod(known[tap].units), count, seed) for tap in chosen}

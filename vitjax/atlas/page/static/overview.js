@@ -97,7 +97,8 @@
         this.hang().show(order.length === atlas.count ? whole : vitjax.choice.thinned(whole ?? EMPTY, order, atlas.count), view);
       }
       this.empty.hidden = order.length > 0 && !problem;
-      this.empty.replaceChildren(...(problem ? [problem.message] : ["No unit meets these conditions. ",
+      const unnamed = this.choice.text && !atlas.about.classes.length ? "The photographs here have no classes to search in. " : "";
+      this.empty.replaceChildren(...(problem ? [problem.message] : [`No unit meets these conditions. ${unnamed}`,
         element("button", { on: { click: () => this.reset() } }, "Show all units")]));
       this.address();
     }

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +73,7 @@ class Named:
     repo: str | None = None
     revision: str | None = None
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """Of the file, which is downloaded if it has to be."""
         return fetched(self.repo, self.file, self.revision) if self.repo else Path(os.path.expanduser(self.file))

@@ -3,9 +3,11 @@
 The suite runs those of a few pages; `python -m docs examples` runs all, by `VITJAX_EXAMPLES=all`.
 """
 
+import gc
 import os
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -44,6 +46,8 @@ def test_the_examples_of_a_page_run(page, furnished, tmp_path, monkeypatch):
             run(example, tmp_path)
         else:
             exec(compile(stood_in(example.text), str(example), "exec"), names)
+    jax.clear_caches()  # XLA crashes where a process has no memory map left
+    gc.collect()
 
 
 def test_examples_are_found_with_their_lines():

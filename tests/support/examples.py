@@ -171,6 +171,9 @@ def words_of(example: Example, folder: Path) -> list[str]:
         words += LEARNED
     elif words[0] == "atlas" and words[1:2] != ["export"] and "--verify" not in words:
         words += CELLS if "activations" in words else FEW
+        words += (
+            ["--set", f"steps={STEPS}"] if given.get("--recipe") == "ghiasi" else []
+        )  # one stage: records count them
     return words
 
 

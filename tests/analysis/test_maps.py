@@ -107,7 +107,9 @@ def test_a_run_shows_each_unit_on_its_best_images(tmp_path):
     map = activation_maps(small.model(), pixels(data.images, best.place[40, :1], data.config), "blocks.1.mlp.hidden:40")
     row = findings.rows[2]
     assert row["peak"] == pytest.approx(map.max()) and map[0, 0, row["row"], row["column"]] == map.max()
-    assert len(findings.figures[""].axes[0].images) == 1 + 2 * 2 * 2  # a picture; 2 units, 2 images, 2 views
+    assert (
+        len(findings.figures[""].axes[0].images) == 2 + 2 * 2 * 2
+    )  # a picture, the colour bar; 2 units, 2 images, 2 views
     assert {path.suffix for path in findings.save(tmp_path)} == {".json", ".csv", ".png"}
 
 

@@ -86,7 +86,7 @@ def test_units_of_the_background_come_first(data, tmp_path):
     assert excess == sorted(excess, reverse=True) and len(excess) == 4
     table = objects.run(small.model(), data, blocks=[1], k=2).tables["objects-units"].to_pylist()
     assert excess[0] == pytest.approx(max(by(row) for row in table if row["outside"] is not None))
-    assert len(findings.figures[""].axes[0].images) == 4 * 2 * 2
+    assert len(findings.figures[""].axes[0].images) == 4 * 2 * 2 + 1  # and the colour bar
     findings.save(tmp_path)
     with pytest.raises(InputError, match="6 images with boxes are fewer than the k=7"):
         background.run(small.model(), data, k=7)

@@ -14,6 +14,8 @@ from vitjax.analysis.photographs.likeness import nearest, repeats
 from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.analysis.units import attention_features
 from vitjax.data.dataset import Dataset, open_dataset
+from vitjax.models.dictionaries.dictionary import Dictionary
+from vitjax.models.dictionaries.form import Form
 from vitjax.optimize.recipes import choose
 from vitjax.optimize.results.pictures import Pictures, append
 from vitjax.units.units import expand
@@ -82,7 +84,14 @@ def assert_kept(call) -> None:
     assert not found, f"the second call compiled {len(found)} programs"
 
 
+RANDOM = {
+    name: np.random.default_rng(0).standard_normal(shape, np.float32)
+    for name, shape in {"encoder": (24, 8), "encoder_bias": 8, "decoder": (8, 24), "decoder_bias": 24}.items()
+}
+WITH_LATENTS = MODEL.with_dictionary(Dictionary(Form("blocks.0.resid_post"), RANDOM))
 OPTIONS = {
+    "directions": {"tap": "blocks.0.resid_post", "count": 2, "sample": 40},
+    "grid": {"tap": "blocks.0.resid_post", "groups": 2, "recipe": QUICK},
     "maps": {"units": UNITS, "k": 2},
     "features": {"count": 1, "recipe": QUICK},
     "view-cards": {"units": STREAM, "k": 2},
@@ -105,7 +114,10 @@ def test_no_analysis_compiles_twice(name, data, painted, monkeypatch):
     options = dict(OPTIONS.get(name, {}))
     if any(option.name == "pictures" for option in ANALYSES[name].options):
         options["pictures"] = painted
-    assert_kept(lambda: run(MODEL, data, **options))
+    model = WITH_LATENTS if name == "dictionary-score" else MODEL
+    if name == "grid":  # of one photograph
+        data = replace(data, images=data.images.some(1))
+    assert_kept(lambda: run(model, data, **options))
 
 
 def test_nor_does_the_likeness_of_units():

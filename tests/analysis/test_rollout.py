@@ -124,7 +124,7 @@ def test_a_run_measures_every_image_once(method, tmp_path):
         assert row["patches_error"] == pytest.approx(spread.std(ddof=1) / 5**0.5, rel=1e-3)
         assert row["own"] == pytest.approx(float(own_share(found[i], CONFIG.prefix).mean()), rel=1e-4)
         assert ("reach_even" in row) == (method == "rollout")
-    assert len(findings.figures[""].axes[0].images) == 2 * (1 + 2)
+    assert len(findings.figures[""].axes[0].images) == 2 * (1 + 2) + 1  # and the colour bar
     findings.save(tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_an_atlas(folder, tmp_path, monkeypatch):
     units = ["--units", "stages.0.blocks.0.out:3-4", "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
     assert main(["atlas", "--model", str(folder), *units, "--data", "photos", "--k", "2", "--no-retry"]) == 0
     maps = np.load(tmp_path / "atlas/tables/maps.npy")
-    assert maps.shape == (2, 2, *CONFIG.grid) and (maps.max(axis=(2, 3)) == 255).all()
+    assert maps.shape == (2, 2, *CONFIG.grid) and (maps.max(axis=(1, 2, 3)) == 255).all()  # one scale a unit
     about = json.loads((tmp_path / "atlas/page/manifest.json").read_text())
     assert about["units"] == {"stages.0.blocks.0.out": "3-4"}
     assert (tmp_path / "atlas/page/index.html").exists()

@@ -63,12 +63,12 @@ def test_cells_lie_on_the_plane_as_large_as_they_are_dense(page):
 
 def test_a_class_shows_where_activations_add_to_it(page):
     page.select_option(".bar select", label="tabby cat")
-    page.wait_for_function("document.querySelector('.count').textContent.startsWith('2 of 4 cells')")
+    page.wait_for_selector(".count:has-text('2 of 4 cells')")
     seen = page.eval_on_selector_all(".plane a", "all => all.map(a => Number(a.style.opacity))")
     assert "adds 100 %" in page.text_content(".told")  # of the cell that adds most
     assert seen[3] == 1 and 0.6 < seen[0] < 0.65 and seen[1] == seen[2] < 0.1
     page.click(f"text={TAPS[1]}")  # the other layer, of which the opposite is true
-    page.wait_for_function("document.querySelector('.count').textContent.startsWith('1 of 4 cells')")
+    page.wait_for_selector(".count:has-text('1 of 4 cells')")
     assert "class=tabby" in page.url and f"tap={TAPS[1]}" in page.url
     page.select_option(".bar select", label="all classes")
     page.click(f"text={TAPS[0]}")

@@ -51,7 +51,7 @@ def test_pictures_say_what_they_were_painted_in_and_a_folder_goes_on_in_it(check
     accelerator()
     command = ["visualize", *QUICK, "--model", str(checkpoint), "--out", str(tmp_path / "out")]
     assert main([*command, "blocks.1.mlp.hidden:0"]) == 0
-    assert "1 pictures in" in (said := capsys.readouterr().out) and "painted in bfloat16" in said
+    assert "1 picture in" in (said := capsys.readouterr().out) and "painted in bfloat16" in said
     accelerator(False)
     assert main([*command, "blocks.1.mlp.hidden:1", "--overwrite"]) == 0  # as it was begun
     record = read_record(tmp_path / "out")

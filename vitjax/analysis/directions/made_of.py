@@ -5,10 +5,11 @@ After "The building blocks of interpretability" (Olah et al. 2018, doi 10.23915/
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from vitjax.analysis.directions.attribution import attributions
 from vitjax.analysis.directions.components import METHODS, NEGATIVE, below, factors
@@ -91,7 +92,7 @@ def made_of(
         raise InputError(f"method goes with groups: how many groups of places shall {method} find?")
     if method not in (AUTO, *METHODS):
         raise InputError(f"unknown method {method!r}{nearest(method, METHODS)}: one of {AUTO}, {', '.join(METHODS)}")
-    whole = np.asarray(jax.jit(lambda model, x: model(x, [tap])[tap])(model, image[None] / np.float32(255)), np.float32)
+    whole = np.asarray(_read(model, image[None] / np.float32(255), tap=tap), np.float32)
     whole = whole[0].reshape(site.tokens, -1)
     raw = whole[site.tokens - math.prod(site.grid) :]
     values = raw if mean is None else raw - mean
@@ -112,3 +113,8 @@ def made_of(
         parts[:, len(whole) - len(raw) :] = own
         classes = attributions(model, image, tap, parts.reshape(-1, *site.shape))
     return Parts(tap, values, site.grid, names, vectors, amounts, classes, facts)
+
+
+@partial(jax.jit, static_argnames="tap")
+def _read(model: Network, images: Array, *, tap: str) -> Array:
+    return model(images, [tap])[tap]

@@ -19,6 +19,7 @@ STEPS = 2  # of any recipe, where examples say hundreds
 FEW = ("--sample", "4")  # units of an atlas
 CELLS = ("--grid", "2", "--threshold", "0", "--layout", "pca")  # of one of activations
 LEARNED = ("--tokens", "8192", "--batch", "1024", "--buffer", "4096")  # of a dictionary
+SCORED = ("--count", "3")  # units of a tap that are scored
 BENCH = ("--steps", "1", "--batch", "1", "--blocks", "0")
 CLASSES = ["n01443537", "n01629819", "n01641577", "n01644900"]  # the embedded model's first
 
@@ -167,6 +168,8 @@ def words_of(example: Example, folder: Path) -> list[str]:
         shutil.rmtree(folder / Path(given["--out"]).name, ignore_errors=True)
     if words[0] == "bench":
         words += BENCH
+    elif words[:2] == ["analyze", "scores"]:
+        words += SCORED
     elif words[:2] == ["dictionary", "train"]:
         words += LEARNED
     elif words[0] == "atlas" and words[1:2] != ["export"] and "--verify" not in words:

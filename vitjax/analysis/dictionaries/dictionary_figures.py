@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from vitjax.analysis.dictionaries.dictionary_measures import DENSE
+from vitjax.analysis.scores.density import DENSE
 from vitjax.analysis.study.style import COLORS, panels, style
 
 BINS = 40

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
-DENSE = 1e-2  # share of tokens above which a latent is active too often to say much
+from vitjax.analysis.scores.density import DENSE
+
 MATCHED = 8192  # latents whose best pairing is found; of more it takes too long
 ROWS = 1024  # latents compared with all others at once
 

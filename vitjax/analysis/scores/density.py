@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vitjax.models.core.vocabulary import split_tap
 from vitjax.models.dictionaries.dictionary import SAE
 
-DENSE = 1e-2
+DENSE = 1e-2  # share of tokens above which a unit is active too often to say much
 
 
 def latent(tap: str) -> bool:

@@ -56,14 +56,18 @@ def test_many_small_pictures_are_drawn_rightly(visit, sites, query):
 
 def test_going_on_before_pictures_have_come(visit, hosted):
     page = visit(f"{hosted}#/about", wait="h1")
-    page.route("**/sheets/**", lambda route: (page.wait_for_timeout(150), route.continue_()))
+    waiting = []
+    page.route("**/sheets/**", lambda route: waiting.append(route))
     for hash in ("#/", "#/?layout=looks", FIRST, "#/?is.verdict=good", "#/?layout=layers&is.verdict=good"):
         page.evaluate("hash => { location.hash = hash; }", hash)
         page.wait_for_selector(".overview, .unit")
         page.wait_for_timeout(60)
     page.get_by_role("button", name="sorted").click()
     page.get_by_role("button", name="by looks").click()
+    assert waiting
     page.unroute("**/sheets/**")
+    for route in waiting:
+        route.continue_()
     wrong, right = wrongly_drawn(page)
     assert wrong == [] and right >= 3
 

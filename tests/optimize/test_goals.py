@@ -89,7 +89,7 @@ def test_a_sum_of_several_taps_is_the_sum_of_its_terms():
     assert objective_of(hidden - B).shortest(MODEL, "patches")[0] == (OTHER, "blocks.2.resid_mid")
 
 
-def test_one_program_serves_all_sums_of_alike_terms_and_nothing_leaves_a_picture_as_it_is():
+def test_one_program_serves_all_sums_of_alike_terms():
     loop.advance.clear_cache()
     recipe = choose(QUICK, total_variation=0)
     pairs = [Unit(TAP, (i % 48,)) - 0.1 * i * Unit(OTHER, (i % 3, i % 7)) for i in range(1, 51)]
@@ -99,14 +99,14 @@ def test_one_program_serves_all_sums_of_alike_terms_and_nothing_leaves_a_picture
     wanted = values[TAP][3, 3:, 4].mean() - 0.4 * values[OTHER][3, 3:, 1, 4].mean()
     np.testing.assert_allclose(pictures.activation[3], wanted, rtol=1e-4, atol=1e-5)
 
-    swapped, nothing = -0.1 * Unit(OTHER, (1, 1)) + Unit(TAP, (1,)), A - A + 0 * B
-    again = visualize(MODEL, [swapped, nothing], recipe, batch=10)
-    assert np.array_equal(again.images[0], pictures.images[0])
-    aims = loop.aims([nothing] * 10, MODEL.taps(), 0)
-    begun = loop.start(MODEL, aims, recipe=recipe)
-    program = loop.program(recipe, objective_of(nothing))
-    assert np.array_equal(again.images[1], loop.finish(MODEL, begun, aims, program=program)[0][0])
-    assert loop.advance._cache_size() == 1 and not any(map(np.any, of(nothing)))
+    swapped = -0.1 * Unit(OTHER, (1, 1)) + Unit(TAP, (1,))
+    again = visualize(MODEL, [swapped, *pairs[1:10]], recipe, batch=10)
+    assert np.array_equal(again.images, pictures.images[:10])
+    assert loop.advance._cache_size() == 1
+
+
+def test_weights_of_zero_pull_nowhere():
+    assert not any(map(np.any, of(A - A + 0 * B)))
 
 
 def test_the_negative_lowers_its_unit_before_the_activation_function():

@@ -39,12 +39,13 @@ class Case:
         return f"{self.chip}-{self.model}-{self.recipe}-{self.block}"
 
 
-ALL = "v5e", "v5p", "v6e", "h100"
+BLOCKS = {BASE: (11, 0, 5), LARGE: (23, 0, 11)}  # last, first, middle
 CASES = [
-    *(Case(chip, BASE, "ghiasi", 11) for chip in ALL),
-    *(Case(chip, LARGE, "ghiasi", 23) for chip in ("v5e", "h100")),
-    *(Case(chip, BASE, "ghiasi", block) for block in (0, 5) for chip in ALL),
-    *(Case(chip, BASE, "fast", block) for block in (11, 0, 5) for chip in ALL),
+    Case(chip, model, recipe, block)
+    for model, blocks in BLOCKS.items()
+    for recipe in ("ghiasi", "fast")
+    for block in blocks
+    for chip in ("v5e", "v5p", "v6e", "h100")
 ]
 
 

@@ -69,7 +69,7 @@ def test_it_has_the_batches_of_the_job():
 
 
 def test_without_a_chip_there_are_operations_and_no_hours():
-    here = Here(MODEL, RECIPE, remat=False, rate=1e9)
+    here = Here(MODEL, RECIPE, rate=1e9)
     made = plan(MODEL, UNITS, RECIPE, here)
     fixed, each = memory.need(MODEL, UNITS[-1].tap, RECIPE)
     assert made.room == Room(4, each, fixed + memory.weights(MODEL)) and made.hours is None

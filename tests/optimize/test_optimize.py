@@ -11,6 +11,7 @@ import pytest
 from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
+from vitjax.models.core.execution import Execution
 from vitjax.models.registry import abstract, random
 from vitjax.optimize import augment, loop, memory
 from vitjax.optimize.augment import views
@@ -19,7 +20,7 @@ from vitjax.optimize.objectives import AlongDirection, UnitActivation
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.schedule.plan import plan
-from vitjax.optimize.visualize import resolve, visualize
+from vitjax.optimize.visualize import paint, resolve, visualize
 from vitjax.units.units import Direction, Unit, expand, sample
 
 SHORT = choose("default", steps=6, views=2, stages=())
@@ -279,10 +280,18 @@ def slots_of(count: int) -> loop.Slots:
     return loop.Slots(np.zeros((count, 1)), None, None)
 
 
+@pytest.mark.parametrize("execution", [Execution(scan=False), Execution(remat=True)], ids=["unrolled", "recomputed"])
+def test_how_a_model_runs_changes_no_picture(execution):
+    model, units = small.model(), [Unit("blocks.2.mlp.hidden", (3,))]
+    (plain,), (other,) = (list(paint(model, units, SHORT, execution=how)) for how in (Execution(), execution))
+    np.testing.assert_allclose(plain.activation, other.activation, rtol=1e-4)
+    assert np.abs(plain.images.astype(int) - other.images).max() <= 1
+
+
 def test_slots_that_fit_follow_from_two_compiles():
     recipe = choose(SHORT, views=2)
     fixed, each = memory.need(small.model(), "blocks.2.mlp.hidden", recipe)
-    six = memory._bytes(small.model(), "blocks.2.mlp.hidden", recipe, 6, False)
+    six = memory._bytes(small.model(), "blocks.2.mlp.hidden", recipe, 6, Execution())
     assert each > 32 * 32 * 3 * 4 and abs(fixed + 6 * each - six) < 0.2 * six
     assert memory.slots_within(1e9, 1e6, 1e6) == memory.MOST
     assert memory.slots_within(100e6, 5e6, 4e6) == 16 and memory.slots_within(20e6, 5e6, 4e6) == 3

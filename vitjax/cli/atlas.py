@@ -7,6 +7,8 @@ from vitjax.cli.arguments import (
     changes,
     count,
     dictionary_arguments,
+    execution,
+    execution_arguments,
     load,
     model_arguments,
     open_photographs,
@@ -70,7 +72,7 @@ def add(commands) -> None:
     )
     group.add_argument("--slots", type=count, metavar="N", help="pictures optimised together on a device; part of what"
                        " decides their last bits (default: as memory allows)")  # fmt: skip
-    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
+    execution_arguments(group)
     group.add_argument("--no-retry", action="store_true", help="do not paint dead, faint and weak units again")
     activations.add(command)
     group = command.add_argument_group("photographs, for grades and exemplars")
@@ -167,11 +169,11 @@ def _plan(args: argparse.Namespace, recipe, images) -> int:
         from vitjax.bench.compiled.forecast import Forecast
 
         dtype = there.suited if args.dtype == AUTO else args.dtype
-        model, device = abstract(shown.config, dtype), Forecast(there, shown.config, recipe, dtype, args.remat)
+        model, device = abstract(shown.config, dtype), Forecast(there, shown.config, recipe, dtype, execution(args))
     else:
         dtype = named(args.dtype, jax.local_devices()[0])
         model = abstract(shown.config, dtype)
-        device = Here(model, recipe, args.remat, matmul_rate(dtype) * jax.local_device_count())
+        device = Here(model, recipe, matmul_rate(dtype) * jax.local_device_count(), execution(args))
     made = plan(
         cells if before else model,
         units,
@@ -215,5 +217,5 @@ def _paint(args: argparse.Namespace, recipe, images) -> int:
         model, units, recipe, args.seeds, args.slots or 0, data, args.k, "" if args.dtype == AUTO else args.dtype
     )
     encoder = args.encoder and encoder_of(model, load_model(args.encoder))
-    job = Job(model, units, about, data, shard, retry=not args.no_retry, remat=args.remat, encoder=encoder)
+    job = Job(model, units, about, data, shard, retry=not args.no_retry, execution=execution(args), encoder=encoder)
     return run(job, out, beside=beside, page=not args.no_page)

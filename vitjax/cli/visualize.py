@@ -8,6 +8,8 @@ from vitjax.cli.arguments import (
     changes,
     count,
     dictionary_arguments,
+    execution,
+    execution_arguments,
     free_folder,
     load,
     model_arguments,
@@ -84,7 +86,7 @@ def add(commands) -> None:
     group.add_argument("--variants", type=count, metavar="N", help="pictures of each unit, held apart (default: 1)")
     group.add_argument("--seed", type=seed, default=0, help="the same seed gives the same pictures (default: 0)")
     group.add_argument("--batch", type=count, metavar="N", help="pictures optimised together on each device")
-    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
+    execution_arguments(group)
     group.add_argument("--overwrite", action="store_true", help="add to a folder that already holds pictures")
     command.set_defaults(run=_run)
 
@@ -127,6 +129,7 @@ def _photograph_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from vitjax.data.files.open import open_images
     from vitjax.optimize.beside.watch import Watch
     from vitjax.optimize.recipes import choose
     from vitjax.units.expression import check_spelling
@@ -143,11 +146,7 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError("--spacing goes with --frames")
     _check_photographs(args)
     watch = Watch(args.frames or 0, args.spacing or "even", args.alpha)
-    images = None
-    if args.per_spread:
-        from vitjax.data.files.open import open_images
-
-        images = open_images(args.per_spread)
+    images = args.per_spread and open_images(args.per_spread)
     out = _folder(args.out, args.overwrite)
     model = load(args, _dtype(args.dtype, out))
     like = _like(args, model)
@@ -161,7 +160,7 @@ def _run(args: argparse.Namespace) -> int:
         sample_count=args.sample,
         seed=args.seed,
         batch=args.batch,
-        remat=args.remat,
+        execution=execution(args),
         tabled=(lambda model, goals: like) if like and not args.units and not args.text else _table(args),
         weighed=images and _weighed(args, images),
         starts=args.start,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vitjax.models.core.execution import Execution
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import standard
 from vitjax.models.core.vocabulary import host
@@ -41,12 +41,12 @@ ON_CHIP = {"tpu": 128 * 2**20}  # bytes of a platform's memory beside the produc
 AT_ONCE = 3.3  # as many times the widest activation of a step's images are there at once (benchmarks/README.md)
 
 
-def fitting_slots(model: Network, tap: str, recipe: Recipe, *, remat: bool = False) -> int | None:
+def fitting_slots(model: Network, tap: str, recipe: Recipe, *, execution: Execution = PLAIN) -> int | None:
     """Slots of a tap that fit on the first local device; None where it does not tell its memory, as CPUs do not."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" not in stats:
         return None
-    fit = slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, remat=remat))
+    fit = slots_within(stats["bytes_limit"] - stats["bytes_in_use"], *need(model, tap, recipe, execution=execution))
     return min(fit, useful_slots(model, recipe, jax.local_devices()[0].platform))
 
 
@@ -62,7 +62,7 @@ def useful_slots(model: Network, recipe: Recipe, platform: str) -> int:
 
 @standard()
 def need(
-    model: Network, tap: str, recipe: Recipe, *, remat: bool = False, probes: tuple[int, int] = PROBES
+    model: Network, tap: str, recipe: Recipe, *, execution: Execution = PLAIN, probes: tuple[int, int] = PROBES
 ) -> tuple[float, float]:
     """The bytes that the loop takes beside the model, (for itself, for each slot), from compiles for `probes` slots.
 
@@ -70,7 +70,7 @@ def need(
     """
     tap = host(tap)
     stage, dtype = dearest_stage(model.config, tap, recipe), str(model.dtype)
-    few, more = (_bytes(abstract(stage.config, dtype), tap, stage.recipe, slots, remat) for slots in probes)
+    few, more = (_bytes(abstract(stage.config, dtype), tap, stage.recipe, slots, execution) for slots in probes)
     each = (more - few) / (probes[1] - probes[0])
     return few - probes[0] * each, each
 
@@ -86,10 +86,10 @@ def weights(model: Network) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(model))
 
 
-def _bytes(model: Network, tap: str, recipe: Recipe, slots: int, remat: bool) -> int:
+def _bytes(model: Network, tap: str, recipe: Recipe, slots: int, execution: Execution) -> int:
     index = tuple(0 for _ in model.taps()[tap].units)
-    execution = Execution(remat=remat).on(jax.local_devices()[0].platform)
-    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=execution)
+    here = execution.on(jax.local_devices()[0].platform)
+    program = loop.Program(recipe, UnitActivation(tap), chunk=1, execution=here)
     aims = loop.aims([Unit(tap, index)] * slots, model.taps(), 0)
     state = jax.eval_shape(partial(loop.start, recipe=recipe), model, aims)
     analysis = loop.advance.lower(model, state, aims, program=program).compile().memory_analysis()

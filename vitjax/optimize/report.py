@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vitjax.files import writable_folder
+from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 from vitjax.optimize.beside.watch import NOTHING, Watch
 from vitjax.optimize.objectives import Goal
@@ -31,7 +32,7 @@ def run_visualize(
     sample_count: int | None,
     seed: int,
     batch: int | None,
-    remat: bool,
+    execution: Execution,
     tabled: Callable[[Network, list[Goal]], Table] | None = None,
     weighed: Callable[[Network, list[Goal], Recipe], list[Goal]] | None = None,
     starts: Any = None,
@@ -70,7 +71,7 @@ def run_visualize(
                 recipe,
                 seed=seed,
                 batch=batch,
-                remat=remat,
+                execution=execution,
                 starts=begun,
                 watch=watch,
                 progress=show,

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from vitjax.errors import InputError
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.optimize.beside.watch import NOTHING, Watch
 from vitjax.optimize.memory import useful_slots
@@ -144,7 +145,7 @@ def paint(
     *,
     seed: int = 0,
     batch: int | None = None,
-    remat: bool = False,
+    execution: Execution = PLAIN,
     starts: Starts | None = None,
     watch: Watch = NOTHING,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -167,7 +168,7 @@ def paint(
         progress(Progress(done, len(goals), meter))
 
     tell(News())
-    task = Task(model, recipe, seed, remat=remat, starts=starts, watch=watch)
+    task = Task(model, recipe, seed, execution=execution, starts=starts, watch=watch)
     with closing(run(task, batches, told=tell)) as running:
         for painted in running:
             done += len(painted.pictures)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vitjax.errors import InputError
-from vitjax.models.core.execution import Execution
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network, provenance
 from vitjax.models.core.surroundings import standard
 from vitjax.optimize import loop
@@ -60,7 +60,7 @@ class Task:
     recipe: Recipe
     seed: int = 0
     chunk: int = 25
-    remat: bool = False
+    execution: Execution = PLAIN
     starts: Starts | None = None
     watch: Watch = NOTHING
 
@@ -185,7 +185,7 @@ class _Worker:
         """The pictures of at most `slots` goals, and the seconds spent in compiled steps."""
         task, count = self.task, len(goals)
         padded = [*goals, *[goals[-1]] * (slots - count)]
-        execution, objective = Execution(remat=task.remat).on(self.device.platform), objective_of(goals[0])
+        execution, objective = task.execution.on(self.device.platform), objective_of(goals[0])
         aims = jax.device_put(loop.aims(padded, self.taps, task.seed, task.recipe.row), self.device)
         state, before, history, looping = None, None, [], 0.0
         legs = plan(task.recipe, task.model.config, objective)

@@ -13,6 +13,7 @@ from vitjax.atlas.records.manifest import Manifest, recipe_of
 from vitjax.atlas.store.store import Store
 from vitjax.data.dataset import Dataset
 from vitjax.errors import InputError
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.optimize.recipes import Recipe
 from vitjax.optimize.visualize import resolve
@@ -32,7 +33,7 @@ class Job:
         data: photographs, or None.
         shard: (i, n), this host's part.
         retry: paint units again whose pictures fail.
-        remat: recompute activations to save memory.
+        execution: how the model runs while it paints.
         painter: the model in the dtype in which pictures are painted, where that is another.
         encoder: by whose embeddings units are scored, see `vitjax.analysis.scores`; None for no scores.
     """
@@ -43,7 +44,7 @@ class Job:
     data: Dataset | None = None
     shard: tuple[int, int] = (0, 1)
     retry: bool = True
-    remat: bool = False
+    execution: Execution = PLAIN
     painter: Network | None = None
     encoder: Encoder | None = None
 

@@ -32,7 +32,8 @@ def paint(
     if not missing:
         return
     array, versions = series.array(run.store), made()
-    task, left = Task(run.job.painting, series.recipe, series.seed, remat=run.job.remat, starts=starts), len(missing)
+    job, left = run.job, len(missing)
+    task = Task(job.painting, series.recipe, series.seed, execution=job.execution, starts=starts)
     painting = workers.run(task, missing, told=run.report.told, enough=run.stop.asked)
     with closing(painting):  # no worker outlives an error here
         for painted in painting:

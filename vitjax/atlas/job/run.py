@@ -142,7 +142,7 @@ def _settled(job: Job, store: Store) -> Job:
 
 def _fitting(job: Job) -> int:
     """Counts the slots that memory allows in the last tap, as `even`."""
-    most = fitting_slots(job.painting, job.units[-1].tap, job.recipe, remat=job.remat) or SLOTS["cpu"]
+    most = fitting_slots(job.painting, job.units[-1].tap, job.recipe, execution=job.execution) or SLOTS["cpu"]
     return even(job.units, most)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import jax
 
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.network import Network
 from vitjax.optimize import memory
 from vitjax.optimize.memory import Room
@@ -35,18 +36,19 @@ class Here:
 
     Attributes:
         model: whose units; shapes in place of its arrays do.
-        recipe, remat: how pictures are made.
+        recipe: of the pictures.
         rate: operations a second of a plain matrix product, of all devices together.
+        execution: how the model runs.
     """
 
     model: Network
     recipe: Recipe
-    remat: bool
     rate: float
+    execution: Execution = PLAIN
 
     def room(self, tap: str) -> Room:
         """See `Device`; where a device does not tell its memory, as many slots fit as are taken there."""
-        fixed, each = memory.need(self.model, tap, self.recipe, remat=self.remat)
+        fixed, each = memory.need(self.model, tap, self.recipe, execution=self.execution)
         stats = jax.local_devices()[0].memory_stats() or {}
         free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
         most = memory.slots_within(free, fixed, each) if free else SLOTS["cpu"]

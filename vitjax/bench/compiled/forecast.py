@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from vitjax.bench.compiled.chips import Chip
 from vitjax.bench.compiled.estimate import untimed
 from vitjax.bench.compiled.target import Built, built
-from vitjax.models.core.execution import Execution
+from vitjax.models.core.execution import PLAIN, Execution
 from vitjax.models.core.vocabulary import host
 from vitjax.models.registry import Config, abstract
 from vitjax.optimize.cost import dearest_stage, step_flops
@@ -31,7 +31,7 @@ class Forecast:
         config: of the model; its weights are not needed.
         recipe: of the pictures.
         dtype: of weights and activations.
-        remat: recompute activations to save memory.
+        execution: how the model runs.
         unknown: how often kernels of which no time is told run in a step, at most, by name.
     """
 
@@ -39,7 +39,7 @@ class Forecast:
     config: Config
     recipe: Recipe
     dtype: str
-    remat: bool = False
+    execution: Execution = PLAIN
     unknown: Counter[str] = field(default_factory=Counter)
 
     def room(self, tap: str) -> Room:
@@ -102,4 +102,4 @@ class Forecast:
 
     def _built(self, leg: Leg, tap: str, slots: int) -> Built:
         log.info("compiling for %s: %s, %d pictures", self.chip.name, tap, slots)
-        return built(self.chip, leg.config, host(tap), leg.recipe, slots, self.dtype, Execution(self.remat))
+        return built(self.chip, leg.config, host(tap), leg.recipe, slots, self.dtype, self.execution)

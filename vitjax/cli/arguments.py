@@ -50,24 +50,6 @@ def model_arguments(command: argparse.ArgumentParser, *, dtype: str = "float32",
         )
 
 
-def execution_arguments(group: argparse._ArgumentGroup) -> None:
-    """Adds the arguments that say how the model runs while it paints, which does not change what it computes."""
-    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
-    group.add_argument(
-        "--no-scan",
-        action="store_true",
-        help="unroll all blocks: on TPUs a step of deep blocks is about a sixth faster, and takes minutes to compile,"
-        " which pays for thousands of pictures of a tap",
-    )
-
-
-def execution(args: argparse.Namespace):
-    """How the model is to run, as `execution_arguments` were given."""
-    from vitjax.models.core.execution import Execution
-
-    return Execution(remat=args.remat, scan=not args.no_scan)
-
-
 def dictionary_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments that say which dictionaries of features are among the model's taps."""
     group = command.add_argument_group("dictionaries of features")

@@ -7,8 +7,6 @@ from vitjax.cli.arguments import (
     changes,
     count,
     dictionary_arguments,
-    execution,
-    execution_arguments,
     load,
     model_arguments,
     open_photographs,
@@ -18,6 +16,7 @@ from vitjax.cli.arguments import (
     shard,
 )
 from vitjax.cli.atlases import activations
+from vitjax.cli.hosts import execution, execution_arguments
 from vitjax.errors import AGAIN, InputError
 
 ABOUT = """

@@ -1,4 +1,4 @@
-"""Says what a command runs on: cores as devices, programs that are kept, and several hosts that run the same command.
+"""Says what a command runs on, and how: cores as devices, programs that are kept, and several hosts that run the same.
 
 Which flags say that there are several, and one line where the first is not there.
 """
@@ -105,3 +105,21 @@ def keep_compiled() -> None:
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(root() / "compiled"))
         jax.config.update("jax_compilation_cache_max_size", COMPILED)
+
+
+def execution_arguments(group: argparse._ArgumentGroup) -> None:
+    """Adds the arguments that say how the model runs while it paints, which does not change what it computes."""
+    group.add_argument("--remat", action="store_true", help="recompute activations to save memory")
+    group.add_argument(
+        "--no-scan",
+        action="store_true",
+        help="unroll all blocks: on TPUs a step of deep blocks is about a sixth faster, and takes minutes to compile,"
+        " which pays for thousands of pictures of a tap",
+    )
+
+
+def execution(args: argparse.Namespace):
+    """How the model is to run, as `execution_arguments` were given."""
+    from vitjax.models.core.execution import Execution
+
+    return Execution(remat=args.remat, scan=not args.no_scan)

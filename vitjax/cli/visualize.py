@@ -8,8 +8,6 @@ from vitjax.cli.arguments import (
     changes,
     count,
     dictionary_arguments,
-    execution,
-    execution_arguments,
     free_folder,
     load,
     model_arguments,
@@ -17,6 +15,7 @@ from vitjax.cli.arguments import (
     seed,
     set_argument,
 )
+from vitjax.cli.hosts import execution, execution_arguments
 from vitjax.errors import InputError
 
 UNITS = """

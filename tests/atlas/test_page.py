@@ -127,17 +127,18 @@ def test_missing_and_damaged_files_are_named(browser, sites, tmp_path, file, con
     ("path", "scheme"),
     [
         *product(["#/", "#/?text=cat", FIRST, PAIR, "#/about"], ["light", "dark"]),
+        ("#/?verdicts", "light"),
         ("#/?layout=looks", "dark"),
         ("#/list?units=blocks.0.mlp.hidden:7,14", "light"),
     ],
 )
 def test_accessible(visit, hosted, path, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    wait = {"#/": WALL, "#/?text=cat": TILES, "#/?layout=looks": WALL}.get(path, "h1")
+    wait = {"#/": WALL, "#/?verdicts": WALL, "#/?text=cat": TILES, "#/?layout=looks": WALL}.get(path, "h1")
     # The checker is injected into the page, which the page's policy would forbid.
     page = visit(f"{hosted}{path}", wait=wait, color_scheme=scheme, bypass_csp=True)
     if path.startswith("#/?") or path == "#/":
-        page.get_by_role("button", name="Filters").click()
+        page.get_by_role("button", name="Verdicts" if path.endswith("verdicts") else "Filters").click()
         page.keyboard.press("/")
         page.keyboard.type("cat")
     page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
@@ -247,7 +248,7 @@ def test_marked_units_are_kept_and_shared(visit, hosted):
 
 def test_a_unit_is_cited_and_its_data_saved(visit, hosted):
     page = visit(f"{hosted}{FIRST}", wait="h1")
-    page.get_by_text("Cite and reuse").click()
+    page.get_by_role("button", name="Cite").click()
     bibtex = page.get_by_label("BibTeX").inner_text()
     assert bibtex.startswith("@misc{") and f"{hosted}{FIRST}" in bibtex and "@software{vitjax" in bibtex
     with page.expect_download() as saved:

@@ -56,8 +56,8 @@ def test_many_small_pictures_are_drawn_rightly(visit, sites, query):
 
 def test_going_on_before_pictures_have_come(visit, hosted):
     page = visit(f"{hosted}#/about", wait="h1")
-    waiting = []
-    page.route("**/sheets/**", lambda route: waiting.append(route))
+    waiting, held = [], True
+    page.route("**/sheets/**", lambda route: waiting.append(route) if held else route.continue_())
     for hash in ("#/", "#/?layout=looks", FIRST, "#/?is.verdict=good", "#/?layout=layers&is.verdict=good"):
         page.evaluate("hash => { location.hash = hash; }", hash)
         page.wait_for_selector(".overview, .unit")
@@ -65,7 +65,7 @@ def test_going_on_before_pictures_have_come(visit, hosted):
     page.get_by_role("button", name="sorted").click()
     page.get_by_role("button", name="by looks").click()
     assert waiting
-    page.unroute("**/sheets/**")
+    held = False  # unrouting would take away the routes that wait
     for route in waiting:
         route.continue_()
     wrong, right = wrongly_drawn(page)
@@ -164,6 +164,31 @@ def test_sorting_begins_with_the_best(visit, hosted):
     page.get_by_role("button", name="turn around").click()
     page.wait_for_url("**sort=-rank")
     assert tiles(page)[0][1] == "61 of 768" and page.get_by_role("button", name="worst first").count() == 1
+
+
+@pytest.mark.parametrize("sort", ["rise", "-rise", "verdict"])
+def test_a_unit_that_hardly_responds_comes_last_and_says_why(visit, hosted, sort):
+    page = visit(f"{hosted}#/?layout=grid&sort={sort}", wait=TILES)
+    page.locator(".results").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    page.locator(TILES).nth(61).wait_for()
+    last = page.locator(TILES).nth(61).inner_text()
+    assert NAMES[SILENT] in last.replace("\n", "") and "hardly responds: last" in last
+
+
+def test_verdicts_are_counted_by_block(visit, hosted):
+    page = visit(hosted)
+    assert "21 good, 21 weak, 20 failed: most in block 1 (7)." in page.locator(".lead").inner_text()
+    page.get_by_role("button", name="Verdicts").click()
+    rows = [row.split() for row in page.locator(".verdicts tbody tr").all_inner_texts()]
+    assert rows == [["block", "0", "7", "7", "6"], ["block", "1", "8", "7", "7"], ["block", "2", "6", "7", "7"]]
+    page.get_by_role("link", name="7 failed in block 1").click()
+    page.get_by_text("7 of 62 units").wait_for()
+    assert page.locator(".chips").inner_text().split() == ["layers", "2", "×", "verdict", "failed", "×"]
+    page.get_by_role("button", name="Remove layers").click()
+    page.get_by_text("20 of 62 units").wait_for()
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("button", name="last third").click()
+    page.get_by_text("7 of 62 units").wait_for()
 
 
 def test_more_results_come_and_the_place_is_kept(visit, sites):

@@ -42,7 +42,7 @@
         element("h1", { tabindex: "-1" }, atlas.about.title),
         element("p", { class: "lead" }, `${atlas.count.toLocaleString("en")} units of ${taps.length} layers, each with a picture that was painted to excite it, and with grades that say how good the picture is.`),
         element("section", null, element("h2", null, "Cite"), vitjax.copyText("BibTeX", vitjax.bibtex(atlas)),
-          element("p", { class: "note" }, "Units have entries of their own, at the end of their pages.")),
+          element("p", { class: "note" }, "Units have entries of their own: Cite on their pages.")),
         table("Model", { ...model, source: source(model), licence: model.licence || "not recorded" }),
         table("Pictures", { size: `${width} × ${height}`, recipe: vitjax.recipeName(recipe), seeds: seeds?.join(", "), licence: "they are made of the model: its licence says what may be done with them" }),
         recipe?.base && table(`Changed of the recipe ${recipe.base}`, changes(recipe)),

@@ -12,7 +12,7 @@
   };
 
   vitjax.Bar = class {
-    /** The bar of a choice, which it changes; `changed()` is called after that, `unfold()` to open or close the filters. */
+    /** The bar of a choice, which it changes; `changed()` is called after that, `unfold(part)` to open or close the panel. */
     constructor(atlas, choice, { changed, unfold }) {
       Object.assign(this, { atlas, choice, changed });
       const arrangements = [...atlas.about.layouts, { key: vitjax.choice.GRID, label: "sorted" }];
@@ -24,11 +24,13 @@
         element("option", { value: vitjax.choice.UNIT }, "unit"));
       this.way = element("button", { on: { click: () => this.#turn() } });
       this.sorting = element("div", { class: "sorting" }, this.sort, this.way);
-      this.filter = element("button", { "aria-controls": "panel", "aria-expanded": "false", on: { click: unfold } }, "Filters");
+      const part = (name, title) => element("button", { "data-title": title, "aria-controls": "panel", "aria-expanded": "false", on: { click: () => unfold(name) } }, title);
+      this.parts = { filters: part("filters", "Filters"), verdicts: part("verdicts", "Verdicts") };
+      this.parts.verdicts.hidden = !vitjax.verdictColumn(atlas);
       this.chips = element("div", { class: "chips" });
       this.count = element("p", { class: "count", role: "status" });
       this.lead = element("p", { class: "lead" });
-      this.node = element("div", null, element("div", { class: "bar" }, this.arrange, this.sorting, this.filter, this.chips, this.count), this.lead);
+      this.node = element("div", null, element("div", { class: "bar" }, this.arrange, this.sorting, Object.values(this.parts), this.chips, this.count), this.lead);
     }
 
     /** Sorts by a column, the best first, or what is good in neither way, the largest; by match or unit number. */
@@ -60,10 +62,10 @@
       this.way.setAttribute("aria-label", `${column ? `${first(column, sorted.falling)} first` : "sorted"}: turn around`);
       this.way.disabled = sorted.key === vitjax.choice.MATCH;
       const conditions = vitjax.choice.conditions(choice);
-      this.filter.textContent = conditions ? `Filters (${conditions})` : "Filters";
+      this.parts.filters.textContent = conditions ? `Filters (${conditions})` : "Filters";
       const all = atlas.count.toLocaleString("en");
       this.count.textContent = shown === atlas.count ? `${all} units` : `${shown.toLocaleString("en")} of ${all} units`;
-      this.lead.textContent = shown ? this.#sentence(grid, column) : "";
+      this.lead.replaceChildren(...(shown ? [this.#sentence(grid, column), ...(grid ? [] : vitjax.verdictsInAll(atlas))] : []).flat(Infinity).filter(Boolean));
       this.#showChips();
     }
 
@@ -72,14 +74,24 @@
       const chip = (key, name) => choice[key] && element("button", {
         class: "chip", "aria-label": `Remove ${name} ${choice[key]}`, on: { click: () => { choice[key] = ""; this.changed(); } },
       }, element("span", null, `${name} `, element("b", null, choice[key])), element("span", { "aria-hidden": "true" }, "×"));
-      this.chips.replaceChildren(...[chip("shown", "class"), chip("kind", "kind"), chip("word", "word"), chip("text", "search")].filter(Boolean));
+      const several = (name, said, size, clear) => size > 0 && element("button", {
+        class: "chip", "aria-label": `Remove ${name} ${said}`, on: { click: () => { clear(); this.changed(); } },
+      }, element("span", null, `${name} `, element("b", null, said)), element("span", { "aria-hidden": "true" }, "×"));
+      const taps = [...choice.taps];
+      const words = [...choice.words].map(([key, some]) => {
+        const column = this.atlas.columns.get(key);
+        return several(column.label, vitjax.verdictsCalled(column, column.words.filter((word) => some.has(word))), some.size, () => choice.words.delete(key));
+      });
+      this.chips.replaceChildren(...[chip("shown", "class"), chip("kind", "kind"), chip("word", "word"), chip("text", "search"),
+        several(taps.length === 1 ? "layer" : "layers", taps.length === 1 ? taps[0] : String(taps.length), taps.length, () => choice.taps.clear()), ...words].filter(Boolean));
     }
 
     /** What is seen, and what to do with it. */
     #sentence(grid, column) {
       if (!grid) return "Each tile is a unit of the network: the picture that excites it most. Point at one for its grades, open it for its photographs.";
       if (this.sorted.key === vitjax.choice.MATCH) return "Ranked by how many of a unit’s best photographs are of what was searched for.";
-      return column ? `Ranked by ${column.label}, ${first(column, this.sorted.falling)} first: ${column.help}.` : "In the order of units.";
+      const last = column && this.atlas.silent.size ? " Units that hardly respond come last." : "";
+      return column ? `Ranked by ${column.label}, ${first(column, this.sorted.falling)} first: ${column.help}.${last}` : "In the order of units.";
     }
   };
 })();

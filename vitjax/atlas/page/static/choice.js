@@ -114,7 +114,7 @@
     return arranged(atlas, choice) === GRID ? ranked(atlas, left, sorted(atlas, choice, hits), hits) : left;
   };
 
-  /** Sorts units; those without a value come last, either way. */
+  /** Sorts units; those that hardly respond come last, and before them those without a value, either way. */
   const ranked = (atlas, order, { key, falling }, hits) => {
     const { columns } = atlas.units;
     const way = falling ? -1 : 1;
@@ -125,7 +125,8 @@
     const then = main && { values: columns[main.key], way: bestFalls(main) ? -1 : 1 }; // of equal matches the best first
     const second = (unit) => (then ? then.way * (then.values[unit] ?? then.way * Infinity) : 0);
     const compare = (a, b) => (a === b ? 0 : a - b);
-    return order.sort((a, b) => way * compare(value(a), value(b)) || compare(second(a), second(b)) || a - b);
+    const last = (unit) => Number(atlas.silent.has(unit)); // what grades say of them is out of next to nothing
+    return order.sort((a, b) => last(a) - last(b) || way * compare(value(a), value(b)) || compare(second(a), second(b)) || a - b);
   };
 
   /** A layout with only some of its units. */

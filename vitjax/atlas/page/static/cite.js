@@ -55,15 +55,28 @@
     return `<iframe src="${safe(source)}" title="${safe(`${name} of ${atlas.about.title}`)}" width="420" height="430" loading="lazy" style="border: 0"></iframe>`;
   };
 
+  /** A button that unfolds what of a unit others can use, and goes there. */
+  vitjax.citeButton = () => element("button", {
+    id: "cite",
+    on: {
+      click() {
+        const fold = document.querySelector(".reuse");
+        fold.open = true;
+        fold.scrollIntoView();
+        fold.querySelector("pre").focus({ preventScroll: true });
+      },
+    },
+  }, "Cite");
+
   /** What of a unit others can use, folded. */
   vitjax.reuse = (atlas, unit, entry_) => {
     const name = atlas.name(unit);
     const file = name.replaceAll(":", "_");
     const lossless = atlas.about.lossless && element("a", { class: "button", href: atlas.picture(unit).replace(/webp$/, "png"), download: `${file}.png` }, "PNG, lossless");
     return element("details", { class: "fold reuse" }, element("summary", null, element("h2", null, "Cite and reuse")),
+      vitjax.copyText("BibTeX", vitjax.bibtex(atlas, unit)),
       element("div", { class: "actions" }, lossless,
         vitjax.saveButton("Data as JSON", `${file}.json`, "application/json", () => `${JSON.stringify(unitData(atlas, unit, entry_), null, 1)}\n`)),
-      vitjax.copyText("BibTeX", vitjax.bibtex(atlas, unit)),
       vitjax.copyText("In another page", frame(atlas, name)),
       vitjax.copyText("In Python", `import vitjax\n\natlas = vitjax.open_atlas("FOLDER")\natlas.picture("${name}"), atlas.maps("${name}"), atlas.near("${name}")`));
   };

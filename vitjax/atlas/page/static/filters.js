@@ -51,9 +51,9 @@
   const checks = (legend, help, rows, open) => {
     const boxes = rows.map(({ text, note, on, set }) => element("label", { class: "check" },
       element("input", { type: "checkbox", checked: on, on: { change: (event) => set(event.target.checked) } }),
-      element("span", null, text), element("span", { class: "note" }, note)));
+      element("span", null, vitjax.nameText(text)), element("span", { class: "note" }, note)));
     if (open) return element("fieldset", null, element("legend", null, legend), help && element("p", { class: "help" }, help), boxes);
-    return element("details", null, element("summary", null, legend), element("div", { role: "group", "aria-label": legend }, boxes));
+    return element("details", { open: rows.some(({ on }) => on) }, element("summary", null, legend), element("div", { role: "group", "aria-label": legend }, boxes));
   };
 
   const wordField = (atlas, column, choice, change) => {
@@ -75,9 +75,25 @@
 
   /** How many of a tap's units there are, and how many of them have the best verdict. */
   const tallied = (atlas, { first, count }) => {
-    const column = [...atlas.columns.values()].find((one) => one.words);
+    const column = vitjax.verdictColumn(atlas);
     const values = column && atlas.units.columns[column.key].slice(first, first + count);
     return values ? `${values.filter((value) => value === 0).length} of ${count} ${column.words[0]}` : String(count);
+  };
+
+  const THIRDS = ["first third", "middle", "last third"];
+
+  /** Buttons that choose the layers of a third of the blocks; there are none where blocks are few. */
+  const thirds = (atlas, choice, refill) => {
+    const blocks = vitjax.blocksOf(atlas);
+    const part = blocks.length / THIRDS.length;
+    return part >= 1 && element("div", { class: "thirds", role: "group", "aria-label": "Layers of" }, THIRDS.map((name, place) => element("button", {
+      on: {
+        click() {
+          choice.taps = new Set(blocks.slice(Math.round(place * part), Math.round((place + 1) * part)).flatMap(({ taps }) => taps.map(({ tap }) => tap)));
+          refill();
+        },
+      },
+    }, name)));
   };
 
   const tapField = (atlas, choice, change) => checks("layers", null, atlas.about.taps.map((one) => ({ ...one, note: tallied(atlas, one) })).map(({ tap, note }) => ({
@@ -97,10 +113,14 @@
     }], true);
   };
 
-  /** The fields for a choice, which they change; `change()` is called after each change. */
-  vitjax.filterFields = (atlas, choice, change) => [
+  /**
+   * The fields for a choice, which they change; `change()` is called after each change, and `refill()` after one that other
+   * fields show.
+   */
+  vitjax.filterFields = (atlas, choice, change, refill) => [
     ...[...atlas.columns.values()].filter((column) => column.words).map((column) => wordField(atlas, column, choice, change)),
     repeatField(atlas, choice, change),
+    thirds(atlas, choice, refill),
     tapField(atlas, choice, change),
     ...[...atlas.columns.values()].filter((column) => !column.words).map((column) => numberField(atlas, column, choice, change)),
   ];

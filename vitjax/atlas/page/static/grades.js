@@ -5,11 +5,12 @@
   const { element } = vitjax;
   const MAIN = 5; // grades that are shown; all others are folded
 
-  const verdictColumn = (atlas) => [...atlas.columns.values()].find((column) => column.words);
+  /** The column of verdicts, or undefined. */
+  vitjax.verdictColumn = (atlas) => [...atlas.columns.values()].find((column) => column.words);
 
   /** A unit's verdict, or "". */
   vitjax.verdict = (atlas, unit) => {
-    const column = verdictColumn(atlas);
+    const column = vitjax.verdictColumn(atlas);
     return column ? atlas.value(unit, column.key) ?? "" : "";
   };
 
@@ -33,11 +34,12 @@
     return layer ? `${vitjax.format(column, value)} of ${layer.toLocaleString("en")}` : vitjax.format(column, value);
   };
 
-  /** Where `value` stands among all units: the shares of others that are worse, and that are better. */
-  const place = (values, value, low) => {
+  /** Where `value` stands among all units but those that hardly respond: the shares of others that are worse, and better. */
+  const place = (atlas, values, value, low) => {
     let [worse, better, all] = [0, 0, -1];
-    for (const other of values) {
-      if (other === null) continue;
+    for (let unit = 0; unit < values.length; unit++) {
+      const other = values[unit];
+      if (other === null || atlas.silent.has(unit)) continue;
       all++;
       if (low ? other > value : other < value) worse++;
       if (low ? other < value : other > value) better++;
@@ -48,9 +50,10 @@
   const percent = (share) => `${Math.round(share * 100)} %`;
 
   /** A bar of which the right end is good, with what it says in words; where neither end is, a mark on a line. */
-  const standing = (atlas, column, value) => {
+  const standing = (atlas, unit, column, value) => {
     if (column.words || typeof value !== "number") return "";
-    const found = place(atlas.units.columns[column.key], value, vitjax.lowIsGood(column));
+    if (atlas.silent.has(unit)) return element("span", { class: "standing" }, "not compared");
+    const found = place(atlas, atlas.units.columns[column.key], value, vitjax.lowIsGood(column));
     if (!found) return "";
     if (!column.better) {
       return element("span", { class: "standing neither", style: { "--share": `${found.worse * 100}%` } }, element("i"), `above ${percent(found.worse)}`);
@@ -63,7 +66,7 @@
   vitjax.mainGrades = (atlas, unit) => element("dl", { class: "main-grades" }, vitjax.mainColumns(atlas).map((column) => {
     const value = atlas.value(unit, column.key);
     return element("div", null, element("dt", null, column.label), element("dd", { class: "number" }, vitjax.shownValue(atlas, unit, column)),
-      element("dd", null, standing(atlas, column, value)), element("dd", { class: "meaning" }, column.help));
+      element("dd", null, standing(atlas, unit, column, value)), element("dd", { class: "meaning" }, column.help));
   }));
 
   const shown = (column, value, { atlas, unit }) => {
@@ -79,7 +82,7 @@
 
   // What the last column of a table says.
   const LAST = {
-    standing: { head: "among all units, good is right", cell: (column, [value], [{ atlas }]) => standing(atlas, column, value) },
+    standing: { head: "among all units, good is right", cell: (column, [value], [{ atlas, unit }]) => standing(atlas, unit, column, value) },
     difference: { head: "difference", cell: difference },
   };
 

@@ -34,9 +34,12 @@
       this.labels = new vitjax.Labels();
       this.regions = new vitjax.Regions();
       this.results = new vitjax.Results(atlas);
-      this.bar = new vitjax.Bar(atlas, this.choice, { changed: () => this.update(), unfold: () => this.unfold(this.panel.hidden) });
+      this.bar = new vitjax.Bar(atlas, this.choice, {
+        changed: () => { this.fill(); this.update(); }, unfold: (what) => this.unfold(what),
+      });
       this.empty = element("div", { class: "empty", role: "alert", hidden: true });
-      this.panel = element("aside", { class: "panel", id: "panel", "aria-label": "Filters", hidden: true });
+      this.panel = element("aside", { class: "panel", id: "panel", hidden: true });
+      this.unfolded = null; // "filters" or "verdicts"
       const button = (text, label, act) => element("button", { "aria-label": label, title: label, on: { click: act } }, text);
       this.hall = element("div", { class: "hall" }, host, this.regions.node, this.cursor, this.card.node,
           element("div", { class: "zoom", role: "group", "aria-label": "Zoom" },
@@ -112,27 +115,35 @@
       const value = (unit) => ({
         ...(key === vitjax.choice.MATCH ? { text: `${hits.get(unit) ?? 0} of ${hits.most}`, label: asked }
           : { text: column ? vitjax.shownValue(atlas, unit, column) : "", label: column?.label }),
-        note: atlas.silent.has(unit) ? "hardly responds" : matched(unit) ?? atlas.word(unit) ?? atlas.classes(unit)[0],
+        note: matched(unit) ?? atlas.word(unit) ?? atlas.classes(unit)[0],
       });
       const { hash, place } = vitjax.selection ?? {};
       this.results.show(this.order, value, hash === location.hash && place ? place : {});
     }
 
-    unfold(open) {
-      this.panel.hidden = !open;
-      this.fill(open);
-      this.bar.filter.setAttribute("aria-expanded", String(open));
-      if (open) this.panel.querySelector("button").focus();
-      else this.bar.filter.focus();
+    /** Opens a part of the panel in place of another, or closes it. */
+    unfold(what) {
+      this.unfolded = this.unfolded === what ? null : what;
+      this.panel.hidden = !this.unfolded;
+      this.fill();
+      for (const [name, button] of Object.entries(this.bar.parts)) button.setAttribute("aria-expanded", String(name === this.unfolded));
+      (this.unfolded ? this.panel.querySelector("button") : this.bar.parts[what]).focus();
     }
 
-    fill(open) {
-      const changed = vitjax.settled(60, () => this.update());
-      this.panel.replaceChildren(...(open ? [
-        element("header", null, element("h2", null, "Filters"),
-          element("button", { on: { click: () => this.reset() } }, "Reset"),
-          element("button", { "aria-label": "Close filters", on: { click: () => this.unfold(false) } }, "×")),
-        ...vitjax.filterFields(this.atlas, this.choice, changed).filter(Boolean),
+    /** What the part of the panel that is open shows. */
+    fill() {
+      const { atlas, choice, unfolded } = this;
+      const title = unfolded && this.bar.parts[unfolded].dataset.title;
+      const parts = {
+        filters: () => vitjax.filterFields(atlas, choice, vitjax.settled(60, () => this.update()), () => { this.fill(); this.update(); }).filter(Boolean),
+        verdicts: () => vitjax.verdictTable(atlas),
+      };
+      if (title) this.panel.setAttribute("aria-label", title);
+      this.panel.replaceChildren(...(unfolded ? [
+        element("header", null, element("h2", null, title),
+          unfolded === "filters" && element("button", { on: { click: () => this.reset() } }, "Reset"),
+          element("button", { "aria-label": `Close ${title.toLowerCase()}`, on: { click: () => this.unfold(unfolded) } }, "×")),
+        ...parts[unfolded](),
       ] : []));
     }
 
@@ -140,7 +151,7 @@
       const none = vitjax.choice.read(this.atlas, new URLSearchParams());
       const { layout, sort, falling } = this.choice;
       Object.assign(this.choice, none, { layout, sort, falling });
-      this.fill(!this.panel.hidden);
+      this.fill();
       this.update();
     }
 

@@ -5,16 +5,20 @@
   const { element } = vitjax;
   const AT_ONCE = 60; // units that are added at a time
 
-  /** A unit's picture with its rank, a value {text, label}, and perhaps a note below its name. */
+  const SILENT = "Its best photograph moves it next to nothing, so that its grades say little: it stands after all that respond.";
+
+  /** A unit's picture with its rank, a value {text, label}, and perhaps a note below its name: that it hardly responds, first. */
   vitjax.tile = (atlas, unit, rank, { text, label, note }) => {
     const verdict = vitjax.verdict(atlas, unit);
+    const silent = atlas.silent.has(unit);
     return element("li", null, element("a", { class: "tile", href: vitjax.routes.unit(atlas.name(unit)) },
       element("img", { src: atlas.picture(unit), alt: "", loading: "lazy", width: 128, height: 128 }),
       element("span", { class: "value" }, element("span", { class: "rank", "aria-hidden": "true" }, rank.toLocaleString("en")),
         element("b", null, text), " ", element("span", { class: "note" }, label),
         verdict && element("span", { class: "verdict dot", "data-verdict": verdict, title: verdict, role: "img", "aria-label": verdict })),
       element("span", { class: "name" }, vitjax.nameText(atlas.name(unit))),
-      note && element("span", { class: "note class" }, note)));
+      silent ? element("span", { class: "note class", title: SILENT }, "hardly responds: last")
+        : note && element("span", { class: "note class" }, note)));
   };
 
   vitjax.Results = class {

@@ -135,7 +135,7 @@
       ...others.map(({ made, grades }) => ({ head: made, grades: grades ?? {}, atlas, unit })),
     ];
     const near = entry.near.looks?.[0]?.unit ?? walked(atlas, unit, unit ? -1 : 1).unit;
-    const actions = element("div", { class: "actions" }, vitjax.markButton(atlas, unit), vitjax.copyButton("Copy link", () => location.href, "Copy it from the address bar"), download,
+    const actions = element("div", { class: "actions" }, vitjax.markButton(atlas, unit), vitjax.copyButton("Copy link", () => location.href, "Copy it from the address bar"), vitjax.citeButton(), download,
       near >= 0 && element("a", { class: "button", id: "compare", href: vitjax.routes.compare(name, atlas.name(near)) }, "Compare"));
     const go = (step) => () => {
       const { unit: next } = walked(atlas, unit, step);

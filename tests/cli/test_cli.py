@@ -91,6 +91,30 @@ def test_mistakes_are_one_line_and_exit_code_2(checkpoint, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "vitjax: error: the following arguments are required: COMMAND; see `vitjax --help`"),
+        ("visualise", "vitjax: error: argument COMMAND: invalid choice: 'visualise' (did you mean visualize"),
+        (
+            "atlas exprt",
+            "vitjax atlas: error: invalid choice: 'exprt' (did you mean export?); see `vitjax atlas --help`",
+        ),
+        ("visualize --recpie fast", "vitjax visualize: error: unrecognized arguments: --recpie (did you mean --recipe"),
+        ("visualize TEXT:0", "vitjax: error: {text} is damaged, truncated or not an .npz archive"),
+    ],
+)
+def test_mistakes_in_a_command_are_one_line(tmp_path, capsys, words, said):
+    (text := tmp_path / "text.npz").write_text("hello")
+    words = [str(text) + word[4:] if word.startswith("TEXT") else word for word in words.split()]
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2 and error.count("\n") == 1 and error.startswith(said.format(text=text))
+
+
 def test_a_folder_that_cannot_be_written_is_named(checkpoint, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["visualize", "--model", str(checkpoint), "--out", str(tmp_path / "file" / "out"), "logits:1"]) == 2

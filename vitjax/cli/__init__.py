@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from vitjax.cli import analyze, atlas, bench, convert, dictionary, serve, train, visualize
 from vitjax.cli.lists import completion, models, recipes, taps
+from vitjax.cli.parser import Parser
 from vitjax.errors import INTERRUPTED, InputError
 
 EXAMPLES = """
@@ -61,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.propagate = True
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Makes the argument parser of all commands."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="vitjax",
         description="See what Vision Transformers learn: a picture for every unit, and what natural images say of it.",
         epilog=EXAMPLES,

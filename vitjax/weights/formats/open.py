@@ -29,6 +29,8 @@ FOREIGN = {
     b"{": "JSON; the weights are a .safetensors file",
 }
 ZIP = b"PK"
+# What a file that none of these is was expected to be, by the end of its name.
+EXPECTED = {".npz": "an .npz archive"} | dict.fromkeys((".pth", ".pt", ".bin", ".ckpt"), "a file that torch saved")
 KINDS = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}  # numpy has them
 
 
@@ -110,7 +112,8 @@ def _safetensors(path: Path) -> safetensors.safe_open:
         return safetensors.safe_open(path, framework="numpy")
     except safetensors.SafetensorError as error:
         what = _foreign(_start(path, 64))
-        what = what or f"damaged, truncated or not a safetensors file ({error}); download it again"
+        expected = EXPECTED.get(path.suffix.lower(), f"a safetensors file ({error})")
+        what = what or f"damaged, truncated or not {expected}; download or make it again"
         raise InputError(f"{path} is {what}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error}") from None

@@ -14,8 +14,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental import pallas as pl
-from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
 from vitjax.models.kernels.tpu_programs import LANES, SUBLANES, Plan, plan
@@ -105,6 +103,9 @@ def _call(
 
     If wanted `together`, they come side by side in one where one program has all heads and all tokens.
     """
+    from jax.experimental import pallas as pl  # a fifth of a second, which only TPUs need
+    from jax.experimental.pallas import tpu as pltpu
+
     images, queries, channels = of_queries[0].alone.shape
     dtype, keys = of_queries[0].alone.dtype, of_keys[0].alone.shape[1]
     how = plan(heads, channels // heads, queries, keys)
@@ -163,6 +164,8 @@ def _forward(how: Plan, q_ref, k_ref, v_ref, z_ref) -> None:
 
 def _backward(how: Plan, q_ref, back_ref, k_ref, v_ref, *gives) -> None:
     """Gradients of q, k and v from that of z, of some queries: scores are [key, query], as three of four read them."""
+    from jax.experimental import pallas as pl
+
     if len(gives) == 1:
         gives = [gives[0].at[:, :, pl.ds(number * how.group, how.group)] for number in range(3)]
     to_q_ref, to_k_ref, to_v_ref, *sums = gives

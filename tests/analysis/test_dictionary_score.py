@@ -6,6 +6,7 @@ import pytest
 
 from tests.support import noise, small
 from vitjax.analysis.dictionaries import dictionary_measures as measures
+from vitjax.analysis.dictionaries.dictionary_pass import _loss
 from vitjax.analysis.dictionaries.dictionary_score import run
 from vitjax.cli import main
 from vitjax.errors import InputError
@@ -37,6 +38,7 @@ def test_losses_by_hand():
     """What zero ablation costs is given back, or not; uniform logits cost ln C."""
     assert measures.recovered(1, 1, 3) == 1 and measures.recovered(1, 3, 3) == 0 and measures.recovered(1, 2, 3) == 0.5
     assert np.isnan(measures.recovered(1, 1, 1))
+    np.testing.assert_allclose(_loss(np.full((2, 10), 3.0), np.zeros((2, 10)), np.array([4, 0])), np.log(10), rtol=1e-6)
 
 
 def test_likeness_by_hand():

@@ -9,7 +9,7 @@ from tests.support import small
 from vitjax.errors import InputError
 from vitjax.models.core.network import provenance
 from vitjax.models.dictionaries.dictionary import Dictionary
-from vitjax.models.dictionaries.form import Form
+from vitjax.models.dictionaries.form import ACTIVATIONS, Form
 from vitjax.models.hierarchical.swin import SwinConfig
 from vitjax.models.registry import random
 from vitjax.optimize import loop
@@ -79,6 +79,13 @@ def test_latents_are_what_the_formulas_say(name):
     np.testing.assert_allclose(
         together, (latents @ held["decoder"] + held["decoder_bias"]) * back + shift, rtol=1e-4, atol=1e-4
     )
+
+
+def test_of_equal_latents_the_first_are_kept():
+    """By their numbers, so that what is kept is the same on every machine."""
+    pre = jnp.array([[1.0, 3, 3, 2, 3], [-1, -1, -1, -1, -1]])
+    kept = ACTIVATIONS["topk"](pre, Form(TAP, activation="topk", k=2, relu=False), {})
+    np.testing.assert_array_equal(kept, [[0, 3, 3, 0, 0], [-1, -1, 0, 0, 0]])
 
 
 def test_nothing_changes_without_an_edit():

@@ -33,6 +33,20 @@ def test_a_file_is_read_as_its_library_would(what, tmp_path):
     np.testing.assert_allclose(found.decode(z, files.X), together(latents), rtol=1e-4, atol=1e-4)
 
 
+def test_the_format_says_which_way_a_square_encoder_lies(tmp_path):
+    """With as many latents as channels no shape tells [channel, latent] from [latent, channel]."""
+    e, w, be, bd = (one[..., :8] for one in (files.E, files.W[:8], files.BE, files.BD))
+    square = {"W_enc": e, "b_enc": be, "W_dec": w, "b_dec": bd}
+    linear = {"encoder.weight": e.T, "encoder.bias": be, "decoder.weight": w.T, "b_dec": bd}
+    for write, due in (
+        (partial(files.saev, header={"schema": 2, "cfg": {}}, tensors=square), files.X @ e + be),
+        (partial(files.state, tensors=linear | {"k": np.int32(3)}), (files.X - bd) @ e + be),
+    ):
+        found = read_dictionary(write(tmp_path))
+        np.testing.assert_allclose(found.encode(files.X), due, rtol=1e-4, atol=2e-5)
+        np.testing.assert_array_equal(found.arrays["decoder"][...], w)
+
+
 def test_ours_is_written_and_read_back_whole(tmp_path):
     """With its form, and where it came from before."""
     first = read_dictionary(files.prisma(tmp_path, files.GATES, architecture="gated"))

@@ -19,7 +19,6 @@ from experiments.dtn.table import write
 from vitjax.analysis.study.style import COLORS, bare, panels, style
 from vitjax.models.core.network import Network
 from vitjax.models.norms.dtn import TokenNorm
-from vitjax.models.norms.neighbours import dense
 
 
 def norms(model: Network) -> dict[str, TokenNorm]:
@@ -37,7 +36,7 @@ def norms(model: Network) -> dict[str, TokenNorm]:
 
 def weights(norm: TokenNorm) -> np.ndarray:
     """What the token in the middle of the grid weighs all places by: [head, row, column]."""
-    found = np.asarray(dense(norm.along())).reshape(norm.heads, *norm.grid, *norm.grid)
+    found = np.asarray(norm.whole()).reshape(norm.heads, *norm.grid, *norm.grid)
     rows, columns = norm.grid
     return found[..., rows // 2, columns // 2]
 

@@ -13,7 +13,7 @@ from flax import nnx
 from vitjax.errors import InputError
 from vitjax.models import flops
 from vitjax.models.norms.dtn import PAPER, REFERENCE, Preset, TokenNorm
-from vitjax.models.norms.neighbours import beginning, dense
+from vitjax.models.norms.neighbours import beginning
 
 CERTAIN = 60.0  # a logit whose sigmoid is 1
 RNG = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_it_begins_with_one_neighbour_for_each_head():
     assert beginning(3, 1).tolist() == [[-2, -1], [0, -1], [2, -1]]
     norm = TokenNorm(9, 9, (14, 14), nnx.Rngs(0))
     assert jax.nn.sigmoid(norm.mix[...]).tolist() == [0.5] * 9
-    whole = np.asarray(dense(norm.along())).reshape(9, 14, 14, 196)
+    whole = np.asarray(norm.whole()).reshape(9, 14, 14, 196)
     np.testing.assert_allclose(whole.sum((1, 2)), 1, atol=1e-6)
     for head, (right, down, _) in enumerate(beginning(9, 2) / 2):
         at = np.unravel_index(whole[head, :, :, 7 * 14 + 7].argmax(), (14, 14))

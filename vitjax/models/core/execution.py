@@ -100,6 +100,11 @@ class Execution:
         """The same, for devices of a platform where none has been said yet."""
         return self if self.platform else replace(self, platform=platform)
 
+    @property
+    def fused(self) -> bool:
+        """Whether what is no attention may be a kernel of ours as well, without a forward derivative: on TPUs."""
+        return self.platform == "tpu" and self.attention in ("auto", "pallas")
+
     def kernel(self, q: Heads | jax.ShapeDtypeStruct) -> Kernel | None:
         """Attention of such q with as wide k and v to z in one kernel, or None where its scores are to be written down.
 

@@ -18,10 +18,12 @@ from math import prod
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from vitjax.errors import InputError
-from vitjax.models.norms.neighbours import LEAST, Along, Grid, along, beginning, dense, spread
+from vitjax.models.core.execution import PLAIN, Execution
+from vitjax.models.kernels import tpu_token_norm
+from vitjax.models.norms.neighbours import LEAST, Along, Grid, along, beginning, spread, whole
 
 MOST = 14  # rows and columns over which a pooling preset takes P
 STD = 0.02  # of what overwrites the beginning
@@ -96,7 +98,9 @@ class TokenNorm(nnx.Module):
         self.position = nnx.Param(terms)
         self.heads, self.grid, self.eps, self.preset = heads, tuple(grid), eps, preset
 
-    def __call__(self, x: jax.Array, places: Int[Array, "*batch token"] | None = None, platform: str = "") -> jax.Array:
+    def __call__(
+        self, x: jax.Array, places: Int[Array, "*batch token"] | None = None, execution: Execution = PLAIN
+    ) -> jax.Array:
         """Normalises.
 
         Args:
@@ -104,7 +108,7 @@ class TokenNorm(nnx.Module):
             places: which place of the grid each of them stands on, counted row by row, where only some are there; -1
                 for a token that stands nowhere, as what a sequence is filled up with: of it no other token knows.
                 Default all places, as they come.
-            platform: of the devices, where it is known.
+            execution: on what it runs, and whether by kernels, which have no forward derivative.
 
         Raises:
             InputError: without `places`, another number of tokens than the grid has; with them, a preset that pools.
@@ -114,28 +118,37 @@ class TokenNorm(nnx.Module):
         if self.preset.prenorm:
             heads = z.reshape(*z.shape[:2], self.heads, -1)
             z = (heads * jax.lax.rsqrt(jnp.square(heads).mean(axis=-1, keepdims=True) + self.eps)).reshape(z.shape)
-        mean = z.mean(axis=2, keepdims=True)
-        variance = jnp.square(z - mean).sum(axis=2, keepdims=True) / (z.shape[2] - self.preset.ddof)
-        spread = partial(self._spread, whole=not self.preset.separable or platform in WHOLE)
-        around, square = self._around(z, spread) if places is None else self._among(z, spread, places)
         mixes = (self.mix, self.mix) if self.preset.tied else (self.mix_mean, self.mix_variance)
         of_mean, of_variance = (
             jnp.repeat(jax.nn.sigmoid(mix[...].astype(wide)), z.shape[2] // self.heads) for mix in mixes
         )
+        scale, bias = self.scale[...].astype(wide), self.bias[...].astype(wide)
+        if places is None and z.shape[1] != prod(self.grid):
+            raise InputError(self._unfilled(z.shape[1]))
+        if places is None and self._cell() == 1 and execution.fused and tpu_token_norm.takes(z, self.heads):
+            form = tpu_token_norm.Form(self.heads, self.eps, self.preset.ddof)
+            z = z if self.preset.prenorm else x
+            rows = jnp.stack([of_mean, of_variance, scale, bias])
+            return tpu_token_norm.normed(form, z, self.whole(wide), rows).astype(x.dtype)
+        mean = z.mean(axis=2, keepdims=True)
+        variance = jnp.square(z - mean).sum(axis=2, keepdims=True) / (z.shape[2] - self.preset.ddof)
+        spread = partial(self._spread, at_once=not self.preset.separable or execution.platform in WHOLE)
+        around, square = self._around(z, spread) if places is None else self._among(z, spread, places)
         z = z - (of_mean * mean + (1 - of_mean) * around)
         z = z * jax.lax.rsqrt(of_variance * variance + (1 - of_variance) * square + self.eps)
-        return (z * self.scale[...].astype(wide) + self.bias[...].astype(wide)).astype(x.dtype)
+        return (z * scale + bias).astype(x.dtype)
 
     def along(self, dtype: jnp.dtype = jnp.float32) -> Along:
         """The matrices that P is the product of, one for each axis of the grid, or of that of the cells it pools."""
-        cell = self._cell()
-        return along(self.position[...].astype(dtype), tuple(side // cell for side in self.grid))
+        return along(self.position[...].astype(dtype), self._cells())
+
+    def whole(self, dtype: jnp.dtype = jnp.float32) -> Float[Array, "head source reader"]:
+        """The matrix P of all places, or of all cells."""
+        return whole(self.position[...].astype(dtype), self._cells())
 
     def _around(self, z: jax.Array, spread: Spread) -> tuple[jax.Array, jax.Array]:
         """Mean and variance of each channel over a token's neighbours, of all tokens less their mean."""
-        if z.shape[1] != prod(self.grid):
-            raise InputError(self._unfilled(z.shape[1]))
-        centre = z.mean(axis=1, keepdims=True)
+        centre = jax.lax.stop_gradient(z.mean(axis=1, keepdims=True))  # any would do: what comes back to it is nothing
         cells = self._pooled(z - centre)
         mean, square = spread(cells), spread(jnp.square(cells))
         return self._grown(mean) + centre, self._grown(jnp.maximum(square - jnp.square(mean), 0))
@@ -160,10 +173,14 @@ class TokenNorm(nnx.Module):
         mean, square = read(spread(z)) / mass, read(spread(jnp.square(z))) / mass
         return mean + centre, jnp.maximum(square - jnp.square(mean), 0)
 
-    def _spread(self, x: jax.Array, whole: bool) -> jax.Array:
+    def _spread(self, x: jax.Array, at_once: bool) -> jax.Array:
         """Takes P of [batch, place, channel], as one matrix or axis by axis."""
-        parts = self.along(x.dtype)
-        return spread(x, [dense(parts)] if whole else parts)
+        return spread(x, [self.whole(x.dtype)] if at_once else self.along(x.dtype))
+
+    def _cells(self) -> Grid:
+        """The grid of the cells it pools, of one token each where it pools none."""
+        cell = self._cell()
+        return tuple(side // cell for side in self.grid)
 
     def _cell(self) -> int:
         """Rows and columns of a cell whose mean stands for its tokens."""

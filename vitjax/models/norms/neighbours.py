@@ -5,7 +5,7 @@ exponential of a sum over axes is a product of one factor for each, and so is wh
 product of one small matrix for each axis, by which the mean is taken axis after axis at a fraction of the operations.
 """
 
-from math import isqrt
+from math import isqrt, prod
 
 import jax
 import jax.numpy as jnp
@@ -44,13 +44,17 @@ def along(terms: Float[Array, "head term"], grid: Grid) -> Along:
     return found
 
 
-def dense(parts: Along) -> Float[Array, "head source reader"]:
-    """The matrix P of all places, their product."""
-    whole, *others = parts
-    for part in others:
-        heads, sources, readers = len(whole), whole.shape[1] * part.shape[1], whole.shape[2] * part.shape[2]
-        whole = jnp.einsum("hsr,htq->hstrq", whole, part).reshape(heads, sources, readers)
-    return whole
+def whole(terms: Float[Array, "head term"], grid: Grid) -> Float[Array, "head source reader"]:
+    """The matrix P of all places, whose columns sum to 1 over the sources.
+
+    It is what the product of those of each axis is, but its axes are of hundreds of places: so an array lies as
+    products read it.
+    """
+    at = np.stack(np.unravel_index(np.arange(prod(grid)), grid), axis=1)
+    off = at - at[:, None]  # [source, reader, axis]
+    each = np.concatenate([off[..., ::-1], np.square(off).sum(axis=2, keepdims=True)], axis=2)
+    scores = sum(terms[:, term, None, None] * jnp.asarray(each[..., term], terms.dtype) for term in range(len(terms.T)))
+    return jax.nn.softmax(scores, axis=1)
 
 
 def spread(x: Float[Array, "batch place channel"], parts: Along) -> Array:

@@ -87,7 +87,7 @@ class Block(nnx.Module):
         """
         before, after = self.normed == "before", self.normed == "after"
         if self.normed != "not":
-            norm1, norm2 = (among(norm, places, execution.platform) for norm in (self.norm1, self.norm2))
+            norm1, norm2 = (among(norm, places, execution) for norm in (self.norm1, self.norm2))
         x = taps("resid_pre", x, TOKENS)
         out = self.attn(norm1(x) if before else x, taps.scope(self.called), execution, *shared)
         out, x = (out, x) if self.reads is None else out

@@ -12,6 +12,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from vitjax.errors import InputError, nearest
 from vitjax.models.core.config import BlockConfig
+from vitjax.models.core.execution import Execution
 from vitjax.models.norms.batch import BatchNorm, PowerNorm, SwitchableNorm
 from vitjax.models.norms.dtn import PAPER, PRESETS, Preset, TokenNorm
 from vitjax.models.norms.scale import ScaleNorm
@@ -143,15 +144,15 @@ def check_single(name: str, why: str) -> None:
         raise InputError(f"norm {name!r} takes statistics over patches, {why}")
 
 
-def among(norm: nnx.Module, places: jax.Array | None, platform: str) -> Callable[[jax.Array], jax.Array]:
-    """The norm of a block, told on which places of its grid the tokens stand, None for all, and on whose devices.
+def among(norm: nnx.Module, places: jax.Array | None, execution: Execution) -> Callable[[jax.Array], jax.Array]:
+    """The norm of a block, told on which places of its grid the tokens stand, None for all, and how it runs.
 
     Args:
         norm: any; only DTN asks.
         places: see `TokenNorm`.
-        platform: of the devices, "" where it is not known.
+        execution: see there.
     """
-    return partial(norm, places=places, platform=platform) if isinstance(norm, TokenNorm) else norm
+    return partial(norm, places=places, execution=execution) if isinstance(norm, TokenNorm) else norm
 
 
 def _row(name: str) -> Row:

@@ -43,7 +43,7 @@ class ReversibleBlock(Block):
 
     def _read(self, norm: nnx.Module, x: Array, execution: Execution, present: Present | None) -> Array:
         """What a branch reads of a stream, in the dtype of the weights."""
-        return among(norm, standing(present), execution.platform)(x).astype(self.mlp.fc2.kernel.dtype)
+        return among(norm, standing(present), execution)(x).astype(self.mlp.fc2.kernel.dtype)
 
 
 def standing(present: Present | None) -> Int[Array, "batch token"] | None:

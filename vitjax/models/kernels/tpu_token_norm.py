@@ -8,7 +8,6 @@ Means and squares of a head are two products by the same matrix. Heads of up to 
 the matrix unit, so both are one product: squares lie in lanes of the register where its other heads were.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
 from vitjax.models.kernels.tpu_programs import LANES, SUBLANES
+from vitjax.models.kernels.tpu_windows import Window, windows
 
 Tokens = Float[Array, "batch token channel"]
 Around = Float[Array, "head source reader"]
@@ -128,58 +128,6 @@ def _compiler(tokens: int, channels: int, heads: int) -> pltpu.CompilerParams:
     return pltpu.CompilerParams(dimension_semantics=("arbitrary",), vmem_limit_bytes=limit)
 
 
-class Window(NamedTuple):
-    """The lanes of one register, or of one head that fills several.
-
-    Attributes:
-        lanes: which channels.
-        heads: that lie in them.
-        size: channels of a head.
-    """
-
-    lanes: slice
-    heads: range
-    size: int
-
-    def side_by_side(self, one: Array, two: Array) -> list[Array]:
-        """Both of [token, lane] beside each other, for each head."""
-        if self.size >= LANES:
-            return [jnp.concatenate([one, two], axis=1)]
-        two = _over(two)
-        rest = lambda others: two if 2 * self.size == LANES else jnp.where(others, two, 0)
-        return [jnp.where(mine, one, rest(others)) for mine, others in self._masks(one)]
-
-    def apart(self, found: Sequence[Array]) -> tuple[Array, Array]:
-        """What `side_by_side` put together, of all heads."""
-        if self.size >= LANES:
-            return found[0][:, : self.size], found[0][:, self.size :]
-        one, two = found[0], found[0]  # right for the head that no mask is asked for
-        for each, (mine, others) in list(zip(found, self._masks(found[0]), strict=True))[1:]:
-            one, two = jnp.where(mine, each, one), jnp.where(others, each, two)
-        return one, _over(two)
-
-    def _masks(self, like: Array) -> list[tuple[Array, Array]]:
-        lane = lax.broadcasted_iota(jnp.int32, like.shape, 1)
-        within = lambda first: (lane >= first) & (lane < first + self.size)
-        firsts = range(0, LANES, self.size)
-        return [(within(first), within((first + LANES // 2) % LANES)) for first in firsts]
-
-
-def _windows(channels: int, heads: int) -> list[Window]:
-    size = channels // heads
-    width = max(size, LANES)
-    each = width // size
-    return [
-        Window(slice(number * width, (number + 1) * width), range(number * each, (number + 1) * each), size)
-        for number in range(channels // width)
-    ]
-
-
-def _over(x: Array) -> Array:
-    """Half a register further."""
-    return pltpu.roll(x, LANES // 2, 1)
-
-
 class Own(NamedTuple):
     """Statistics of each token, and the mean of all, by which channels are centred."""
 
@@ -195,7 +143,7 @@ def _own(form: Form, x: Float[Array, "token channel"]) -> Own:
 
 
 class Mixed(NamedTuple):
-    """What becomes of the channels of a window: they less the centre, their statistics, 1 / √(V + ε), what is normed."""
+    """What becomes of the channels of a window: these less the centre, statistics, 1 / √(V + ε), what is normed."""
 
     z: Array
     sources: list[Array]  # they and their squares, for each head
@@ -228,7 +176,7 @@ def _product(a: Array, b: Array, over: tuple[int, int] = (1, 0)) -> Array:
 def _forward_kernel(form: Form, x_ref, turned_ref, rows_ref, y_ref) -> None:
     x = x_ref[0].astype(jnp.float32)
     own = _own(form, x)
-    for window in _windows(x.shape[1], form.heads):
+    for window in windows(x.shape[1], form.heads):
         rows = rows_ref[:, window.lanes]
         mixed = _mixed(form, window, x[:, window.lanes], own, turned_ref, rows, x_ref.dtype)
         y_ref[0, :, window.lanes] = (mixed.unit * rows[2:3] + rows[3:4]).astype(y_ref.dtype)
@@ -245,7 +193,7 @@ def _backward_kernel(form: Form, x_ref, back_ref, turned_ref, around_ref, rows_r
     x, dtype = x_ref[0].astype(jnp.float32), x_ref.dtype
     own = _own(form, x)
     to_mean = to_variance = 0  # of a token, summed over windows
-    for window in _windows(x.shape[1], form.heads):
+    for window in windows(x.shape[1], form.heads):
         rows, back = rows_ref[:, window.lanes], back_ref[0, :, window.lanes].astype(jnp.float32)
         of_mean, of_variance, scale = rows[0:1], rows[1:2], rows[2:3]
         mixed = _mixed(form, window, x[:, window.lanes], own, turned_ref, rows, dtype)

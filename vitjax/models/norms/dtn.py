@@ -22,12 +22,13 @@ from jaxtyping import Array, Float, Int
 
 from vitjax.errors import InputError
 from vitjax.models.core.execution import PLAIN, Execution
-from vitjax.models.kernels import tpu_token_norm
 from vitjax.models.norms.neighbours import LEAST, Along, Grid, along, beginning, spread, whole
 
 MOST = 14  # rows and columns over which a pooling preset takes P
 STD = 0.02  # of what overwrites the beginning
-WHOLE = frozenset({"tpu"})  # platforms whose products are of large matrices: P is one there, at no more time
+# Platforms whose products are of large matrices, and up to how many places P is one of these there: of more its
+# operations cost more time than passes over the tokens, axis by axis.
+WHOLE = {"tpu": 1024}
 Spread = Callable[[jax.Array], jax.Array]
 
 
@@ -125,14 +126,17 @@ class TokenNorm(nnx.Module):
         scale, bias = self.scale[...].astype(wide), self.bias[...].astype(wide)
         if places is None and z.shape[1] != prod(self.grid):
             raise InputError(self._unfilled(z.shape[1]))
-        if places is None and self._cell() == 1 and execution.fused and tpu_token_norm.takes(z, self.heads):
-            form = tpu_token_norm.Form(self.heads, self.eps, self.preset.ddof)
-            z = z if self.preset.prenorm else x
-            rows = jnp.stack([of_mean, of_variance, scale, bias])
-            return tpu_token_norm.normed(form, z, self.whole(wide), rows).astype(x.dtype)
+        if places is None and self._cell() == 1 and execution.fused:
+            from vitjax.models.kernels import tpu_token_norm  # which imports Pallas: a fifth of a second
+
+            if tpu_token_norm.takes(read := z if self.preset.prenorm else x, self.heads):
+                form = tpu_token_norm.Form(self.heads, self.eps, self.preset.ddof)
+                rows = jnp.stack([of_mean, of_variance, scale, bias])
+                return tpu_token_norm.normed(form, read, self.whole(wide), rows).astype(x.dtype)
         mean = z.mean(axis=2, keepdims=True)
         variance = jnp.square(z - mean).sum(axis=2, keepdims=True) / (z.shape[2] - self.preset.ddof)
-        spread = partial(self._spread, at_once=not self.preset.separable or execution.platform in WHOLE)
+        most = WHOLE.get(execution.platform, 0)
+        spread = partial(self._spread, at_once=not self.preset.separable or prod(self._cells()) <= most)
         around, square = self._around(z, spread) if places is None else self._among(z, spread, places)
         z = z - (of_mean * mean + (1 - of_mean) * around)
         z = z * jax.lax.rsqrt(of_variance * variance + (1 - of_variance) * square + self.eps)
@@ -148,7 +152,7 @@ class TokenNorm(nnx.Module):
 
     def _around(self, z: jax.Array, spread: Spread) -> tuple[jax.Array, jax.Array]:
         """Mean and variance of each channel over a token's neighbours, of all tokens less their mean."""
-        centre = jax.lax.stop_gradient(z.mean(axis=1, keepdims=True))  # any would do: what comes back to it is nothing
+        centre = z.mean(axis=1, keepdims=True)
         cells = self._pooled(z - centre)
         mean, square = spread(cells), spread(jnp.square(cells))
         return self._grown(mean) + centre, self._grown(jnp.maximum(square - jnp.square(mean), 0))

@@ -144,7 +144,7 @@ def test_the_page_comes_with_it(site):
 
 def test_names_stay_inside_strings(site):
     known = re.compile(
-        r"(index\.html|preview\.jpg|page/.*|manifest\.json|checksums\.json|units\.parquet|data/(atlas|classes|units|layout-\w+)\.js"
+        r"(index\.html|preview\.jpg|page/.*|manifest\.json|checksums\.json|units\.parquet|data/(atlas|classes|photographs|units|layout-\w+)\.js"
         r"|photos/\d{6}\.webp|(data/detail|pictures|sheets|contact)/[a-z0-9._/]+)"
     )
     files = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()]

@@ -1,12 +1,14 @@
 """The wall of pictures in a browser: every picture where its unit is, found by pointing, searching and filtering."""
 
+import io
 import re
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
 
-from tests.support.atlas_site import CLASSES, HOSTILE, SILENT, write_site
+from tests.support.atlas_site import CLASSES, HOSTILE, SILENT, encoded, write_site
 from tests.support.page import FIRST, NAMES, TILES, WALL, pointed, still, wrongly_drawn
 
 
@@ -135,6 +137,27 @@ def test_kinds_are_searched_for_and_ranked(visit, address):
     page.goto(f"{address}#/?layout=looks")
     page.get_by_role("link", name="feline").click()
     page.get_by_text("14 of 62 units").wait_for()
+
+
+def test_a_photograph_of_the_atlas_is_searched_by(visit, address, tmp_path):
+    page = visit(address)
+    known = io.BytesIO(encoded(100, 64))
+    Image.open(known).resize((200, 200)).save(tmp_path / "known.jpg", quality=70)
+    page.locator("input[type=file]").set_input_files(tmp_path / "known.jpg")
+    page.get_by_text("2 of 62 units").wait_for()
+    shown = [" ".join(one) for one in tiles(page)]
+    assert "no. 1 of 5" in shown[0] and NAMES[61] in shown[0].replace(" :", ":") and "no. 5 of 5" in shown[1]
+    page.get_by_role("link", name=CLASSES[0]).click()
+    page.wait_for_url("**class=tabby+cat")
+    Image.new("RGB", (80, 60), "white").save(tmp_path / "it's.png")
+    page.locator("input[type=file]").set_input_files(tmp_path / "it's.png")
+    page.get_by_role("heading", name="none of this atlas").wait_for()
+    said = page.get_by_label("In a terminal").inner_text()
+    assert "--data 'its.png' --k 1 --taps 'blocks.*.mlp.hidden' 'blocks.*.attn.z'" in said
+    page.get_by_role("button", name="Close").click()
+    (tmp_path / "no.png").write_text("no picture")
+    page.locator("input[type=file]").set_input_files(tmp_path / "no.png")
+    page.get_by_role("heading", name="no.png is no picture that this browser reads.").wait_for()
 
 
 def test_words_of_a_clip_are_searched_for(visit, hosted):

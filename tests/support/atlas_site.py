@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from vitjax.atlas.page.export import page_files
+from vitjax.atlas.page.named.shown import look
 
 SIDE = 512  # pixels of a sheet
 CELLS = (8, 16, 32, 64)
@@ -194,6 +195,12 @@ def write_site(
                for place in range(len(CLASSES))]  # fmt: skip
     write(folder, "classes", {"photographs": 9, "classes": CLASSES, "units": members,
                               "kinds": [{"name": "feline", "also": ["felid"], "of": [0, 1]}]})  # fmt: skip
+    if photos:
+        write(folder, "photographs", {
+            "side": 8, "numbers": list(range(photos)), "classes": [CLASSES[0], *[None] * (photos - 1)],
+            "looks": [look(encoded(100 + photo, 64)) for photo in range(photos)],
+            "units": [[61, 0, 7, 4], *[[]] * (photos - 1)],
+        })  # fmt: skip
     write(folder, "atlas", {
         "schema": 2, "title": title, "model": {"source": HOSTILE[0], "architecture": "vit", "licence": "apache-2.0"},
         "recipe": {"name": "default", "fields": {"steps": 3}}, "seeds": [0], "image_size": [side, side],
@@ -201,7 +208,7 @@ def write_site(
         "count": count, "taps": listed, "columns": COLUMNS, "classes": CLASSES,
         "sheets": {"side": SIDE, "cells": list(CELLS)}, "detail": {"per": PER}, "grid": list(GRID),
         "layouts": [{"key": "layers", "label": "by layer"}, {"key": "looks", "label": "by looks"}],
-        "tables": ["units"],
+        "tables": ["units"], "asked_by_photograph": photos > 0,
         "beside": list(beside),
     })  # fmt: skip
     return folder

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from pyarrow import parquet
@@ -24,6 +25,7 @@ from vitjax.atlas.page.contents import Contents, Picture
 from vitjax.atlas.page.fitting import check
 from vitjax.atlas.page.named.regions import regions
 from vitjax.atlas.page.named.seen import Seen
+from vitjax.atlas.page.named.shown import Shown, look
 from vitjax.atlas.page.pool import Pool
 from vitjax.atlas.page.sharing.head import headed
 from vitjax.atlas.page.sharing.lossless import MOST, png
@@ -92,11 +94,9 @@ def export(
         with _timed(seconds, "pictures"):
             about = {"title": contents.title, "recipe": str(contents.recipe.get("name", ""))}
             drawn = ContactSheets(contents.taps, about) if contact else None
-            photos = _pictures(contents, sheets, seen, lossless, drawn, folder, pool, progress)
+            named = _pictures(contents, sheets, seen, lossless, drawn, folder, pool, progress)
         with _timed(seconds, "photos"):
-            write = lambda number: folder.write(f"photos/{number:06d}.webp", contents.photo(number))
-            for done, _ in enumerate(pool.each(write, sorted(photos)), 1):
-                progress("photos", done, len(photos))
+            _photographs(contents, named, folder, pool, progress)
         folder.write(checksums.KEY, checksums.listed(folder.sums))
     return Exported(Path(out).expanduser().resolve(), len(folder.sums), folder.bytes, seconds)
 
@@ -133,18 +133,18 @@ def _pictures(
     folder: Folder,
     pool: Pool,
     progress: Progress,
-) -> set[int]:
+) -> Shown:
     """Writes what there is of each unit, and the sheets made of it; gives the photographs that were named."""
     index = [unit.rpartition(":")[2] for unit in contents.units]
     encode = lambda name, image, quality: folder.write(name, webp(image, quality))
     draw = lambda sheet: folder.write(sheet.file, sheet.png())
-    photos: set[int] = set()
+    named = Shown(contents.silent)
     done = 0
     write = lambda block: _block(contents, seen, block, sheets.cells, lossless, folder)
     preview = Preview(shown(contents))
-    for small, those in pool.each(write, list(_blocks(contents))):
-        photos |= those
-        for pictures in small:
+    for small, details in pool.each(write, list(_blocks(contents))):
+        for pictures, detail in zip(small, details, strict=True):
+            named.add(done, detail)
             preview.add(done, pictures[max(sheets.cells)])
             for full in sheets.add(pictures):
                 pool.later(encode, *full)
@@ -156,9 +156,24 @@ def _pictures(
         pool.later(encode, *full)
     pool.settle()
     folder.write(FILE, preview.jpeg())
-    if photos and not (contents.photo and min(photos) >= 0 and max(photos) < contents.photos):
-        raise ValueError(f"photographs {min(photos)} to {max(photos)} are named, there are {contents.photos}")
-    return photos
+    if (photos := named.numbers) and not (contents.photo and photos[0] >= 0 and photos[-1] < contents.photos):
+        raise ValueError(f"photographs {photos[0]} to {photos[-1]} are named, there are {contents.photos}")
+    return named
+
+
+def _photographs(contents: Contents, named: Shown, folder: Folder, pool: Pool, progress: Progress) -> None:
+    """Writes the photographs that units name, and who responds to each."""
+
+    def write(number: int) -> str:
+        folder.write(f"photos/{number:06d}.webp", data := contents.photo(number))
+        return look(data)
+
+    looks = []
+    for one in pool.each(write, named.numbers):
+        looks.append(one)
+        progress("photos", len(looks), len(named.numbers))
+    if contents.photo:
+        folder.write("data/photographs.js", scripts.script("photographs", named.index(looks)))
 
 
 @dataclass(frozen=True)
@@ -180,7 +195,7 @@ def _blocks(contents: Contents) -> Iterator[_Block]:
 
 def _block(
     contents: Contents, seen: Seen, block: _Block, cells: Sequence[int], lossless: bool, folder: Folder
-) -> tuple[list[dict[int, Image.Image]], set[int]]:
+) -> tuple[list[dict[int, Image.Image]], list[dict[str, Any]]]:
     """Writes pictures and details of a block; gives the units' thumbnails, and the photographs that they name."""
     details, small = [], []
     for number in block.units:
@@ -194,8 +209,9 @@ def _block(
         details.append(scripts.detail(contents, number, pictures, files, seen.kinds_of(number)))
     name = f"detail/{block.tap}/{block.number:04d}"
     folder.write(f"data/{name}.js", scripts.script(name, details))
-    photos = {shown["photo"] for one in details for kind in ("exemplars", "quantiles") for shown in one[kind]}
-    return small, photos
+    kept = ("photo", "class")  # not the maps, which are large
+    names = lambda some: [{key: one.get(key) for key in kept} for one in some]
+    return small, [{kind: names(one[kind]) for kind in ("exemplars", "quantiles")} for one in details]
 
 
 def _files(unit: str, count: int) -> list[str]:

@@ -80,6 +80,7 @@ def atlas(contents: Contents, sheets: Mapping[str, object], lossless: bool = Fal
         "layouts": [{"key": layout.key, "label": layout.label} for layout in contents.layouts],
         "tables": sorted(contents.tables),
         "lossless": lossless,
+        "asked_by_photograph": contents.photo is not None,
         "beside": list(contents.beside),
         "further": sorted(contents.further),
     }

@@ -52,7 +52,8 @@
           element("dl", { class: "facts" }, atlas.about.columns.map(({ label, help }) => [element("dt", null, label), element("dd", null, help)]))),
         table("Versions", versions),
         element("section", null, element("h2", null, "Files"), element("ul", null,
-          atlas.about.tables.map((name) => file(`${name}.parquet`, TABLES[name] ?? "a table")), file("manifest.json", "how all was made"))),
+          atlas.about.tables.map((name) => file(`${name}.parquet`, TABLES[name] ?? "a table")), file("manifest.json", "how all was made")),
+          vitjax.copyText("In Python", 'import vitjax\n\natlas = vitjax.open_atlas("FOLDER")\natlas.to_pandas()  # or pandas.read_parquet("FOLDER/units.parquet")')),
         element("p", { class: "note" }, "Deep zoom by ", element("a", { href: "page/vendor/openseadragon-6.1.1/LICENSE.txt" }, "OpenSeadragon 6.1.1"), " (BSD). What classes are kinds of by ", outside("https://wordnet.princeton.edu", "WordNet 3.0"), ". Made with ", outside(vitjax.links.home, "vitjax"), ` ${versions.vitjax ?? ""} (Apache-2.0).`)),
       keys: { Escape: () => vitjax.routes.go(vitjax.selection?.hash ?? "#/") },
     };

@@ -46,15 +46,15 @@
       this.changed();
     }
 
-    /** Shows the choice as it is, by what {key, falling} the units are sorted, and how many there are. */
-    show(sorted, shown) {
+    /** Shows the choice as it is, by what {key, falling} the units are sorted, how many there are, and what was found. */
+    show(sorted, shown, hits) {
       const { atlas, choice } = this;
       this.sorted = sorted;
       const layout = vitjax.choice.arranged(atlas, choice);
       const grid = layout === vitjax.choice.GRID;
       for (const tab of this.arrange.children) tab.setAttribute("aria-pressed", String(tab.dataset.key === layout));
       this.sorting.hidden = !grid;
-      this.match.hidden = this.match.disabled = !(choice.text || choice.shown || choice.kind);
+      this.match.hidden = this.match.disabled = !(choice.text || choice.shown || choice.kind || choice.photo);
       this.sort.value = sorted.key;
       const column = atlas.columns.get(sorted.key);
       const arrow = sorted.falling ? "↓" : "↑";
@@ -65,7 +65,7 @@
       this.parts.filters.textContent = conditions ? `Filters (${conditions})` : "Filters";
       const all = atlas.count.toLocaleString("en");
       this.count.textContent = shown === atlas.count ? `${all} units` : `${shown.toLocaleString("en")} of ${all} units`;
-      this.lead.replaceChildren(...(shown ? [this.#sentence(grid, column), ...(grid ? [] : vitjax.verdictsInAll(atlas))] : []).flat(Infinity).filter(Boolean));
+      this.lead.replaceChildren(...(shown ? [this.#sentence(grid, column, hits), ...(grid ? [] : vitjax.verdictsInAll(atlas))] : []).flat(Infinity).filter(Boolean));
       this.#showChips();
     }
 
@@ -74,6 +74,9 @@
       const chip = (key, name) => choice[key] && element("button", {
         class: "chip", "aria-label": `Remove ${name} ${choice[key]}`, on: { click: () => { choice[key] = ""; this.changed(); } },
       }, element("span", null, `${name} `, element("b", null, choice[key])), element("span", { "aria-hidden": "true" }, "×"));
+      const photo = choice.photo && element("button", {
+        class: "chip", "aria-label": "Remove photograph", on: { click: () => { choice.photo = ""; this.changed(); } },
+      }, element("img", { src: this.atlas.photo(Number(choice.photo)), alt: "photograph", width: 22, height: 22 }), element("span", { "aria-hidden": "true" }, "×"));
       const several = (name, said, size, clear) => size > 0 && element("button", {
         class: "chip", "aria-label": `Remove ${name} ${said}`, on: { click: () => { clear(); this.changed(); } },
       }, element("span", null, `${name} `, element("b", null, said)), element("span", { "aria-hidden": "true" }, "×"));
@@ -83,12 +86,16 @@
         return several(column.label, vitjax.verdictsCalled(column, column.words.filter((word) => some.has(word))), some.size, () => choice.words.delete(key));
       });
       this.chips.replaceChildren(...[chip("shown", "class"), chip("kind", "kind"), chip("word", "word"), chip("text", "search"),
-        several(taps.length === 1 ? "layer" : "layers", taps.length === 1 ? taps[0] : String(taps.length), taps.length, () => choice.taps.clear()), ...words].filter(Boolean));
+        photo, several(taps.length === 1 ? "layer" : "layers", taps.length === 1 ? taps[0] : String(taps.length), taps.length, () => choice.taps.clear()), ...words].filter(Boolean));
     }
 
     /** What is seen, and what to do with it. */
-    #sentence(grid, column) {
+    #sentence(grid, column, hits) {
       if (!grid) return "Each tile is a unit of the network: the picture that excites it most. Point at one for its grades, open it for its photographs.";
+      if (this.sorted.key === vitjax.choice.MATCH && this.choice.photo) {
+        return ["Ranked by where the photograph stands among a unit’s best.", hits.class && [" It is of the class ",
+          element("a", { href: vitjax.routes.overview(new URLSearchParams({ class: hits.class })) }, hits.class), "."]];
+      }
       if (this.sorted.key === vitjax.choice.MATCH) return "Ranked by how many of a unit’s best photographs are of what was searched for.";
       const last = column && this.atlas.silent.size ? " Units that hardly respond come last." : "";
       return column ? `Ranked by ${column.label}, ${first(column, this.sorted.falling)} first: ${column.help}.${last}` : "In the order of units.";

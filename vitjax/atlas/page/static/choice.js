@@ -33,6 +33,7 @@
       shown: params.get("class") ?? "",
       kind: params.get("kind") ?? "",
       word: params.get("word") ?? "",
+      photo: /^\d+$/.test(params.get("photo") ?? "") ? params.get("photo") : "",
       taps: new Set(params.getAll("tap").filter((tap) => taps.has(tap))),
       unrepeated: params.get("repeats") === "hide",
       ranges,
@@ -49,6 +50,7 @@
     if (choice.shown) params.set("class", choice.shown);
     if (choice.kind) params.set("kind", choice.kind);
     if (choice.word) params.set("word", choice.word);
+    if (choice.photo) params.set("photo", choice.photo);
     for (const tap of choice.taps) params.append("tap", tap);
     for (const [key, { low, high }] of choice.ranges) params.set(`is.${key}`, `${low ?? ""}..${high ?? ""}`);
     for (const [key, words] of choice.words) for (const word of words) params.append(`is.${key}`, word);
@@ -58,7 +60,7 @@
 
   /** How many conditions a unit has to meet. */
   const conditions = (choice) => choice.ranges.size + choice.words.size + Number(choice.taps.size > 0)
-    + Number(choice.unrepeated) + Number(Boolean(choice.text)) + Number(Boolean(choice.shown)) + Number(Boolean(choice.kind)) + Number(Boolean(choice.word));
+    + Number(choice.unrepeated) + Number(Boolean(choice.text)) + Number(Boolean(choice.shown)) + Number(Boolean(choice.kind)) + Number(Boolean(choice.word)) + Number(Boolean(choice.photo));
 
   /** The arrangement that is shown: the one chosen, else results where anything is asked for, else the first layout. */
   const arranged = (atlas, choice) => choice.layout
@@ -70,21 +72,25 @@
   /** What results are sorted by, {key, falling}: as chosen, else what was searched for, or the first main grade. */
   const sorted = (atlas, choice, hits) => {
     if (choice.sort) return { key: choice.sort, falling: choice.falling };
-    if (hits?.size) return { key: MATCH, falling: true };
+    if (hits?.size) return { key: MATCH, falling: !choice.photo };
     const [main] = vitjax.mainColumns(atlas);
     return main ? { key: main.key, falling: bestFalls(main) } : { key: UNIT, falling: false };
   };
 
   /**
    * How many photographs of which units are of what is asked for, unit -> number, as a promise; null if nothing is. Its
-   * `most` is how many photographs of a unit there are, and `names` says which of the classes most of them are.
+   * `most` is how many photographs of a unit there are, and `names` says which of the classes most of them are. Of a
+   * photograph the number is its rank among the unit's best, and its class is given as `class`.
    */
-  const found = async (atlas, { text, shown, kind }) => {
-    if (!text && !shown && !kind) return null;
+  const found = async (atlas, { text, shown, kind, photo }) => {
+    const responding = photo ? await vitjax.respondingTo(atlas, Number(photo)) : null;
+    if (!text && !shown && !kind) return responding && Object.assign(responding, { names: new Map() });
     const classes = await vitjax.classesOf(atlas);
     const asked = [text && classes.ofText(text), shown && classes.ofClass(shown), kind && classes.ofKind(kind)].filter(Boolean);
     const both = (left, right) => new Map([...left].filter(([unit]) => right.has(unit)).map(([unit, n]) => [unit, Math.min(n, right.get(unit))]));
-    return Object.assign(asked.reduce(both), { most: classes.most, names: asked[0].names ?? new Map() });
+    const all = asked.reduce(both);
+    const known = responding ? new Map([...responding].filter(([unit]) => all.has(unit))) : all;
+    return Object.assign(known, { most: (responding ?? classes).most, names: asked[0].names ?? new Map(), class: responding?.class ?? null });
   };
 
   /** The numbers of the units that meet every condition, sorted as the choice says; `hits` is what `found` gave. */
@@ -104,7 +110,7 @@
     if (choice.unrepeated) tests.push((unit) => (duplicate[unit] ?? null) === null);
     if (choice.word) tests.push((unit) => atlas.word(unit) === choice.word);
     if (hits) {
-      const alone = choice.text && !choice.shown && !choice.kind;
+      const alone = choice.text && !choice.shown && !choice.kind && !choice.photo;
       const named = alone ? vitjax.byName(atlas, choice.text) : null;
       const word = alone ? vitjax.wordMatcher(atlas, choice.text) : null;
       tests.push((unit) => hits.has(unit) || Boolean(named?.(unit)) || Boolean(word?.(unit)));

@@ -78,7 +78,7 @@
       element("div", { class: "actions" }, lossless,
         vitjax.saveButton("Data as JSON", `${file}.json`, "application/json", () => `${JSON.stringify(unitData(atlas, unit, entry_), null, 1)}\n`)),
       vitjax.copyText("In another page", frame(atlas, name)),
-      vitjax.copyText("In Python", `import vitjax\n\natlas = vitjax.open_atlas("FOLDER")\natlas.picture("${name}"), atlas.maps("${name}"), atlas.near("${name}")`));
+      vitjax.copyText("In Python", `import vitjax\n\natlas = vitjax.open_atlas("FOLDER")\natlas.picture("${name}"), atlas.maps("${name}"), atlas.near("${name}")\natlas.to_pandas().set_index("unit").loc["${name}"]`));
   };
 
   vitjax.links = { home: HOME };

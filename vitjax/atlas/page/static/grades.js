@@ -47,6 +47,13 @@
     return all > 0 ? { worse: worse / all, better: better / all } : null;
   };
 
+  /** Whether a picture with these grades beats the unit's best photograph, in words; "" where nothing says it. */
+  vitjax.againstPhotographs = (atlas, unit, { rise } = {}) => {
+    if (typeof rise !== "number" || atlas.silent.has(unit)) return "";
+    if (rise <= 0) return "Worse than the usual photograph";
+    return `${rise > 1 ? "Better" : "Not better"} than its best photograph: ${vitjax.significant(rise)} times as far above the photographs’ mean`;
+  };
+
   const percent = (share) => `${Math.round(share * 100)} %`;
 
   /** A bar of which the right end is good, with what it says in words; where neither end is, a mark on a line. */

@@ -107,7 +107,7 @@
       return;
     }
     title.lastChild.textContent = atlas.about.title;
-    search.append(searchHere());
+    search.append(searchHere(), ...(atlas.about.data ? vitjax.photoSearch(() => atlas) : []));
     marks.append(vitjax.marksLink(atlas));
     addEventListener("hashchange", () => show(true));
     await show(false);

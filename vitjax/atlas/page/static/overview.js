@@ -89,7 +89,7 @@
       if (this.left || this.turn !== turn) return; // something else was asked for meanwhile
       const order = problem ? [] : vitjax.choice.units(atlas, choice, hits);
       Object.assign(this, { order, sorted: vitjax.choice.sorted(atlas, choice, hits) });
-      this.bar.show(this.sorted, order.length);
+      this.bar.show(this.sorted, order.length, hits);
       this.mark(-1);
       this.hall.hidden = grid;
       this.labels.show(whole?.bands ?? []);
@@ -113,7 +113,7 @@
       const column = atlas.columns.get(key) ?? vitjax.mainColumns(atlas)[0];
       const asked = this.choice.kind || this.choice.shown || this.choice.text;
       const value = (unit) => ({
-        ...(key === vitjax.choice.MATCH ? { text: `${hits.get(unit) ?? 0} of ${hits.most}`, label: asked }
+        ...(key === vitjax.choice.MATCH ? (this.choice.photo ? { text: `no. ${hits.get(unit) + 1}`, label: `of ${hits.most}` } : { text: `${hits.get(unit) ?? 0} of ${hits.most}`, label: asked })
           : { text: column ? vitjax.shownValue(atlas, unit, column) : "", label: column?.label }),
         note: matched(unit) ?? atlas.word(unit) ?? atlas.classes(unit)[0],
       });

@@ -54,7 +54,9 @@
     const show = (picture) => {
       large.src = picture.src;
       large.alt = `Picture of ${name}, ${picture.made}`;
-      made.replaceChildren(picture.made, picture.chosen && list.length > 1 ? element("span", { class: "note" }, " – chosen") : "");
+      const against = vitjax.againstPhotographs(atlas, unit, picture.grades);
+      made.replaceChildren(...(against ? [element("b", { class: "against" }, against), element("br")] : []),
+        picture.made, picture.chosen && list.length > 1 ? element("span", { class: "note" }, " – chosen") : "");
       download.href = picture.src;
       download.download = `${name.replaceAll(":", "_")}${picture.place ? `_${picture.place}` : ""}.webp`;
       for (const button of strip.children) button.setAttribute("aria-pressed", String(Number(button.dataset.place) === picture.place));

@@ -101,6 +101,14 @@ def test_mistakes_are_one_line_and_exit_code_2(checkpoint, tmp_path, monkeypatch
             "vitjax atlas: error: invalid choice: 'exprt' (did you mean export?); see `vitjax atlas --help`",
         ),
         ("visualize --recpie fast", "vitjax visualize: error: unrecognized arguments: --recpie (did you mean --recipe"),
+        (
+            "atlas --set steps=3 views=1",
+            "vitjax atlas: error: invalid choice: 'views=1' (did you mean --set views=1?); see",
+        ),
+        (
+            "visualize logits:1 --set steps=3 views=1",
+            "vitjax visualize: error: unrecognized arguments: views=1 (did you mean --set views=1?)",
+        ),
         ("visualize TEXT:0", "vitjax: error: {text} is damaged, truncated or not an .npz archive"),
     ],
 )

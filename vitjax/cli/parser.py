@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
         """Ends the process with 2 after one line."""
         if found := _CHOICE.fullmatch(message):
             choices = [one.strip("'") for one in found[3].split(", ")]
-            close = nearest(found[2], choices)
+            close = self._setting(found[2]) or nearest(found[2], choices)
             listed = "" if close and len(choices) > _FEW else f" (choose from {', '.join(choices)})"
             message = f"{found[1]}invalid choice: '{found[2]}'{close or listed}"
         message = printable(message.removeprefix("argument : "))  # of a command below, which has no name in the usage
@@ -28,5 +28,10 @@ class Parser(argparse.ArgumentParser):
         found, left = super().parse_known_args(args, namespace)
         if left:
             options = [option for option in self._option_string_actions if option.startswith("--")]
-            self.error(f"unrecognized arguments: {' '.join(left)}{nearest(left[0], options)}")
+            self.error(f"unrecognized arguments: {' '.join(left)}{self._setting(left[0]) or nearest(left[0], options)}")
         return found, left
+
+    def _setting(self, word: str) -> str:
+        """What to say of FIELD=VALUE, each of which has a --set of its own."""
+        is_one = "--set" in self._option_string_actions and re.match(r"[\w.]+=", word)
+        return f" (did you mean --set {word}?)" if is_one else ""

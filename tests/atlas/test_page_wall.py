@@ -200,7 +200,7 @@ def test_a_unit_that_hardly_responds_comes_last_and_says_why(visit, hosted, sort
 
 def test_verdicts_are_counted_by_block(visit, hosted):
     page = visit(hosted)
-    assert "21 good, 21 weak, 20 failed: most in block 1 (7)." in page.locator(".lead").inner_text()
+    assert "21 good, 21 weak, 20 failed: most in block 1 and block 2, 7 each." in page.locator(".lead").inner_text()
     page.get_by_role("button", name="Verdicts").click()
     rows = [row.split() for row in page.locator(".verdicts tbody tr").all_inner_texts()]
     assert rows == [["block", "0", "7", "7", "6"], ["block", "1", "8", "7", "7"], ["block", "2", "6", "7", "7"]]

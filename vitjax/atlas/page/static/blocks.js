@@ -5,6 +5,7 @@
   const { element } = vitjax;
   const BLOCK = /^((?:stages\.\d+\.)?blocks\.\d+)\./;
   const GROUPS = ["good", "weak", "failed"];
+  const SEVERAL = 3; // blocks that are named
 
   const called = (name) => name.replace("stages.", "stage ").replace(".blocks.", ", block ").replace(/^blocks\./, "block ");
 
@@ -54,20 +55,24 @@
     return element("a", { href: vitjax.routes.overview(params), "aria-label": label }, text);
   };
 
-  /** The block with the most pictures that have failed; null where none has. */
+  /** The blocks with the most pictures that have failed; none where none has, or where more than three have as many. */
   const worst = (blocks) => {
-    const most = blocks.reduce((worse, one) => (one.failed > worse.failed ? one : worse));
-    return most.failed ? most : null;
+    const most = Math.max(...blocks.map(({ failed }) => failed));
+    const found = blocks.filter(({ failed }) => failed && failed === most);
+    return found.length > SEVERAL ? [] : found;
   };
+
+  const joined = (list) => list.map((one, place) => [place === 0 ? "" : place === list.length - 1 ? " and " : ", ", one]);
+  const each = (blocks) => `${blocks[0].failed.toLocaleString("en")}${blocks.length > 1 ? " each" : ""}`;
 
   /** How many pictures are good, weak, failed, and in which block most have failed: what stands in a sentence. */
   vitjax.verdictsInAll = (atlas) => {
     const blocks = tallied(atlas);
     if (!blocks) return [];
     const counts = GROUPS.map((group) => [group, blocks.reduce((sum, one) => sum + one[group], 0)]);
-    const most = blocks.length > 1 && worst(blocks);
+    const most = blocks.length > 1 ? worst(blocks) : [];
     return [" ", counts.map(([group, count], place) => [place ? ", " : "", link(atlas, null, group, count, `${count.toLocaleString("en")} ${group}`)]),
-      most && [": most in ", link(atlas, most, "failed", most.failed, `${most.label} (${most.failed.toLocaleString("en")})`)], "."];
+      most.length > 0 && [": most in ", joined(most.map((block) => link(atlas, block, "failed", block.failed, block.label))), `, ${each(most)}`], "."];
   };
 
   const bar = (block) => element("i", { class: "tally", "aria-hidden": "true" }, GROUPS.map((group) =>
@@ -80,10 +85,10 @@
     const { words } = vitjax.verdictColumn(atlas);
     return [
       element("p", { class: "help" }, `Failed is what is neither good nor weak: ${words.filter((word, place) => place && word !== "weak").join(", ")}. `,
-        most ? `Most pictures failed in ${most.label}, ${most.failed.toLocaleString("en")}.` : "No picture has failed."),
+        most.length ? `Most pictures failed in ${joined(most.map(({ label }) => label)).flat().join("")}, ${each(most)}.` : ""),
       element("table", { class: "verdicts" },
         element("thead", null, element("tr", null, ["block", "", ...GROUPS].map((text) => (text ? element("th", { scope: "col" }, text) : element("td"))))),
-        element("tbody", null, blocks.map((block) => element("tr", { class: block === most ? "most" : null },
+        element("tbody", null, blocks.map((block) => element("tr", { class: most.includes(block) ? "most" : null },
           element("th", { scope: "row", title: block.taps.map(({ tap }) => tap).join(", ") }, block.label), element("td", null, bar(block)),
           GROUPS.map((group) => element("td", null, link(atlas, block, group, block[group], block[group].toLocaleString("en"), `${block[group]} ${group} in ${block.label}`))))))),
     ];

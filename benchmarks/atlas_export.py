@@ -1,9 +1,10 @@
 """Measures the export of a made-up atlas: seconds by stage, size and number of files.
 
-    python benchmarks/atlas_export.py [--units 40000] [--out FOLDER] [--likeness] [--result FILE]
+    python benchmarks/atlas_export.py [--units 40000] [--out FOLDER] [--side 224] [--bare] [--likeness] [--result FILE]
 
 Twelve layers; each unit has a picture of 224 pixels cut from coloured 1/f noise, so that it takes as many bytes as
 pictures of units do, nine exemplars with activation maps, nine quantile samples, a histogram and its neighbours.
+`--side 64 --bare` leaves out what the page's first view does not read: large pictures, photographs, contact sheets.
 `--likeness` also measures what comes before an export: nearest units, near-repeats and the t-SNE map of as many vectors
 of 192 numbers. `atlas_page.py` then measures the page of what was exported.
 """
@@ -47,8 +48,8 @@ def noise(seed: int, side: int = TEXTURE) -> np.ndarray:
     return np.clip(128 + 55 * waves, 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
-def made_up(count: int) -> Contents:
-    """An atlas of `count` units in twelve layers, all of it drawn from seeds."""
+def made_up(count: int, side: int = SIDE, bare: bool = False) -> Contents:
+    """An atlas of `count` units in twelve layers, all of it drawn from seeds; without photographs if `bare`."""
     texture = noise(0)
     layer = np.arange(count) * LAYERS // count
     first = np.searchsorted(layer, np.arange(LAYERS))
@@ -61,7 +62,7 @@ def made_up(count: int) -> Contents:
 
     def pictures(number: int) -> list[Picture]:
         rng = np.random.default_rng(number)
-        rows, columns = (np.arange(start, start + SIDE) % TEXTURE for start in rng.integers(TEXTURE, size=2))
+        rows, columns = (np.arange(start, start + side) % TEXTURE for start in rng.integers(TEXTURE, size=2))
         image = texture[rows[:, None], columns][..., rng.permutation(3)]
         return [Picture(image, "seed 0", True, {"rise": 2.5, "verdict": verdicts[number]})]
 
@@ -91,12 +92,13 @@ def made_up(count: int) -> Contents:
         shift = np.roll(texture, (37 * number, 91 * number), (0, 1))[:SIDE, :SIDE]
         return webp(Image.fromarray(shift))
 
-    bare = Contents(
+    photographs = {"exemplars": exemplars, "quantiles": quantiles, "histogram": histogram, "photo": photo}
+    plain = Contents(
         title=f"A made-up atlas of {count:,} units",
         model={"source": "made up", "architecture": "vit_tiny_patch16_224", "sha256": None, "licence": "apache-2.0"},
         recipe={"name": "default", "fields": {}},
         seeds=[0],
-        image_size=(SIDE, SIDE),
+        image_size=(side, side),
         grid=(GRID, GRID),
         versions={"vitjax": __version__},
         data={"source": "made up", "images": PHOTOS},
@@ -107,17 +109,14 @@ def made_up(count: int) -> Contents:
         pictures=pictures,
         classes=[[f"class {photo.photo % 100}" for photo in exemplars(number)[:3]] for number in range(count)],
         duplicate=[None] * count,
-        exemplars=exemplars,
-        quantiles=quantiles,
-        histogram=histogram,
         near=near,
-        photo=photo,
         photos=PHOTOS,
+        **({} if bare else photographs),
         tables={"units": pa.table({"unit": names} | {column.key: column.values for column in columns})},
     )
     points = rng.standard_normal((2, count, 2))
     charts = [chart("looks", "by looks", points[0]), chart("responses", "by responses", points[1])]
-    return Contents(**{**vars(bare), "layouts": [layers(bare.taps), *charts]})
+    return Contents(**{**vars(plain), "layouts": [layers(plain.taps), *charts]})
 
 
 def measure_likeness(count: int) -> dict[str, float]:
@@ -154,15 +153,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--units", type=int, default=40_000)
     parser.add_argument("--out", type=Path, help="keep the export here")
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels of a picture")
+    parser.add_argument("--bare", action="store_true", help="without photographs and contact sheets")
     parser.add_argument("--likeness", action="store_true")
     parser.add_argument("--result", type=Path, help="write the figures here too")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
-        contents = made_up(args.units)
+        contents = made_up(args.units, args.side, args.bare)
         prepared = time.perf_counter() - start
         processor = time.process_time()
-        done = export(contents, args.out or Path(scratch) / "atlas", overwrite=args.out is not None)
+        done = export(
+            contents, args.out or Path(scratch) / "atlas", overwrite=args.out is not None, contact=not args.bare
+        )
         processor = time.process_time() - processor
         found = {
             "units": args.units,

@@ -1,8 +1,10 @@
 """Measures an exported atlas's page in headless Chromium, opened from disk: when all is there, memory, gaps.
 
-    python benchmarks/atlas_page.py FOLDER [FOLDER …] [--rounds 5] [--moves N] [--result FILE]
+    python benchmarks/atlas_page.py FOLDER [FOLDER …] [--before COMMIT] [--rounds 5] [--moves N] [--result FILE]
 
-Each round is a browser of its own; several folders take turns, so that a machine with other work treats them alike.
+`--before` also measures the page that a commit had, over the same data: 463f813 is the last one whose page read
+schema 1. A first view needs no more of an atlas than `atlas_export.py --side 64 --bare` writes. Each round is a browser
+of its own; several folders take turns, so that a machine with other work treats them alike.
 "First complete view" is the time from the navigation's start until every tile of the overview is drawn at its final
 sharpness. Then the wall is zoomed and dragged about; in the midst of each move a screenshot is taken, and another when
 all tiles are there: the share of the wall's blocks of 16 pixels that show the bare ground. Needs Playwright and a
@@ -12,7 +14,10 @@ Chromium (`--chromium`).
 import argparse
 import io
 import json
+import shutil
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,6 +82,7 @@ def one_round(page: Page, address: str, layout: str, moves: Sequence[str | tuple
     page.wait_for_selector(COMPLETE, timeout=120_000)
     heap = lambda: page.evaluate("performance.memory.usedJSHeapSize")
     found = {"first_complete_s": page.evaluate("firstComplete") / 1e3, "heap_first_bytes": heap()}
+    found["heap_held_bytes"] = page.evaluate("(gc(), performance.memory.usedJSHeapSize)")
     page.goto(f"{address}#/?layout={layout}")
     page.wait_for_selector(COMPLETE, timeout=120_000)
     settled = []
@@ -102,6 +108,7 @@ def one_round(page: Page, address: str, layout: str, moves: Sequence[str | tuple
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--before", metavar="COMMIT", help="measure the first folder with that commit's page too")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--moves", type=int, default=len(MOVES), help="how many of the moves to make")
     parser.add_argument("--layout", default="looks", help="one without empty cells")
@@ -109,11 +116,39 @@ def main() -> None:
     parser.add_argument("--screenshots", type=Path, help="a folder for how it looked at the end of each round")
     parser.add_argument("--result", type=Path)
     args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        if args.before:
+            args.folders.insert(0, page_of(args.before, args.folders[0], Path(place) / f"the page at {args.before}"))
+        measure(args)
+
+
+def page_of(commit: str, folder: Path, place: Path) -> Path:
+    """Puts the page that a commit had at a place, over the data of an exported atlas, and gives the place."""
+    static = "vitjax/atlas/page/static"
+    place.mkdir()
+    packed = subprocess.run(["git", "archive", commit, static], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "x", "--strip-components=4", "--one-top-level=page"], check=True, input=packed, cwd=place)
+    shutil.move(place / "page" / "index.html", place / "index.html")
+    (place / "data").mkdir()
+    for path in folder.iterdir():
+        if path.name not in ("index.html", "page", "data"):
+            (place / path.name).symlink_to(path.resolve())
+    for path in (folder / "data").iterdir():
+        if path.name != "atlas.js":
+            (place / "data" / path.name).symlink_to(path.resolve())
+    described = (folder / "data" / "atlas.js").read_text()
+    old = '"schema":1,' if b"SCHEMAS" not in packed else '"schema":2,'
+    (place / "data" / "atlas.js").write_text(described.replace('"schema":2,', old, 1))
+    return place
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Measures the folders, in turns, and prints and writes what was found."""
     rounds: dict[Path, list[dict]] = {folder: [] for folder in args.folders}
     with sync_playwright() as playwright:
         for number in range(args.rounds):
             for folder in args.folders:
-                flags = ["--enable-precise-memory-info", "--no-sandbox"]
+                flags = ["--enable-precise-memory-info", "--no-sandbox", "--js-flags=--expose-gc"]
                 browser = playwright.chromium.launch(executable_path=args.chromium, args=flags)
                 page = browser.new_page(viewport={"width": 1280, "height": 800})
                 address = (folder / "index.html").resolve().as_uri()
@@ -138,7 +173,9 @@ def told(folder: Path, rounds: list[dict]) -> dict[str, object]:
         "files": len(files),
         "bytes": sum(files),
         "first_complete_s": statistics.median(one["first_complete_s"] for one in rounds),
+        "first_complete_least_s": min(one["first_complete_s"] for one in rounds),
         "heap_first_mb": statistics.median(one["heap_first_bytes"] for one in rounds) / 1e6,
+        "heap_held_mb": statistics.median(one["heap_held_bytes"] for one in rounds) / 1e6,
         "heap_after_mb": max(one["heap_after_bytes"] for one in rounds) / 1e6,
         "bare_at_once": max(max(one["bare_at_once"], default=0) for one in rounds),
         "bare_at_last": max(max(one["bare_at_last"], default=0) for one in rounds),

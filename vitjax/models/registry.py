@@ -25,6 +25,7 @@ from vitjax.models.hierarchical.swin_v2 import SwinV2, SwinV2Config
 from vitjax.models.hierarchical.t2t import T2t, T2tConfig
 from vitjax.models.hierarchical.twins import Twins, TwinsConfig
 from vitjax.models.mixer import Mixer, MixerConfig
+from vitjax.models.parts.block import OneKey
 from vitjax.models.vit import ViT
 
 Config = ViTConfig | PyramidConfig | MixerConfig | ConvNetConfig
@@ -58,7 +59,7 @@ def abstract(config: Config, dtype: str = "float32") -> Network:
 @cache
 def _traced(config: Config) -> tuple[list[tuple[int, ...]], jax.tree_util.PyTreeDef]:
     """The shapes of a model's leaves and its structure: tracing takes most of the time in which a model is built."""
-    leaves, structure = jax.tree.flatten(nnx.eval_shape(lambda: KINDS[type(config)](config, OneKey(key(0)))))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(lambda: KINDS[type(config)](config, OneKey(key(0)))))
     return [leaf.shape for leaf in leaves], structure
 
 
@@ -66,20 +67,6 @@ def _traced(config: Config) -> tuple[list[tuple[int, ...]], jax.tree_util.PyTree
 def random(config: Config, seed: int = 0) -> Network:
     """A freshly initialised model, float32."""
     return jax.jit(_random, static_argnums=0)(config, seed)
-
-
-class OneKey:
-    """Stands for `nnx.Rngs` where only shapes are asked for: one key for all.
-
-    The count of `nnx.Rngs` takes half of the time in which a model is traced.
-    """
-
-    def __init__(self, key: jax.Array):
-        self._key = key
-
-    def params(self) -> jax.Array:
-        """The key."""
-        return self._key
 
 
 def _random(config: Config, seed: int) -> Network:

@@ -1,7 +1,6 @@
 """The text tower of CLIP and SigLIP, with taps, the last of them in the image tower's embedding space."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,7 +17,7 @@ from vitjax.models.core.surroundings import key, promoting, standard
 from vitjax.models.core.tap_site import Site
 from vitjax.models.core.taps import Edit, Taps, asked, listed
 from vitjax.models.parts.attention import Attention
-from vitjax.models.parts.block import TOKENS, Block, stacked
+from vitjax.models.parts.block import TOKENS, Block, OneKey, stacked
 from vitjax.models.parts.norm import check_single, norm
 from vitjax.models.parts.positions import Causal
 
@@ -126,11 +125,7 @@ class TextModel(nnx.Module):
 @standard()
 def abstract(config: TextConfig) -> TextModel:
     """The model with shapes in place of values, to be filled by a converter: costs no initialisation."""
-    return nnx.eval_shape(partial(_random, config), 0)
-
-
-def _random(config: TextConfig, seed: int) -> TextModel:
-    return TextModel(config, nnx.Rngs(key(seed)))
+    return jax.eval_shape(lambda: TextModel(config, OneKey(key(0))))
 
 
 def _block(config: TextConfig, rngs: nnx.Rngs) -> Block:

@@ -45,7 +45,7 @@ def test_a_store_on_s3(monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         subprocess.run(["curl", "-sfX", "PUT", f"http://{host}:{port}/bucket"], check=True)
         store = Store("s3://bucket/atlases/one")
-        assert work(job(units="blocks.1.mlp.hidden:0-2"), store) is Status.FINISHED
+        assert work(job(units="blocks.0.mlp.hidden:0-2"), store) is Status.FINISHED
         assert all(fault is None for fault in faults(store)) and not store.keys("claims/")
         assert len(contents(store).pictures(1)) >= 1 and store.keys("natural/")
         with pytest.raises(InputError, match="NoSuchBucket"):

@@ -47,7 +47,7 @@ def test_a_finished_atlas_has_everything(whole, tmp_path):
     assert what.histogram(7).counts[0] and len(what.histogram(7).edges) == len(what.histogram(7).counts) - 1
     assert [laid.key for laid in what.layouts] == ["layers", "looks", "responses"]
     done = export(what, tmp_path / "page")
-    assert (done.folder / "pictures/blocks.2.mlp.hidden/2.webp").exists() and (done.folder / "units.parquet").exists()
+    assert (done.folder / "pictures/blocks.1.mlp.hidden/2.webp").exists() and (done.folder / "units.parquet").exists()
     assert all(fault is None for fault in faults(whole)) and report(whole.address) == 0
 
 
@@ -123,8 +123,8 @@ def test_a_stopped_atlas_leaves_at_once_and_goes_on(whole, tmp_path, stage, even
 
 
 def test_an_atlas_by_stages_goes_on_as_it_was_begun(tmp_path):
-    recipe = choose(RECIPE, steps=50, views=1, stages=(Stage(size=0.5, steps=46), Stage(steps=4, shallow=1)))
-    made = job(False, recipe=recipe, units="blocks.0,2.mlp.hidden:0-1")
+    recipe = choose(RECIPE, steps=50, stages=(Stage(size=0.5, steps=46), Stage(steps=4, shallow=1)))
+    made = job(False, recipe=recipe, units="blocks.0.mlp.hidden:0-3")
     stores = [Store(str(tmp_path / name)) for name in ("whole", "stopped")]
     assert work(made, stores[0]) is Status.FINISHED
     asks = Asks("painting, seed 0", "did some")
@@ -132,7 +132,7 @@ def test_an_atlas_by_stages_goes_on_as_it_was_begun(tmp_path):
     assert work(made, stores[1]) is Status.FINISHED and pictures(stores[0]) == pictures(stores[1])
     assert contents(stores[0]).recipe["fields"]["stages"][0]["size"] == 0.5
     with pytest.raises(InputError, match=r"recipe\.stages is size: 0.5.* there, none here"):
-        work(job(False, recipe=choose(recipe, stages=()), units="blocks.0,2.mlp.hidden:0-1"), stores[0])
+        work(job(False, recipe=choose(recipe, stages=()), units="blocks.0.mlp.hidden:0-3"), stores[0])
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_an_atlas_by_stages_goes_on_as_it_was_begun(tmp_path):
         ({"recipe": choose(RECIPE, steps=5)}, "recipe.steps is 4 there, 5 here"),
         ({"seeds": (1,)}, "seeds is 0 there, 1 here"),
         ({"slots": 3}, "slots is 2 there, 3 here"),
-        ({"units": "blocks.1-2.mlp.hidden:0-5"}, "units of blocks.1.mlp.hidden is 0-4 there, 0-5 here"),
+        ({"units": "blocks.0-1.mlp.hidden:0-5"}, "units of blocks.0.mlp.hidden is 0-4 there, 0-5 here"),
         ({"photographs": False}, "data is source: noise.*there, None here"),
     ],
 )

@@ -15,6 +15,7 @@ from threading import Semaphore
 import jax
 
 from tests.support import noise, small
+from tests.support.plain import PLAIN
 from vitjax.atlas.job.job import Job
 from vitjax.atlas.job.progress import Reporter
 from vitjax.atlas.job.work import Status, work
@@ -27,8 +28,8 @@ from vitjax.optimize.recipes import choose
 from vitjax.stop import stopped_by_signals
 from vitjax.units.units import expand
 
-RECIPE = choose("default", steps=4, views=2, stages=())
-UNITS = "blocks.1-2.mlp.hidden:0-4"
+RECIPE = choose("default", steps=4, **PLAIN)
+UNITS = "blocks.0-1.mlp.hidden:0-4"
 SLOTS = 2
 HOUR = 3600  # seconds
 PLAIN = "--plain"  # without photographs

@@ -24,11 +24,14 @@ def test_measures_by_hand():
     z = np.zeros((50, 4))
     z[:, 0], z[:5, 1], z[7, 2] = 1, 2, -3
     of_mean = measures.overall(measures.sums(x, np.broadcast_to(x.mean(axis=0), x.shape), z))
-    assert of_mean["nmse"] == 1 and of_mean["explained"] == 0
+    assert of_mean["nmse"] == 1 and of_mean["explained"] == 0 and of_mean["nmse_token"] == pytest.approx(1)
     assert of_mean["l0"] == pytest.approx(56 / 50) and of_mean["dead"] == 1 / 4 and of_mean["dense"] == 3 / 4
     same = measures.overall(measures.sums(x, x, z))
     assert same["nmse"] == 0 and same["cosine"] == pytest.approx(1) and same["shrinkage"] == pytest.approx(1)
     assert measures.overall(measures.sums(x, x / 2, z))["shrinkage"] == pytest.approx(2)
+    x[0] *= 1e4  # a token of huge norm is all of the error, or one token
+    half = measures.overall(measures.sums(x, np.where(np.arange(50)[:, None] == 0, x.mean(axis=0), x), z))
+    assert half["nmse"] > 0.97 and half["nmse_token"] == pytest.approx(1 / 50)
     nothing = measures.overall(measures.sums(x, 0 * x, z))
     assert nothing["cosine"] == 0 and nothing["shrinkage"] == 0
     np.testing.assert_array_equal(measures.when_active(measures.sums(x, x, z)), [1, 2, -3, np.nan])

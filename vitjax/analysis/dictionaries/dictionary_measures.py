@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from vitjax.analysis.scores.density import DENSE
 
 MATCHED = 8192  # latents whose best pairing is found; of more it takes too long
+TINY = 1e-12  # a token's squared distance from the mean is at least
 ROWS = 1024  # latents compared with all others at once
 
 
@@ -24,6 +25,7 @@ class Sums:
         spread: of |x - mean x|^2, about the mean vector.
         inner, length: of x · x^, and of |x^|^2.
         cosine: of the cosine of x and x^.
+        share: of |x - x^|^2 / |x - mean x|^2, each token's own.
         active, value: of each latent, how many tokens it is not 0 at, and the sum of what it is there.
     """
 
@@ -33,6 +35,7 @@ class Sums:
     inner: float
     length: float
     cosine: float
+    share: float
     active: Float[np.ndarray, " latent"]
     value: Float[np.ndarray, " latent"]
 
@@ -48,22 +51,26 @@ def sums(
     inner = (x * again).sum(axis=1)
     cosine = inner / np.where(norms == 0, np.inf, norms)
     error, spread = ((x - other) ** 2 for other in (again, x.mean(axis=0)))
-    totals = (error.sum(), spread.sum(), inner.sum(), (again**2).sum(), cosine.sum())
+    share = error.sum(axis=1) / np.maximum(spread.sum(axis=1), TINY)
+    totals = (error.sum(), spread.sum(), inner.sum(), (again**2).sum(), cosine.sum(), share.sum())
     return Sums(len(x), *map(float, totals), (z != 0).sum(axis=0).astype(np.float64), z.sum(axis=0))
 
 
 def overall(of: Sums) -> dict[str, float]:
     """What is said of a dictionary as a whole.
 
-    nmse: sum |x - x^|^2 / sum |x - mean x|^2; explained: 1 - nmse; l0: latents of a token that are not 0; cosine: mean
-    over tokens of that of x and x^; shrinkage: sum x · x^ / sum |x^|^2, 1 where a longer x^ would be no better; dead:
-    share of latents that are 0 at every token; dense: share of those active at more than one token in a hundred.
+    nmse: sum |x - x^|^2 / sum |x - mean x|^2; explained: 1 - nmse; nmse_token: mean over tokens of the same ratio of
+    each alone, where a few of huge norm do not count for more than others; l0: latents of a token that are not 0;
+    cosine: mean over tokens of that of x and x^; shrinkage: sum x · x^ / sum |x^|^2, 1 where a longer x^ would be no
+    better; dead: share of latents that are 0 at every token; dense: share of those active at more than one token in a
+    hundred.
     """
     density = of.active / of.tokens
     nmse = of.error / of.spread
     return {
         "nmse": nmse,
         "explained": 1 - nmse,
+        "nmse_token": of.share / of.tokens,
         "l0": float(of.active.sum() / of.tokens),
         "cosine": of.cosine / of.tokens,
         "shrinkage": of.inner / of.length if of.length else 0.0,

@@ -9,7 +9,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from vitjax.analysis.dictionaries.dictionary_measures import Sums
+from vitjax.analysis.dictionaries.dictionary_measures import TINY, Sums
 from vitjax.analysis.study.passes import Pace, over
 from vitjax.data.dataset import Dataset
 from vitjax.models.core.network import Network
@@ -17,7 +17,7 @@ from vitjax.models.core.tap_site import Site
 from vitjax.models.dictionaries.dictionary import Dictionary
 
 BEST = 16  # images of a latent whose sets are compared
-PARTS = ("error", "spread", "inner", "length", "cosine")  # of `Sums`, that are one number
+PARTS = ("error", "spread", "inner", "length", "cosine", "share")  # of `Sums`, that are one number
 Best = tuple[Int[np.ndarray, "latent k"], Float[np.ndarray, "latent k"]]
 
 
@@ -102,9 +102,11 @@ def _measured(model: Network, images: Array, label: Array, mean: Array, *, tap: 
         over_tokens = lambda values: jnp.sum(jnp.where(meant, values, 0))
         inner, length = jnp.sum(x * again, axis=1), jnp.sum(again**2, axis=1)
         norms = jnp.sqrt(jnp.sum(x * x, axis=1) * length)
+        error, spread = (jnp.sum((x - other) ** 2, axis=1) for other in (again, mean))
         return again, {
-            "error": over_tokens(jnp.sum((x - again) ** 2, axis=1)),
-            "spread": over_tokens(jnp.sum((x - mean) ** 2, axis=1)),
+            "error": over_tokens(error),
+            "spread": over_tokens(spread),
+            "share": over_tokens(error / jnp.maximum(spread, TINY)),
             "inner": over_tokens(inner),
             "length": over_tokens(length),
             "cosine": over_tokens(inner / jnp.where(norms == 0, jnp.inf, norms)),

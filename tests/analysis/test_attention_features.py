@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from tests.support import noise, small
+from tests.support.plain import PLAIN
 from vitjax.analysis.ablations.frequency import radial_spectrum
 from vitjax.analysis.units.attention_features import KINDS, high_frequency, run
 from vitjax.errors import InputError
 from vitjax.optimize.recipes import choose
 
-QUICK = choose("default", steps=2, views=1, jitter=2, stages=())
+QUICK = choose("default", steps=2, **PLAIN)
 MODEL = noise.model(replace(small.CONFIG, depth=2))
+SPECTRUM = jax.jit(radial_spectrum)
 
 
 def wave(cycles: int, side: int = 32) -> np.ndarray:
@@ -23,15 +26,15 @@ def wave(cycles: int, side: int = 32) -> np.ndarray:
 
 @pytest.mark.parametrize(("cycles", "share"), [(1, 0), (8, 0), (9, 1), (15, 1)])
 def test_fine_is_what_lies_beyond_half_of_nyquist(cycles, share):
-    assert high_frequency(radial_spectrum(wave(cycles)))[0] == pytest.approx(share, abs=1e-5)
+    assert high_frequency(SPECTRUM(wave(cycles)))[0] == pytest.approx(share, abs=1e-5)
 
 
 def test_equal_energies_count_equally_and_the_mean_colour_does_not():
-    both = high_frequency(radial_spectrum(wave(2) + wave(12)))[0]
+    both = high_frequency(SPECTRUM(wave(2) + wave(12)))[0]
     assert both == pytest.approx(0.5, abs=0.03)  # the ring at 2 cycles has 12 frequencies, not 4 pi
-    assert high_frequency(radial_spectrum(wave(2) + wave(12) + 7))[0] == pytest.approx(both, rel=1e-3)
+    assert high_frequency(SPECTRUM(wave(2) + wave(12) + 7))[0] == pytest.approx(both, rel=1e-3)
     white = np.random.default_rng(0).normal(size=(4, 64, 64, 3)).astype(np.float32)
-    assert high_frequency(radial_spectrum(white)).mean() == pytest.approx(0.75, abs=0.02)  # of a disk's area
+    assert high_frequency(SPECTRUM(white)).mean() == pytest.approx(0.75, abs=0.02)  # of a disk's area
 
 
 def test_every_kind_has_its_units(tmp_path):

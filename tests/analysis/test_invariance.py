@@ -63,7 +63,8 @@ def test_a_unit_is_followed_on_its_own_image():
     findings = run_rotation(model, data, taps=TAPS, angles=(0, 180), found=found)
     natural = found.taps[TAPS[1]]
     upright = pixels(data.images, natural.place[:, 0], data.config)
-    views = [np.asarray(model(some / np.float32(255), TAPS[1])[TAPS[1]]) for some in (upright, upright[:, ::-1, ::-1])]
+    read = lambda images: np.asarray(small.read(model, images / np.float32(255), reads=TAPS[1])[TAPS[1]])
+    views = [read(images) for images in (upright, upright[:, ::-1, ::-1])]
     values = np.stack([np.diagonal(view[:, 3:].mean(axis=1)) for view in views])
     row = findings.rows[1]
     assert row["before"] == pytest.approx(natural.score[:, 0].mean(), rel=1e-4)

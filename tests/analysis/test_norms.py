@@ -1,6 +1,7 @@
 """Tokens of huge norm: which they are, what is measured of them, and that other analyses say when a hit is one."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +68,7 @@ def test_the_stream_that_units_read(tap, read):
 
 def test_what_stands_out_by_hand():
     images = noise.pixels(DATA)
-    found = jax.tree.map(np.asarray, standing(MODEL, images, times=5.0))
+    found = jax.tree.map(np.asarray, jax.jit(partial(standing, times=5.0))(MODEL, images))
     values = small.read(MODEL, images, reads=(*AFTER, "blocks.1.attn.probs"))
     patches = [np.asarray(values[tap])[:, CONFIG.prefix :] for tap in AFTER]
     norms = np.stack([np.linalg.norm(some, axis=-1) for some in patches], axis=1)
@@ -179,7 +180,8 @@ def test_exemplars_and_maps_say_when_a_hit_is_an_outlier():
 
 def test_rollout_says_how_much_of_its_map_lies_on_outliers():
     last = rollout(MODEL, DATA, method="attention", count=1).rows[-1]
-    probs = np.asarray(MODEL(noise.pixels(DATA), "blocks.1.attn.probs")["blocks.1.attn.probs"]).mean(axis=1)
+    tap = "blocks.1.attn.probs"
+    probs = np.asarray(small.read(MODEL, noise.pixels(DATA), reads=tap)[tap]).mean(axis=1)
     patches = probs[:, 0, CONFIG.prefix :]
     share = patches[:, HUGE].sum(axis=1) / patches.sum(axis=1)
     assert last["on_outliers"] == pytest.approx(share.mean(), rel=1e-4) and last["fair"] == 2 / 16

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from tests.support.small import CONFIG, model
+from tests.support.small import CONFIG, model, read
 from vitjax.analysis.photographs import exemplars as module
 from vitjax.analysis.photographs import wide as in_parts_of
 from vitjax.analysis.photographs.exemplar_tables import run
@@ -119,7 +119,7 @@ def test_quantiles_are_order_statistics():
 def test_the_best_images_are_those_of_the_model(photos):
     data = dataset(photos)
     found = exemplars(model(), data, TAPS, k=3)
-    acts = model()(pixels(data.images, range(21), CONFIG) / np.float32(255), TAPS)
+    acts = read(model(), pixels(data.images, range(21), CONFIG) / np.float32(255), reads=tuple(TAPS))
     tokens = {tap: np.asarray(acts[tap])[:, CONFIG.prefix :].reshape(21, 16, -1) for tap in TAPS[:2]}
     tokens["logits"] = np.asarray(acts["logits"])[:, None]
     for tap, natural in found.taps.items():
@@ -157,9 +157,9 @@ def test_batches_and_devices_change_nothing(photos, on_devices):
     assert on_devices(source, 4).split("\n")[:3] == lines
 
 
-def test_two_processes_give_the_tables_of_one(photos, tmp_path, capsys):
-    command = ["analyze", "exemplars", "--data", str(photos), "--batch", "4"]
-    command += ["--taps", "blocks.5.mlp.hidden", "--k", "3"]
+def test_two_processes_give_the_tables_of_one(checkpoint, photos, tmp_path, capsys):
+    command = ["analyze", "exemplars", "--model", str(checkpoint), "--data", str(photos), "--batch", "4"]
+    command += ["--taps", "blocks.1.mlp.hidden", "--k", "3"]
     one, two = tmp_path / "one", tmp_path / "two"
     assert main([*command, "--out", str(one)]) == 0
     assert main([*command, "--out", str(two), "--shard", "1/2"]) == 0
@@ -168,7 +168,7 @@ def test_two_processes_give_the_tables_of_one(photos, tmp_path, capsys):
     done = subprocess.run(other, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done
     one, two = (parquet.read_table(folder / "exemplars.parquet") for folder in (one, two))
-    assert one.num_rows == 768 * (3 + len(QUANTILES))
+    assert one.num_rows == 96 * (3 + len(QUANTILES))
     for column in ("unit", "kind", "rank", "image", "patch", "left", "bottom"):
         assert one[column].to_pylist() == two[column].to_pylist(), column
 

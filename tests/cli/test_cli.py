@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import vitjax
+from tests.support import plain
 from vitjax.bench.measure import Row
 from vitjax.cli import main
 from vitjax.optimize.results import pictures
@@ -157,7 +158,8 @@ def test_a_full_disk_is_named_and_the_record_stays_true(checkpoint, tmp_path, mo
 
 def test_ctrl_c_leaves_what_is_finished(checkpoint, tmp_path):
     out = tmp_path / "out"
-    arguments = ["--model", str(checkpoint), "--out", str(out), "--batch", "1", "--set", "steps=1000", "logits:0-9"]
+    many = [*plain.QUICK, "--set", "steps=300", "--batch", "1", "blocks.0.mlp.hidden:0-49"]
+    arguments = ["--model", str(checkpoint), "--out", str(out), *many]
     running = subprocess.Popen(
         [sys.executable, "-m", "vitjax", "visualize", *arguments],
         stdout=subprocess.PIPE,
@@ -169,8 +171,8 @@ def test_ctrl_c_leaves_what_is_finished(checkpoint, tmp_path):
     running.send_signal(signal.SIGINT)
     output, errors = running.communicate()
     finished = pictures.read_record(out)["pictures"]
-    assert running.returncode == 130 and 1 <= len(finished) < 10
-    assert f"{len(finished)} of 10 pictures are finished" in errors and "Traceback" not in errors
+    assert running.returncode == 130 and 1 <= len(finished) < 50
+    assert f"{len(finished)} of 50 pictures are finished" in errors and "Traceback" not in errors
     assert output.strip().endswith("contact_sheet.png")
     for row in finished:
         opened(out / row["file"])

@@ -18,12 +18,22 @@
     return short && `its column ${short.key} is too short`;
   };
 
+  /** Lists of numbers as one after another, {flat, ends}: many small arrays take several times the memory. */
+  const packed = (lists) => {
+    const ends = new Uint32Array(lists.length);
+    const total = lists.reduce((end, list, place) => (ends[place] = end + list.length), 0);
+    const flat = new Uint32Array(total);
+    lists.forEach((list, place) => flat.set(list, ends[place] - list.length));
+    return { flat, ends };
+  };
+
   class Atlas {
     #layouts = new Map();
     #details = new Map();
 
     constructor(root, about, units) {
-      Object.assign(this, { root, about, units, count: about.count });
+      const { classes, ...rest } = units;
+      Object.assign(this, { root, about, units: rest, count: about.count, seen: packed(classes) });
       this.columns = new Map(about.columns.map((column) => [column.key, column]));
       this.tapOf = new Uint16Array(this.count);
       this.silent = new Set(units.silent); // units that hardly respond to any photograph
@@ -49,8 +59,13 @@
       return value === null || !this.columns.get(key).words ? value : this.columns.get(key).words[value];
     }
 
-    /** The classes that a unit responds to; none where it hardly responds. */
-    classes(unit) { return (this.silent.has(unit) ? [] : this.units.classes[unit] ?? []).map((place) => this.about.classes[place]); }
+    /** The places in the atlas's list of the classes that a unit responds to; none where it hardly responds. */
+    classPlaces(unit) {
+      const { flat, ends } = this.seen;
+      return this.silent.has(unit) ? [] : [...flat.subarray(unit ? ends[unit - 1] : 0, ends[unit])];
+    }
+
+    classes(unit) { return this.classPlaces(unit).map((place) => this.about.classes[place]); }
 
     /** The word that a CLIP names a unit by, or null. */
     word(unit) { return this.units.words?.names[this.units.words.of[unit]] ?? null; }

@@ -92,9 +92,10 @@
   };
 
   /** What an export without the file says: the classes that each unit is known by. */
-  const fromUnits = ({ about, units, silent }) => {
+  const fromUnits = (atlas) => {
+    const { about } = atlas;
     const lists = about.classes.map(() => []);
-    units.classes.forEach((places, unit) => { if (!silent.has(unit)) for (const place of places) lists[place].push(unit, 1); });
+    for (let unit = 0; unit < atlas.count; unit++) for (const place of atlas.classPlaces(unit)) lists[place].push(unit, 1);
     return { photographs: 1, classes: about.classes, units: lists, kinds: [] };
   };
 

@@ -17,6 +17,7 @@ from tests.support.pictures import photo
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 2  # of any recipe, where examples say hundreds
 FEW = ("--sample", "4")  # units of an atlas
+DRAWN = ("--sample", "2")  # units that are drawn for pictures: each tap of theirs is a program
 CELLS = ("--grid", "2", "--threshold", "0", "--layout", "pca")  # of one of activations
 LEARNED = ("--tokens", "8192", "--batch", "1024", "--buffer", "4096")  # of a dictionary
 SCORED = ("--count", "3")  # units of a tap that are scored
@@ -168,6 +169,11 @@ def words_of(example: Example, folder: Path) -> list[str]:
         shutil.rmtree(folder / Path(given["--out"]).name, ignore_errors=True)
     if words[0] == "bench":
         words += BENCH
+    elif words == ["visualize"]:
+        words += DRAWN
+    elif words[0] == "visualize" and "--sample" in words:
+        first = words.index("--sample")
+        words[first : first + 2] = DRAWN
     elif words[:2] == ["analyze", "scores"]:
         words += SCORED
     elif words[:2] == ["dictionary", "train"]:

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -129,18 +128,26 @@ def timm():
 
 
 @pytest.fixture(scope="session")
-def on_devices():
-    """A function (source, count=8) -> stdout that runs Python source in a fresh process with `count` CPU devices.
+def forks():
+    """Begins programs that use JAX in processes of their own, where `sys.executable` would import it anew each time."""
+    from tests.support.forks import Forks
+
+    with Forks() as begun:
+        yield begun
+
+
+@pytest.fixture(scope="session")
+def on_devices(forks):
+    """A function (source, count=8) -> stdout that runs Python source in a process of its own with `count` CPU devices.
 
     In the tests' own process JAX keeps one: eight slow every small computation by a sixth to a half.
     """
 
     def run(source: str, count: int = 8) -> str:
         environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(count)}
-        command = [sys.executable, "-W", "error", "-c", textwrap.dedent(source)]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        code, out, err = forks.begin(["-c", textwrap.dedent(source)], environment).ended(PATIENCE)
+        assert code == 0, err
+        return out
 
     return run
 

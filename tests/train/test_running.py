@@ -5,15 +5,14 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE
 from tests.support import noise
+from tests.support.forks import Fork
 from tests.support.training import CONFIG, RUNNING, SETTINGS, training, weights
 from vitjax.errors import AGAIN, InputError
 from vitjax.train.kept.checkpoints import FOLDER, Checkpoints
@@ -31,10 +30,15 @@ def whole(tmp_path_factory):
     return out
 
 
-def begun(out, *arguments: str, devices: int = 1) -> subprocess.Popen:
-    command = [sys.executable, "-W", "error", "-m", "tests.support.training", str(out), *arguments]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+@pytest.fixture(scope="session")
+def begun(forks):
+    """A function (out, *arguments, devices=1) -> a training that runs in a process of its own."""
+
+    def begin(out, *arguments: str, devices: int = 1) -> Fork:
+        environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
+        return forks.begin(["-m", "tests.support.training", str(out), *arguments], environment)
+
+    return begin
 
 
 def same(out, whole) -> bool:
@@ -55,29 +59,27 @@ def losses(out) -> list[tuple[int, float]]:
     return [(row["step"], row["loss"]) for row in map(json.loads, (out / CURVE).read_text().splitlines())]
 
 
-def test_killed_and_gone_on_with_it_is_the_same_to_the_byte(whole, tmp_path):
-    process = begun(out := tmp_path / "killed", "--die", "4")
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+def test_killed_and_gone_on_with_it_is_the_same_to_the_byte(whole, begun, tmp_path):
+    code, *said = begun(out := tmp_path / "killed", "--die", "4").ended(PATIENCE)
+    assert code == -signal.SIGKILL, said
     assert run(training(), out, RUNNING) == 0
     assert same(out, whole) and losses(out) == losses(whole)
 
 
-def test_two_hosts_with_split_weights_train_as_one(whole, tmp_path):
+def test_two_hosts_with_split_weights_train_as_one(whole, begun, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"
     out = tmp_path / "hosts"
     hosts = [begun(out, "--host", str(i), "2", "--coordinator", coordinator) for i in range(2)]
-    said = [host.communicate()[0].decode() for host in hosts]
-    assert [host.returncode for host in hosts] == [0, 0], said
+    codes, *said = zip(*(host.ended(PATIENCE) for host in hosts), strict=True)
+    assert codes == (0, 0), said
     nearly(out, whole)
     assert [step for step, _ in losses(out)] == [1, 2, 3, 4, 5, 6]
 
 
-def test_two_devices_of_a_process_train_as_one_stopped_or_not(whole, tmp_path):
-    process = begun(out := tmp_path / "devices", "--stop", "2", devices=2)
-    said = process.communicate()[0].decode()
-    assert process.returncode == 0 and "run the same command again" in said, said
+def test_two_devices_of_a_process_train_as_one_stopped_or_not(whole, begun, tmp_path):
+    code, *said = begun(out := tmp_path / "devices", "--stop", "2", devices=2).ended(PATIENCE)
+    assert code == 0 and "run the same command again" in "".join(said), said
     nearly(out, whole)
     assert [step for step, _ in losses(out)] == [1, 2, 3, 4, 5, 6]
 

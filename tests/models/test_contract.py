@@ -133,10 +133,18 @@ def model(name: str) -> Network:
 
 
 @cache
-def values(name: str) -> dict[str, np.ndarray]:
-    """Everything that can be read."""
-    run = jax.jit(lambda model, images: model(images, list(model.taps())))
-    return jax.tree.map(np.asarray, run(model(name), IMAGES))
+def edited(name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Everything that can be read where nothing is added at every tap, and the output's gradient at what is added."""
+    sites, end = model(name).taps(), model(name).output
+
+    def total(deltas, model):
+        edits = {tap: lambda value, delta=delta: value + delta for tap, delta in deltas.items()}
+        values = model(IMAGES, list(sites), edits)
+        return (values[end] * jnp.arange(1.0, 5.0)).sum(), values
+
+    nothing = {tap: np.zeros((1, *site.shape), np.float32) for tap, site in sites.items()}
+    gradient, values = jax.tree.map(np.asarray, jax.jit(jax.grad(total, has_aux=True))(nothing, model(name)))
+    return values, gradient
 
 
 def test_every_kind_has_a_row():
@@ -145,7 +153,7 @@ def test_every_kind_has_a_row():
 
 @every
 def test_every_tap_is_what_its_site_says(name):
-    sites, found = model(name).taps(), values(name)
+    sites, (found, _) = model(name).taps(), edited(name)
     assert found.keys() == sites.keys()
     for tap, site in sites.items():
         assert found[tap].shape == (2, *site.shape) and len(site.axes) == len(site.shape), tap
@@ -158,24 +166,17 @@ def test_every_tap_is_what_its_site_says(name):
 
 
 @every
-def test_what_is_read_alone_is_what_is_read_with_all(name):
-    sites = list(model(name).taps())
+def test_what_is_read_alone_and_unedited_is_what_is_read_with_all(name):
+    sites, (values, _) = list(model(name).taps()), edited(name)
     taps = (sites[len(sites) // 3], sites[2 * len(sites) // 3])
     found = jax.jit(lambda model, images: [model(images, tap)[tap] for tap in taps])(model(name), IMAGES)
     for tap, alone in zip(taps, found, strict=True):
-        np.testing.assert_allclose(alone, values(name)[tap], rtol=1e-4, atol=1e-5 * abs(values(name)[tap]).max())
+        np.testing.assert_allclose(alone, values[tap], rtol=1e-4, atol=1e-5 * abs(values[tap]).max())
 
 
 @every
 def test_an_edit_at_every_tap_reaches_the_output_and_has_a_gradient(name):
-    sites, end = model(name).taps(), model(name).output
-
-    def total(deltas, model):
-        edits = {tap: lambda value, delta=delta: value + delta for tap, delta in deltas.items()}
-        return (model(IMAGES, end, edits)[end] * jnp.arange(1.0, 5.0)).sum()
-
-    deltas = {tap: np.zeros((1, *site.shape), np.float32) for tap, site in sites.items()}
-    gradient = jax.jit(jax.grad(total))(deltas, model(name))
+    _, gradient = edited(name)
     unread = {tap for tap, found in gradient.items() if not np.abs(found).max() > 0}
     assert unread <= {"embedding"}  # beside the logits, which do not read it
 
@@ -193,10 +194,11 @@ def test_memory_and_precision_change_nothing_else(name):
         return re.sub(" at 0x[0-9a-f]+", "", str(traced))
 
     *recomputed, kept = EXECUTIONS
-    assert "remat" in program(recomputed[-1]) and "remat" not in program(kept)
+    plain = program(kept)
+    assert "remat" in program(recomputed[-1]) and "remat" not in plain
     with mock.patch.object(jax, "checkpoint", lambda run, **policy: run):
-        assert {*map(program, recomputed)} == {program(kept)}
-    half = jax.eval_shape(lambda model: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model), model(name))
+        assert {*map(program, recomputed)} == {plain}
+    half = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), model(name))
     found = jax.eval_shape(lambda model, images: model(images), half, IMAGES)
     assert found[model(name).output].dtype == jnp.bfloat16
 

@@ -45,7 +45,7 @@ def commands(args: argparse.Namespace) -> dict[str, list[str]]:
     return found
 
 
-def main(given: list[str] | None = None) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/dtn"), help="the folder that holds the runs")
     parser.add_argument("--listops", type=Path, default=Path("runs/dtn-listops"), help="that of Long ListOps")
@@ -53,7 +53,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="take so many images everywhere, in place of each look's own number")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--words", action="store_true", help="write results/README.md of the tables there are, no more")
-    args = parser.parse_args(given)
+    args = parser.parse_args()
     if args.data is None and not args.words:
         parser.error("the following arguments are required: --data")
     failed = []

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,3 +47,29 @@ def test_the_papers_variants_are_architectures_that_load():
     assert len(VARIANTS) == 32 and len(sources(["swin"])) == 10 and len(sources(["twins", "coat"])) == 11
     assert [name for name, source in VARIANTS.items() if source.split("/")[1].split(".")[0] not in CLASSES] == []
     assert sources(["A=b/c", "d/e"]) == {"A": "b/c", "e": "d/e"}
+
+
+def test_reports_of_dtn_are_of_what_is_finished(tmp_path, monkeypatch, capsys):
+    report, ran = importlib.import_module("experiments.dtn.report"), []
+    for name in ("vit-layer-0", "vit-dtn-0", "vit-dtn-overwritten-0", "swin-layer-0", "pvt-dtn-0"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "result.json").write_text("{}")
+    code = {"experiments.dtn.distances": 1}
+    run = lambda words: ran.append(words) or SimpleNamespace(returncode=code.get(words[2], 0))
+    monkeypatch.setattr(report.subprocess, "run", run)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "accuracy.csv").write_text(
+        "model,norm,seeds,top1,top1_sd,top1_above_layer,top1_above_layer_sd,steps,cpu_seconds\n"
+        "vit,layer,1,0.25,,,,9,8\nvit,dtn,2,0.275,0.005,0.02,0.001,9,8\n"
+    )
+    words = ["report", "--runs", f"{tmp_path}/runs", "--data", "tiny", "--limit", "7", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", words)
+    assert report.main() == 1
+    said = capsys.readouterr()
+    assert "swin: no run under DTN" in said.out and "pvt: no run under LayerNorm" in said.out
+    assert said.err == "failed: distances of vit\n"
+    assert len(ran) == 2 + len(report.LOOKS) and all("vit" in words for words in ran[2:])
+    assert all(words[words.index("--limit") + 1] == "7" for words in ran[3:])
+    page = (out / "README.md").read_text()
+    assert "| vit | DTN | 2 | 27.5 ± 0.5 | +2.0 ± 0.1 | 9 | 8 |" in page and "ListOps" not in page

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from vitjax.models.core.execution import Execution
 from vitjax.models.core.network import Network
 
 TOGETHER = 16  # derivatives computed side by side
+_FORWARD = Execution(attention="products")  # kernels have no forward derivative
 
 
 def attributions(
@@ -36,7 +38,8 @@ def attributions(
 
 @partial(jax.jit, static_argnames="tap")
 def _along(model: Network, image: Array, chunks: Array, *, tap: str) -> Array:
-    reached = lambda added: model(image, ["logits"], {tap: lambda x: x + added.astype(x.dtype)})["logits"][0]
+    more = lambda added: {tap: lambda x: x + added.astype(x.dtype)}
+    reached = lambda added: model(image, ["logits"], more(added), execution=_FORWARD)["logits"][0]
     _, along = jax.linearize(reached, jnp.zeros(chunks.shape[2:], jnp.float32))
     found = jax.lax.map(jax.vmap(along), chunks)
     return found.reshape(-1, found.shape[-1])

@@ -151,7 +151,7 @@ def main() -> None:
     mean, scale = x.mean(axis=0), x.std()
     x, new = (x - mean) / scale, (new - mean) / scale
     named = {"width": args.width, "k": args.k, "kind": "topk", "batch": args.batch, "rate": args.rate}
-    settings = DictionarySettings(**named, tokens=learned)
+    settings = DictionarySettings(**named, tokens=learned, norm="affine")
     contenders = {
         "vitjax": ours(x, settings, args.steps, "float32"),
         "vitjax, bfloat16 products": ours(x, settings, args.steps, PRODUCTS),

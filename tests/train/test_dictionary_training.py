@@ -33,7 +33,7 @@ def planted(kind: str, count: int):
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     three = rng.uniform(0.5, 1.5, (count + 4000, 64)) * (rng.random((count + 4000, 64)).argsort(axis=1) < 3)
     x = (three @ atoms + 0.01 * rng.standard_normal((len(three), 32))).astype(np.float32)
-    settings = DictionarySettings(width=64, kind=kind, k=3, tokens=count, rate=1e-3)
+    settings = DictionarySettings(width=64, kind=kind, k=3, tokens=count, rate=1e-3, norm="affine")
     steps = count // batch
     coder = begun(jnp.asarray(x[:10_000]), settings, steps, batch)
     one = partial(updated, settings=settings, steps=steps, dtype="float32")
@@ -165,7 +165,7 @@ def test_a_run_tells_of_tokens_and_writes_what_models_take(whole):
     assert {"loss", "nmse", "l0", "dead", "tokens_per_second", "images_per_second", "epoch"} <= rows[0].keys()
     np.testing.assert_allclose([row["l0"] for row in rows], 3, atol=0.1)
     held = json.loads((whole / RESULT / "dictionary.json").read_text())
-    assert held["tap"] == TAP and held["tokens"] == "patches" and held["norm"] == "affine"
+    assert held["tap"] == TAP and held["tokens"] == "patches" and held["norm"] == "rms_norm"
     assert held["source"]["model"]["name"] == "noise" and held["source"]["settings"]["width"] == 24
     read = model().with_dictionary(read_dictionary(whole / RESULT))
     assert f"{TAP}.sae" in read.taps()

@@ -176,9 +176,9 @@ class DictionarySettings:
     tokens: float = _field(1e8, "tokens that are learned from, each once", POSITIVE)
     where: str = _field("patches", "which tokens of an image these are", choices=WHERE)
     norm: str = _field(
-        "affine",
-        "of tokens: affine (less their mean, by one scale), or each by its own length, rms_norm or layer_norm, where a"
-        " few of huge norm would be most of the error",
+        "rms_norm",
+        "of tokens: each by its own length, rms_norm or layer_norm, or affine (less their mean, by one scale), with"
+        " which a few of huge norm are most of the error and leave most latents dead",
         choices=SCALINGS,
     )
     batch: int = _field(4096, "tokens of a step, in whole images: the nearest multiple of eight of them", COUNT)

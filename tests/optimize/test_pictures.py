@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.support import small
+from tests.support.plain import PLAIN
 from vitjax.errors import InputError
 from vitjax.optimize.goals.penalties import likeness
 from vitjax.optimize.recipes import choose
@@ -20,7 +21,7 @@ CARD = {"source": "here", "revision": "", "sha256": "f" * 64, "converter": "timm
 
 
 def test_a_folder_takes_pictures_of_the_same_weights_and_recipe_alone(tmp_path):
-    model, changes = small.model(), {"steps": 2, "views": 1, "seed": 3, "stages": ()}
+    model, changes = small.model(), {"steps": 2, "seed": 3, **PLAIN}
     first, second = (replace(visualize(model, f"blocks.0.mlp.hidden:{i}", **changes), model=CARD) for i in (0, 1))
     append(tmp_path, first)
     record = json.loads((tmp_path / RECORD).read_text())
@@ -38,7 +39,7 @@ def test_a_folder_takes_pictures_of_the_same_weights_and_recipe_alone(tmp_path):
 
 
 def test_variants_of_a_unit_differ_and_depend_on_nothing_else():
-    model, recipe = small.model(), choose("default", steps=20, views=2, variants=2, stages=())
+    model, recipe = small.model(), choose("default", steps=20, views=2, variants=2, diversity=30, stages=())
     pictures = visualize(model, "blocks.2.mlp.hidden:3,7", recipe, batch=3)
     assert [str(unit) for unit in pictures.units] == [
         f"blocks.2.mlp.hidden:{name}" for name in ("3", "3#1", "7", "7#1")
@@ -46,12 +47,12 @@ def test_variants_of_a_unit_differ_and_depend_on_nothing_else():
     alone = visualize(model, "blocks.2.mlp.hidden:7", recipe, batch=4)
     assert (alone.images == pictures.images[2:]).all()
 
-    def alike(**changes):
-        made = visualize(model, "blocks.2.mlp.hidden:3,7", recipe, **changes).images
-        read = small.read(model, made / np.float32(255), reads="blocks.2.resid_mid")["blocks.2.resid_mid"]
+    def alike(pictures):
+        read = small.read(model, pictures.images / np.float32(255), reads="blocks.2.resid_mid")["blocks.2.resid_mid"]
         return likeness(read[:, None], 2)
 
-    assert (alike(diversity=30) < alike(diversity=0) - 0.01).all()
+    unhindered = visualize(model, "blocks.2.mlp.hidden:3,7", recipe, diversity=0)
+    assert (alike(pictures) < alike(unhindered) - 0.01).all()
     with pytest.raises(InputError, match="at least 1"):
         choose("default", variants=0)
 
@@ -65,7 +66,7 @@ def test_likeness_is_the_mean_cosine_with_the_other_variants():
 
 
 def test_variants_have_their_names_files_and_row(tmp_path):
-    pictures = visualize(small.model(), "blocks.0.mlp.hidden:10,9", steps=2, views=1, variants=3, stages=())
+    pictures = visualize(small.model(), "blocks.0.mlp.hidden:10,9", steps=2, variants=3, **PLAIN)
     Image.open(pictures.save(tmp_path)).verify()
     rows = read_record(tmp_path)["pictures"]
     taps = small.model().taps()

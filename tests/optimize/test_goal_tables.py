@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.support import small
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import PLAIN
 from vitjax.analysis.photographs.weights import per_spread
 from vitjax.cli import main
 from vitjax.data.dataset import open_dataset
@@ -20,9 +21,7 @@ from vitjax.units.units import Unit
 
 MODEL, TAP = small.model(), "blocks.2.mlp.hidden"
 A, B, C = (Unit(TAP, (i,)) for i in (3, 7, 11))
-STILL = choose(
-    "default", steps=40, views=1, stages=(), color="none", noise=0, jitter=0, total_variation=0, learning_rate=0.05
-)
+STILL = choose("default", steps=40, learning_rate=0.05, **PLAIN)
 
 
 def test_goals_of_rows_and_tables():

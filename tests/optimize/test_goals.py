@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import small
+from tests.support.plain import PLAIN
 from vitjax.analysis.report.grading import read_finished
 from vitjax.atlas.job.job import chosen
 from vitjax.errors import InputError
@@ -23,7 +24,7 @@ from vitjax.units.units import CosinePower, Direction, Unit
 
 TAP, OTHER = "blocks.2.resid_post", "blocks.1.attn.z"
 A, B = Unit(TAP, (5,)), Unit(OTHER, (2, 1))
-QUICK = choose("default", steps=4, views=1, stages=())
+QUICK = choose("default", steps=4, **PLAIN)
 MODEL = small.model()
 
 
@@ -91,16 +92,15 @@ def test_a_sum_of_several_taps_is_the_sum_of_its_terms():
 
 def test_one_program_serves_all_sums_of_alike_terms():
     loop.advance.clear_cache()
-    recipe = choose(QUICK, total_variation=0)
     pairs = [Unit(TAP, (i % 48,)) - 0.1 * i * Unit(OTHER, (i % 3, i % 7)) for i in range(1, 51)]
-    pictures = visualize(MODEL, pairs, recipe, batch=10)
+    pictures = visualize(MODEL, pairs, QUICK, batch=10)
     assert loop.advance._cache_size() == 1
     values = small.read(MODEL, pictures.images / np.float32(255), reads=(TAP, OTHER))
     wanted = values[TAP][3, 3:, 4].mean() - 0.4 * values[OTHER][3, 3:, 1, 4].mean()
     np.testing.assert_allclose(pictures.activation[3], wanted, rtol=1e-4, atol=1e-5)
 
     swapped = -0.1 * Unit(OTHER, (1, 1)) + Unit(TAP, (1,))
-    again = visualize(MODEL, [swapped, *pairs[1:10]], recipe, batch=10)
+    again = visualize(MODEL, [swapped, *pairs[1:10]], QUICK, batch=10)
     assert np.array_equal(again.images, pictures.images[:10])
     assert loop.advance._cache_size() == 1
 
@@ -110,7 +110,7 @@ def test_weights_of_zero_pull_nowhere():
 
 
 def test_the_negative_lowers_its_unit_before_the_activation_function():
-    tap, plain = "blocks.1.mlp.pre", choose(QUICK, steps=60, color="none", noise=0, jitter=0, total_variation=0)
+    tap, plain = "blocks.1.mlp.pre", choose(QUICK, steps=60)
     found = visualize(MODEL, [-Unit("blocks.1.mlp.hidden", (i,)) for i in range(3, 7)], plain)
     pictures, noise = found.images / np.float32(255), np.random.default_rng(0).random((64, 32, 32, 3), np.float32)
     reached, usual = (np.asarray(small.read(MODEL, images, reads=tap)[tap])[:, 3:, 3:7] for images in (pictures, noise))
@@ -233,4 +233,4 @@ def test_reports_and_atlases_are_of_units(tmp_path, caplog):
 def test_a_picture_of_what_is_no_number_is_refused():
     lost = Custom("lost", [TAP], lambda values: values[TAP].mean(axis=(1, 2)) * jnp.nan)
     with pytest.raises(InputError, match="lost: its activation has become nan"):
-        visualize(MODEL, lost, recipe="fast", steps=1, stages=())
+        visualize(MODEL, lost, QUICK)

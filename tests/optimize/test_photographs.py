@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import small
+from tests.support import plain, small
 from vitjax.cli import main
 from vitjax.errors import InputError
 from vitjax.optimize import loop
@@ -27,8 +27,7 @@ from vitjax.units.units import Unit
 
 TAP = "blocks.2.mlp.hidden"
 MODEL = small.model()
-QUIET = {"stages": (), "views": 1, "color": "none", "noise": 0, "jitter": 0, "total_variation": 0}
-PLAIN = choose("default", steps=20, parametrization="pixels", **QUIET)
+PLAIN = choose("default", steps=20, parametrization="pixels", **plain.PLAIN)
 PHOTO = np.random.default_rng(3).integers(20, 236, (32, 32, 3), np.uint8)
 STAGED = choose("fast", steps=9)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support import small
+from tests.support.plain import PLAIN
 from vitjax.errors import InputError
 from vitjax.models.core.config import ViTConfig
 from vitjax.models.core.execution import Execution
@@ -24,11 +25,12 @@ from vitjax.optimize.visualize import paint, resolve, visualize
 from vitjax.units.units import Direction, Unit, expand, sample
 
 SHORT = choose("default", steps=6, views=2, stages=())
+STILL = choose(SHORT, **PLAIN)
 
 
 @pytest.mark.parametrize("recipe", [SHORT, choose("ghiasi", steps=6, views=2)], ids=["default", "ghiasi"])
 def test_permuting_slots_changes_nothing(recipe):
-    tap = "blocks.2.mlp.hidden"
+    tap = "blocks.0.mlp.hidden"
     _, straight = small.optimised(f"{tap}:0,1,2,3", recipe)
     _, shuffled = small.optimised(f"{tap}:2,0,3,1", recipe)
     assert np.array_equal(straight[[2, 0, 3, 1]], shuffled)
@@ -43,7 +45,7 @@ def test_one_compile_serves_all_units_of_a_tap():
 
 
 def test_chunks_do_not_change_the_picture():
-    tap = "blocks.2.mlp.hidden:1,2"
+    tap = "blocks.0.mlp.hidden:1,2"
     whole, halves = (small.optimised(tap, choose(SHORT, steps=10), chunk=chunk)[0].params for chunk in (10, 3))
     np.testing.assert_allclose(whole, halves, atol=1e-5)
 
@@ -59,11 +61,11 @@ def test_each_recipe_raises_the_activation():
 
 
 def test_the_reported_activation_is_that_of_the_bytes():
-    pictures = visualize(small.model(), ["blocks.2.mlp.hidden:5", "blocks.1.attn.z:2.3", "logits:4"], SHORT)
-    reads = ("blocks.2.mlp.hidden", "blocks.1.attn.z", "logits")
+    pictures = visualize(small.model(), ["blocks.0.mlp.hidden:5", "blocks.1.attn.z:2.3", "logits:4"], STILL)
+    reads = ("blocks.0.mlp.hidden", "blocks.1.attn.z", "logits")
     values = small.read(small.model(), pictures.images / np.float32(255), reads=reads)
     wanted = [
-        values["blocks.2.mlp.hidden"][0, 3:, 5].mean(),
+        values["blocks.0.mlp.hidden"][0, 3:, 5].mean(),
         values["blocks.1.attn.z"][1, 3:, 2, 3].mean(),
         values["logits"][2, 4],
     ]
@@ -176,7 +178,7 @@ def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
     assert set(corners) == {i * columns + j for i in range(rows - shape[0] + 1) for j in range(columns - shape[1] + 1)}
 
 
-PLAIN = choose("default", steps=30, views=2, stages=(), optimizer="adam", color_strength=0.3, jitter=32)
+AUGMENTED = choose("default", steps=30, views=2, stages=(), optimizer="adam", color_strength=0.3, jitter=32)
 PARTS = [
     *({"optimizer": optimizer} for optimizer in ("nadam", "lion", "sign")),
     {"seen": 0.5},
@@ -185,18 +187,18 @@ PARTS = [
 
 @pytest.mark.parametrize("changes", PARTS, ids=str)
 def test_every_part_of_a_recipe_raises_the_activation(changes):
-    pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", choose(PLAIN, **changes))
+    pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", choose(AUGMENTED, **changes))
     assert (pictures.activation > pictures.history["activation"][:, 0]).all()
 
 
 def test_a_direction_along_an_axis_is_the_unit():
     vector = np.zeros(48)
     vector[7] = 1
-    along = visualize(small.model(), Direction("blocks.2.resid_post", "axis", vector), SHORT)
-    values = small.read(small.model(), along.images / np.float32(255), reads="blocks.2.resid_post")
-    np.testing.assert_allclose(along.activation[0], values["blocks.2.resid_post"][0, 3:, 7].mean(), rtol=1e-4)
+    along = visualize(small.model(), Direction("blocks.0.resid_post", "axis", vector), STILL)
+    values = small.read(small.model(), along.images / np.float32(255), reads="blocks.0.resid_post")
+    np.testing.assert_allclose(along.activation[0], values["blocks.0.resid_post"][0, 3:, 7].mean(), rtol=1e-4)
     with pytest.raises(InputError, match="has 5 numbers"):
-        visualize(small.model(), Direction("blocks.2.resid_post", "short", np.ones(5)), SHORT)
+        visualize(small.model(), Direction("blocks.0.resid_post", "short", np.ones(5)), SHORT)
     with pytest.raises(InputError, match="did you mean blocks"):
         resolve(small.model(), Direction("blocks.2.resid_past", "lost", np.ones(48)))
 
@@ -227,6 +229,7 @@ def test_more_devices_make_the_same_pictures(on_devices):
         """
         import jax, numpy as np
         from tests.support import small
+from tests.support.plain import PLAIN
         from vitjax.optimize.recipes import choose
         from vitjax.optimize.visualize import visualize
 
@@ -248,16 +251,16 @@ def test_a_given_image_is_where_the_loop_starts(parametrization):
     np.testing.assert_allclose(there_and_back(image), image, atol=2e-5)
     black_and_white = (image > 0.5).astype(np.float32)
     assert np.abs(there_and_back(black_and_white) - black_and_white).max() < 0.03
-    aims = small.aims("blocks.2.mlp.hidden:0")
+    aims = small.aims("blocks.0.mlp.hidden:0")
     starts = np.full((1, 32, 32, 3), 0.5, np.float32)
-    program = loop.program(choose(SHORT, parametrization=parametrization), UnitActivation("blocks.2.mlp.hidden"))
+    program = loop.program(choose(SHORT, parametrization=parametrization), UnitActivation("blocks.0.mlp.hidden"))
     slots = loop.start(small.model(), aims, jnp.asarray(starts), recipe=program.recipe)
     images, _ = loop.finish(small.model(), slots, aims, program=program)
     assert (np.asarray(images) == 128).all()
 
 
 def test_where_memory_runs_out_fewer_slots_are_tried(monkeypatch):
-    tap, recipe = "blocks.2.mlp.hidden", choose(SHORT, steps=3)
+    tap, recipe = "blocks.0.mlp.hidden", choose(STILL, steps=3)
     whole = visualize(small.model(), f"{tap}:0-6", recipe, batch=4)
     advance, slots_tried = loop.advance, []
 
@@ -313,7 +316,7 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
 
     monkeypatch.setattr(loop, "advance", broken)
     with pytest.raises(RuntimeError, match="broken"):
-        visualize(small.model(), "blocks.2.mlp.hidden:0-6", SHORT, batch=2)
+        visualize(small.model(), "blocks.0.mlp.hidden:0-6", SHORT, batch=2)
 
 
 @pytest.mark.parametrize("parametrization", ["pixels", "fourier", "pyramid"])

@@ -207,8 +207,9 @@ def test_9_golden_trajectory(setting, monkeypatch):
     slots = loop.start(model, aim, recipe=program.recipe)._replace(params=jnp.asarray(picture(16), jnp.float32))
     for update in range(1, 402):
         slots, history = loop.advance(model, slots, aim, program=program)
+        params = np.asarray(slots.params)
         if golden := GOLDEN[setting].get(update):
-            x = np.asarray(slots.params[0], np.float64)
+            x = params[0].astype(np.float64)
             seen = {
                 "loss": history.loss[0, 0],
                 "tv": history.total_variation[0, 0],
@@ -219,7 +220,7 @@ def test_9_golden_trajectory(setting, monkeypatch):
             tolerance = 1e-5 if update <= 10 else 1e-4
             for name, value in golden.items():
                 np.testing.assert_allclose(seen[name], value, rtol=tolerance, err_msg=f"{name} at update {update}")
-        assert slots.params.min() >= 0 and slots.params.max() <= 1
+        assert params.min() >= 0 and params.max() <= 1
 
 
 def test_8_the_last_of_401_updates_changes_nothing():
@@ -298,7 +299,7 @@ def test_13_together_or_alone():
 
 
 def test_30_the_same_seed_gives_the_same_bytes():
-    recipe, units = choose("ghiasi", steps=20, views=2), "blocks.2.mlp.hidden:3,5"
+    recipe, units = choose("ghiasi", steps=20, views=2), "blocks.0.mlp.hidden:3,5"
     first, again, other = (small.optimised(units, recipe, seed)[1].tobytes() for seed in (0, 0, 1))
     assert first == again != other
     shallow, deep = (

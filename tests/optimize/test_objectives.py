@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support import small
+from tests.support.plain import PLAIN
 from vitjax.errors import InputError
 from vitjax.models.core.tap_site import Site
 from vitjax.models.registry import abstract
@@ -63,7 +64,7 @@ CONTRAST = Contrast("blocks.2.mlp.hidden", "blocks.1.resid_post")
 def test_a_goal_that_reads_two_taps_has_its_pictures(tmp_path):
     goals = [Difference(CONTRAST, (3, 7)), Difference(CONTRAST, (5, 1))]
     loop.advance.clear_cache()
-    pictures = visualize(small.model(), [*goals, "blocks.2.mlp.hidden:3"], steps=12, views=2, stages=(), seed=1)
+    pictures = visualize(small.model(), [*goals, "blocks.2.mlp.hidden:3"], steps=12, seed=1, **PLAIN)
     assert loop.advance._cache_size() == 2  # one program for both goals of a kind
     assert pictures.units[:2] == goals and pictures.units[2] == Unit("blocks.2.mlp.hidden", (3,))
     reached = pictures.history["activation"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.plain import QUICK
 from vitjax.cli import main
 from vitjax.models.dictionaries.dictionary import Dictionary
 from vitjax.models.dictionaries.form import Form
@@ -32,8 +33,8 @@ def features(checkpoint, tmp_path):
 def test_latents_are_painted_and_have_exemplars(checkpoint, features, capsys, caplog):
     """With where their dictionary came from in the records; and a check says that a random one explains nothing."""
     given = ["--model", str(checkpoint), "--dictionary", str(features / "features")]
-    quick = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=2", "--out", str(features / "out")]
-    assert main(["visualize", *given, *quick, f"{TAP}.sae:3"]) == 0
+    out = ["--out", str(features / "out")]
+    assert main(["visualize", *given, *QUICK, *out, f"{TAP}.sae:3"]) == 0
     record = json.loads((features / "out/pictures.json").read_text())
     about = record["model"]["dictionaries"][f"{TAP}.sae"]
     assert about["format"] == "vitjax" and about["form"]["activation"] == "relu" and len(about["sha256"]) == 64

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import QUICK
 from vitjax.analysis.photographs.natural import read_part
 from vitjax.atlas.job import run as atlas_run
 from vitjax.atlas.records import manifest
@@ -14,8 +15,6 @@ from vitjax.atlas.store.store import Store
 from vitjax.cli import main
 from vitjax.optimize.results.record import RECORD, read_record
 from vitjax.weights import dtypes
-
-QUICK = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
 
 
 @pytest.fixture

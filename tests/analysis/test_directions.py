@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.support import small
 from tests.support.pictures import levels, photo
+from tests.support.plain import QUICK
 from vitjax.analysis.directions.components import METHODS, factors, shares
 from vitjax.analysis.directions.contrasts import contrasts
 from vitjax.analysis.directions.find import directions
@@ -158,7 +159,7 @@ def test_a_file_of_directions_is_units_on_the_command_line(checkpoint, photos, t
     found = read_directions("directions/directions.npz")
     assert found.taps == (f"{tap}.directions@pca",) and found.card.model_sha256 == load(checkpoint).card.sha256
     assert [row["vector"] for row in record["rows"]] == [fingerprint(v) for v in found.arrays["vectors"][...]]
-    quick = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=2", "--out", "out"]
+    quick = [*QUICK, "--out", "out"]
     assert main(["visualize", *given, *quick, "directions/directions.npz:0-1"]) == 0
     record, named = json.loads((tmp_path / "out/pictures.json").read_text()), f"{tap}.directions@pca"
     assert [row["unit"] for row in record["pictures"]] == [f"{named}:0", f"{named}:1"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import noise, small
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import PLAIN
 from vitjax.analysis.report.painted import painted
 from vitjax.analysis.study.gallery import gallery
 from vitjax.analysis.units import background, objects
@@ -119,7 +120,7 @@ def test_a_gallery_shows_every_picture_at_the_same_size():
 
 def test_painted_pictures_are_found_in_their_folder_or_made(tmp_path):
     model = small.model()
-    made = visualize(model, f"{TAP}:3,8", steps=2, views=1, stages=())
+    made = visualize(model, f"{TAP}:3,8", steps=2, **PLAIN)
     made.save(tmp_path)
     found = painted(model, folder=tmp_path)
     assert list(map(str, found)) == [f"{TAP}:3", f"{TAP}:8"]

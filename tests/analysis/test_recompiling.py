@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import noise, small
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import PLAIN
 from vitjax.analysis.photographs.likeness import nearest, repeats
 from vitjax.analysis.study.catalog import ANALYSES
 from vitjax.analysis.units import attention_features
@@ -23,7 +24,7 @@ from vitjax.weights.load_text import TextEncoder
 
 CONFIG = replace(small.CONFIG, depth=1, width=24, heads=2, mlp_width=32, registers=0)
 MODEL = noise.model(CONFIG)
-QUICK = choose("default", steps=1, views=1, jitter=0, stages=())
+QUICK = choose("default", steps=1, **PLAIN)
 UNITS = "blocks.0.mlp.hidden:3,5"
 STREAM = ["embed:7", "blocks.0.resid_post:7"]
 COMPILED = "/jax/core/compile/backend_compile_duration"

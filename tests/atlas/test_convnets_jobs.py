@@ -7,6 +7,7 @@ import pytest
 
 from tests.analysis.test_convnets_analyses import folder
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import QUICK
 from vitjax.cli import main
 from vitjax.models.convnets.resnet import ResNetConfig
 from vitjax.optimize.cost import step_flops
@@ -36,7 +37,7 @@ def test_an_atlas(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
     unpack(tmp_path / "photos", {f"{i}.png": encode(photo(40, 48, i)) for i in range(4)})
-    units = ["--units", "stages.0.blocks.0.out:3-4", "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
+    units = ["--units", "stages.0.blocks.0.out:3-4", *QUICK]
     assert main(["atlas", "--model", str(folder), *units, "--data", "photos", "--k", "2", "--no-retry"]) == 0
     maps = np.load(tmp_path / "atlas/tables/maps.npy")
     assert maps.shape == (2, 2, *CONFIG.grid) and (maps.max(axis=(1, 2, 3)) == 255).all()  # one scale a unit

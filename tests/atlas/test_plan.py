@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.support import small
+from tests.support.plain import PLAIN, QUICK
 from vitjax.atlas.job.job import chosen
 from vitjax.atlas.plan.device import Here
 from vitjax.atlas.plan.plan import plan, told
@@ -24,7 +25,7 @@ from vitjax.optimize.recipes import choose
 from vitjax.optimize.schedule.plan import plan as schedule
 
 MODEL = abstract(small.CONFIG)
-RECIPE = choose("fast", steps=4, stages=())
+RECIPE = choose("fast", steps=4, **PLAIN)
 UNITS = chosen(MODEL, ["blocks.*.mlp.hidden:0-8", "blocks.1.attn.q:0.0-3"], None)
 
 
@@ -125,7 +126,7 @@ def test_stages_of_a_recipe_are_forecast_each_by_itself(monkeypatch):
 
 def test_on_the_command_line_nothing_is_written(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["atlas", "--model", str(checkpoint), "--set", "steps=2", "--units", "blocks.1.mlp.hidden:0-8"]
+    given = ["atlas", "--model", str(checkpoint), *QUICK, "--units", "blocks.1.mlp.hidden:0-8"]
     assert main([*given, "--plan"]) == 0
     said = capsys.readouterr().out
     assert "9 pictures for units of 1 taps, in 3 batches of 3 slots" in said and "on disk: about" in said

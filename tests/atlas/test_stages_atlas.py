@@ -8,6 +8,7 @@ from pyarrow import parquet
 
 from tests.analysis.test_stages import CONFIG
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import QUICK
 from tests.support.small import convnet as filled
 from vitjax.cli import main
 from vitjax.weights.publish.converted import export
@@ -28,19 +29,7 @@ def atlas(tmp_path_factory):
     unpack(folder / "photos", {f"{i}.png": encode(photo(56, 72, i)) for i in range(4)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VITJAX_CACHE", str(folder / "cache"))
-        how = [
-            "--recipe",
-            "ghiasi",
-            "--set",
-            "steps=2",
-            "--set",
-            "views=1",
-            "--k",
-            "2",
-            "--no-retry",
-            "--out",
-            str(folder / "atlas"),
-        ]
+        how = [*QUICK, "--k", "2", "--no-retry", "--out", str(folder / "atlas")]
         said = ["--model", str(folder / "swin"), "--units", *UNITS, "--data", str(folder / "photos")]
         assert main(["atlas", *said, *how]) == 0
     return folder / "atlas"

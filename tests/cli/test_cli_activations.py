@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.plain import QUICK
 from vitjax.atlas.job import run
 from vitjax.atlas.records.activation_map import read
 from vitjax.atlas.store.store import Store
@@ -39,7 +40,7 @@ def test_an_atlas_is_planned_begun_and_gone_on_with(checkpoint, tmp_path, monkey
     for number in range(4):
         Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8)).save(tmp_path / "photos" / f"{number}.png")
     cells = ["--tap", TAP, "--per-image", "4", "--grid", "2", "--threshold", "1", "--layout", "pca", "--data", "photos"]
-    quick = ["--recipe", "ghiasi", "--set", "steps=2", "--set", "views=2", "--k", "2", "--no-retry"]
+    quick = [*QUICK, "--k", "2", "--no-retry"]
     given = [*OF, "--model", str(checkpoint), *cells, *quick, "--slots", "2", "--no-page", "--out", "atlas"]
     monkeypatch.setattr(memory, "need", lambda *given, **how: (0.0, 1e6))  # which compiles
     monkeypatch.setattr(rates, "matmul_rate", lambda dtype: 1e12)  # which takes its time

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.pictures import encode, photo, unpack
+from tests.support.plain import QUICK
 from vitjax.cli import main
 
 # The command line where no file may have more than 3,000 bytes, as if the disk were full then.
@@ -25,7 +26,7 @@ def atlas(checkpoint, tmp_path, monkeypatch):
     """A function (*arguments) -> exit code of `vitjax atlas` on that model, quick and in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))
-    quick = ["--model", str(checkpoint), "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
+    quick = ["--model", str(checkpoint), *QUICK]
     quick += ["--units", "blocks.1.mlp.hidden:0-2"]
     return lambda *arguments: main(["atlas", *quick, *arguments])
 

@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 from tests.atlas.test_serve import served
+from tests.support.plain import QUICK
 from tests.weights.test_parity_hf import ONE, WIDE, transformers  # noqa: F401, a fixture
 from vitjax.cli import main
 
@@ -37,7 +38,7 @@ def test_from_a_trainers_folder_to_a_served_page(transformers, tmp_path, monkeyp
     assert mended.endswith(".save_pretrained('outputs/checkpoint-500')\"") and "AutoImageProcessor" in mended
     transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained("outputs/checkpoint-500")
 
-    units = ["--units", "logits:teapot", "--recipe", "ghiasi", "--set", "steps=2", "--set", "views=1"]
+    units = ["--units", "logits:teapot", *QUICK]
     assert main(["atlas", "--model", "outputs/checkpoint-500", *units]) == 0
     assert "atlas/page/index.html" in capsys.readouterr().out
     with served(tmp_path / "atlas/page") as get:

@@ -17,6 +17,7 @@ from tests.support.pictures import photo
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 2  # of any recipe, where examples say hundreds
 FEW = ("--sample", "4")  # units of an atlas
+ONE_TAP = ("--units", "blocks.0.mlp.hidden:*")  # of one that names none: each tap is a program
 DRAWN = ("--sample", "2")  # units that are drawn for pictures: each tap of theirs is a program
 CELLS = ("--grid", "2", "--threshold", "0", "--layout", "pca")  # of one of activations
 LEARNED = ("--tokens", "8192", "--batch", "1024", "--buffer", "4096")  # of a dictionary
@@ -179,7 +180,7 @@ def words_of(example: Example, folder: Path) -> list[str]:
     elif words[:2] == ["dictionary", "train"]:
         words += LEARNED
     elif words[0] == "atlas" and words[1:2] != ["export"] and "--verify" not in words:
-        words += CELLS if "activations" in words else FEW
+        words += CELLS if "activations" in words else FEW if "--units" in words else (*ONE_TAP, *FEW)
         words += (
             ["--set", f"steps={STEPS}"] if given.get("--recipe") == "ghiasi" else []
         )  # one stage: records count them

@@ -6,7 +6,6 @@ The photograph is scikit-image's `chelsea` unless one is given; distances are fr
 """
 
 import numpy as np
-import skimage.data
 
 import vitjax
 from experiments import script
@@ -29,6 +28,13 @@ TRIED = (  # tap and what is changed of the recipe; None: the tap of --tap
 )
 
 
+def chelsea() -> np.ndarray:
+    """scikit-image's photograph of a cat."""
+    import skimage.data
+
+    return skimage.data.chelsea()
+
+
 def main() -> None:
     parser = script.parser(__doc__, __file__)
     parser.add_argument("--photo", default=None)
@@ -37,7 +43,7 @@ def main() -> None:
     parser.add_argument("--tap", default="blocks.2.resid_post")
     parser.add_argument("--strength", type=float, default=1e6)
     args = parser.parse_args()
-    model, photo, rows = vitjax.load(args.model), args.photo or skimage.data.chelsea(), []
+    model, photo, rows = vitjax.load(args.model), args.photo or chelsea(), []
     goals, seen = resolve(model, args.neuron), photographs(model, photo)
     for tap, changes in TRIED:
         recipe, tap = whole(choose(args.recipe, **changes)), tap or args.tap

@@ -229,7 +229,6 @@ def test_more_devices_make_the_same_pictures(on_devices):
         """
         import jax, numpy as np
         from tests.support import small
-from tests.support.plain import PLAIN
         from vitjax.optimize.recipes import choose
         from vitjax.optimize.visualize import visualize
 

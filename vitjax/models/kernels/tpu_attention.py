@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from vitjax.models.kernels.by_images import by_images
 from vitjax.models.kernels.tpu_programs import LANES, SUBLANES, Plan, plan
 
 Heads = Float[Array, "batch token head channel"]
@@ -106,7 +107,7 @@ def _call(
     from jax.experimental import pallas as pl  # a fifth of a second, which only TPUs need
     from jax.experimental.pallas import tpu as pltpu
 
-    images, queries, channels = of_queries[0].alone.shape
+    _, queries, channels = of_queries[0].alone.shape
     dtype, keys = of_queries[0].alone.dtype, of_keys[0].alone.shape[1]
     how = plan(heads, channels // heads, queries, keys)
     groups, chunks = how.grid
@@ -120,28 +121,33 @@ def _call(
     takes = [by_query(part, part.number * groups) for part in of_queries]
     takes += [by_key(part, part.number * groups) for part in of_keys]
     gives = [by_query(part, 0) for part in gives_queries] + [by_key(part, 0) for part in gives_keys]
-    shapes = [part.alone for part in gives_queries + gives_keys]
+    sides = [part.alone.shape[1:] for part in gives_queries + gives_keys]
     if together and groups == chunks == 1:
         gives = [pl.BlockSpec((1, keys, len(gives) * channels), lambda image, group, chunk: (image, 0, 0))]
-        shapes = [jax.ShapeDtypeStruct((images, keys, len(shapes) * channels), dtype)]
+        sides = [(keys, len(sides) * channels)]
     wide = jnp.promote_types(dtype, jnp.float32)
     blocks = (
         2 * how.group * max(how.rows, keys) * dtype.itemsize * len(of_queries + of_keys + gives_queries + gives_keys)
     )
     scores = ARRAYS * _filled(how.rows, LANES) * _filled(keys, LANES) * wide.itemsize
-    return pl.pallas_call(
-        partial(kernel, how),
-        grid=(images, groups, chunks),
-        in_specs=takes,
-        out_specs=gives,
-        out_shape=shapes,
-        scratch_shapes=[pltpu.VMEM((keys, how.group), wide) for _ in gives_keys if chunks > 1],
-        compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel", "parallel", "arbitrary"),
-            vmem_limit_bytes=max(MEMORY, blocks + scores),
-        ),
-        name=f"attention{kernel.__name__}",
-    )(*(part.array for part in of_queries + of_keys))
+
+    def run(*arrays: Flat) -> list[Flat]:
+        images = len(arrays[0])
+        return pl.pallas_call(
+            partial(kernel, how),
+            grid=(images, groups, chunks),
+            in_specs=takes,
+            out_specs=gives,
+            out_shape=[jax.ShapeDtypeStruct((images, *side), dtype) for side in sides],
+            scratch_shapes=[pltpu.VMEM((keys, how.group), wide) for _ in gives_keys if chunks > 1],
+            compiler_params=pltpu.CompilerParams(
+                dimension_semantics=("parallel", "parallel", "arbitrary"),
+                vmem_limit_bytes=max(MEMORY, blocks + scores),
+            ),
+            name=f"attention{kernel.__name__}",
+        )(*arrays)
+
+    return by_images(run, [part.array for part in of_queries + of_keys])
 
 
 def _filled(count: int, to: int) -> int:

@@ -18,6 +18,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
+from vitjax.models.kernels.by_images import by_images
 from vitjax.models.kernels.tpu_programs import LANES, SUBLANES
 from vitjax.models.kernels.tpu_windows import Window, windows
 
@@ -68,36 +69,44 @@ def normed(form: Form, x: Tokens, around: Around, rows: Rows) -> Tokens:
 
 
 def _forward(form: Form, x: Tokens, around: Around, rows: Rows) -> tuple[Tokens, tuple[Tokens, Around, Rows]]:
-    images, tokens, channels = x.shape
-    y = pl.pallas_call(
-        partial(_forward_kernel, form),
-        grid=(images,),
-        in_specs=[_of_image(x), _whole(around), _whole(rows)],
-        out_specs=_of_image(x),
-        out_shape=jax.ShapeDtypeStruct(x.shape, x.dtype),
-        compiler_params=_compiler(tokens, channels, form.heads),
-        name="token_norm_forward",
-    )(x, _turned(around, x.dtype), rows)
+    def run(x: Tokens, turned: Around, rows: Rows) -> list[Tokens]:
+        images, tokens, channels = x.shape
+        return pl.pallas_call(
+            partial(_forward_kernel, form),
+            grid=(images,),
+            in_specs=[_of_image(x), _whole(turned), _whole(rows)],
+            out_specs=[_of_image(x)],
+            out_shape=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+            compiler_params=_compiler(tokens, channels, form.heads),
+            name="token_norm_forward",
+        )(x, turned, rows)
+
+    (y,) = by_images(run, [x], [_turned(around, x.dtype), rows])
     return y, (x, around, rows)
 
 
 def _backward(form: Form, kept: tuple[Tokens, Around, Rows], back: Tokens) -> tuple[Tokens, Around, Rows]:
     x, around, rows = kept
-    _, tokens, channels = x.shape
-    to_x, to_around, to_rows = pl.pallas_call(
-        partial(_backward_kernel, form),
-        grid=(len(x),),
-        in_specs=[_of_image(x), _of_image(back), _whole(around), _whole(around), _whole(rows)],
-        out_specs=[_of_image(x), _whole(around), _whole(rows)],
-        out_shape=[
-            jax.ShapeDtypeStruct(x.shape, x.dtype),
-            jax.ShapeDtypeStruct(around.shape, jnp.float32),
-            jax.ShapeDtypeStruct(rows.shape, jnp.float32),
-        ],
-        scratch_shapes=[pltpu.VMEM((tokens, channels), jnp.float32)],
-        compiler_params=_compiler(tokens, channels, form.heads),
-        name="token_norm_backward",
-    )(x, back, _turned(around, x.dtype), around.astype(x.dtype), rows)
+
+    def run(x: Tokens, back: Tokens, turned: Around, around: Around, rows: Rows) -> list[Array]:
+        images, tokens, channels = x.shape
+        return pl.pallas_call(
+            partial(_backward_kernel, form),
+            grid=(images,),
+            in_specs=[_of_image(x), _of_image(back), _whole(turned), _whole(around), _whole(rows)],
+            out_specs=[_of_image(x), _whole(around), _whole(rows)],
+            out_shape=[
+                jax.ShapeDtypeStruct(x.shape, x.dtype),
+                jax.ShapeDtypeStruct(around.shape, jnp.float32),
+                jax.ShapeDtypeStruct(rows.shape, jnp.float32),
+            ],
+            scratch_shapes=[pltpu.VMEM((tokens, channels), jnp.float32)],
+            compiler_params=_compiler(tokens, channels, form.heads),
+            name="token_norm_backward",
+        )(x, back, turned, around, rows)
+
+    wide = [_turned(around, x.dtype), around.astype(x.dtype), rows]
+    to_x, to_around, to_rows = by_images(run, [x, back], wide, summed=2)
     return to_x, to_around.astype(around.dtype), to_rows
 
 

@@ -17,7 +17,7 @@ from vitjax.models.core.surroundings import key, standard
 from vitjax.models.kernels.products import in_bfloat16
 from vitjax.train.dictionaries.coder import Coder, begun, updated
 from vitjax.train.dictionaries.tokens import KEPT, Buffer, exchanged, put, read
-from vitjax.train.loop.mesh import copied, laid, on_devices, shared_out
+from vitjax.train.loop.mesh import among, copied, laid, on_devices, shared_out
 from vitjax.train.loop.step import Program
 from vitjax.train.settings import PRODUCTS, DictionarySettings
 
@@ -66,6 +66,7 @@ def program(
     places = State(jax.tree.map(lambda _: whole, shapes.coder), split, whole)
     step = jax.jit(one, donate_argnums=1, in_shardings=(whole, places, split), out_shardings=(places, whole))
 
+    @among(mesh)
     @standard()
     def start() -> State:
         fill = jax.jit(
@@ -91,7 +92,7 @@ def program(
     wanted = jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes, places
     )
-    return Program(start, standard()(partial(step, model)), wanted)
+    return Program(start, among(mesh)(standard()(partial(step, model))), wanted)
 
 
 def _begun(buffer: Buffer, settings: DictionarySettings, steps: int) -> State:

@@ -1,5 +1,7 @@
 """Says where the arrays of a training lie: batches shared out over all devices, weights copied to each or split."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -28,6 +30,16 @@ def mesh(batch: int, parts: int = 1) -> Mesh:
             f"a batch of {batch} images is not shared out evenly over {count} devices{each} (nearest: {near})"
         )
     return jax.make_mesh((count,), (DATA,), axis_types=(AxisType.Auto,))
+
+
+@contextmanager
+def among(mesh: Mesh) -> Iterator[None]:
+    """Lets what is traced within know the devices that arrays are shared out over, which kernels of ours have to.
+
+    As a decorator it holds in every call.
+    """
+    with jax.set_mesh(mesh):
+        yield
 
 
 def copied(mesh: Mesh) -> NamedSharding:

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from vitjax.models.core.network import Network
 from vitjax.models.core.surroundings import key, standard
 from vitjax.models.kernels.products import in_bfloat16
-from vitjax.train.loop.mesh import copied, laid, placed, shared_out
+from vitjax.train.loop.mesh import among, copied, laid, placed, shared_out
 from vitjax.train.loop.moving import of_parameters, with_moving
 from vitjax.train.loop.optimizer import optimizer, schedule
 from vitjax.train.settings import PRODUCTS, Settings
@@ -113,7 +113,7 @@ def program(
         around = jax.jit(partial(_around, transform, settings), out_shardings=(*places[1:],))
         return State(learned, *around(learned))
 
-    return Program(start, standard()(step), wanted)
+    return Program(start, among(mesh)(standard()(step)), wanted)
 
 
 def computing(learned: Learned, dtype: str) -> Learned:

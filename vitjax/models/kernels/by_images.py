@@ -27,16 +27,16 @@ def by_images(
     devices = prod(mesh.shape[axis] for axis in axes)
     if devices == 1:
         return list(kernel(*images, *whole))
-    if any(len(one) % devices for one in images):  # each device has all of them, and its own result
-        axes = ()
+    if any(len(one) % devices for one in images):
+        axes = ()  # each device has all of them, and its own result
 
-    def on_device(*arrays: jax.Array) -> list[jax.Array]:
+    def on_device(*arrays: jax.Array) -> tuple[list[jax.Array], list[jax.Array]]:
         found = list(kernel(*arrays))
         kept = len(found) - summed
-        return found[:kept] + [lax.psum(one, axes) if axes else one for one in found[kept:]]
+        return found[:kept], [lax.psum(one, axes) for one in found[kept:]]
 
-    apart, together = PartitionSpec(axes) if axes else PartitionSpec(), PartitionSpec()
-    shapes = jax.eval_shape(kernel, *images, *whole)
-    gives = [apart] * (len(shapes) - summed) + [together] * summed
+    apart, together = PartitionSpec(axes), PartitionSpec()
     places = (apart,) * len(images) + (together,) * len(whole)
-    return jax.shard_map(on_device, mesh=mesh, in_specs=places, out_specs=gives, check_vma=False)(*images, *whole)
+    run = jax.shard_map(on_device, mesh=mesh, in_specs=places, out_specs=(apart, together), check_vma=False)
+    parts, sums = run(*images, *whole)
+    return [*parts, *sums]

@@ -30,7 +30,7 @@ MODELS = tuple(dict.fromkeys(model for model, _ in ORDER))
 SEEDS = 3
 # The paper's 300 epochs with RandAugment, repeated augmentation, drop path and a mean over steps are for long runs.
 RECIPE = {
-    "epochs": 5, "warmup": 0.5, "batch": 64, "rate": 4e-3, "least-rate": 1e-5, "least-crop": 0.35, "randaugment": 0,
+    "epochs": 3, "warmup": 0.5, "batch": 64, "rate": 4e-3, "least-rate": 1e-5, "least-crop": 0.35, "randaugment": 0,
     "repeats": 1, "drop-path": 0, "average": 0, "smoothing": 0.1, "weight-decay": 0.05, "dtype": "bfloat16-products",
     "save": 200, "keep": 1, "look": 1_000_000,
 }  # fmt: skip

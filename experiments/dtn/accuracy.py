@@ -18,15 +18,8 @@ from vitjax.cli import main as vitjax
 
 HERE = Path(__file__).parent
 PAPER, OVERWRITTEN = "dtn", "dtn-overwritten"
-ORDER = (
-    ("vit", (LAYER, PAPER)),
-    ("vit", (OVERWRITTEN,)),
-    ("swin", (LAYER, PAPER)),
-    ("pvt", (LAYER, PAPER)),
-    ("swin", (OVERWRITTEN,)),
-    ("pvt", (OVERWRITTEN,)),
-)
-MODELS = tuple(dict.fromkeys(model for model, _ in ORDER))
+MODELS = "vit", "swin", "pvt"
+ORDER = (*((model, (LAYER, PAPER)) for model in MODELS), *((model, (OVERWRITTEN,)) for model in MODELS))
 SEEDS = 3
 # The paper's 300 epochs with RandAugment, repeated augmentation, drop path and a mean over steps are for long runs.
 RECIPE = {

@@ -26,6 +26,7 @@ def by_hand(attn: Attention, x: np.ndarray, grid, size, shift) -> np.ndarray:
     kernel, bias = np.asarray(attn.qkv.kernel[...]), np.asarray(attn.qkv.bias[...])
     qkv = np.einsum("rsc,cphd->rsphd", whole, kernel) + bias
     table, out = np.asarray(attn.bias.distances[...]), np.zeros_like(whole)
+    project, offset = np.asarray(attn.proj.kernel[...]), np.asarray(attn.proj.bias[...])
 
     def region(place: int, length: int, size: int, shift: int) -> int:
         return 0 if not shift else (place >= length - size) + (place >= length - shift)
@@ -43,7 +44,7 @@ def by_hand(attn: Attention, x: np.ndarray, grid, size, shift) -> np.ndarray:
         probs = np.exp(scores - scores.max(axis=1, keepdims=True))
         probs /= probs.sum(axis=1, keepdims=True)
         z = np.einsum("hk,khd->hd", probs, np.stack([qkv[a, b, 2] for a, b in window]))
-        out[r, s] = np.einsum("hd,hdc->c", z, np.asarray(attn.proj.kernel[...])) + np.asarray(attn.proj.bias[...])
+        out[r, s] = np.einsum("hd,hdc->c", z, project) + offset
     return np.roll(out[:rows, :columns], shift, (0, 1)).reshape(x.shape)
 
 
@@ -64,7 +65,7 @@ def test_windows_by_hand(grid, size, shift):
     part = windowed(grid, size, shift)
     x = np.random.default_rng(2).standard_normal((2, grid[0] * grid[1], 8)).astype(np.float32)
     found = part(jnp.asarray(x), Taps())
-    for one, image in zip(found, x, strict=True):
+    for one, image in zip(np.asarray(found), x, strict=True):
         np.testing.assert_allclose(one, by_hand(part.attn, image, grid, size, shift), rtol=1e-4, atol=1e-5)
 
 

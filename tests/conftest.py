@@ -51,6 +51,14 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this ru
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before what is marked is left out
+def pytest_collection_modifyitems(items):
+    """Marks as exhaustive what is none of the representatives that its test names."""
+    for item in items:
+        if (named := item.get_closest_marker("representatives")) and item.callspec.id not in named.args:
+            item.add_marker("exhaustive")
+
+
 def pytest_collection_finish():
     """Leaves what is imported by now out of the search for garbage, which else goes through it again and again."""
     gc.collect()

@@ -75,6 +75,7 @@ ANALYSES = {
 }
 
 
+@pytest.mark.representatives("exemplars", "masking", "frequency")
 @pytest.mark.parametrize("name", ANALYSES)
 def test_what_any_model_can_do(folder, photos, tmp_path, name):
     options = [str(photos / "a_boxes.txt") if option == "BOXES" else option for option in ANALYSES[name]]

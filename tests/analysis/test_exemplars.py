@@ -157,6 +157,7 @@ def test_batches_and_devices_change_nothing(photos, on_devices):
     assert on_devices(source, 4).split("\n")[:3] == lines
 
 
+@pytest.mark.exhaustive
 def test_two_processes_give_the_tables_of_one(checkpoint, photos, tmp_path, capsys):
     command = ["analyze", "exemplars", "--model", str(checkpoint), "--data", str(photos), "--batch", "4"]
     command += ["--taps", "blocks.1.mlp.hidden", "--k", "3"]
@@ -334,6 +335,7 @@ def test_unreadable_images_are_left_out_and_named(photos):
     assert table.filter(np.array(table["kind"].to_pylist()) == "top").num_rows == 10 * 20
 
 
+@pytest.mark.representatives("{'activation': 'topk', 'k': 3}")
 @pytest.mark.parametrize("form", [{"tokens": "patches"}, {"activation": "topk", "k": 3}], ids=str)
 def test_latents_in_parts_are_those_of_all_at_once(photos, monkeypatch, form):
     """Exactly, of equal ones the first, before the activation function too; sums over images within rounding."""

@@ -69,6 +69,7 @@ def verdicts() -> dict[str, list[str]]:
     return {name: words[i * len(units) : (i + 1) * len(units)] for i, name in enumerate(made)}
 
 
+@pytest.mark.exhaustive
 def test_pictures_of_the_default_recipe_are_clear():
     assert set(verdicts()["good"]) <= CLEAR and "good" in verdicts()["good"]
 

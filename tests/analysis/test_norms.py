@@ -113,6 +113,7 @@ def test_what_stands_in_the_place_of_a_token():
         assert np.array_equal(np.delete(edited, at, axis=1), np.delete(tokens, at, axis=1))
 
 
+@pytest.mark.exhaustive
 def test_the_cost_is_that_of_passes_made_by_hand():
     findings = run(MODEL, DATA)
     cost = {(row["tokens"], row["treatment"]): row for row in findings.tables["norms-cost"].to_pylist()}

@@ -108,6 +108,21 @@ OPTIONS = {
 }
 
 
+@pytest.mark.representatives(
+    "report-card",
+    "exemplars",
+    "maps",
+    "objects",
+    "directions",
+    "words",
+    "masking",
+    "match",
+    "cka",
+    "class-token",
+    "frequency",
+    "view-worth",
+    "patch-heads",
+)
 @pytest.mark.parametrize("name", ANALYSES)
 def test_no_analysis_compiles_twice(name, data, painted, monkeypatch):
     monkeypatch.setattr(attention_features, "KINDS", dict(list(attention_features.KINDS.items())[2:]))  # two will do

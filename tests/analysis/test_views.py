@@ -240,6 +240,7 @@ def test_mistakes_are_named(call, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.exhaustive
 def test_the_checks_against_the_paper_say_what_they_lack():
     command = [sys.executable, "-m", "experiments.nguyen.checks"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)

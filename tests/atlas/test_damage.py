@@ -44,6 +44,7 @@ def test_pictures_that_are_not_those_of_the_record_are_found(whole, tmp_path):
     assert [fault.key for fault in faults(store) if fault] == ["batches/seed-0/000000.json"]
 
 
+@pytest.mark.representatives("a picture file", "a record", "the end")
 @pytest.mark.parametrize(
     ("damage", "shown"),
     [

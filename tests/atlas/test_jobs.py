@@ -103,6 +103,9 @@ class Asks(Reporter):
             self.hear("did some")
 
 
+@pytest.mark.representatives(
+    "grading-did some-batches4-6", "photographs-did some-batches0-0", "painting, seed 0-begins-batches1-0"
+)
 @pytest.mark.parametrize(
     ("stage", "event", "batches", "cards"),
     [

@@ -41,6 +41,7 @@ def test_a_job_killed_while_painting_goes_on_and_gives_the_same(processes, plain
     assert all(store.read(key) == record for key, record in there.items()) and pictures(store) == pictures(plain)
 
 
+@pytest.mark.exhaustive
 def test_a_job_killed_while_grading_goes_on_and_gives_the_same(processes, whole, tmp_path):
     store = Store(str(tmp_path / "killed"))
     assert ended(processes(store.address, "--die", "card", "4"))[0] == -signal.SIGKILL

@@ -138,8 +138,12 @@ def test_readme_command_is_one_line(purpose):
 
 def test_ci_runs_the_commands_that_are_written():
     script = (ROOT / ".ci" / "run").read_text()
-    assert "$(written README.md test)" in script and "$(written CONTRIBUTING.md docs)" in script
-    assert "<!-- command: docs -->" in (ROOT / "CONTRIBUTING.md").read_text() and "pip install" not in script
+    commands = "README.md test", "CONTRIBUTING.md exhaustive", "CONTRIBUTING.md docs"
+    assert all(f"$(written {command})" in script for command in commands)
+    written = (ROOT / "CONTRIBUTING.md").read_text()
+    assert (
+        all(f"<!-- command: {name} -->" in written for name in ("docs", "exhaustive")) and "pip install" not in script
+    )
 
 
 def test_importing_vitjax_is_light():

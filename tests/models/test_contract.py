@@ -124,7 +124,9 @@ CASES = {
 }
 IMAGES = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
 SHORT = choose("default", steps=2, views=1, parametrization="pixels", color="none", jitter=0, stages=())
-every = pytest.mark.parametrize("name", CASES)
+# One for each way to run blocks and each kind of parts; the others are exhaustive.
+FIRST = ("ViT", "ViT, all parts", "Swin V2", "LeViT", "CoaT", "MLP-Mixer", "T2T-ViT, kernels", "PVT", "ResNet")
+every = lambda test: pytest.mark.representatives(*FIRST)(pytest.mark.parametrize("name", CASES)(test))
 
 
 @cache

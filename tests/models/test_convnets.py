@@ -84,6 +84,7 @@ def of_torchvision(timm):
     }
 
 
+@pytest.mark.representatives("resnet50")
 @pytest.mark.parametrize("architecture", TIMM)
 def test_parity_with_timm(timm, architecture):
     arguments = {**TIMM[architecture], "num_classes": 7}
@@ -92,6 +93,7 @@ def test_parity_with_timm(timm, architecture):
     check(build(*port(timm_models.TIMM, tensors(theirs), config)), theirs)
 
 
+@pytest.mark.representatives("densenet121")
 @pytest.mark.parametrize("name", ["resnet50", "densenet121"])
 def test_parity_with_torchvision(of_torchvision, name):
     theirs = random_like(of_torchvision[name]())
@@ -102,6 +104,7 @@ def test_parity_with_torchvision(of_torchvision, name):
     check(build(config, convert(tensors(theirs), table, shapes(config), stacks(config))), theirs)
 
 
+@pytest.mark.exhaustive
 def test_every_architecture_has_its_sources_tensors(timm):
     import torch
     from torchvision import models

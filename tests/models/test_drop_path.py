@@ -54,6 +54,7 @@ def test_blocks_one_by_one_leave_out_the_same(found):
     np.testing.assert_allclose(logits, found["logits"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.representatives("ViT", "Swin V2", "CoaT-Lite", "T2T-ViT, kernels", "PVT", "MLP-Mixer")
 @pytest.mark.parametrize("name", TOKENS)
 def test_every_transformer_draws_where_it_is_asked_and_only_there(name):
     config = TOKENS[name]

@@ -42,6 +42,7 @@ def random(family: str) -> ViT:
     )
 
 
+@pytest.mark.representatives("CLIP")
 @pytest.mark.parametrize("family", ["CLIP", "EVA-02", "BEiT"])  # between them they have all that is new to the loop
 def test_pictures_of_neurons(family):
     pictures = vitjax.visualize(random(family), "blocks.1.mlp.hidden:0,19", steps=2, views=1, stages=())

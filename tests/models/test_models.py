@@ -100,6 +100,7 @@ def test_the_residual_stream_adds_up():
     np.testing.assert_allclose(values["resid_mid"] + values["mlp.out"], values["resid_post"], atol=1e-6)
 
 
+@pytest.mark.representatives("embed", "attn.q", "attn.scores", "attn.z", "mlp.hidden", "resid_post")
 @pytest.mark.parametrize("site", ["embed", *BLOCK, "norm", "pooled", "logits"])
 def test_an_edit_at_every_tap_reaches_the_logits(site):
     model = small.model()
@@ -231,6 +232,7 @@ def test_tokens_may_not_be_dropped_from_attention_that_knows_each_by_its_positio
             jax.eval_shape(partial(run, count=count), model, IMAGES)
 
 
+@pytest.mark.representatives("{}")
 @pytest.mark.parametrize("config", [{}, {"qk_norm": True, "attn_norm": True}], ids=str)
 def test_an_attention_kernel_computes_what_the_products_do(config):
     model = small.random(replace(small.CONFIG, **config))

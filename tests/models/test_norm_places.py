@@ -69,6 +69,7 @@ PLACES = {
 }
 
 
+@pytest.mark.representatives("Swin", "T2T-ViT")
 @pytest.mark.parametrize("name", PLACES)
 def test_in_other_families_they_stand_in_blocks_of_patches_too(name):
     config, count, ends = PLACES[name]
@@ -112,6 +113,7 @@ def test_tokens_that_join_late_are_checked(changes, message):
         replace(SMALL, **changes)
 
 
+@pytest.mark.representatives("True")
 @pytest.mark.parametrize("late", [True, False])
 def test_patches_can_be_left_out(late):
     config = SMALL if late else replace(SMALL, joins=0, class_token=False, pool="mean")

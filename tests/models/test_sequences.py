@@ -193,6 +193,7 @@ def test_a_token_alone_attends_to_itself():
     np.testing.assert_allclose(run(attn, x, alone)[0, 5], wanted, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_reversible_gradients_are_those_of_plain_residuals():
     model, x = random(replace(REFORMER, rounds=1, norm="dtn"), 1), tokens()
     step = lambda x, block: (block(x, Taps(), PLAIN, PRESENT), None)
@@ -224,6 +225,7 @@ def test_what_is_far_from_all_tokens_has_gradients():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
 
 
+@pytest.mark.representatives("reformer-dtn", "bigbird-dtn", "plain-dtn")
 @pytest.mark.parametrize("norm", ["layer", "dtn"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_sequence_is_filled_up_with_changes_nothing(kind, norm):

@@ -55,6 +55,7 @@ CONFIGS = {
 }  # fmt: skip
 
 
+@pytest.mark.representatives("ViT", "DINOv3", "SigLIP", "ResNet")
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_every_family_can_be_called_where_nothing_is_promoted(config):
     model, images = abstract(config), jax.ShapeDtypeStruct((2, *config.image_size, 3), jnp.float32)

@@ -127,6 +127,7 @@ def toy(tmp_path, monkeypatch):
     return vitjax.load(folder), tensors
 
 
+@pytest.mark.exhaustive
 def test_a_family_of_one_s_own(toy, tmp_path, monkeypatch):
     (model, tensors), images = toy, np.random.default_rng(1).random((2, 32, 32, 3), np.float32)
     np.testing.assert_array_equal(model.stages[0].shifted.mlp.fc1.kernel[1], tensors["layers.0.3.fc1.weight"].T)

@@ -52,6 +52,7 @@ def both(q: jax.Array, k: jax.Array, v: jax.Array, back: jax.Array, way: Way = t
     return [z, *pull(back)]
 
 
+@pytest.mark.representatives("(17, 17, 8, 16)", "(9, 18, 2, 80)", "(19, 11, 1, 192)")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_whole_rows_are_what_the_products_are(monkeypatch, interpreted, shape):
     monkeypatch.setattr(tpu_programs, "SPLITS", (16,))
@@ -99,6 +100,12 @@ def test_a_model_is_the_same_with_it(interpreted):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
+@pytest.mark.representatives(
+    "attend-bfloat16-(197, 197, 12, 64)",
+    "attend-float32-(257, 257, 16, 80)",
+    "side_by_side-bfloat16-(50, 50, 6, 64)",
+    "side_by_side-bfloat16-(1025, 1025, 16, 64)",
+)
 @pytest.mark.parametrize(
     "shape",
     [

@@ -290,6 +290,7 @@ def test_12_the_truncated_forward_is_the_full_one():
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * np.abs(b).max())
 
 
+@pytest.mark.exhaustive
 def test_13_together_or_alone():
     recipe, tap = choose("ghiasi", steps=64, views=4), "blocks.2.mlp.hidden"
     together, _ = small.optimised(f"{tap}:0-15", recipe)

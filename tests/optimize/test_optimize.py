@@ -89,6 +89,7 @@ def test_which_tokens_count(tokens, span):
 SITES = ("attn.q", "attn.k", "attn.v", "mlp.pre", "mlp.hidden")
 
 
+@pytest.mark.representatives("class-True")
 @pytest.mark.parametrize(("tokens", "gated"), [("patches", False), ("class", True)])
 def test_a_column_is_the_unit_of_the_whole_layer(tokens, gated):
     model = random(replace(small.CONFIG, gated=True, qkv_bias=False)) if gated else small.model()
@@ -139,6 +140,7 @@ def test_views_are_embedded_together_as_each_alone(name):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.representatives("ghiasi-{}", "default-{'seen': 0.25, 'seen_shape': 'window'}")
 @pytest.mark.parametrize("changes", [{}, {"jitter_per_view": True}, {"seen": 0.25, "seen_shape": "window"}], ids=str)
 @pytest.mark.parametrize("name", ["ghiasi", "default"])
 def test_the_operations_of_a_step_are_those_that_xla_counts(name, changes):
@@ -185,6 +187,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.representatives("{'optimizer': 'nadam'}", "{'seen': 0.5}")
 @pytest.mark.parametrize("changes", PARTS, ids=str)
 def test_every_part_of_a_recipe_raises_the_activation(changes):
     pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", choose(AUGMENTED, **changes))
@@ -282,6 +285,7 @@ def slots_of(count: int) -> loop.Slots:
     return loop.Slots(np.zeros((count, 1)), None, None)
 
 
+@pytest.mark.representatives("recomputed")
 @pytest.mark.parametrize("execution", [Execution(scan=False), Execution(remat=True)], ids=["unrolled", "recomputed"])
 def test_how_a_model_runs_changes_no_picture(execution):
     model, units = small.model(), [Unit("blocks.2.mlp.hidden", (3,))]

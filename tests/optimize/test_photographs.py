@@ -189,6 +189,7 @@ def test_photographs_are_data_and_pictures_of_them_are_not_rolled():
             wrong()
 
 
+@pytest.mark.exhaustive
 def test_accentuation_stays_nearer_the_more_it_is_to():
     unit, seen = Unit(TAP, (3,)), photographs(MODEL, PHOTO)
     begun, recipe = Beginnings(seen, (unit,)), choose(PLAIN, steps=60, optimizer="adam", learning_rate=0.02)

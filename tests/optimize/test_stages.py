@@ -122,6 +122,7 @@ def test_an_image_of_places_is_made_at_the_full_size_throughout():
     assert plan(COARSE, small.CONFIG, AlongDirection("blocks.3.resid_post"))[0].config.image_size == (16, 16)
 
 
+@pytest.mark.representatives("vit", "mixer", "not square")
 @pytest.mark.parametrize(
     ("config", "sizes"),
     [

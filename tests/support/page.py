@@ -53,7 +53,7 @@ def hosted(sites):
         answering.join()
 
 
-@pytest.fixture(scope="module", params=["server", "disk"])
+@pytest.fixture(scope="module", params=["server", pytest.param("disk", marks=pytest.mark.exhaustive)])
 def address(request, sites, hosted):
     """The address of the page of `atlas` on a server and from disk."""
     return hosted if request.param == "server" else (sites / "atlas" / "index.html").as_uri()

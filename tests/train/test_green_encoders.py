@@ -33,6 +33,7 @@ def masks(config, packing: Packing = BEST_FIT, count: int = 3) -> tuple[Layout, 
     return bank(Geometry.of(config), 0.75, count, packing)
 
 
+@pytest.mark.representatives("float32-1e-05-7", "float64-1e-12-14")
 @pytest.mark.parametrize("window", [7, 14])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
 def test_e3_swin_equals_the_dense_one_with_masked_keys(window, dtype, tolerance):
@@ -105,6 +106,7 @@ def key(step) -> str:
     return str(getattr(step, "name", getattr(step, "key", "")))
 
 
+@pytest.mark.representatives("oblong swin", "twins", "vit dtn")
 @pytest.mark.parametrize(
     "config",
     [

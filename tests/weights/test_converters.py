@@ -58,6 +58,7 @@ def convnet(timm, folder):
     return folder
 
 
+@pytest.mark.representatives("transformers", "google", "dino", "openai")
 @pytest.mark.parametrize("make", [google, dino, transformers, openai, convnet])
 def test_every_script(timm, server, tmp_path, capsys, make):
     (tmp_path / "source").mkdir()
@@ -75,6 +76,7 @@ def test_every_script(timm, server, tmp_path, capsys, make):
     assert "`parity.json` has the errors" in server.repos[REPO]["main"]["README.md"].decode()
 
 
+@pytest.mark.representatives("mobilenet_v2")
 @pytest.mark.parametrize("name", ["mobilenet_v2", "densenet121"])
 def test_files_of_torchvision(timm, tmp_path, name):
     """The referee is torchvision's model with the file's weights, of old DenseNets too."""

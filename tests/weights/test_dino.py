@@ -70,6 +70,7 @@ def test_a_teacher_trained_in_chunks(timm, tmp_path):
     assert all(np.array_equal(teacher[name], plain[name]) for name in plain)
 
 
+@pytest.mark.representatives("new0")
 @pytest.mark.parametrize("new", [(7, 7), (3, 10), (14, 4)])
 def test_positions_are_resampled_as_published(timm, new):
     from torch import nn, tensor

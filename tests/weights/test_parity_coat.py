@@ -69,6 +69,7 @@ def errors(model, theirs, dtype):
     return relative_errors(model, reference(theirs, images, model.config.preprocess))
 
 
+@pytest.mark.representatives("coat_lite_tiny-arguments0-float32")
 @pytest.mark.parametrize(
     ("architecture", "arguments", "dtype"),
     [
@@ -126,6 +127,9 @@ def test_the_first_stage_alone(lite):
     assert error(*lite) <= EXACT
 
 
+@pytest.mark.representatives(
+    "eps of the blocks", "positions without a shortcut", "keys' softmax without the class token"
+)
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_trap_is_seen(lite, trap, monkeypatch):
     model, *rest = lite
@@ -236,6 +240,7 @@ def test_a_file_without_a_head(small):
     assert config.classes == 0 and "head.kernel" not in arrays
 
 
+@pytest.mark.exhaustive
 def test_every_name_of_timm_in_its_size(timm):
     assert {*timm.list_models(module="coat")} == {*COAT} == {*MILLIONS}
     for name, millions in MILLIONS.items():

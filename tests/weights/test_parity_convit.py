@@ -45,6 +45,7 @@ def errors(model, theirs, dtype):
     return relative_errors(model, reference(theirs, images, model.config.preprocess))
 
 
+@pytest.mark.representatives("class token")
 @pytest.mark.parametrize(
     ("arguments", "dtype", "tolerance"),
     [

@@ -30,6 +30,9 @@ VARIANTS = {  # what it shows: architecture, arguments
 }
 
 
+@pytest.mark.representatives(
+    "Perception Encoder", "BEiT: relative positions", "EVA-02: inner norms, split qkv", "DINOv3"
+)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_activation(timm, variant):
     architecture, arguments = VARIANTS[variant]
@@ -38,6 +41,7 @@ def test_every_activation(timm, variant):
     assert set(check(model, theirs)) == {*model.taps(), GRADIENT}
 
 
+@pytest.mark.representatives("vit_small_patch16_dinov3")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, about how timm resamples tables of distances
 @pytest.mark.parametrize(
     "architecture", ["beit_base_patch16_224", "eva02_tiny_patch14_224", "vit_small_patch16_dinov3"]
@@ -68,6 +72,7 @@ def test_every_architecture_has_timm_s_arguments(timm, monkeypatch):
         assert row == {key: given.get(key, defaults[key]) for key in row}, name
 
 
+@pytest.mark.exhaustive
 def test_every_architecture_has_timm_s_tensors(timm):
     import torch
 

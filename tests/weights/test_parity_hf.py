@@ -91,6 +91,7 @@ def check(model, theirs, errors_of=relative_errors):
     return errors
 
 
+@pytest.mark.representatives("ViT", "DINOv2 with registers", "BEiT", "CLIP", "SigLIP", "DINOv3")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_activation(transformers, tmp_path, variant):
     theirs = make(transformers, tmp_path, variant)

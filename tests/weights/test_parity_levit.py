@@ -79,6 +79,7 @@ def test_every_activation(timm):
     check(errors(model, theirs, np.float32), model, TOLERANCE)
 
 
+@pytest.mark.representatives("levit_128s-arguments0")
 @pytest.mark.parametrize(
     ("architecture", "arguments"),
     [
@@ -174,6 +175,7 @@ def logits_error(timm, patch, trap):
     return np.abs(found - logits).max() / np.abs(logits).max()
 
 
+@pytest.mark.representatives("folded_with_another_eps", "signed_offsets", "one_head_alone")
 @pytest.mark.parametrize("trap", TRAPS)
 def test_what_is_done_otherwise_shows(timm, monkeypatch, trap):
     assert logits_error(timm, monkeypatch, trap) > 1e-6

@@ -49,6 +49,7 @@ def errors(model, theirs, dtype):
     return relative_errors(model, reference(theirs, images, model.config.preprocess))
 
 
+@pytest.mark.representatives("distilled")
 @pytest.mark.parametrize(
     ("architecture", "arguments", "dtype", "tolerance"),
     [

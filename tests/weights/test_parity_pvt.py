@@ -62,6 +62,7 @@ def check(found, model):
     assert found[worst] <= EXACT, (worst, found[worst])
 
 
+@pytest.mark.representatives("pvt_v2_b0")
 @pytest.mark.parametrize("architecture", ["pvt_v2_b0", "pvt_v2_b2_li"])
 def test_every_activation(timm, architecture):
     theirs, config_json = make(timm, architecture, SMALL)
@@ -93,6 +94,7 @@ def saved(transformers, request, tmp_path_factory):  # noqa: F811
     return model, folder
 
 
+@pytest.mark.representatives("Pvt")
 @pytest.mark.parametrize("saved", ["Pvt", "PvtV2, linear"], indirect=True)
 def test_every_activation_of_transformers(saved):
     theirs, folder = saved
@@ -289,6 +291,9 @@ def known(timm):
     return config, arrays, images, logits
 
 
+@pytest.mark.representatives(
+    "as_it_is-0-1e-09", "not_rectified-0.001-10", "blocks_with_the_epsilon_of_patches-1e-08-0.001"
+)
 @pytest.mark.parametrize(
     ("trap", "least", "most"),
     [

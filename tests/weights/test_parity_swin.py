@@ -101,6 +101,9 @@ def worst(found):
     return tap, found[tap]
 
 
+@pytest.mark.representatives(
+    "filled up, shifted along one axis, merged from odd grids", "Swin V2: the same, tuned from other windows"
+)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_activation(timm, variant):
     theirs, config_json = make(timm, *VARIANTS[variant])
@@ -109,6 +112,7 @@ def test_every_activation(timm, variant):
     assert set(found) == {*model.taps(), GRADIENT} and worst(found)[1] <= EXACT, worst(found)
 
 
+@pytest.mark.representatives("Swin V2: the same, tuned from other windows")
 @pytest.mark.parametrize("variant", [next(iter(VARIANTS)), "Swin V2: the same, tuned from other windows"])
 def test_every_activation_in_float32(timm, variant):
     theirs, config_json = make(timm, *VARIANTS[variant])
@@ -166,6 +170,9 @@ cells = merging.cells
 row_by_row = lambda x: x.reshape(*x.shape[:-1], 2, 2, -1).swapaxes(-3, -2).reshape(x.shape)
 
 
+@pytest.mark.representatives(
+    "what is filled up is attended to", "cells are merged column by column", "the scale of cosines has a cap"
+)
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_trap_is_seen(pair, trap, monkeypatch):
     version, owner, name, other = TRAPS[trap]
@@ -173,6 +180,9 @@ def test_a_trap_is_seen(pair, trap, monkeypatch):
     assert off(pair, version) > SEEN
 
 
+@pytest.mark.representatives(
+    "swin_tiny_patch4_window7_224-{'apart': 0.0}", "swinv2_tiny_window8_256-{'trained_windows': (0, 0, 0)}"
+)
 @pytest.mark.parametrize(
     ("version", "changes"),
     [

@@ -82,6 +82,7 @@ def transformers(timm):  # which it imports, too
     return pytest.importorskip("transformers")
 
 
+@pytest.mark.representatives("swinv2-changes1")
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [("swin", {"layer_norm_eps": 1e-4}), ("swinv2", {"pretrained_window_sizes": [5, 0], "layer_norm_eps": 1e-4})],
@@ -240,6 +241,7 @@ def test_swin_v2_of_the_other_kind_and_wrong_windows(timm):
             config_of(TIMM, {}, {"architecture": V1, "model_args": wrong, "pretrained_cfg": PREPROCESS})
 
 
+@pytest.mark.exhaustive
 def test_every_architecture_has_its_parameters():
     counted = {}
     for name, millions in PARAMETERS.items():
@@ -254,6 +256,7 @@ def test_the_names_are_timms(timm):
     assert names == {*SWIN, *SWIN_V2, *SWIN_UNSUPPORTED}
 
 
+@pytest.mark.exhaustive
 def test_the_scripts_prove_both(timm, tmp_path, capsys):
     import torch
 

@@ -61,6 +61,13 @@ def check(model, theirs, dtype=np.float32, tolerance=TOLERANCE, errors_of=relati
     return errors
 
 
+@pytest.mark.representatives(
+    "class token",
+    "attention pooling, no class token, tanh GELU",
+    "registers",
+    "distilled",
+    "norms inside attention and MLP, of q and k too",
+)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_activation(timm, variant):
     theirs, config_json = make(timm, *VARIANTS[variant])

@@ -49,6 +49,7 @@ def images_of(config, dtype):
     return np.random.default_rng(1).random((2, *config.image_size, 3)).astype(dtype)
 
 
+@pytest.mark.representatives("twins_svt_small-arguments0")
 @pytest.mark.parametrize(
     ("architecture", "arguments"),
     [("twins_svt_small", {"depths": [4, 1], **WINDOWS}), ("twins_pcpvt_small", {"depths": [3, 1]})],
@@ -130,6 +131,12 @@ def known(timm):
     return config, arrays, images, logits
 
 
+@pytest.mark.representatives(
+    "as_it_is-0-1e-09",
+    "keys_of_the_last_cells-0.001-10",
+    "one_epsilon_too_large-1e-08-0.001",
+    "values_before_keys-0.01-10",
+)
 @pytest.mark.parametrize(
     ("trap", "least", "most"),
     [
@@ -164,6 +171,7 @@ def error_of(config, arrays, images, logits):
     return abs(found - logits).max() / abs(logits).max()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", TWINS)
 def test_architectures(name):
     config = config_of(TIMM, {}, {"architecture": name, "pretrained_cfg": PREPROCESS})

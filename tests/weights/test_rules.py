@@ -332,6 +332,7 @@ def test_every_architecture_has_timm_s_arguments(timm, monkeypatch):
         assert row == given, name
 
 
+@pytest.mark.exhaustive
 def test_every_architecture_has_timm_s_tensors(timm):
     import torch
 

@@ -3,14 +3,13 @@
     python -m benchmarks.dictionaries --model FOLDER --tap blocks.8.resid_post --data IMAGES [--out FILE.json]
     python -m benchmarks.dictionaries --model FOLDER --data NEW --trained RUN/dictionary [--images 64] [--out FILE.json]
 
-It takes `pip install overcomplete`. All contenders are TopK, of the same width, k, batch, rate and schedule, on the
-same tokens in the same order, standardised as vitjax does; in each turn each takes a few steps. Theirs is their
+The first takes `pip install overcomplete`. All contenders are TopK, of the same width, k, batch, rate and schedule, on
+the same tokens in the same order, standardised as vitjax does; in each turn each takes a few steps. Theirs is their
 `train_sae` without monitoring, with their plain loss and with their AuxK; ours is the compiled update of `vitjax
 dictionary train`, with AuxK. Errors are on tokens of images that none has seen: normalised, with k latents a token;
-dead are those that are 0 on all of them. A PCA keeps the k first of its components. With --trained nothing
-is trained: a dictionary and a PCA with as many components as it has latents a token are read on the second half of the
-images, whose first half the PCA is of. Processor seconds count, which
-other work on the machine lengthens least.
+dead are those that are 0 on all of them. A PCA keeps the k first of its components. With --trained nothing is trained:
+a dictionary and PCAs with as many components as it has latents a token are read on the second half of the images, whose
+first half the PCAs are of. Processor seconds count, which other work on the machine lengthens least.
 """
 
 import argparse
@@ -37,11 +36,6 @@ from vitjax.train.dictionaries.tokens import read
 from vitjax.train.settings import PRODUCTS, DictionarySettings
 from vitjax.weights.dictionaries.read import read_dictionary
 from vitjax.weights.load import load
-
-import_timm()  # which overcomplete imports
-matplotlib.cm.get_cmap = matplotlib.colormaps.get_cmap  # which overcomplete 0.3 takes from there, from where it went
-from overcomplete.sae import TopKSAE, train_sae  # noqa: E402
-from overcomplete.sae.losses import mse_l1, top_k_auxiliary_loss  # noqa: E402
 
 TOGETHER = 32  # images
 HELD_OUT = 10  # one in so many tokens
@@ -83,6 +77,8 @@ def ours(x: np.ndarray, settings: DictionarySettings, steps: int, dtype: str) ->
 
 def theirs(x: np.ndarray, settings: DictionarySettings, steps: int, criterion: Callable) -> tuple[Run, Read]:
     """Their training: runs some batches; reads tokens."""
+    from overcomplete.sae import TopKSAE, train_sae
+
     torch.manual_seed(settings.seed)
     coder = TopKSAE(x.shape[1], settings.width, top_k=settings.k)
     adam = torch.optim.Adam(coder.parameters(), lr=settings.peak, betas=(BETAS["b1"], BETAS["b2"]))
@@ -101,11 +97,27 @@ def theirs(x: np.ndarray, settings: DictionarySettings, steps: int, criterion: C
     return run, reads
 
 
-def pca(x: np.ndarray, new: np.ndarray, k: int) -> float:
-    """The normalised error of the k first components of x, on new tokens."""
+def their_losses() -> tuple[Callable, Callable]:
+    """Their plain loss, and the one with AuxK."""
+    import_timm()  # which overcomplete imports
+    matplotlib.cm.get_cmap = (
+        matplotlib.colormaps.get_cmap
+    )  # which overcomplete 0.3 takes from there, from where it went
+    from overcomplete.sae.losses import mse_l1, top_k_auxiliary_loss
+
+    return partial(mse_l1, penalty=0.0), top_k_auxiliary_loss
+
+
+def pca(x: np.ndarray, new: np.ndarray, k: int, even: bool = False) -> dict:
+    """A row: the errors of the k first components of x, on new tokens; `even`: of all brought to one length before."""
+    length = lambda x: np.linalg.norm(x, axis=1, keepdims=True) if even else np.ones((len(x), 1))
+    x, lengths = x / length(x), length(new)
     mean = x.mean(axis=0)
     axes = np.linalg.eigh(np.cov(x - mean, rowvar=False))[1][:, -k:]
-    return overall(sums(new, (new - mean) @ axes @ axes.T + mean, (new - mean) @ axes))["nmse"]
+    components = (new / lengths - mean) @ axes
+    found = overall(sums(new, (components @ axes.T + mean) * lengths, components))
+    name = f"PCA, {k} components{' of tokens of one length' if even else ''}"
+    return {"name": name, "nmse": found["nmse"], "nmse_token": found["nmse_token"], "l0": k}
 
 
 def read_beside_pca(args: argparse.Namespace) -> list[dict]:
@@ -118,7 +130,8 @@ def read_beside_pca(args: argparse.Namespace) -> list[dict]:
     k = round(found["l0"])
     return [
         {"name": "dictionary", **found},
-        {"name": f"PCA, {k} components", "nmse": pca(first, new, k), "l0": k},
+        pca(first, new, k),
+        pca(first, new, k, even=True),
         {"name": "tokens", "new": len(new), "latents": one.width},
     ]
 
@@ -152,11 +165,12 @@ def main() -> None:
     x, new = (x - mean) / scale, (new - mean) / scale
     named = {"width": args.width, "k": args.k, "kind": "topk", "batch": args.batch, "rate": args.rate}
     settings = DictionarySettings(**named, tokens=learned, norm="affine")
+    plain, auxiliary = their_losses()
     contenders = {
         "vitjax": ours(x, settings, args.steps, "float32"),
         "vitjax, bfloat16 products": ours(x, settings, args.steps, PRODUCTS),
-        "overcomplete": theirs(x, settings, args.steps, partial(mse_l1, penalty=0.0)),
-        "overcomplete, AuxK": theirs(x, settings, args.steps, top_k_auxiliary_loss),
+        "overcomplete": theirs(x, settings, args.steps, plain),
+        "overcomplete, AuxK": theirs(x, settings, args.steps, auxiliary),
     }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     batches = x.reshape(args.steps, args.batch, -1)
@@ -167,7 +181,7 @@ def main() -> None:
             if first:  # the first turn compiles
                 seconds[name].append((time.process_time() - clock) / args.turn)
         print(first + args.turn, {name: round(min(took), 3) for name, took in seconds.items() if took}, flush=True)
-    rows = [{"name": f"PCA, {args.k} components", "nmse": pca(x, new, args.k), "l0": args.k}]
+    rows = [pca(x, new, args.k)]
     for name, (_, reads) in contenders.items():
         again, latents = reads(new)
         found = overall(sums(new, again, latents))

@@ -19,6 +19,7 @@ from vitjax.cli import main as vitjax
 HERE = Path(__file__).parent
 PAPER, OVERWRITTEN = "dtn", "dtn-overwritten"
 MODELS = "vit", "swin", "pvt"
+NORMS = LAYER, PAPER, OVERWRITTEN
 ORDER = (*((model, (LAYER, PAPER)) for model in MODELS), *((model, (OVERWRITTEN,)) for model in MODELS))
 SEEDS = 3
 # The paper's 300 epochs with RandAugment, repeated augmentation, drop path and a mean over steps are for long runs.
@@ -47,11 +48,12 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="a folder with train/ and val/, each with a folder for every class")
     parser.add_argument("--runs", type=Path, default=Path("runs/dtn"), help="the folder that holds the runs")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS, help="of these alone")
+    parser.add_argument("--norms", nargs="+", default=NORMS, choices=NORMS, help="by these alone")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--table", action="store_true", help="write the table of what is finished, and no more")
     args = parser.parse_args()
-    every = [run for run in ordered(ORDER, args.seeds) if run.model in args.models]
+    every = [run for run in ordered(ORDER, args.seeds) if run.model in args.models and run.norm in args.norms]
     table = lambda: write(args.out / "accuracy.csv", rows(args.runs, every, MEASURED))
     if args.table:
         table()

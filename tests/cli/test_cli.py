@@ -110,6 +110,11 @@ def test_mistakes_are_one_line_and_exit_code_2(checkpoint, tmp_path, monkeypatch
             "visualize logits:1 --set steps=3 views=1",
             "vitjax visualize: error: unrecognized arguments: views=1 (did you mean --set views=1?)",
         ),
+        (
+            "analyze exemplars --data x --ks 3",
+            "vitjax analyze exemplars: error: unrecognized arguments: --ks 3 (did you mean --k",
+        ),
+        ("dictionary train", "vitjax dictionary train: error: the following arguments are required: --tap"),
         ("visualize TEXT:0", "vitjax: error: {text} is damaged, truncated or not an .npz archive"),
     ],
 )

@@ -19,6 +19,7 @@ from vitjax.cli.arguments import (
     path,
     shard,
 )
+from vitjax.cli.parser import Parser
 from vitjax.errors import InputError, printable
 
 KINDS = {
@@ -43,7 +44,7 @@ without any they are counted in their alphabetical order, which is said.
 """
 
 
-class Command(argparse.ArgumentParser):
+class Command(Parser):
     """The command of an analysis, which looks the defaults up when it is asked for help."""
 
     def format_help(self) -> str:

@@ -107,6 +107,18 @@ def test_mistakes_are_one_line_and_exit_code_2(checkpoint, tmp_path, monkeypatch
             "vitjax atlas: error: invalid choice: 'views=1' (did you mean --set views=1?); see",
         ),
         (
+            "analyze directions --tap norm --data x --methd ica",
+            "vitjax analyze directions: error: unrecognized arguments: --methd ica (did you mean --method",
+        ),
+        (
+            "analyze grid --tap norm --data x --groups few",
+            "vitjax analyze grid: error: argument --groups: 'few' is not a number of at least 1; see `vitjax analyze",
+        ),
+        (
+            "dictionary train --tap norm --data x --out run --widht 4",
+            "vitjax dictionary train: error: unrecognized arguments: --widht 4 (did you mean --width",
+        ),
+        (
             "visualize logits:1 --set steps=3 views=1",
             "vitjax visualize: error: unrecognized arguments: views=1 (did you mean --set views=1?)",
         ),

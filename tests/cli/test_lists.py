@@ -75,8 +75,11 @@ def test_a_shell_completes_commands_and_options(capsys, tmp_path):
 
 def test_a_goal_that_begins_with_a_minus_is_no_option(checkpoint, capsys):
     """`-TAP:INDEX` is what `- TAP:INDEX` is; what is no goal is still said to be no argument."""
-    assert main(["visualize", "--model", str(checkpoint), "-bloks.1.mlp.hidden:5"]) == 2
-    assert "did you mean blocks.1.mlp.hidden" in capsys.readouterr().err
+    for goal in ("-bloks.1.mlp.hidden:5", "-after(bloks.1.mlp.hidden:5)", "-(bloks.1.mlp.hidden:5 + logits:1)"):
+        assert main(["visualize", "--model", str(checkpoint), goal]) == 2
+        assert "did you mean blocks.1.mlp.hidden" in capsys.readouterr().err
+    assert main(["visualize", "--model", str(checkpoint), "-nowhere/x.npz:4"]) == 2
+    assert "nowhere/x.npz does not exist" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["visualize", "-x"])
 

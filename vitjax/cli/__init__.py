@@ -30,8 +30,8 @@ examples:
   vitjax recipes fast best                                      two ways to make pictures, side by side
   vitjax bench --model ./vit                                    how fast it runs here
 """
-# A goal such as -blocks.3.mlp.hidden:5 is no option, which has two dashes here, or is -h.
-_NEGATIVE = re.compile(r"^-(?=[a-z\d][\w.*,-]*:)")
+# A goal such as -blocks.3.mlp.hidden:5 or -after(logits:7) is no option, which has two dashes here, or is -h.
+_NEGATIVE = re.compile(r"^-(?=[^-\s][^\s:]*:)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -93,8 +93,10 @@ def test_a_probe_is_in_the_space_of_the_tap():
     one, other = (contrasts(values * by, labels, [1], "probe") for by in (1, scale))
     again = other.vectors[0] * scale
     assert again @ one.vectors[0] / np.linalg.norm(again) > 0.9999 and other.auc == pytest.approx(one.auc)
-    with pytest.raises(InputError, match="there are 2 images of class 5"):
+    with pytest.raises(InputError, match="there are 2 images of class 5, too few of each class: 4 are needed"):
         contrasts(values, np.where(np.arange(2000) < 2, 5, 1), [5], "probe")
+    with pytest.raises(InputError, match="there are 1600 images beside hens, too few of each class: 4 are needed"):
+        contrasts(values, np.maximum(np.arange(2000) - 399, 0), [0], "probe", names=["hens"])
 
 
 def _data(batch: int, **changes) -> Dataset:
@@ -247,6 +249,8 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
         ({"method": "pcaa"}, "unknown method 'pcaa' .did you mean pca"),
         ({"classes": ["3"]}, "classes goes with the methods of classes, means, lda, probe, not with pca"),
         ({"method": "means"}, "classes"),
+        ({"method": "means", "classes": ["3"], "against": photos}, "classes and against both say what is told apart"),
+        ({"method": "means", "against": "nowhere"}, "nowhere"),
         ({"method": "nmf", "count": 2}, "use semi-nmf there"),
     ):
         with pytest.raises(InputError, match=why):

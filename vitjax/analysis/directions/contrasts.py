@@ -67,7 +67,13 @@ CONTRASTS: dict[str, Callable[[Values, Inside, float], tuple[Vector, Vector]]] =
 
 
 def contrasts(
-    values: Values, labels: Int[np.ndarray, " image"], classes: Sequence[int], method: str, *, strength: float = 1.0
+    values: Values,
+    labels: Int[np.ndarray, " image"],
+    classes: Sequence[int],
+    method: str,
+    *,
+    strength: float = 1.0,
+    names: Sequence[str] | None = None,
 ) -> Contrast:
     """Finds a direction for each of some classes.
 
@@ -77,25 +83,26 @@ def contrasts(
         classes: those that have a direction, each against all others.
         method: of `CONTRASTS`.
         strength: of a probe's L2 penalty.
+        names: what these classes are called, for messages; default their numbers.
 
     Raises:
-        InputError: a class with fewer than two images to learn from or none to hold out, or no other class.
+        InputError: a class of too few images to hold one out, or none among all others that has enough.
     """
     kept = np.zeros(len(labels), bool)
     for label in np.unique(labels):  # in the order of the data set, within each class
         kept[np.flatnonzero(labels == label)[HELD_OUT - 1 :: HELD_OUT]] = True
     wide, found = values.astype(np.float64), []
-    for one in classes:
+    for one, name in zip(classes, names or [f"class {one}" for one in classes], strict=True):
         inside = labels == one
-        for what, these in (("of class", inside), ("beside class", ~inside)):
-            if (these & ~kept).sum() < 2 or not (these & kept).any():
+        for what, these in (("of", inside), ("beside", ~inside)):
+            if not (these & kept).any():
                 raise InputError(
-                    f"there are {these.sum()} images {what} {one}: {HELD_OUT} are needed, three to learn from and one"
-                    " to hold out"
+                    f"there are {these.sum()} images {what} {name}, too few of each class: {HELD_OUT} are needed, three"
+                    " to learn from and one to hold out"
                 )
         vector, pattern = CONTRASTS[method](wide[~kept], inside[~kept], strength)
         if not np.linalg.norm(vector):
-            raise InputError(f"class {one} does not differ from the others: {method} gives a direction of zeros")
+            raise InputError(f"{name} does not differ from the others: {method} gives a direction of zeros")
         found.append((vector, pattern, roc_auc_score(inside[kept], wide[kept] @ vector), int((inside & kept).sum())))
     vectors, patterns, auc, count = zip(*found, strict=True)
     return Contrast(unit_length(np.stack(vectors)), unit_length(np.stack(patterns)), np.array(auc), np.array(count))

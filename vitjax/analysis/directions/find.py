@@ -86,7 +86,7 @@ def directions(
 
     Raises:
         InputError: unknown taps, tokens or methods, more directions than there can be, NMF where values are below 0,
-            classes that nothing says or of too few images.
+            classes that nothing says or of too few images, or both classes and `against`.
     """
     check_tap(tap, model.taps())
     if method not in METHODS | CONTRASTS:
@@ -95,24 +95,31 @@ def directions(
     if method in METHODS and (classes or against):
         given = "classes" if classes else "against"
         raise InputError(f"{given} goes with the methods of classes, {', '.join(CONTRASTS)}, not with {method}")
+    if classes and against is not None:
+        raise InputError("classes and against both say what is told apart: give one of them")
     if not _NAME.fullmatch(name or ""):
         raise InputError(f"name {name!r}: write letters, digits and _, as it is part of a tap's name")
     if strength <= 0:
         raise InputError(f"strength is {strength}, it must be above 0")
+    opposed = None if against is None else open_dataset(against, model, batch=data.batch)
     how = {"count": sample, "tokens": tokens, "pooled": method in CONTRASTS, "seed": seed}
     taken = tokens_of(model, data, tap, **how)
     if method in METHODS:
         vectors, patterns, _, facts = factors(taken.values, count, method, tap=tap, seed=seed)
         labels, columns = [""] * len(vectors), [{"auc": None, "held_out": None}] * len(vectors)
     else:
-        if against is None:
+        if opposed is None:
             numbers, chosen, labels = _classes(model, data, taken, classes)
+            names = [f"class {label}" for label in labels]
         else:
-            other = tokens_of(model, open_dataset(against, model, batch=data.batch), tap, **how)
+            other = tokens_of(model, opposed, tap, **how)
             numbers = np.repeat([1, 0], [len(taken), len(other)])
-            chosen, labels = [1], [f"{Path(data.images.source).name} against {Path(against).name}"]
+            chosen, names = [1], [Path(data.images.source).name]
+            labels = [f"{names[0]} against {Path(against).name}"]
             taken = replace(taken, values=np.concatenate([taken.values, other.values]))  # places are of `data` alone
-        vectors, patterns, auc, held_out = contrasts(taken.values, numbers, chosen, method, strength=strength)
+        vectors, patterns, auc, held_out = contrasts(
+            taken.values, numbers, chosen, method, strength=strength, names=names
+        )
         facts = {"held_out": f"every {HELD_OUT}th image of each class"}
         columns = [{"auc": float(a), "held_out": int(n)} for a, n in zip(auc, held_out, strict=True)]
     form = Along(tap, model.taps()[tap].units, method if name is None else name)
@@ -157,9 +164,10 @@ def _classes(
     names = model.class_names or data.class_names
     called = lambda number: names.shown(number) if names else str(number)
     if wanted is not None:
-        chosen = [int(one) if str(one).isdecimal() else names.number(one) for one in wanted]
-        if missing := [one for one in chosen if one not in labels]:
+        given = {int(one) if str(one).isdecimal() else names.number(one): one for one in wanted}
+        if missing := [one for number, one in given.items() if number not in labels]:
             raise InputError(f"there is no image of class {missing[0]} in {data.images.source}")
+        chosen = list(given)
     else:
         there, sizes = np.unique(labels, return_counts=True)
         chosen = there[sizes >= HELD_OUT].tolist()

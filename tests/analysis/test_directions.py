@@ -222,6 +222,11 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
     for name in ("a.npz", "out/a.npz"):
         with pytest.raises(InputError, match=rf"is no unit: write TAP:INDEX, e.g. {name}:\*"):
             check_spelling(name)
+    for name in ("my photos/a.npz:0", "a (2).npz:*", "my a.npz"):
+        with pytest.raises(InputError, match=r"is no unit: a file of directions with blanks, .* by --dictionary"):
+            check_spelling(name)
+    with pytest.raises(InputError, match=r"photos/a.npz does not exist: a file of directions with blanks"):
+        attached(model, ["my photos/a.npz"])
     save_directions(tmp_path / "e.npz", Directions(Along(TAP, (48,), "e"), vectors), about | {"labels": ["one"]})
     with pytest.raises(InputError, match=f"e.npz has 1 labels for {len(vectors)} directions"):
         read_directions(tmp_path / "e.npz")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitjax.errors import InputError
-from vitjax.models.core.vocabulary import FILE
+from vitjax.models.core.vocabulary import BY_OPTION, FILE, UNCALLED
 
 if TYPE_CHECKING:  # a missing file is said before JAX is imported
     from vitjax.models.core.network import Network
@@ -25,7 +25,9 @@ def files_in(texts: Any) -> list[str]:
     """
     found = list(dict.fromkeys(file for text in _texts(texts) for file in _NAMED.findall(text)))
     if missing := [file for file in found if not Path(file).expanduser().is_file()]:
-        raise InputError(f"the file of directions {missing[0]} does not exist: make one by `vitjax analyze directions`")
+        cut = any(map(UNCALLED.fullmatch, _texts(texts)))  # what was found is the end of a path
+        due = BY_OPTION if cut else "make one by `vitjax analyze directions`"
+        raise InputError(f"the file of directions {missing[0]} does not exist: {due}")
     return found
 
 

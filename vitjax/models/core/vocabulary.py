@@ -9,7 +9,12 @@ NUMBERS = re.compile(r"[\d,\-.*]+(#\d{1,9})?")  # an index without names
 PATCH = re.compile(r"patch ([0-9]{1,9})")  # one patch token, row by row
 SCALE = re.compile(r"(?<=\.)scale\d+\.")  # in the tap of a block that runs on several scales at once: which
 FILE = r"[^\s:()+'\"]+\.npz"  # of directions, in place of a tap
+UNCALLED = re.compile(r"(?!.*\s[-+*/]\s)[^:]*[\s()+'\"][^:]*\.npz(:.*)?")  # one whose path cannot stand there
 LOGITS = "logits"  # the tap whose units are classes, which may be called by name
+BY_OPTION = (
+    "a file of directions with blanks, quotes, + or parentheses in its path is given by --dictionary, and its units are"
+    " TAP.directions@NAME:INDEX"
+)
 _LATENTS = re.compile(r"\.(sae|sae_pre|cells|directions)(@.*)?$")  # how taps end that tell of another tap's value
 _TAP = re.compile(r"^(?:stages\.(\d+)\.)?(?:blocks\.(\d+)\.)?(?:scale\d+\.)?(.+)$")
 
@@ -52,6 +57,8 @@ def split_unit(text: str) -> tuple[str, str]:
 
 
 def no_unit(text: str) -> str:
-    """What is said of a text that is no unit: how one is written, of a file of directions with its name."""
+    """What is said of a text that is no unit: how one is written, of a file of directions with its name, if it can."""
+    if UNCALLED.fullmatch(text):
+        return f"{text!r} is no unit: {BY_OPTION}"
     like = f"{text}:*" if re.fullmatch(FILE, text) else "blocks.5.mlp.hidden:0-63"
     return f"{text!r} is no unit: write TAP:INDEX, e.g. {like}"

@@ -216,6 +216,10 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
     assert attached(held, text) == (held, text)
     total = [str(goal) for goal in resolve(held, f"2 * {tmp_path}/a.npz:2 - 0.5 * {TAP}:4")]
     assert total == [f"2 * {TAP}.directions@a:2 - 0.5 * {TAP}:4"] == [str(goal) for goal in resolve(held, total)]
+    (tmp_path / "a-b").mkdir()
+    (tmp_path / "a-b" / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes())
+    for least in (f"-{tmp_path}/a.npz:2", f"2 * -{tmp_path}/a-b/a.npz:2 / 2"):
+        assert [str(goal) for goal in resolve(held, least)] == [f"-{TAP}.directions@a:2"]
     assert attached(model, [f"{tmp_path}/a.npz", ["x:1"]])[1] == [f"{TAP}.directions@a", ["x:1"]]
     with pytest.raises(InputError, match=r"directions@a:1 is a direction: in Python, CosinePower takes a vector"):
         resolve(held, f"cosine(2, {tmp_path}/a.npz:1)")

@@ -11,7 +11,7 @@ from vitjax.models.core.vocabulary import BY_OPTION, FILE, UNCALLED
 if TYPE_CHECKING:  # a missing file is said before JAX is imported
     from vitjax.models.core.network import Network
 
-_NAMED = re.compile(rf"(?<![^\s(,+]){FILE}(?=:|$)")
+_NAMED = re.compile(rf"(?<![^\s(,+-]){FILE}(?=:|$)")
 
 
 def files_in(texts: Any) -> list[str]:

@@ -8,7 +8,7 @@ from vitjax.errors import InputError
 NUMBERS = re.compile(r"[\d,\-.*]+(#\d{1,9})?")  # an index without names
 PATCH = re.compile(r"patch ([0-9]{1,9})")  # one patch token, row by row
 SCALE = re.compile(r"(?<=\.)scale\d+\.")  # in the tap of a block that runs on several scales at once: which
-FILE = r"[^\s:()+'\"]+\.npz"  # of directions, in place of a tap
+FILE = r"(?!-)[^\s:()+'\"]+\.npz"  # of directions, in place of a tap; a minus before it is none of its letters
 UNCALLED = re.compile(r"(?!.*\s[-+*/]\s)[^:]*[\s()+'\"][^:]*\.npz(:.*)?")  # one whose path cannot stand there
 LOGITS = "logits"  # the tap whose units are classes, which may be called by name
 BY_OPTION = (

@@ -56,6 +56,25 @@ def test_what_is_not_there_is_said(both, tmp_path):
         vitjax.open_atlas(tmp_path)
 
 
+def test_a_damaged_export_is_said_file_by_file(site, tmp_path):
+    """A table, a picture and a photograph of half their bytes, and one that is not there."""
+    atlas = vitjax.open_atlas(folder := shutil.copytree(site, tmp_path / "page"))
+    looks = {
+        "units.parquet": lambda: atlas.tables,
+        "pictures/blocks.3.attn.z/0.0.png": lambda: atlas.picture("blocks.3.attn.z:0.0"),
+        "photos/000008.webp": lambda: atlas.photographs("blocks.3.mlp.hidden:0"),
+    }
+    for name, look in looks.items():
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match=rf"{name} is damaged \(.*\): export the atlas again"):
+            look()
+        (folder / name).write_bytes(whole)
+    (folder / "photos/000008.webp").unlink()
+    with pytest.raises(InputError, match=r"cannot read .*000008.webp"):
+        atlas.photographs("blocks.3.mlp.hidden:0")
+
+
 def test_tables_become_frames_of_pandas(both):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     assert isinstance(both[0].to_pandas(), pandas.DataFrame)

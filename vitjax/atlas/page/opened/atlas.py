@@ -1,6 +1,5 @@
 """Opens an atlas, a store or an exported folder, for programs: tables, pictures, photographs, maps, neighbours."""
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from vitjax.errors import InputError, nearest
 
@@ -28,8 +26,8 @@ class Source(Protocol):
     def maps(self, number: int) -> Sequence[np.ndarray | None]:
         """The maps over a unit's best photographs."""
 
-    def photographs(self, number: int) -> Sequence[bytes]:
-        """A unit's best photographs, encoded."""
+    def photographs(self, number: int) -> Sequence[np.ndarray]:
+        """A unit's best photographs."""
 
     def near(self, number: int) -> Mapping[str, Sequence[tuple[int, float]]]:
         """The units most like it, with their likeness."""
@@ -109,8 +107,7 @@ class Atlas:
 
     def photographs(self, unit: str | int) -> list[UInt8[np.ndarray, "height width 3"]]:
         """A unit's best photographs as the model saw them."""
-        found = self._source.photographs(self.number(unit))
-        return [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in found]
+        return list(self._source.photographs(self.number(unit)))
 
     def near(self, unit: str | int) -> dict[str, list[tuple[str, float]]]:
         """The units most like it by "looks" and, with photographs, by "responses": their names and the cosine."""

@@ -125,6 +125,7 @@ def test_mistakes_are_one_line(photographs, config, tmp_path, capfd, monkeypatch
         (["--batch", "0"], "batch is 0"),
         (["--validation", tmp_path / "empty"], "no images in"),
         (["--validation", blue], "has a class 'blue', which is none of the model's"),
+        (["--validation-labels", tmp_path / "no.csv"], "--validation-labels goes with --validation"),
         (["--smoothing", "2"], "smoothing is 2.0"),
     ):
         wrong = ["finetune", "--model", config, "--data", photographs, "--out", tmp_path / "run", *changed]

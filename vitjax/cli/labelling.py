@@ -41,6 +41,8 @@ def classified(args: argparse.Namespace, images):
 def measure(args: argparse.Namespace, config, names):
     """Gives what measures the accuracy on `--validation`, whose classes are looked up at once."""
     if not args.validation:
+        if given := [name for name in ("split", "labels") if getattr(args, f"validation_{name}")]:
+            raise InputError(f"--validation-{given[0]} goes with --validation")
         return None
     from vitjax.train.measure import accuracy
 

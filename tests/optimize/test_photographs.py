@@ -19,7 +19,7 @@ from vitjax.optimize.objectives import objective_of
 from vitjax.optimize.parametrize import parametrization
 from vitjax.optimize.photographs.accentuation import accentuated, slope
 from vitjax.optimize.photographs.likeness import Likeness, likenesses
-from vitjax.optimize.photographs.starts import Beginnings, photographs, whole
+from vitjax.optimize.photographs.starts import Beginnings, Photographs, photographs, whole
 from vitjax.optimize.recipes import RECIPES, choose
 from vitjax.optimize.schedule.plan import plan
 from vitjax.optimize.visualize import visualize
@@ -187,6 +187,12 @@ def test_photographs_are_data_and_pictures_of_them_are_not_rolled():
     ):
         with pytest.raises(InputError, match=said):
             wrong()
+
+
+def test_photographs_of_one_name_are_named():
+    twice = Photographs(np.zeros((3, *MODEL.config.image_size, 3), np.uint8), ("a.png", "b.png", "b.png"))
+    with pytest.raises(InputError, match=r"two photographs are called b.png"):
+        likenesses(MODEL, twice, READ)
 
 
 @pytest.mark.exhaustive

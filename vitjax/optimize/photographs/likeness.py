@@ -1,6 +1,7 @@
 """Goals that make a picture like a photograph to a model: feature inversion, caricatures, and staying near one."""
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -144,8 +145,10 @@ def likenesses(
     Raises:
         InputError: no such tap, kind or power; two photographs of one name.
     """
-    if len(set(seen.names)) < len(seen):
-        raise InputError("two photographs have one name: give them different ones, by which pictures are told apart")
+    if twice := [name for name, count in Counter(seen.names).items() if count > 1]:
+        raise InputError(
+            f"two photographs are called {twice[0]}: give them different names, by which pictures are told apart"
+        )
     patterns = [taps] if isinstance(taps, str) else taps
     found = tuple(dict.fromkeys(tap for pattern in patterns for tap in matching(pattern, model.taps())))
     rows = []

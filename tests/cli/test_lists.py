@@ -71,6 +71,8 @@ def test_a_shell_completes_commands_and_options(capsys, tmp_path):
     for words, found in {("rec",): "recipes", ("analyze", "exempl"): "exemplars", ("taps", "--al"): "--all"}.items():
         done = subprocess.run(["bash", "-c", ask, "-", script, "vitjax", *words], capture_output=True, text=True)
         assert done.stdout.strip() == found, done.stderr
+    for option in ("scores___encoder", "match___other", "report_card___embedding", "scores___data", "scores___out"):
+        assert f"_shtab_vitjax_analyze_{option}_COMPGEN=_shtab_compgen_files" in script.read_text()
 
 
 def test_a_goal_that_begins_with_a_minus_is_no_option(checkpoint, capsys):

@@ -11,7 +11,9 @@ examples:
   vitjax completion zsh > ~/.zsh/completions/_vitjax        where fpath+=(~/.zsh/completions) comes before compinit
 """
 SHELLS = ("bash", "zsh", "tcsh")
-FILES = {"model", "base", "data", "start", "like", "per_spread", "check_dictionary"}  # or a hub id
+# Or a hub id: models, images, atlases.
+FILES = {"model", "base", "other", "encoder", "baseline", "embedding", "data", "validation", "start", "like"}
+FILES |= {"per_spread", "check_dictionary", "store", "out"}
 
 
 def add(commands) -> None:

@@ -131,10 +131,9 @@ def there(args: argparse.Namespace) -> Iterator[dict[str, dict]]:
     """The rows of a chip that is not here, by its compiler, each time that there is one more."""
     import jax
 
-    from vitjax.bench.compiled import hlo
     from vitjax.bench.compiled.chips import chip
-    from vitjax.bench.compiled.estimate import kernels, untimed
-    from vitjax.bench.compiled.target import OPTIONS, place, text_of
+    from vitjax.bench.compiled.estimate import untimed
+    from vitjax.bench.compiled.target import OPTIONS, place, told
     from vitjax.models.core.execution import Execution
 
     on, rows = chip(args.compile_for), {}
@@ -142,14 +141,12 @@ def there(args: argparse.Namespace) -> Iterator[dict[str, dict]]:
     for name, one in contenders(args, execution).items():
         placed = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place(on))
         given = jax.tree.map(placed, arguments(one, args.batch, "bfloat16"))
-        found = step(one.task).lower(*given).compile(compiler_options=OPTIONS[on.platform])
-        run = kernels(hlo.read(text_of(found)), on)
-        memory = found.memory_analysis().temp_size_in_bytes
+        built = told(on, step(one.task).lower(*given).compile(compiler_options=OPTIONS[on.platform]))
         rows[name] = {
-            "temporary_gb": memory / 1e9,
-            "ms_a_step": 1e3 * sum(kernel.total for kernel in run),
-            "gb_moved": sum(kernel.times * kernel.bytes for kernel in run) / 1e9,
-            "untimed": dict(untimed(run)),
+            "temporary_gb": built.temporaries / 1e9,
+            "ms_a_step": 1e3 * sum(kernel.total for kernel in built.kernels),
+            "gb_moved": sum(kernel.times * kernel.bytes for kernel in built.kernels) / 1e9,
+            "untimed": dict(untimed(built.kernels)),
         }
         yield rows
 

@@ -62,8 +62,18 @@
     #fit() {
       const size = String(this.#viewer.viewport.getContainerSize());
       if (size === this.#size) this.#whole = this.#isWhole();
-      else if (this.#whole) this.#viewer.viewport.goHome(true);
+      else if (this.#whole) this.#home(true);
       this.#size = size;
+    }
+
+    /** Brings all into sight: in the middle, or at the top where a host that is taller than wide has room to spare. */
+    #home(immediately) {
+      const { viewport } = this.#viewer;
+      viewport.goHome(immediately);
+      const bounds = viewport.getHomeBounds();
+      if (bounds.height <= bounds.width || !this.#layout) return;
+      const top = (bounds.height - this.#layout.rows) / 2;
+      if (top > 0) viewport.panBy(new OpenSeadragon.Point(0, top), immediately);
     }
 
     #forget(item) {
@@ -86,7 +96,7 @@
       const { viewport } = this.#viewer;
       this.#coming = null;
       this.#whole = !view;
-      if (!view) return viewport.goHome(true);
+      if (!view) return this.#home(true);
       const [x, y, across] = view;
       viewport.zoomTo(1 / across, null, true);
       viewport.panTo(new OpenSeadragon.Point(x, y), true);
@@ -95,7 +105,7 @@
 
     #isWhole() { return Math.abs(this.#viewer.viewport.getZoom() / this.#viewer.viewport.getHomeZoom() - 1) < 0.01; }
 
-    home() { this.#viewer.viewport.goHome(); }
+    home() { this.#home(false); }
 
     zoom(factor) {
       this.#viewer.viewport.zoomBy(factor);

@@ -37,6 +37,7 @@ def test_equal_energies_count_equally_and_the_mean_colour_does_not():
     assert high_frequency(SPECTRUM(white)).mean() == pytest.approx(0.75, abs=0.02)  # of a disk's area
 
 
+@pytest.mark.exhaustive
 def test_every_kind_has_its_units(tmp_path):
     findings = run(MODEL, noise.dataset(3, 2, MODEL.config), blocks=[1], count=2, recipe=QUICK)
     assert [(row["kind"], row["block"]) for row in findings.rows[::2]] == [(kind, 1) for kind in KINDS]

@@ -22,6 +22,7 @@ from vitjax.data.files.images import Images
 from vitjax.data.pipeline import pixels
 from vitjax.models.core.network import Network
 
+pytestmark = pytest.mark.exhaustive  # the whole report card of two dozen pictures; its parts are in test_report_card.py
 UNITS = "blocks.1.mlp.hidden:23,386,533"  # three of which `default` makes good pictures
 SIDES = (64, 128, 256)  # of the crops, which come to the model's 64 pixels
 
@@ -69,7 +70,6 @@ def verdicts() -> dict[str, list[str]]:
     return {name: words[i * len(units) : (i + 1) * len(units)] for i, name in enumerate(made)}
 
 
-@pytest.mark.exhaustive
 def test_pictures_of_the_default_recipe_are_clear():
     assert set(verdicts()["good"]) <= CLEAR and "good" in verdicts()["good"]
 

@@ -139,6 +139,7 @@ def test_the_cost_is_that_of_passes_made_by_hand():
     assert set(findings.figures) == {"", "images"} and "3 12" in findings.summary
 
 
+@pytest.mark.exhaustive
 def test_without_classes_or_outliers_or_a_head(tmp_path):
     unknown = replace(DATA, images=replace(DATA.images, column=None))
     findings = run(MODEL, unknown, control=True)

@@ -63,6 +63,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.exhaustive
 def test_a_card_has_a_row_for_each_depth(folder, tmp_path):
     findings = view_beside_picture.run(MODEL, DATA, units=UNITS[:2], pictures=folder, k=2)
     assert list(findings.figures) == ["channel-9"]

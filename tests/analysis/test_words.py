@@ -28,6 +28,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.exhaustive
 def test_words_are_the_nearest_to_the_best_images(clip, photos, monkeypatch):  # noqa: F811
     monkeypatch.setattr("vitjax.analysis.photographs.words.PROMPT", "{}")
     monkeypatch.setattr("vitjax.analysis.photographs.words.TEXTS", 3)

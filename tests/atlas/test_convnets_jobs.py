@@ -24,6 +24,7 @@ def test_operations_are_those_of_the_convolutions():
     assert step_flops(ResNetConfig(), "logits", recipe) == pytest.approx(recipe.views * 2 * 2 * 4.09e9, rel=0.01)
 
 
+@pytest.mark.exhaustive
 def test_bench(folder, tmp_path, capsys):
     settings = ["--blocks", "0", "--batch", "1", "--views", "1", "--steps", "1", "--out", str(tmp_path / "bench.json")]
     assert main(["bench", "--model", str(folder), *settings]) == 0
@@ -33,6 +34,7 @@ def test_bench(folder, tmp_path, capsys):
     assert "block 4 is out of range, this model has 4 (0-3)" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_an_atlas(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))

@@ -13,6 +13,7 @@ from vitjax.atlas.store.store import Store
 from vitjax.errors import InputError
 
 
+@pytest.mark.exhaustive
 def test_two_hosts_share_the_plan_and_the_store(processes, whole, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"

@@ -29,6 +29,7 @@ def at_work(processes, tmp_path_factory) -> Callable[[], tuple[subprocess.Popen,
     return begin
 
 
+@pytest.mark.representatives("before a record")
 @pytest.mark.parametrize(
     ("what", "times"), [("pictures", 2), ("record", 2)], ids=["before a record", "between batches"]
 )

@@ -123,6 +123,7 @@ def test_missing_and_damaged_files_are_named(browser, sites, tmp_path, file, con
     page.close()
 
 
+@pytest.mark.representatives("#/-light", f"{FIRST}-dark", "#/?text=cat-light", f"{PAIR}-light", "#/about-dark")
 @pytest.mark.parametrize(
     ("path", "scheme"),
     [

@@ -48,6 +48,7 @@ def many_units(sites: Path) -> Path:
     return many
 
 
+@pytest.mark.representatives("layout=looks")
 @pytest.mark.parametrize("query", ["", "layout=looks", "layout=layers&is.verdict=good"])
 def test_many_small_pictures_are_drawn_rightly(visit, sites, query):
     many = many_units(sites)

@@ -195,6 +195,7 @@ def test_ctrl_c_leaves_what_is_finished(checkpoint, tmp_path):
         opened(out / row["file"])
 
 
+@pytest.mark.exhaustive
 def test_bench_measures(checkpoint, tmp_path, monkeypatch, capsys):
     out, settings = tmp_path / "bench.json", ["--steps", "2", "--blocks", "1", "--remat", "both"]
     command = ["bench", "--model", str(checkpoint), *settings]

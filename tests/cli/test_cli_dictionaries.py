@@ -30,6 +30,7 @@ def features(checkpoint, tmp_path):
     return tmp_path
 
 
+@pytest.mark.exhaustive
 def test_latents_are_painted_and_have_exemplars(checkpoint, features, capsys, caplog):
     """With where their dictionary came from in the records; and a check says that a random one explains nothing."""
     given = ["--model", str(checkpoint), "--dictionary", str(features / "features")]

@@ -65,6 +65,7 @@ def test_pictures_say_what_they_were_painted_in_and_a_folder_goes_on_in_it(check
     assert read_record(tmp_path / "out")["dtype"] == "float32" and "painted in" not in capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 def test_an_atlas_paints_in_one_dtype_and_measures_in_float32(checkpoint, tmp_path, monkeypatch, accelerator, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITJAX_CACHE", str(tmp_path / "cache"))

@@ -221,6 +221,7 @@ def test_units_are_channels(resnet):
             expand(wrong, taps)
 
 
+@pytest.mark.exhaustive
 def test_a_picture_is_better_than_its_start(resnet):
     tap, resnet = "stages.0.blocks.0.out", at_size(resnet, replace(resnet.config, image_size=(32, 32)))
     pictures = vitjax.visualize(resnet, f"{tap}:3,9", steps=8, views=1, jitter=2, color="none", noise=0, stages=())

@@ -54,6 +54,7 @@ def test_e12_in_a_vit_they_stand_in_the_blocks_of_patches_alone():
     assert norms(everywhere, TokenNorm) == {"blocks.norm1": 12, "blocks.norm2": 12}
 
 
+@pytest.mark.exhaustive
 def test_all_else_of_a_model_begins_as_under_layer_norm():
     plain, *others = (values(random(replace(SMALL, norm=name))) for name in ("layer", "dtn", "dtn-overwritten"))
     for other in others:

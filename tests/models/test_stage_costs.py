@@ -35,6 +35,7 @@ def computed(model: Network, tap: str) -> list[str]:
     return list(map(str, traced.jaxpr.eqns))
 
 
+@pytest.mark.representatives("Swin", "PVT", "T2T-ViT, kernels", "LeViT")
 @pytest.mark.parametrize("name", STAGED.values())
 def test_a_later_stage_costs_more_and_an_earlier_one_nothing_of_it(name):
     model = abstract(CASES[name].config)

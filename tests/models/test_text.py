@@ -137,6 +137,7 @@ def test_tokens_are_those_of_transformers(clip):
     np.testing.assert_array_equal(vitjax.load_text(folder).tokenizer(texts), expected)
 
 
+@pytest.mark.exhaustive
 def test_a_picture_for_a_sentence_is_one_that_transformers_finds_similar(clip, tmp_path, capsys):
     import torch
 

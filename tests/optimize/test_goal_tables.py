@@ -47,6 +47,7 @@ def test_goals_of_rows_and_tables():
             wrong()
 
 
+@pytest.mark.exhaustive
 def test_a_row_leads_from_one_unit_to_the_other_and_shares_its_steps():
     row = interpolation([A], [B], 5, whole=True)
     found = {}
@@ -91,6 +92,7 @@ def test_weights_by_spread(tmp_path):
     assert alone == -C and all(float(f"{weight:.4g}") == weight for weight in weights.values())
 
 
+@pytest.mark.exhaustive
 def test_tables_on_the_command_line(tmp_path, capsys):
     photos = unpack(tmp_path / "photos", {f"{i}.png": encode(photo(64, 64, i)) for i in range(3)})
     steps = ["--set", "steps=1", "--set", "stages=[]", "--set", "views=1"]

@@ -61,6 +61,7 @@ TAP = "blocks.2.mlp.hidden"
 CONTRAST = Contrast("blocks.2.mlp.hidden", "blocks.1.resid_post")
 
 
+@pytest.mark.exhaustive
 def test_a_goal_that_reads_two_taps_has_its_pictures(tmp_path):
     goals = [Difference(CONTRAST, (3, 7)), Difference(CONTRAST, (5, 1))]
     loop.advance.clear_cache()

@@ -50,6 +50,7 @@ def test_chunks_do_not_change_the_picture():
     np.testing.assert_allclose(whole, halves, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_each_recipe_raises_the_activation():
     for name, steps in {"default": 200, "ghiasi": 40}.items():
         recipe = choose(name, steps=steps, views=2)
@@ -227,6 +228,7 @@ def test_parametrizations_give_pictures(name):
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 
 
+@pytest.mark.exhaustive
 def test_more_devices_make_the_same_pictures(on_devices):
     on_devices(
         """

@@ -173,6 +173,7 @@ def test_a_run_tells_of_tokens_and_writes_what_models_take(whole):
         train_dictionary(training(k=2), whole, RUNNING)
 
 
+@pytest.mark.exhaustive
 def test_two_devices_learn_as_one(on_devices):
     """The same losses within 1e-5, the buffer shared out between them."""
     source = """

@@ -70,6 +70,7 @@ def test_a_step_sees_the_same_whatever_came_before_and_for_any_number_of_hosts()
         MadeFeed(made, 4, 5, shard=(0, 3))
 
 
+@pytest.mark.exhaustive
 def test_a_training_goes_on_and_its_model_is_read(tmp_path, capsys):
     words = "--model reformer --length 48 --part 12 --width 8 --depth 1 --heads 2 --warmup 1 --batch 4 --examples 8"
     given = [*words.split(), "--valid", "6", "--save", "1", "--out", str(tmp_path)]

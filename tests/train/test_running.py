@@ -66,6 +66,7 @@ def test_killed_and_gone_on_with_it_is_the_same_to_the_byte(whole, begun, tmp_pa
     assert same(out, whole) and losses(out) == losses(whole)
 
 
+@pytest.mark.exhaustive
 def test_two_hosts_with_split_weights_train_as_one(whole, begun, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -113,6 +114,7 @@ def test_a_run_that_is_older_than_a_setting_goes_on(whole, tmp_path):
         agree(tmp_path, training(replace(SETTINGS, groups="x=1")).identity())
 
 
+@pytest.mark.exhaustive
 def test_a_model_with_an_empty_array_goes_on(tmp_path):
     alone = training(config=replace(CONFIG, class_token=False, pool="mean"))  # no tokens before its patches
     assert run(alone, tmp_path, RUNNING) == 0

@@ -60,6 +60,7 @@ def test_fine_tuned_measured_probed_and_loaded(photographs, config, tmp_path, ca
     assert said(capfd, "probe", "--model", run, *data, "--out", tmp_path / "probe")[0] == 2
 
 
+@pytest.mark.exhaustive
 def test_trained_from_scratch_with_names_of_ones_own(photographs, config, tmp_path, capfd):
     (names := tmp_path / "names.txt").write_text("red\ngreen\n")
     listed = "".join(f"{path.name},{path.parent.name}\n" for path in photographs.rglob("*.png"))

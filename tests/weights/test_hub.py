@@ -344,6 +344,7 @@ def test_a_cache_that_cannot_be_written(server, monkeypatch, tmp_path):
     assert "Not a directory" in complaint("timm/tiny")
 
 
+@pytest.mark.exhaustive
 def test_the_hub_s_own_variables_hold(server, tmp_path):
     code = "import json, vitjax; card = vitjax.load('timm/tiny').card; print(json.dumps([card.source, card.revision]))"
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}

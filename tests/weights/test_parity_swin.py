@@ -112,7 +112,7 @@ def test_every_activation(timm, variant):
     assert set(found) == {*model.taps(), GRADIENT} and worst(found)[1] <= EXACT, worst(found)
 
 
-@pytest.mark.representatives("Swin V2: the same, tuned from other windows")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("variant", [next(iter(VARIANTS)), "Swin V2: the same, tuned from other windows"])
 def test_every_activation_in_float32(timm, variant):
     theirs, config_json = make(timm, *VARIANTS[variant])

@@ -96,6 +96,7 @@ def test_a_score_is_what_numpy_says():
     assert row["dead"] >= 3 / 20 and table["density"][:3] == [0, 0, 0] and row["images"] == 7
 
 
+@pytest.mark.exhaustive
 def test_tokens_that_a_dictionary_is_not_for_stay():
     """Of a dictionary of patches the class token counts nowhere; and a model's output is compared without classes."""
     data = noise.dataset(3, 3)

@@ -141,6 +141,7 @@ def test_the_tokens_that_count_are_those_asked_for(photos, tokens):
     assert set(natural.patch.ravel().tolist()) <= seen
 
 
+@pytest.mark.exhaustive
 def test_batches_and_devices_change_nothing(photos, on_devices):
     source = f"""
         import numpy as np

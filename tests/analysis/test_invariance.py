@@ -78,6 +78,7 @@ def test_nothing_is_lost_where_nothing_is_turned():
     assert [row["before"] for row in findings.rows] == pytest.approx([row["after"] for row in findings.rows])
 
 
+@pytest.mark.exhaustive
 def test_batches_change_nothing(tmp_path):
     model = small.model()
     a, b = (run_shift(model, noise.dataset(7, batch=size), steps=(0, 5)) for size in (2, 7))

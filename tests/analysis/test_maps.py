@@ -129,6 +129,7 @@ def test_patches_that_point_the_same_way_are_alike():
     np.testing.assert_allclose(spread.likeness(mixed[None]), (unit @ unit.T)[~np.eye(3, dtype=bool)].mean(), rtol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_spread_says_of_each_block_how_uneven_maps_are():
     model, data = small.model(), noise.dataset(7, batch=4)
     findings = spread.run(model, data, blocks=[3, 1])

@@ -199,6 +199,7 @@ def test_the_curves_are_those_of_passes_made_by_hand():
     assert gone and not any(gone)
 
 
+@pytest.mark.exhaustive
 def test_batches_and_a_control_change_nothing():
     one = run(MODEL, DATA, ratios=[0.4], fills=["noise"])
     other = run(MODEL, replace(DATA, batch=2), ratios=[0.4], fills=["noise"], control=True)

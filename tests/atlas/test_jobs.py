@@ -125,6 +125,7 @@ def test_a_stopped_atlas_leaves_at_once_and_goes_on(whole, tmp_path, stage, even
     assert work(job(), store) is Status.FINISHED and pictures(store) == pictures(whole)
 
 
+@pytest.mark.exhaustive
 def test_an_atlas_by_stages_goes_on_as_it_was_begun(tmp_path):
     recipe = choose(RECIPE, steps=50, stages=(Stage(size=0.5, steps=46), Stage(steps=4, shallow=1)))
     made = job(False, recipe=recipe, units="blocks.0.mlp.hidden:0-3")

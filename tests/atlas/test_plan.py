@@ -106,6 +106,7 @@ def test_blocks_between_the_first_and_the_last_are_reckoned_by_their_operations(
     assert "without tpu_custom_call (3 times a step), of which it tells no time" in one.said(1e15)
 
 
+@pytest.mark.exhaustive
 def test_stages_of_a_recipe_are_forecast_each_by_itself(monkeypatch):
     staged = choose("fast", steps=10, stages=[{"size": 0.5, "steps": 3, "shallow": 1}, {"steps": 2}])
     taps = [tap for tap in MODEL.taps() if tap.endswith("mlp.hidden")]

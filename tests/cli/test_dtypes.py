@@ -46,6 +46,7 @@ def test_devices_that_multiply_bfloat16_faster_paint_in_it(platform, capability,
     assert dtypes.suited(SimpleNamespace(platform=platform, compute_capability=capability)) == dtype
 
 
+@pytest.mark.exhaustive
 def test_pictures_say_what_they_were_painted_in_and_a_folder_goes_on_in_it(checkpoint, tmp_path, accelerator, capsys):
     accelerator()
     command = ["visualize", *QUICK, "--model", str(checkpoint), "--out", str(tmp_path / "out")]

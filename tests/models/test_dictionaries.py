@@ -167,6 +167,7 @@ def test_what_does_not_fit_is_said(make, what):
         small.model().with_dictionary(made(), made())
 
 
+@pytest.mark.exhaustive
 def test_latents_in_a_model_of_stages():
     """At every place, in blocks that compute in windows, and painted by one column."""
     swin = random(SwinConfig((32, 32), (4, 4), (8, 16), (2, 1), (1, 2), (16, 32), classes=4, windows=(4, 4)))

@@ -178,6 +178,7 @@ def test_tokens_may_be_dropped_after_the_embedding():
     assert dropped["blocks.2.mlp.hidden"].shape == (2, 8, 96) and dropped["logits"].shape == (2, 10)
 
 
+@pytest.mark.exhaustive
 def test_rematerialised_gradients_are_the_same():
     model = small.model()
     read = lambda x, execution: model(x, "blocks.3.mlp.pre", execution=execution)["blocks.3.mlp.pre"].sum()

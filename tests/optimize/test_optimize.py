@@ -44,6 +44,7 @@ def test_one_compile_serves_all_units_of_a_tap():
     assert loop.advance._cache_size() == 1
 
 
+@pytest.mark.exhaustive
 def test_chunks_do_not_change_the_picture():
     tap = "blocks.0.mlp.hidden:1,2"
     whole, halves = (small.optimised(tap, choose(SHORT, steps=10), chunk=chunk)[0].params for chunk in (10, 3))

@@ -67,6 +67,7 @@ def test_a_picture_begins_with_a_photograph_and_says_which(tmp_path):
             visualize(MODEL, f"{TAP}:3,4", **options)
 
 
+@pytest.mark.exhaustive
 def test_what_is_kept_leaves_the_picture_as_it_is():
     alone = visualize(MODEL, f"{TAP}:3-5", STAGED, batch=2)
     found = visualize(MODEL, f"{TAP}:3-5", STAGED, batch=2, frames=5, spacing="log", alpha=True)
@@ -75,6 +76,7 @@ def test_what_is_kept_leaves_the_picture_as_it_is():
     assert found.alpha.shape == (3, 32, 32) and (found.alpha > 0).all()
 
 
+@pytest.mark.exhaustive
 def test_frames_are_of_their_steps():
     assert Watch(5).steps(8) == [0, 2, 4, 6, 8] and Watch(4, "log").steps(26) == [0, 2, 8, 26]
     many = visualize(MODEL, f"{TAP}:3", PLAIN, frames=21)

@@ -95,6 +95,7 @@ def test_what_is_handed_over_shows_the_same_picture(parametrization):
     np.testing.assert_allclose(found[::2, ::2], known, atol=tolerance)
 
 
+@pytest.mark.exhaustive
 def test_a_picture_depends_on_no_other_and_records_tell_the_stages(tmp_path):
     units = ["blocks.0.mlp.hidden:3", "blocks.3.mlp.hidden:5"]
     together, alone = (visualize(small.model(), some, COARSE, batch=1) for some in (units, units[1:]))

@@ -96,6 +96,7 @@ def test_groups_of_parameters_have_rates_and_decays_of_their_own():
         replace(SETTINGS, groups="norm")
 
 
+@pytest.mark.exhaustive
 def test_a_batch_in_parts_is_the_batch_and_in_another_dtype_nearly():
     images = {"images": np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)}
     images["labels"] = np.arange(4, dtype=np.int32)

@@ -189,6 +189,7 @@ def folder_of(theirs, config_json, folder):
     return folder
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::UserWarning:timm")  # its interpolation
 def test_another_image_size_keeps_windows_or_has_them_grow(timm, tmp_path):
     theirs, config_json = make(timm, V1, {**ODD, "img_size": [56, 56], "window_size": 7})

@@ -100,9 +100,7 @@ def theirs(x: np.ndarray, settings: DictionarySettings, steps: int, criterion: C
 def their_losses() -> tuple[Callable, Callable]:
     """Their plain loss, and the one with AuxK."""
     import_timm()  # which overcomplete imports
-    matplotlib.cm.get_cmap = (
-        matplotlib.colormaps.get_cmap
-    )  # which overcomplete 0.3 takes from there, from where it went
+    matplotlib.cm.get_cmap = matplotlib.colormaps.get_cmap  # gone from where overcomplete 0.3 takes it
     from overcomplete.sae.losses import mse_l1, top_k_auxiliary_loss
 
     return partial(mse_l1, penalty=0.0), top_k_auxiliary_loss

@@ -39,8 +39,8 @@ def run(name: str, command: Sequence, quiet: bool = True) -> None:
         print(f"ok {time.perf_counter() - start:5.1f} s", flush=True)
 
 
-# A file stays in one process, where what it compiles is compiled once.
-PYTEST = PYTHON, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile"
+# A file stays in one process, where what it compiles is compiled once; files of few long tests are not left to the end.
+PYTEST = PYTHON, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"
 
 
 def main() -> None:

@@ -1,13 +1,11 @@
 """What every test may ask for: the real data where there is any, the referees, and a process with many devices."""
 
-import atexit
 import gc
 import importlib.util
 import os
 import shutil
 import signal
 import sys
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -32,7 +30,9 @@ QUICK = (  # to compile, which most of the suite's time went into: small program
     "--xla_backend_optimization_level=0",
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_multi_thread_eigen=false",  # there is a process for each core
 )
+COMPILED, ROOM = ROOT / ".pytest_cache" / "compiled", 1 << 30  # what is compiled stays there, and so many bytes
 
 
 def known(flags: Sequence[str]) -> list[str]:
@@ -45,10 +45,11 @@ def known(flags: Sequence[str]) -> list[str]:
 
 if "XLA_FLAGS" not in os.environ and not entry_points(group="jax_plugins"):  # an accelerator is tested as it is used
     os.environ["XLA_FLAGS"] = " ".join(known(QUICK))
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this run compiles, the others need not
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vitjax-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"  # several times what writing one down takes
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process compiles no other need, nor the next run
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"  # a few times what writing one down takes
+    if sum(file.stat().st_size for file in COMPILED.glob("*")) > ROOM:
+        shutil.rmtree(COMPILED, ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before what is marked is left out
@@ -67,13 +68,13 @@ def pytest_collection_finish():
 
 
 PATIENCE = 1800  # seconds until a process counts as stuck: a loaded machine takes ten times as long as an idle one
-MAPS = 20_000  # a process may have 65,530 memory maps on Linux, and a compiled program takes dozens of them
+MAPS = 4_000  # of memory; a compiled program has dozens. With 10,000 all that is compiled takes a quarter longer
 HELD = 3 << 30  # bytes of memory that a process of the suite may keep from module to module
 
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_programs():
-    """Drops compiled programs after a module of tests when they are many or large: XLA crashes where no map is left."""
+    """Drops compiled programs after a module of tests when they are many or large: XLA crashes at 65,530 maps."""
     yield
     maps, pages = Path("/proc/self/maps"), Path("/proc/self/statm")
     if "jax" not in sys.modules or not maps.exists():

@@ -13,6 +13,8 @@ from vitjax.errors import InputError
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 
+SHIFTED = 3  # rows of the largest kernel that CPUs take as products
+
 
 class Depthwise(nnx.Conv):
     """A square convolution of each channel by itself, of a map [batch, row, column, channel], padded by `size // 2`.
@@ -50,12 +52,13 @@ def depthwise(
 ) -> Float[Array, "batch y x output"]:
     """Convolves each channel by itself, padded by `size // 2` zeros.
 
-    CPUs add up products of the shifted map: XLA's convolution takes them 20 times as long, and its gradient within a
-    loop 65 times. On TPUs the convolution takes half as long.
+    CPUs add up products of the shifted map, where these are few: XLA's convolution takes them 20 times as long, and its
+    gradient within a loop 65 times. On TPUs the convolution takes half as long.
     """
-    return lax.platform_dependent(
-        x, kernel, cpu=partial(_by_shifts, stride=stride), default=partial(_by_convolution, stride=stride)
-    )
+    convolved = partial(_by_convolution, stride=stride)
+    if len(kernel) > SHIFTED:  # whose many products would take long to compile
+        return convolved(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=partial(_by_shifts, stride=stride), default=convolved)
 
 
 def _by_convolution(x: Array, kernel: Array, stride: int) -> Array:

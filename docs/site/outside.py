@@ -14,6 +14,7 @@ from pathlib import Path
 ASKED = {"src", "srcset", "poster", "data", "action"}  # attributes that a browser follows by itself
 ELSEWHERE = re.compile(r"^\s*(?:[a-z]+:)?//", re.IGNORECASE)
 IN_STYLES = re.compile(r"(?:url\(\s*['\"]?|@import\s*['\"])((?:https?:)?//[^'\")]*)")
+BROWSERS = "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"
 OPENED = ["", "start/", "commands/visualize/", "api/vitjax.units/", "coming_from/"]  # in a browser, if there is one
 
 
@@ -55,7 +56,7 @@ def check_site(site: Path) -> None:
 
 def in_browser(site: Path) -> list[str]:
     """What some pages ask for elsewhere, and complain of, in a real browser; a line says so where there is none."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None or find_spec("playwright") is None:
         print("no Chromium, or no playwright: the site was not opened in a browser")
         return []

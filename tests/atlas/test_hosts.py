@@ -34,6 +34,7 @@ def test_two_hosts_share_the_plan_and_the_store(processes, whole, tmp_path):
     assert all(sum(log["stages"].values()) == pytest.approx(log["wall"]) for log in logs)
 
 
+@pytest.mark.exhaustive
 def test_a_store_on_s3(monkeypatch):
     server = pytest.importorskip("moto.server", reason="moto, the stand-in for S3, is not installed")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -17,6 +17,7 @@ def test_pictures_hang_where_their_units_are(visit, address):
     assert wrong == [] and right >= 3
 
 
+@pytest.mark.representatives("layout=looks")
 @pytest.mark.parametrize("query", ["layout=looks", "layout=layers&is.rise=1..", "at=5,4,3"])
 def test_every_arrangement_is_drawn_rightly(visit, hosted, query):
     wrong, right = wrongly_drawn(visit(f"{hosted}#/?{query}"))

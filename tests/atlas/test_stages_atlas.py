@@ -14,6 +14,7 @@ from vitjax.cli import main
 from vitjax.weights.publish.converted import export
 from vitjax.weights.publish.provenance import Card
 
+pytestmark = pytest.mark.exhaustive  # what is of a stage is also in tests/analysis/test_stages.py
 SMALL = replace(CONFIG, depths=(1, 1))
 UNITS = ["stages.0.blocks.0.mlp.hidden:3", "stages.1.blocks.0.mlp.hidden:5"]
 GRIDS = {UNITS[0]: (9, 7), UNITS[1]: (5, 4)}

@@ -58,7 +58,7 @@ def convnet(timm, folder):
     return folder
 
 
-@pytest.mark.representatives("transformers", "google", "dino", "openai")
+@pytest.mark.representatives("transformers", "openai")
 @pytest.mark.parametrize("make", [google, dino, transformers, openai, convnet])
 def test_every_script(timm, server, tmp_path, capsys, make):
     (tmp_path / "source").mkdir()

@@ -26,6 +26,8 @@ from vitjax.weights.families.timm.models import config as settings
 from vitjax.weights.families.timm.tables.coat_architectures import COAT
 from vitjax.weights.parameters import build, shapes, values
 
+pytestmark = pytest.mark.exhaustive  # parity of ViTs, Swin, Twins and PVT is shown by the suite
+
 EXACT = 1e-9
 FIRST = "stages.0.blocks.1.resid_post"  # what the first stage gives
 SMALL = {

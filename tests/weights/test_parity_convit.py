@@ -19,6 +19,8 @@ from vitjax.weights.families.timm.tables.convit_architectures import CONVIT
 from vitjax.weights.parameters import build
 from vitjax.weights.rules.resize import Resampling, resized
 
+pytestmark = pytest.mark.exhaustive  # parity of ViTs, Swin, Twins and PVT is shown by the suite
+
 EXACT = 1e-9
 SMALL = {"img_size": 48, "embed_dim": 6, "num_heads": 3, "depth": 4, "local_up_to_layer": 2, "num_classes": 7}
 TWO = {"depth": 2, "local_up_to_layer": 1}

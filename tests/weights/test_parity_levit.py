@@ -22,6 +22,8 @@ from vitjax.weights.rules import batch_norms
 from vitjax.weights.rules.convert import convert
 from vitjax.weights.rules.resize import Resampling, resized
 
+pytestmark = pytest.mark.exhaustive  # parity of ViTs, Swin, Twins and PVT is shown by the suite
+
 EXACT = 1e-9
 SMALL = {
     "img_size": [96, 64], "embed_dim": [32, 48, 64], "key_dim": 8, "depth": [2, 1, 1], "num_heads": [2, 3, 5],

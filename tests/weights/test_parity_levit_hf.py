@@ -18,6 +18,8 @@ from vitjax.weights.families.transformers.towers import TRANSFORMERS
 from vitjax.weights.load import load
 from vitjax.weights.rules.convert import convert
 
+pytestmark = pytest.mark.exhaustive  # parity of ViTs, Swin, Twins and PVT is shown by the suite
+
 EXACT = 1e-9
 SMALL = {
     "image_size": 96, "hidden_sizes": [32, 48, 64], "key_dim": [8, 8, 8], "depths": [2, 1, 1],

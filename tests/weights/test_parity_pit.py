@@ -24,6 +24,8 @@ from vitjax.weights.families.timm.tables.pit_architectures import PIT
 from vitjax.weights.parameters import build
 from vitjax.weights.rules.resize import Resampling, resized
 
+pytestmark = pytest.mark.exhaustive  # parity of ViTs, Swin, Twins and PVT is shown by the suite
+
 EXACT = 1e-9
 SMALL = {"img_size": [64, 96], "base_dims": [8, 8, 8], "heads": [1, 2, 4], "depth": [1, 2, 1], "num_classes": 7}
 PREPROCESS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

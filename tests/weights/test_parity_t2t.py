@@ -23,6 +23,8 @@ from vitjax.weights.families.family import port
 from vitjax.weights.families.originals import t2t
 from vitjax.weights.load import load
 
+pytestmark = pytest.mark.exhaustive  # parity of ViTs, Swin, Twins and PVT is shown by the suite
+
 pytest.importorskip("torch")
 
 EXACT = 1e-9

@@ -5,53 +5,42 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax import lax
 
-from vitjax.models.parts.depthwise import Depthwise, depthwise
-
-CASES = [(3, 1, 1), (3, 2, 1), (5, 1, 1), (3, 2, 2)]  # size, stride, outputs of a channel
+from vitjax.models.parts.depthwise import Depthwise, SmallDepthwise
 
 
-def reference(x, kernel, stride):
-    """XLA's own convolution."""
-    pad, names = kernel.shape[0] // 2, ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=names, feature_group_count=x.shape[-1]
-    )
-
-
-@pytest.mark.parametrize(("size", "stride", "times"), CASES)
-def test_equals_xlas_convolution_and_its_gradients(size, stride, times):
+def pair(size: int, dtype: str) -> tuple[Depthwise, SmallDepthwise]:
+    """The convolution of XLA and the sum of products, with the same parameters."""
     rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=(2, 7, 6, 4)), rng.normal(size=(size, size, 1, 4 * times))
+    found = Depthwise(4, size, nnx.Rngs(0)), SmallDepthwise(4, size, nnx.Rngs(0))
+    kernel, bias = (jnp.asarray(rng.normal(size=shape), dtype) for shape in ((size, size, 1, 4), (4,)))
+    for conv in found:
+        conv.kernel, conv.bias = nnx.Param(kernel), nnx.Param(bias)
+    return found
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_equals_xlas_convolution_and_its_gradients(size):
+    rng = np.random.default_rng(1)
     with jax.enable_x64(True):
-        given = jnp.asarray(x), jnp.asarray(kernel)
-        wanted, back = jax.vjp(lambda *given: reference(*given, stride), *given)
-        found, found_back = jax.vjp(lambda *given: depthwise(*given, stride), *given)
-        assert found.shape == wanted.shape
-        np.testing.assert_allclose(found, wanted, atol=1e-13)
-        change = jnp.asarray(rng.normal(size=wanted.shape))
-        for mine, other in zip(found_back(change), back(change), strict=True):
+        x, change = (jnp.asarray(rng.normal(size=(2, 7, 6, 4))) for _ in range(2))
+        theirs, ours = (jax.vjp(lambda conv, x: conv(x), conv, x) for conv in pair(size, "float64"))
+        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-13)
+        for mine, other in zip(jax.tree.leaves(ours[1](change)), jax.tree.leaves(theirs[1](change)), strict=True):
             np.testing.assert_allclose(mine, other, atol=1e-12)
 
 
 def test_adds_up_in_float32():
-    rng = np.random.default_rng(0)
-    x, kernel = (jnp.asarray(rng.normal(size=size), jnp.bfloat16) for size in ((1, 8, 8, 4), (3, 3, 1, 4)))
-    found, wanted = depthwise(x, kernel), reference(*(a.astype(jnp.float32) for a in (x, kernel)), 1)
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(1, 8, 8, 4)), jnp.bfloat16)
+    _, ours = pair(3, "bfloat16")
+    theirs = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), pair(3, "bfloat16")[0])
+    found = ours(x)
     assert found.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(found, wanted.astype(jnp.bfloat16))
+    np.testing.assert_array_equal(found, theirs(x.astype(jnp.float32)).astype(jnp.bfloat16))
 
 
 @pytest.mark.parametrize(("platform", "convolves"), [("cpu", False), ("tpu", True), ("cuda", True)])
 def test_other_platforms_convolve(platform, convolves):
-    shapes = jax.ShapeDtypeStruct((1, 8, 8, 4), jnp.float32), jax.ShapeDtypeStruct((3, 3, 1, 4), jnp.float32)
-    text = jax.jit(depthwise).trace(*shapes).lower(lowering_platforms=(platform,)).as_text()
-    assert ("stablehlo.convolution" in text) == convolves
-
-
-def test_module_adds_its_bias():
-    conv = Depthwise(4, 3, nnx.Rngs(0), outputs=8, stride=2)
-    conv.bias = nnx.Param(jnp.arange(8.0))
-    x = jax.random.normal(jax.random.key(0), (1, 6, 6, 4))
-    np.testing.assert_allclose(conv(x), reference(x, conv.kernel[...], 2) + jnp.arange(8.0), atol=1e-5)
+    conv = SmallDepthwise(4, 3, nnx.Rngs(0))
+    traced = jax.jit(lambda conv, x: conv(x)).trace(conv, jax.ShapeDtypeStruct((1, 8, 8, 4), jnp.float32))
+    assert ("stablehlo.convolution" in traced.lower(lowering_platforms=(platform,)).as_text()) == convolves

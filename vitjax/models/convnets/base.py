@@ -18,12 +18,10 @@ from vitjax.models.core.stack import Segment, Stack
 from vitjax.models.core.stages import Hierarchical, Stage
 from vitjax.models.core.surroundings import promoting
 from vitjax.models.core.taps import Taps
-from vitjax.models.parts.depthwise import Depthwise
 from vitjax.models.parts.norm import FrozenBatchNorm
 
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), interpolation="bilinear")
 MAP = "row column channel"
-UNBIASED = {"use_bias": False, "kernel_init": jax.nn.initializers.he_normal()}
 
 
 @dataclass(frozen=True)
@@ -48,20 +46,28 @@ class ConvNetConfig(Patches):
                 raise InputError(f"image {what} {side} is too small: a convolutional network takes 32 pixels or more")
 
 
-def conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs, stride: int = 1) -> nnx.Conv:
+def conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs, stride: int = 1, groups: int = 1) -> nnx.Conv:
     """A square convolution without bias, padded by `size // 2` zeros on every side."""
-    return nnx.Conv(inputs, outputs, (size, size), strides=stride, padding=size // 2, rngs=rngs, **UNBIASED)
+    return nnx.Conv(
+        inputs,
+        outputs,
+        (size, size),
+        strides=stride,
+        padding=size // 2,
+        feature_group_count=groups,
+        use_bias=False,
+        kernel_init=jax.nn.initializers.he_normal(),
+        rngs=rngs,
+    )
 
 
 class ConvNorm(nnx.Module):
-    """A convolution and the norm of what it gives; `depthwise` ones are of each channel by itself."""
+    """A convolution and the norm of what it gives."""
 
     def __init__(
-        self, inputs: int, outputs: int, size: int, eps: float, rngs: nnx.Rngs, stride: int = 1, depthwise: bool = False
+        self, inputs: int, outputs: int, size: int, eps: float, rngs: nnx.Rngs, stride: int = 1, groups: int = 1
     ):
-        apart = Depthwise(inputs, size, rngs, outputs=outputs, stride=stride, **UNBIASED) if depthwise else None
-        self.conv = apart or conv(inputs, outputs, size, rngs, stride)
-        self.norm = FrozenBatchNorm(outputs, eps)
+        self.conv, self.norm = conv(inputs, outputs, size, rngs, stride, groups), FrozenBatchNorm(outputs, eps)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.norm(self.conv(x))

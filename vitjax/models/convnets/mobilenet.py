@@ -33,7 +33,7 @@ class InvertedResidual(nnx.Module):
         width = expansion * inputs
         if expansion > 1:
             self.conv1 = ConvNorm(inputs, width, 1, eps, rngs)
-        self.conv2 = ConvNorm(width, width, 3, eps, rngs, stride, depthwise=True)
+        self.conv2 = ConvNorm(width, width, 3, eps, rngs, stride, groups=width)
         self.conv3 = ConvNorm(width, outputs, 1, eps, rngs)
         self.expands, self.adds = expansion > 1, stride == 1 and inputs == outputs
 

@@ -1,7 +1,5 @@
 """Convolutions of each channel by itself, over tokens that stand on a grid: they tell tokens where they are."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,71 +11,35 @@ from vitjax.errors import InputError
 from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 
-SHIFTED = 3  # rows of the largest kernel that CPUs take as products
-
 
 class Depthwise(nnx.Conv):
-    """A square convolution of each channel by itself, of a map [batch, row, column, channel], padded by `size // 2`.
+    """A square convolution of each channel by itself, with a bias, that keeps a map [batch, row, column, channel]."""
 
-    Args:
-        channels: that come in.
-        size: rows and columns of the kernel.
-        rngs: of the initialisation.
-        outputs: channels that come out, a multiple; default as many.
-        stride: rows and columns from one place to the next.
-        initialised: of `nnx.Conv` about bias and initialisation, where other than its defaults.
+    def __init__(self, channels: int, size: int, rngs: nnx.Rngs):
+        super().__init__(channels, channels, (size, size), padding=size // 2, feature_group_count=channels, rngs=rngs)
+
+
+class SmallDepthwise(Depthwise):
+    """The same of narrow maps by small kernels, which CPUs take as sums of products of the shifted map.
+
+    XLA's convolution takes them 20 times as long forward, and its gradient within a loop 65 times; on TPUs it takes half
+    as long as the sum. CPUs take the convolution, too, where maps are as wide as an MLP's: the sum is slower then.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        size: int,
-        rngs: nnx.Rngs,
-        *,
-        outputs: int | None = None,
-        stride: int = 1,
-        **initialised: object,
-    ):
-        around = {"strides": stride, "padding": size // 2, "feature_group_count": channels}
-        super().__init__(channels, outputs or channels, (size, size), rngs=rngs, **around, **initialised)
-
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "batch row column channel"]) -> Float[Array, "batch row column channel"]:
         dtype = jnp.promote_types(x.dtype, self.kernel.dtype)
-        found = depthwise(x.astype(dtype), self.kernel.astype(dtype), self.strides)
-        return found if self.bias is None else found + self.bias.astype(dtype)
+        given = x.astype(dtype), self.kernel.astype(dtype), self.bias.astype(dtype)
+        convolved = lambda x, kernel, bias: super(SmallDepthwise, self).__call__(x)
+        return lax.platform_dependent(*given, cpu=_by_shifts, default=convolved)
 
 
-def depthwise(
-    x: Float[Array, "batch row column channel"], kernel: Float[Array, "size size 1 output"], stride: int = 1
-) -> Float[Array, "batch y x output"]:
-    """Convolves each channel by itself, padded by `size // 2` zeros.
-
-    CPUs add up products of the shifted map, where these are few: XLA's convolution takes them 20 times as long, and its
-    gradient within a loop 65 times. On TPUs the convolution takes half as long.
-    """
-    convolved = partial(_by_convolution, stride=stride)
-    if len(kernel) > SHIFTED:  # whose many products would take long to compile
-        return convolved(x, kernel)
-    return lax.platform_dependent(x, kernel, cpu=partial(_by_shifts, stride=stride), default=convolved)
-
-
-def _by_convolution(x: Array, kernel: Array, stride: int) -> Array:
-    pad, names = kernel.shape[0] // 2, ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=names, feature_group_count=x.shape[-1]
-    )
-
-
-def _by_shifts(x: Array, kernel: Array, stride: int) -> Array:
-    size, wide = kernel.shape[0], jnp.promote_types(x.dtype, jnp.float32)
-    kernel, pad = kernel[:, :, 0].astype(wide), size // 2
-    rows, columns = ((side + 2 * pad - size) // stride + 1 for side in x.shape[1:3])
+def _by_shifts(x: Array, kernel: Array, bias: Array) -> Array:
+    (_, rows, columns, _), size, dtype = x.shape, len(kernel), x.dtype
+    wide, pad = jnp.promote_types(dtype, jnp.float32), size // 2
     padded = jnp.pad(x.astype(wide), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    if kernel.shape[-1] != x.shape[-1]:
-        padded = jnp.repeat(padded, kernel.shape[-1] // x.shape[-1], axis=-1)
-    reach = lambda start, count: slice(start, start + stride * (count - 1) + 1, stride)
-    shifted = lambda down, right: padded[:, reach(down, rows), reach(right, columns)]
-    return sum(shifted(*at) * kernel[at] for at in np.ndindex(size, size)).astype(x.dtype)
+    shifted = lambda down, right: padded[:, down : down + rows, right : right + columns]
+    products = (shifted(*at) * kernel[(*at, 0)].astype(wide) for at in np.ndindex(size, size))
+    return sum(products, bias.astype(wide)).astype(dtype)
 
 
 class ConvPositions(nnx.Module):
@@ -94,7 +56,7 @@ class ConvPositions(nnx.Module):
     """
 
     def __init__(self, width: int, places: Places, rngs: nnx.Rngs, size: int = 3):
-        self.conv, self.places = Depthwise(width, size, rngs), places
+        self.conv, self.places = SmallDepthwise(width, size, rngs), places
 
     def __call__(self, x: jax.Array) -> jax.Array:
         before, grid = apart(x, self.places)

@@ -9,7 +9,7 @@ from vitjax.models.core.tap_site import Places
 from vitjax.models.core.taps import Taps
 from vitjax.models.kernels.dense import dense
 from vitjax.models.parts.attention import HEADS, attend
-from vitjax.models.parts.depthwise import Depthwise, apart, together
+from vitjax.models.parts.depthwise import apart, together
 from vitjax.models.parts.mlp import ACTIVATIONS, Mlp
 from vitjax.models.parts.norm import norm
 from vitjax.models.parts.patches import OverlappingPatches, PatchEmbedding
@@ -169,7 +169,7 @@ class StridedPooling(nnx.Module):
     """
 
     def __init__(self, before: int, after: int, places: Places, rngs: nnx.Rngs):
-        self.conv = Depthwise(before, 3, rngs, outputs=after, stride=2)
+        self.conv = nnx.Conv(before, after, (3, 3), strides=2, padding=1, feature_group_count=before, rngs=rngs)
         self.dense = nnx.Linear(before, after, rngs=rngs)
         self.places = places
 

@@ -22,8 +22,8 @@ class Depthwise(nnx.Conv):
 class SmallDepthwise(Depthwise):
     """The same of narrow maps by small kernels, which CPUs take as sums of products of the shifted map.
 
-    XLA's convolution takes them 20 times as long forward, and its gradient within a loop 65 times; on TPUs it takes half
-    as long as the sum. CPUs take the convolution, too, where maps are as wide as an MLP's: the sum is slower then.
+    XLA's convolution takes them 20 times as long forward, and its gradient within a loop 65 times; on TPUs it takes
+    half as long as the sum. Of maps as wide as an MLP's the sum is the slower on CPUs, too.
     """
 
     def __call__(self, x: Float[Array, "batch row column channel"]) -> Float[Array, "batch row column channel"]:

@@ -27,19 +27,15 @@ class SmallDepthwise(Depthwise):
     """
 
     def __call__(self, x: Float[Array, "batch row column channel"]) -> Float[Array, "batch row column channel"]:
-        dtype = jnp.promote_types(x.dtype, self.kernel.dtype)
-        given = x.astype(dtype), self.kernel.astype(dtype), self.bias.astype(dtype)
-        convolved = lambda x, kernel, bias: super(SmallDepthwise, self).__call__(x)
-        return lax.platform_dependent(*given, cpu=_by_shifts, default=convolved)
+        return lax.platform_dependent(x, cpu=self._by_shifts, default=super().__call__)
 
-
-def _by_shifts(x: Array, kernel: Array, bias: Array) -> Array:
-    (_, rows, columns, _), size, dtype = x.shape, len(kernel), x.dtype
-    wide, pad = jnp.promote_types(dtype, jnp.float32), size // 2
-    padded = jnp.pad(x.astype(wide), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    shifted = lambda down, right: padded[:, down : down + rows, right : right + columns]
-    products = (shifted(*at) * kernel[(*at, 0)].astype(wide) for at in np.ndindex(size, size))
-    return sum(products, bias.astype(wide)).astype(dtype)
+    def _by_shifts(self, x: Array) -> Array:
+        (_, rows, columns, _), size, dtype = x.shape, len(self.kernel), jnp.promote_types(x.dtype, self.kernel.dtype)
+        wide, pad = jnp.promote_types(dtype, jnp.float32), size // 2
+        padded = jnp.pad(x.astype(wide), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        shifted = lambda down, right: padded[:, down : down + rows, right : right + columns]
+        products = (shifted(*at) * self.kernel[(*at, 0)].astype(wide) for at in np.ndindex(size, size))
+        return sum(products, self.bias.astype(wide)).astype(dtype)
 
 
 class ConvPositions(nnx.Module):

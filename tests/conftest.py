@@ -1,11 +1,13 @@
 """What every test may ask for: the real data where there is any, the referees, and a process with many devices."""
 
+import atexit
 import gc
 import importlib.util
 import os
 import shutil
 import signal
 import sys
+import tempfile
 import textwrap
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -32,7 +34,6 @@ QUICK = (  # to compile, which most of the suite's time went into: small program
     "--xla_cpu_parallel_codegen_split_count=1",
     "--xla_cpu_multi_thread_eigen=false",  # there is a process for each core
 )
-COMPILED, ROOM = ROOT / ".pytest_cache" / "compiled", 1 << 30  # what is compiled stays there, and so many bytes
 
 
 def known(flags: Sequence[str]) -> list[str]:
@@ -45,11 +46,10 @@ def known(flags: Sequence[str]) -> list[str]:
 
 if "XLA_FLAGS" not in os.environ and not entry_points(group="jax_plugins"):  # an accelerator is tested as it is used
     os.environ["XLA_FLAGS"] = " ".join(known(QUICK))
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process compiles no other need, nor the next run
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one process of this run compiles, the others need not
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vitjax-tests-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"  # a few times what writing one down takes
-    if sum(file.stat().st_size for file in COMPILED.glob("*")) > ROOM:
-        shutil.rmtree(COMPILED, ignore_errors=True)
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before what is marked is left out

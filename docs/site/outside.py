@@ -1,7 +1,6 @@
 """Looks that a built site asks nothing of other hosts: no letters, no scripts, no pictures from elsewhere."""
 
 import re
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,10 +10,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.support.chromium import chromium
+
 ASKED = {"src", "srcset", "poster", "data", "action"}  # attributes that a browser follows by itself
 ELSEWHERE = re.compile(r"^\s*(?:[a-z]+:)?//", re.IGNORECASE)
 IN_STYLES = re.compile(r"(?:url\(\s*['\"]?|@import\s*['\"])((?:https?:)?//[^'\")]*)")
-BROWSERS = "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"
 OPENED = ["", "start/", "commands/visualize/", "api/vitjax.units/", "coming_from/"]  # in a browser, if there is one
 
 
@@ -56,7 +56,7 @@ def check_site(site: Path) -> None:
 
 def in_browser(site: Path) -> list[str]:
     """What some pages ask for elsewhere, and complain of, in a real browser; a line says so where there is none."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = chromium()
     if program is None or find_spec("playwright") is None:
         print("no Chromium, or no playwright: the site was not opened in a browser")
         return []

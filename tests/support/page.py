@@ -1,7 +1,6 @@
 """A browser that looks at made-up atlases, from a server and from disk, and whether it shows what it should."""
 
 import io
-import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.support.atlas_site import TAPS, colour, write_site
+from tests.support.chromium import chromium
 from vitjax.atlas.server.serve import server
 
 NAMES = [f"{tap}:{index}" for tap, indices in TAPS.items() for index in indices]
@@ -17,15 +17,14 @@ FIRST = "#/unit/blocks.0.mlp.hidden:0"
 PAIR = "#/compare/blocks.0.mlp.hidden:0/blocks.1.attn.z:2.12"
 WALL = ".wall[data-tiles=complete]"
 TILES = ".results .tile"
-BROWSERS = "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"
 LONG = 600_000  # milliseconds, which nothing here takes
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium without windows, which needs half the time of a whole one, or another that is on the path."""
+    """A Chromium, if there is one."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = chromium()
     if program is None:
         pytest.skip("no Chromium on the path: apt-get install chromium-headless-shell")
     with sync_api.sync_playwright() as play:

@@ -16,7 +16,7 @@ from experiments.dtn.runs import Run, all_done, ordered
 from experiments.dtn.table import LAYER, rows, write
 
 ORDER = tuple((model, (LAYER, PAPER)) for model in ("plain", "bigbird", "reformer"))
-RECIPE = {"length": 128, "part": 8, "steps": 2000, "warmup": 200, "examples": 64_000, "dtype": "bfloat16-products"}
+RECIPE = {"length": 64, "part": 8, "steps": 2000, "warmup": 200, "examples": 64_000, "dtype": "bfloat16-products"}
 
 
 def train(run: Run, out: Path) -> int:

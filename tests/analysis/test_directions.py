@@ -206,7 +206,7 @@ def test_a_unit_of_directions_has_the_gradient_of_the_direction():
     np.testing.assert_allclose(slope, again, atol=1e-3 * float(abs(again).max()))
 
 
-def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
+def test_mistakes_in_files_and_names_are_said(photos, tmp_path, caplog):
     model, data = small.model(), Dataset(levels(8), small.CONFIG, 4)
     vectors = np.eye(3, 48, dtype=np.float32)
     about = {"method": "pca", "labels": [], "model": {"source": "other", "sha256": "0" * 64}}
@@ -265,8 +265,13 @@ def test_mistakes_in_files_and_names_are_said(photos, tmp_path):
         with pytest.raises(InputError, match=why):
             directions(model, data, tap=TAP, **options)
     Image.new("RGB", (32, 32)).save(photos / "black.png")
-    found = directions(model, data, tap=TAP, method="means", against=photos)
+    (photos / "torn.png").write_bytes(b"\x89PNG\r\n")
+    with caplog.at_level("WARNING", logger="vitjax"):
+        found = directions(model, data, tap=TAP, method="means", against=photos)
     assert found.rows[0]["label"] == "levels against photos" and 0 <= found.rows[0]["auc"] <= 1
+    many = len(list(photos.iterdir()))
+    assert f"1 of {many} images of {photos} could not be read and are left out, e.g. torn.png: " in caplog.text
+    assert list(found.about["data"]["against_unreadable"]) == ["torn.png"]
 
 
 def test_records_tell_directions_of_one_name_apart(tmp_path):

@@ -1,7 +1,6 @@
 """`vitjax analyze NAME`: runs an analysis of a model on images and writes a table, a record and figures."""
 
 import argparse
-import sys
 import textwrap
 import time
 from importlib import import_module
@@ -20,7 +19,7 @@ from vitjax.cli.arguments import (
     shard,
 )
 from vitjax.cli.parser import Parser
-from vitjax.errors import InputError, printable
+from vitjax.errors import InputError
 
 KINDS = {
     "count": count,
@@ -164,13 +163,7 @@ def _run(args: argparse.Namespace) -> int:
     files = findings.save(out, args.figures)
     for file in files:
         print(file)
-    if data.unreadable:
-        name, reason = next(iter(data.unreadable.items()))
-        print(
-            f"vitjax: {len(data.unreadable)} of {len(images)} images could not be read and are left out, all named in"
-            f" {args.analysis}.json, e.g. {printable(f'{name}: {reason}')}",
-            file=sys.stderr,
-        )
+    data.tell_unreadable(f", all named in {args.analysis}.json")
     if findings.summary:
         print(findings.summary)
     shown = next((file for file in files if file.suffix == f".{args.figures}"), files[0])

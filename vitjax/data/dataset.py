@@ -78,6 +78,13 @@ class Dataset:
         about = self.shard, start, self.progress, self.unreadable, self.name
         return Batches(self.images, self.config, self.batch, change, *about)
 
+    def tell_unreadable(self, where: str = "") -> None:
+        """Says in a line how many images had to be left out so far, if any, and why the first; `where` more is told."""
+        if self.unreadable:
+            name, reason = next(iter(self.unreadable.items()))
+            many = f"{len(self.unreadable)} of {len(self.images)} images of {self.images.source}"
+            remark(f"{many} could not be read and are left out{where}, e.g. {name}: {reason}")
+
     def labels_for(self, model: "Network") -> Int[np.ndarray, " image"]:
         """Finds the class of each image as this model's head counts them, by the names of its own classes, if any.
 

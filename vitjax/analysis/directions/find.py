@@ -113,6 +113,7 @@ def directions(
             names = [f"class {label}" for label in labels]
         else:
             other = tokens_of(model, opposed, tap, **how)
+            opposed.tell_unreadable()
             numbers = np.repeat([1, 0], [len(taken), len(other)])
             chosen, names = [1], [Path(data.images.source).name]
             labels = [f"{names[0]} against {Path(against).name}"]
@@ -130,7 +131,7 @@ def directions(
     recipe |= {"sample": sample, "tokens": tokens, "pooled": how["pooled"], "seed": seed}
     recipe |= {"strength": strength} if method == "probe" else {}
     photos = {**data.describe(), "names": checksum(data.images.names), "tokens": len(taken)}
-    photos |= {"against": str(against)} if against is not None else {}
+    photos |= {} if opposed is None else {"against": str(against), "against_unreadable": dict(opposed.unreadable)}
     about = {
         "method": method,
         "labels": list(labels),

@@ -74,6 +74,7 @@ def run(
     if mean is not None:
         other = open_dataset(mean, model, batch=data.batch)
         off = tokens_of(model, other, tap, seed=seed).values.mean(axis=0)
+        other.tell_unreadable()
     parts = made_of(model, image, tap, groups=groups, method=method, mean=off, seed=seed)
     name = Path(data.images.names[0]).name
     if groups is None:

@@ -39,6 +39,7 @@ def per_spread(model: Network, goals: Any, data: Dataset, recipe: Recipe | None 
         return goals
     options = {"tokens": recipe.tokens, "before": recipe.before_activation, "terms": tuple(terms.values())}
     _, found = gather(model, data.batches(), _activations, **options)
+    data.tell_unreadable()
     spread = dict(zip(terms, found.astype(np.float64).std(axis=0), strict=True))
     if flat := [name for name, size in spread.items() if not size > 0]:
         raise InputError(

@@ -3,23 +3,37 @@
     python -m experiments.dtn.corruption_errors --runs runs/dtn --model vit --data tiny-50/val --limit 500
 
 For each norm and seed of which the run is finished, and that of LayerNorm. What is measured stays with the runs, in
-`corruptions/`, and is not measured again. `results/corruptions-vit.csv` has, for each kind, the share of images whose
-first class is not theirs (`wrong`; under LayerNorm `baseline_wrong`), and the errors as a share of LayerNorm's (`ce`)
-and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds.
+`corruptions/`, and is not measured again on the same images. `results/corruptions-vit.csv` has, for each kind, the share
+of images whose first class is not theirs (`wrong`; under LayerNorm `baseline_wrong`), and the errors as a share of
+LayerNorm's (`ce`) and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds.
 """
 
 import argparse
 import json
 from collections import defaultdict
+from pathlib import Path
 
 from experiments.dtn.finished import add_runs, trained
 from experiments.dtn.runs import Run
 from experiments.dtn.table import LAYER, write
 from experiments.seeds import spread
 from vitjax.analysis.perturbed.corruptions import run as corruptions
-from vitjax.data.dataset import open_dataset
+from vitjax.data.dataset import Dataset, open_dataset
 
 MEASURED = ("wrong", "baseline_wrong", "ce", "relative_ce")
+
+
+def record(folder: Path) -> dict:
+    """What `vitjax analyze corruptions` wrote."""
+    return json.loads((folder / "corruptions.json").read_text())
+
+
+def measured(folder: Path, data: Dataset) -> bool:
+    """Whether a folder has what these very images, as many of the same data, said."""
+    if not (folder / "corruptions.json").exists():
+        return False
+    about = record(folder)["settings"]
+    return (about["data"], about["images"]) == (data.images.source, len(data.images))
 
 
 def main() -> None:
@@ -32,13 +46,13 @@ def main() -> None:
         baseline = Run(one.model, LAYER, one.seed)
         if one.norm not in args.norms or baseline not in models:
             continue
+        data = open_dataset(args.data, model.config, limit=args.limit, batch=50)
         out = args.runs / "corruptions" / one.name
-        if not (out / "corruptions.json").exists():
-            data = open_dataset(args.data, model.config, limit=args.limit, batch=50)
+        if not measured(out, data):
             findings = corruptions(model, data, baseline=models[baseline])
             findings.save(out)
             print(one.name, findings.summary, flush=True)
-        for row in json.loads((out / "corruptions.json").read_text())["rows"]:
+        for row in record(out)["rows"]:
             found[one.norm, row["kind"]].append(row)
     rows = []
     for (norm, kind), each in found.items():

@@ -31,6 +31,8 @@ def test_a_store_and_its_export_say_the_same(both):
     stored, exported = both
     assert len(stored) == len(exported) > 7 and stored.name(7) == exported.name(7)
     unit = stored.name(7)
+    with pytest.raises(InputError, match=r"the atlas has units 0 to \d+, not 1\.5"):
+        stored.number(1.5)
     assert stored.number(unit) == exported.number(unit) == 7
     assert stored.units.equals(exported.units) and {*stored.tables} == {*exported.tables}
     assert (stored.picture(unit) == exported.picture(7)).all()  # there are PNGs of so few

@@ -111,5 +111,7 @@ def test_tables_on_the_command_line(tmp_path, capsys):
         (["blocks.1.mlp.hidden:0 -"], "is no unit"),
         (["blocks.1.mlp.hidden:0", "--length", "3"], "--length goes with --to"),
         (["blocks.1.mlp.hidden:0", "--to", "blocks.1.mlp"], "is no unit"),
+        (["--to", "blocks.1.mlp.hidden:0"], "--to goes with units: name some before it"),
+        (["--with", "blocks.1.mlp.hidden:0"], "--with goes with units: name some before it"),
     ):
         assert main(["visualize", *wrong]) == 2 and said in capsys.readouterr().err

@@ -137,6 +137,8 @@ def _run(args: argparse.Namespace) -> int:
     recipe = choose(recipe, variants=args.variants or recipe.variants)
     for unit in [*args.units, *filter(None, (args.to, args.beside))]:
         check_spelling(unit)
+    if (args.to or args.beside) and not (args.units or args.text):
+        raise InputError(f"--{'to' if args.to else 'with'} goes with units: name some before it, blocks.3.mlp.hidden:7")
     if not args.to and (given := [name for name in ("length", "shared") if getattr(args, name)]):
         raise InputError(f"--{given[0]} goes with --to")
     if args.shared:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,7 +85,7 @@ class Atlas:
             if unit not in self._numbers:
                 raise InputError(f"the atlas has no unit {unit!r}{nearest(unit, self._numbers)}")
             return self._numbers[unit]
-        if not 0 <= unit < len(self):
+        if not (isinstance(unit, Integral) and 0 <= unit < len(self)):
             raise InputError(f"the atlas has units 0 to {len(self) - 1}, not {unit}")
         return int(unit)
 

@@ -3,9 +3,9 @@
     python -m experiments.dtn.corruption_errors --runs runs/dtn --model vit --data tiny-50/val --limit 500
 
 For each norm and seed of which the run is finished, and that of LayerNorm. What is measured stays with the runs, in
-`corruptions/`, and is not measured again on the same images. `results/corruptions-vit.csv` has, for each kind, the share of
-images whose first class is not theirs (`wrong`; under LayerNorm `baseline_wrong`), and the errors as a share of
-LayerNorm's (`ce`) and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds.
+`corruptions/`, and is not measured again on the same images. `results/corruptions-vit.csv` has, for each kind, the
+share of images whose first class is not theirs (`wrong`; under LayerNorm `baseline_wrong`), and the errors as a share
+of LayerNorm's (`ce`) and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds.
 """
 
 import argparse

@@ -45,6 +45,7 @@ def finished(folder: Path) -> dict | None:
         return None
     found = json.loads((folder / RESULT).read_text())
     curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    curve = [row for row in curve if "images_per_second" in row]  # others are what was measured on the way
     cost = json.loads((folder / COST).read_text()) if (folder / COST).exists() else {}
     cost["images_per_second"] = statistics.median(row["images_per_second"] for row in curve)
     return {**found, "seconds": curve[-1]["seconds"], **cost}

@@ -73,3 +73,17 @@ def test_reports_of_dtn_are_of_what_is_finished(tmp_path, monkeypatch, capsys):
     assert all(words[words.index("--limit") + 1] == "7" for words in ran[3:])
     page = (out / "README.md").read_text()
     assert "| vit | DTN | 2 | 27.5 ± 0.5 | +2.0 ± 0.1 | 9 | 8 |" in page and "ListOps" not in page
+
+
+def test_runs_that_are_measured_on_the_way_have_their_pace_in_the_table(tmp_path):
+    """The curve of a run has rows of steps and, between them, of what was measured, which have none."""
+    from experiments.dtn.runs import Run
+    from experiments.dtn.table import rows
+
+    steps = [{"step": 20 * i, "images_per_second": 70 + 10 * i, "seconds": 5.0 * i} for i in range(3)]
+    curve = [*steps[:2], {"step": 30, "top1": 0.3}, steps[2], {"step": 40, "top1": 0.4}]
+    (folder := tmp_path / "plain-layer-0").mkdir()
+    (folder / "curve.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in curve))
+    (folder / "result.json").write_text('{"top1": 0.4, "steps": 40}')
+    (row,) = rows(tmp_path, [Run("plain", "layer", 0), Run("plain", "dtn", 0)], ("top1",))
+    assert (row["top1"], row["steps"], row["images_per_second"], row["seconds"]) == (0.4, 40, 80, 10)

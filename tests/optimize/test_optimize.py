@@ -18,6 +18,7 @@ from vitjax.optimize import augment, loop, memory
 from vitjax.optimize.augment import views
 from vitjax.optimize.cost import step_flops
 from vitjax.optimize.objectives import AlongDirection, UnitActivation
+from vitjax.optimize.optimizers import transform
 from vitjax.optimize.parametrize import parametrization as parametrization_of
 from vitjax.optimize.recipes import Recipe, choose
 from vitjax.optimize.schedule.plan import plan
@@ -184,7 +185,7 @@ def test_a_window_is_a_rectangle_of_patches_that_may_lie_anywhere(share, shape):
 
 AUGMENTED = choose("default", steps=30, views=2, stages=(), optimizer="adam", color_strength=0.3, jitter=32)
 PARTS = [
-    *({"optimizer": optimizer} for optimizer in ("nadam", "lion", "sign")),
+    *({"optimizer": optimizer} for optimizer in ("nadam", "nadam-rms", "lion", "sign")),
     {"seen": 0.5},
 ]
 
@@ -194,6 +195,21 @@ PARTS = [
 def test_every_part_of_a_recipe_raises_the_activation(changes):
     pictures = visualize(small.model(), "blocks.2.mlp.pre:0-3", choose(AUGMENTED, **changes))
     assert (pictures.activation > pictures.history["activation"][:, 0]).all()
+
+
+def test_nadam_rms_knows_no_size_of_the_gradient_and_with_a_large_eps_follows_it():
+    """`nadam` gives all numbers the same step; both stand still where there is no gradient."""
+    gradient = jnp.asarray(np.random.default_rng(0).standard_normal((2, 5, 3)) ** 3)
+
+    def step(of: jax.Array, optimizer: str, eps: float) -> np.ndarray:
+        made = transform(choose("fast", stages=(), optimizer=optimizer, eps=eps))
+        return -np.asarray(made.update(of, made.init(gradient), gradient)[0]).ravel()
+
+    first = step(gradient, "nadam-rms", 100)
+    np.testing.assert_allclose(step(1e-6 * gradient, "nadam-rms", 100), first, rtol=1e-4)
+    assert np.corrcoef(first, gradient.ravel())[0, 1] > 0.999
+    np.testing.assert_allclose(abs(plain := step(gradient, "nadam", 1e-8)), abs(plain[0]), rtol=1e-3)
+    assert not step(0 * gradient, "nadam-rms", 100).any()
 
 
 def test_a_direction_along_an_axis_is_the_unit():

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
@@ -10,6 +12,7 @@ from vitjax.optimize.recipes import Recipe
 _OPTIMIZERS: dict[str, Callable[[optax.Schedule, Recipe], optax.GradientTransformation]] = {
     "adam": lambda rate, recipe: optax.adam(rate, recipe.b1, recipe.b2, recipe.eps),
     "nadam": lambda rate, recipe: optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps),
+    "nadam-rms": lambda rate, recipe: optax.chain(_of_rms_1(), optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps)),
     "lion": lambda rate, recipe: optax.lion(rate, recipe.b1, recipe.b2, weight_decay=0),
     "sign": lambda rate, recipe: optax.sign_sgd(rate),
     "muon": lambda rate, recipe: muon(
@@ -19,6 +22,17 @@ _OPTIMIZERS: dict[str, Callable[[optax.Schedule, Recipe], optax.GradientTransfor
         muon_weight_dimension_numbers=MuonDimensionNumbers(reduction_axis=0, output_axis=1),
     ),
 }
+
+
+def _of_rms_1() -> optax.GradientTransformation:
+    """Divides a gradient by the root mean square of all its numbers."""
+
+    def update(gradient: optax.Updates, _: optax.Params | None) -> optax.Updates:
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(gradient))
+        size = optax.tree.norm(gradient) / numbers**0.5
+        return jax.tree.map(lambda leaf: leaf / jnp.where(size > 0, size, 1), gradient)
+
+    return optax.stateless(update)
 
 
 def transform(recipe: Recipe) -> optax.GradientTransformation:

@@ -24,7 +24,8 @@ class Recipe:
             amplitudes of natural images).
         decay: power of the frequency by which coefficients are scaled; 1 gives natural images' 1/f.
         optimizer: "adam", "nadam", "lion", "sign", or "muon" (pixels alone: an update of each colour plane whose
-            singular values are all alike).
+            singular values are all alike). "nadam-rms" is NAdam of gradients whose root mean square over the picture is
+            1: with `eps` well above 1 a step is as the gradient, not alike for all coefficients.
         learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
         b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
         before_activation: take a neuron before its activation function, where its gradient cannot vanish; of a gated

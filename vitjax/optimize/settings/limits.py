@@ -7,7 +7,7 @@ from vitjax.ranges import Range
 
 CHOICES = {
     "parametrization": ("pixels", "fourier", "pyramid", "maco"),
-    "optimizer": ("adam", "nadam", "lion", "sign", "muon"),
+    "optimizer": ("adam", "nadam", "nadam-rms", "lion", "sign", "muon"),
     "seen_shape": ("scattered", "window"),
     "color": ("divide", "multiply", "none"),
     "noise_shape": ("channel", "pixel"),
@@ -24,7 +24,7 @@ RANGES = {
     "learning_rate": Range(0, 1000),
     "b1": Range(0, 0.99999),
     "b2": Range(0, 0.99999),
-    "eps": Range(1e-30, 1),
+    "eps": Range(1e-30, 1000),
     "seen": Range(0, 1, above=True),
     "scale": Range(-(10**6), 10**6),
     "total_variation": Range(0, 10**6),

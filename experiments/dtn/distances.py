@@ -25,9 +25,10 @@ PROBS = ".attn.probs"
 
 
 def between(site: Site, image: tuple[int, int]) -> tuple[Float[np.ndarray, "*window query key"], np.ndarray]:
-    """Distances from queries to keys in pixels, and which of the pairs are of places.
+    """Distances from queries to keys in pixels, and which of the pairs are of places that may attend to each other.
 
-    Keys that are fewer than the places are means of squares of these, and stand in their middle.
+    Keys that are fewer than the places are means of squares of these, and stand in their middle. In a shifted window of
+    places from two ends of the image only those do that lie within a window's side of each other.
 
     Args:
         site: of attention probabilities.
@@ -36,8 +37,10 @@ def between(site: Site, image: tuple[int, int]) -> tuple[Float[np.ndarray, "*win
     if site.cut is not None:
         places, grid = site.cut.places, site.cut.grid
         centres = _centres(grid, image)[np.maximum(places, 0)]
-        there = places >= 0
-        return _apart(centres, centres), there[:, :, None] & there[:, None]
+        there, side = places >= 0, round(places.shape[1] ** 0.5)
+        stand = np.stack(np.unravel_index(np.maximum(places, 0), grid), axis=-1)
+        near = (abs(stand[:, :, None] - stand[:, None]) < side).all(axis=-1)
+        return _apart(centres, centres), there[:, :, None] & there[:, None] & near
     keys = site.shape[-1] - site.prefix * (site.shape[-1] == site.shape[-2])
     step = round((np.prod(site.grid) / keys) ** 0.5)
     nowhere = np.full((site.shape[-1] - keys, 2), np.nan)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.support.pictures import photo
@@ -87,3 +88,18 @@ def test_runs_that_are_measured_on_the_way_have_their_pace_in_the_table(tmp_path
     (folder / "result.json").write_text('{"top1": 0.4, "steps": 40}')
     (row,) = rows(tmp_path, [Run("plain", "layer", 0), Run("plain", "dtn", 0)], ("top1",))
     assert (row["top1"], row["steps"], row["images_per_second"], row["seconds"]) == (0.4, 40, 80, 10)
+
+
+def test_distances_of_attention_are_of_places_that_attend_to_each_other():
+    """In shifted windows, too, where some stand at two ends of the image: as the model masks them."""
+    from experiments.dtn.distances import PROBS, between
+    from vitjax.models.registry import random
+    from vitjax.train.initial import initial
+
+    config, _ = initial("experiments/dtn/configs/swin.json")
+    model = random(config)
+    tap = f"stages.0.blocks.1{PROBS}"
+    attention = np.asarray(model(np.zeros((1, *config.image_size, 3), np.float32), [tap])[tap])[0]
+    apart, pairs = between(model.taps()[tap], config.image_size)
+    assert ((attention.max(axis=1) > 1e-30) == pairs).all() and not pairs.all()
+    assert apart[pairs].max() == pytest.approx(3 * 4 * 2**0.5)  # of a window of four tokens a side, four pixels each

@@ -120,7 +120,7 @@ ACCURACY = (*COLUMNS, "top-1, %", "above LN of the same seed", "steps", "process
 # What a file's name begins with, its heading, columns, and what makes rows of the file's and of what else it is called.
 TABLES: tuple[tuple[str, str, tuple[str, ...], Callable[[Rows, str], list[list[str]]]], ...] = (
     ("accuracy", "Accuracy on Tiny ImageNet, 50 classes", ACCURACY, _accuracy),
-    ("listops", "Accuracy on Long ListOps", ACCURACY, _accuracy),
+    ("listops", "Accuracy on ListOps", ACCURACY, _accuracy),
     ("learned", "What DTN learned, all heads", (*COLUMNS, "λ", "factor of the square", "highest weight"), _learned),
     ("magnitudes", "Sizes of tokens: spread within an image, %", (*COLUMNS, "before norms", "after"), _magnitudes),
     ("distances", "Distance of attention, pixels", (*COLUMNS, "first block", "all", "alike"), _distances),

@@ -5,7 +5,8 @@
 For each norm and seed of which the run is finished, and that of LayerNorm. What is measured stays with the runs, in
 `corruptions/`, and is not measured again on the same images. `results/corruptions-vit.csv` has, for each kind, the
 share of images whose first class is not theirs (`wrong`; under LayerNorm `baseline_wrong`), and the errors as a share
-of LayerNorm's (`ce`) and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds.
+of LayerNorm's (`ce`) and of what corruption adds to these (`relative_ce`): means and standard deviations over seeds,
+where each seed has one.
 """
 
 import argparse
@@ -33,7 +34,8 @@ def measured(folder: Path, data: Dataset) -> bool:
     if not (folder / "corruptions.json").exists():
         return False
     about = record(folder)["settings"]
-    return (about["data"], about["images"]) == (data.images.source, len(data.images))
+    named = lambda source: Path(source).parts[-2:]  # a relative path may be from elsewhere
+    return (named(about["data"]), about["images"]) == (named(data.images.source), len(data.images))
 
 
 def main() -> None:
@@ -58,7 +60,8 @@ def main() -> None:
     for (norm, kind), each in found.items():
         row = {"norm": norm, "corruption": kind, "seeds": len(each), "images": each[0]["images"]}
         for name in MEASURED:
-            row |= spread(name, [one[name] for one in each if one.get(name) is not None])
+            values = [one.get(name) for one in each]
+            row |= spread(name, [] if None in values else values)
         rows.append(row)
     write(args.out / f"corruptions-{args.model}.csv", rows)
 

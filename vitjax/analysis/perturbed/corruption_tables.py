@@ -28,6 +28,7 @@ ALEXNET = dict(
         strict=True,
     )
 )
+ROUNDING = 1e-9  # of a difference of errors
 
 
 def wrong(outcomes: Outcomes, kinds: Sequence[str], severities: Sequence[int]) -> Errors:
@@ -93,10 +94,11 @@ def ratios(
     """Divides means over images, kind by kind, and at the end takes the mean of that over kinds; with standard errors.
 
     Both are of the same images, whose luck they share: errors are those of ratios of means over one sample (Cochran,
-    Sampling Techniques, 3rd edition, section 2.11). NaN where a mean of `whole` is 0.
+    Sampling Techniques, 3rd edition, section 2.11). NaN where a mean of `whole` is not above 0, but for rounding: there
+    is nothing to be a share of.
     """
     base = whole.mean(axis=0)
-    base = np.where(base == 0, np.nan, base)
+    base = np.where(base > ROUNDING, base, np.nan)
     ratio = part.mean(axis=0) / base
     off = (part - ratio * whole) / base
     off = np.c_[off, off.mean(axis=1)]

@@ -69,7 +69,7 @@ def draw(rows: list[dict], maps: dict[Run, dict[str, np.ndarray]], middle: str) 
     for side, line, places in zip(SIDES, shown, (above, below), strict=True):
         for run, one, axis in zip(maps, line, places, strict=True):
             picture = bare(axis).imshow(one, vmin=1 - most, vmax=1 + most, cmap="RdBu_r")
-            axis.set(title=f"{NORMS[run.norm]}, {side}\n{middle.replace('.blocks', chr(10) + '.blocks')}")
+            axis.set(title=f"{NORMS[run.norm]}\n{side} {middle.replace('.blocks', chr(10) + '.blocks')}")
     figure.colorbar(picture, ax=[*above, *below], shrink=0.6, label="mean size, of all places")
     return figure
 

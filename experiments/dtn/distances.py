@@ -36,9 +36,8 @@ def between(site: Site, image: tuple[int, int]) -> tuple[Float[np.ndarray, "*win
     """
     if site.cut is not None:
         places, grid = site.cut.places, site.cut.grid
-        centres = _centres(grid, image)[np.maximum(places, 0)]
-        there, side = places >= 0, round(places.shape[1] ** 0.5)
-        stand = np.stack(np.unravel_index(np.maximum(places, 0), grid), axis=-1)
+        there, known, side = places >= 0, np.maximum(places, 0), round(places.shape[1] ** 0.5)
+        centres, stand = _centres(grid, image)[known], np.stack(np.unravel_index(known, grid), axis=-1)
         near = (abs(stand[:, :, None] - stand[:, None]) < side).all(axis=-1)
         return _apart(centres, centres), there[:, :, None] & there[:, None] & near
     keys = site.shape[-1] - site.prefix * (site.shape[-1] == site.shape[-2])

@@ -66,10 +66,11 @@ def draw(rows: list[dict], maps: dict[Run, dict[str, np.ndarray]], middle: str) 
     bare(legend).legend(*curves.get_legend_handles_labels(), loc="upper left", fontsize=8)
     shown = [[found[side] / found[side].mean() for found in maps.values()] for side in SIDES]
     most = max(float(np.abs(one - 1).max()) for line in shown for one in line)
+    lines = middle.replace(".blocks", "\n.blocks")
     for side, line, places in zip(SIDES, shown, (above, below), strict=True):
         for run, one, axis in zip(maps, line, places, strict=True):
             picture = bare(axis).imshow(one, vmin=1 - most, vmax=1 + most, cmap="RdBu_r")
-            axis.set(title=f"{NORMS[run.norm]}\n{side} {middle.replace('.blocks', chr(10) + '.blocks')}")
+            axis.set(title=f"{NORMS[run.norm]}\n{side} {lines}")
     figure.colorbar(picture, ax=[*above, *below], shrink=0.6, label="mean size, of all places")
     return figure
 

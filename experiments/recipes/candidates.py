@@ -8,7 +8,6 @@ from vitjax.optimize.settings.stage import Stage
 # All at one size, four views: what the recipes of stages are held against.
 PLAIN = replace(RECIPES["default"], steps=160, views=4, optimizer="adam", color_strength=0.3, jitter=32, stages=())
 THREE = (Stage(size=5 / 14, steps=60), Stage(size=0.5, steps=60), *RECIPES["fast"].stages[1:])  # of 80 pixels, of 224
-RMS = {"optimizer": "nadam-rms", "decay": 0.75}  # steps grow with the gradient, and so twice with 1 / frequency
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ CANDIDATES: dict[str, Candidate] = {
         {"stages.0.seen": 0.5, "stages.0.seen_shape": "window", "stages.0.steps": 170, "steps": 198},
         base="fast",
     ),
-    "fast, nadam-rms, eps 1, rate 0.5": Candidate("rms", RMS | {"eps": 1.0, "learning_rate": 0.5}, base="fast"),
+    "fast, nadam-rms, eps 1, rate 0.5": Candidate(
+        "rms", {"optimizer": "nadam-rms", "decay": 0.75, "eps": 1.0, "learning_rate": 0.5}, base="fast"
+    ),
     "coarse to fine, 4 views, 140 steps": Candidate(
         "coarse to fine", {"views": 4, "stages": (Stage(size=0.5, steps=80), Stage(steps=60))}
     ),

@@ -30,7 +30,7 @@ def _of_rms_1() -> optax.GradientTransformation:
     def update(gradient: optax.Updates, _: optax.Params | None) -> optax.Updates:
         numbers = sum(leaf.size for leaf in jax.tree.leaves(gradient))
         size = optax.tree.norm(gradient) / numbers**0.5
-        return jax.tree.map(lambda leaf: leaf / jnp.where(size > 0, size, 1), gradient)
+        return optax.tree.scale(1 / jnp.where(size > 0, size, 1), gradient)
 
     return optax.stateless(update)
 

@@ -97,9 +97,7 @@ def test_search_suggests_units_and_classes(visit, address):
     assert options.nth(0).locator(".name").inner_text() == "blocks.1.mlp.hidden:7"
     assert {"blocks.1.mlp.hidden:70", "blocks.1.mlp.hidden:77"} <= set(options.locator(".name").all_inner_texts())
     page.keyboard.press("ArrowDown")
-    assert page.get_by_role("combobox", name="Search").get_attribute("aria-activedescendant") == options.nth(
-        0
-    ).get_attribute("id")
+    assert walked_to(page) == "blocks.1.mlp.hidden:7"
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="blocks.1.mlp.hidden:7").wait_for()
     page.keyboard.press("/")
@@ -114,6 +112,28 @@ def test_search_suggests_units_and_classes(visit, address):
     page.keyboard.press("Enter")
     page.get_by_text("14 of 62 units").wait_for()
     assert page.url.endswith("text=cat")
+
+
+def walked_to(page) -> str:
+    """The suggestion that the arrow keys have come to."""
+    return page.locator(
+        f"#{page.locator('[aria-activedescendant]').get_attribute('aria-activedescendant')} .name"
+    ).inner_text()
+
+
+def test_suggestions_that_come_late_leave_the_chosen_one_chosen(visit, hosted):
+    page = visit(hosted)
+    waiting = []
+    page.route("**/classes*", lambda route: waiting.append(route))
+    page.keyboard.press("/")
+    page.keyboard.type("m")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    chosen = walked_to(page)
+    for route in waiting:
+        route.continue_()
+    page.get_by_role("option", name="coffee mug").wait_for()
+    assert waiting and walked_to(page) == chosen
 
 
 def tiles(page) -> list[list[str]]:

@@ -86,7 +86,10 @@
     if (begun) {
       input.addEventListener("focus", async () => {
         await begun();
-        if (input.value && document.activeElement === input) open();
+        if (!input.value || document.activeElement !== input) return;
+        const walked = shown[active]?.text; // the reader may have walked on meanwhile
+        open();
+        walk(shown.findIndex((option) => option.text === walked));
       });
     }
     input.addEventListener("blur", close);

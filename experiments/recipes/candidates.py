@@ -5,9 +5,26 @@ from dataclasses import dataclass, field, replace
 from vitjax.optimize.recipes import RECIPES, Recipe
 from vitjax.optimize.settings.stage import Stage
 
+
+def by_nadam(name: str, rate: float, coarse: int, fine: int, jitter: int = 4) -> Recipe:
+    """A recipe of ours as it was when all its coefficients took steps of one length."""
+    now = RECIPES[name]
+    stages = (
+        Stage(size=0.5, steps=coarse),
+        replace(now.stages[1], steps=fine, shallow=0.75, learning_rate=0.5),
+    )
+    changes = {"optimizer": "nadam", "decay": 1.0, "learning_rate": rate, "jitter": jitter}
+    return replace(now, steps=coarse + fine, stages=stages, **changes)
+
+
+FAST, DEFAULT, BEST = (
+    by_nadam("fast", 0.12, 90, 28),
+    by_nadam("default", 0.1, 150, 80),
+    by_nadam("best", 0.1, 300, 280, jitter=8),
+)
 # All at one size, four views: what the recipes of stages are held against.
-PLAIN = replace(RECIPES["default"], steps=160, views=4, optimizer="adam", color_strength=0.3, jitter=32, stages=())
-THREE = (Stage(size=5 / 14, steps=60), Stage(size=0.5, steps=60), *RECIPES["fast"].stages[1:])  # of 80 pixels, of 224
+PLAIN = replace(DEFAULT, steps=160, views=4, optimizer="adam", color_strength=0.3, jitter=32, stages=())
+THREE = (Stage(size=5 / 14, steps=60), Stage(size=0.5, steps=60), FAST.stages[1])  # of 80 pixels, of 224
 
 
 @dataclass(frozen=True)
@@ -51,26 +68,29 @@ CANDIDATES: dict[str, Candidate] = {
     "windows of a quarter, then 4 views, 40 steps": Candidate(
         "windows", {"steps": 40, "learning_rate": 0.05}, begin="windows of a quarter, 4 views, 160 steps"
     ),
-    "fast, adam": Candidate("stages", {"optimizer": "adam"}, base="fast"),
-    "fast, twice the rate": Candidate("stages", {"learning_rate": 0.24}, base="fast"),
-    "fast, noise to the end": Candidate("stages", {"stages.1.noise": 1, "stages.1.color_strength": 1}, base="fast"),
-    "fast, as many steps for all": Candidate("stages", {"stages.1.shallow": 0, "stages.1.steps": 45}, base="fast"),
-    "fast, from 80 pixels up": Candidate("stages", {"stages": THREE}, base="fast"),
-    "fast, two views": Candidate("stages", {"views": 2, "steps": 59}, base="fast"),
+    "fast, adam": Candidate("stages", {"optimizer": "adam"}, base=FAST),
+    "fast, twice the rate": Candidate("stages", {"learning_rate": 0.24}, base=FAST),
+    "fast, noise to the end": Candidate("stages", {"stages.1.noise": 1, "stages.1.color_strength": 1}, base=FAST),
+    "fast, as many steps for all": Candidate("stages", {"stages.1.shallow": 0, "stages.1.steps": 45}, base=FAST),
+    "fast, from 80 pixels up": Candidate("stages", {"stages": THREE}, base=FAST),
+    "fast, two views": Candidate("stages", {"views": 2, "steps": 59}, base=FAST),
     "default, jitter of 32 pixels": Candidate(
-        "jitter of 32", {"jitter": 32, "stages.1.total_variation": 2}, base="default"
+        "jitter of 32", {"jitter": 32, "stages.1.total_variation": 2}, base=DEFAULT
     ),
-    "fast, jitter of 32 pixels": Candidate("jitter of 32", {"jitter": 32, "stages.1.total_variation": 1}, base="fast"),
-    "fast, jitter of 8 pixels": Candidate("stages", {"jitter": 8}, base="fast"),
-    "fast, jitter of 2 pixels": Candidate("stages", {"jitter": 2}, base="fast"),
+    "fast, jitter of 32 pixels": Candidate("jitter of 32", {"jitter": 32, "stages.1.total_variation": 1}, base=FAST),
+    "fast, jitter of 8 pixels": Candidate("stages", {"jitter": 8}, base=FAST),
+    "fast, jitter of 2 pixels": Candidate("stages", {"jitter": 2}, base=FAST),
     "fast, windows of half": Candidate(
         "stages",
         {"stages.0.seen": 0.5, "stages.0.seen_shape": "window", "stages.0.steps": 170, "steps": 198},
-        base="fast",
+        base=FAST,
     ),
-    "fast, nadam-rms, eps 1, rate 0.5": Candidate(
-        "rms", {"optimizer": "nadam-rms", "decay": 0.75, "eps": 1.0, "learning_rate": 0.5}, base="fast"
-    ),
+    "fast, by nadam": Candidate("stages", base=FAST),
+    "default, by nadam": Candidate("stages", base=DEFAULT),
+    "best, by nadam": Candidate("stages", base=BEST),
+    "fast, floor 1": Candidate("floors", {"floor": 1.0, "learning_rate": 0.16}, base="fast"),
+    "fast, floor 10": Candidate("floors", {"floor": 10.0, "learning_rate": 0.1}, base="fast"),
+    "fast, decay 1": Candidate("floors", {"decay": 1.0, "learning_rate": 0.08}, base="fast"),
     "coarse to fine, 4 views, 140 steps": Candidate(
         "coarse to fine", {"views": 4, "stages": (Stage(size=0.5, steps=80), Stage(steps=60))}
     ),

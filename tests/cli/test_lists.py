@@ -59,7 +59,7 @@ def test_recipes_stand_side_by_side(capsys):
     lines = printed(capsys, "recipes", "fast", "best")
     assert lines[0].split() == ["fast", "best"]
     assert {line.split()[1] for line in lines if line.startswith("*")} == {
-        "steps", "learning_rate", "jitter", "stages.0.steps", "stages.1.steps", "stages.1.total_variation",
+        "steps", "learning_rate", "stages.0.steps", "stages.1.steps", "stages.1.total_variation",
     }  # fmt: skip
     assert main(["recipes", "fest"]) == 2 and "did you mean fast, best" in capsys.readouterr().err
 

@@ -165,7 +165,7 @@ def test_features_are_inverted_and_exaggerated():
     assert abs(ratio - 1) < 0.1 and np.linalg.norm(caricature) > 1.05 * np.linalg.norm(target)
     assert made.activation[1] > 1 > 0 > made.activation[0] > -0.5
 
-    coarse = choose(PLAIN, eps=0.01)  # with less Adam makes whole steps of what is nothing
+    coarse = choose(PLAIN, optimizer="nadam", eps=0.01)  # with less it makes whole steps of what is nothing
     still = visualize(MODEL, goals[:1], coarse, starts=PHOTO)
     assert -still.history["activation"][0, 0] < 1e-10
     assert np.abs(still.images[0].astype(int) - seen.images[0]).max() <= 1

@@ -12,7 +12,9 @@ from vitjax.optimize.recipes import Recipe
 _OPTIMIZERS: dict[str, Callable[[optax.Schedule, Recipe], optax.GradientTransformation]] = {
     "adam": lambda rate, recipe: optax.adam(rate, recipe.b1, recipe.b2, recipe.eps),
     "nadam": lambda rate, recipe: optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps),
-    "nadam-rms": lambda rate, recipe: optax.chain(_of_rms_1(), optax.nadam(rate, recipe.b1, recipe.b2, recipe.eps)),
+    "nadam-rms": lambda rate, recipe: optax.chain(
+        _of_rms_1(), optax.nadam(rate, recipe.b1, recipe.b2, recipe.floor), optax.scale(1 + recipe.floor)
+    ),
     "lion": lambda rate, recipe: optax.lion(rate, recipe.b1, recipe.b2, weight_decay=0),
     "sign": lambda rate, recipe: optax.sign_sgd(rate),
     "muon": lambda rate, recipe: muon(

@@ -25,9 +25,11 @@ class Recipe:
         decay: power of the frequency by which coefficients are scaled; 1 gives natural images' 1/f.
         optimizer: "adam", "nadam", "lion", "sign", or "muon" (pixels alone: an update of each colour plane whose
             singular values are all alike). "nadam-rms" is NAdam of gradients whose root mean square over the picture is
-            1: with `eps` well above 1 a step is as the gradient, not alike for all coefficients.
+            1, and as large as that: a number of this gradient moves by the rate, and others as `floor` says.
         learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
         b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
+        floor: in place of `eps` in "nadam-rms": near 0, steps are alike for all numbers, as NAdam's; far above 1 they
+            are as the gradient.
         before_activation: take a neuron before its activation function, where its gradient cannot vanish; of a gated
             MLP, its gate.
         seen: share of the patch tokens that each view shows, drawn anew at every step; the others are left out.
@@ -65,6 +67,7 @@ class Recipe:
     b1: float = 0.5
     b2: float = 0.99
     eps: float = 1e-8
+    floor: float = 3.0
     before_activation: bool = False
     seen: float = 1.0
     seen_shape: str = "scattered"
@@ -132,63 +135,55 @@ class Recipe:
 GHIASI = Recipe(scale=1 / 8, total_variation=0.0005)
 
 
-def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float, jitter: int) -> Recipe:
+def _coarse_to_fine(coarse: int, fine: int, *, rate: float, variation: float) -> Recipe:
     """Makes a recipe of ours, of so many steps at half the size and at the whole one.
 
     It takes the neuron before its activation function, where none dies, and a picture written as Fourier coefficients
     of decorrelated colours, which moves every scale at its own pace. Large structures come first, at a quarter of the
     cost of a step; then a few steps put detail on them, more of them where they cost little. One view and more steps
-    see as much as several views and fewer (experiments/recipes/frontier.py).
+    see as much as several views and fewer. Steps are nearly as the gradient, all of one length: what matters most moves
+    most, and how far a picture goes is the number of steps times the rate (experiments/recipes/frontier.py).
 
     Args:
         coarse, fine: steps of the two stages; those of the second for the last block.
-        rate: learning rate of the first stage; that of the second is half of it.
+        rate: learning rate of both stages.
         variation: total variation of the second stage over that of the first.
-        jitter: in pixels of the whole picture. Of eight and more a picture has to look the same to a patch of sixteen
-            wherever it falls; one that need not goes further in as many steps, most of all in the first blocks, where
-            many steps then end in noise.
     """
     return dataclasses.replace(
         GHIASI,
         steps=coarse + fine,
         views=1,
         parametrization="fourier",
-        optimizer="nadam",
+        decay=0.75,
+        optimizer="nadam-rms",
         learning_rate=rate,
         b1=0.9,
         b2=0.999,
         total_variation=0.00005,
         color_strength=0.15,
         color_anneal=True,
-        jitter=jitter,
+        jitter=4,  # of eight and more, a picture has to look the same to a patch of 16 wherever it falls
         before_activation=True,
         stages=(
             Stage(size=0.5, steps=coarse),
-            Stage(
-                steps=fine,
-                shallow=0.75,
-                learning_rate=0.5,
-                total_variation=variation,
-                noise=0,
-                color_strength=0.4,
-            ),
+            Stage(steps=fine, shallow=1, total_variation=variation, noise=0, color_strength=0.4),
         ),
     )
 
 
 RECIPES: dict[str, Recipe] = {
-    "default": _coarse_to_fine(150, 80, rate=0.1, variation=5, jitter=4),
-    "fast": _coarse_to_fine(90, 28, rate=0.12, variation=3, jitter=4),
-    "best": _coarse_to_fine(300, 280, rate=0.1, variation=5, jitter=8),
+    "default": _coarse_to_fine(140, 68, rate=0.075, variation=5),
+    "fast": _coarse_to_fine(80, 24, rate=0.125, variation=3),
+    "best": _coarse_to_fine(300, 220, rate=0.0625, variation=5),
     "ghiasi": GHIASI,
     # The same method as the paper writes it: colours sigma * x + mu, Gaussian noise for each pixel.
     "ghiasi-paper": dataclasses.replace(GHIASI, color="multiply", noise=1.0, noise_shape="pixel", noise_anneal=False),
 }
 
 ABOUT = {  # what each is for, in a line
-    "default": "what to begin with: 150 steps at half the size, then 80; a twentieth of the operations of ghiasi",
-    "fast": "for a whole network or a first look: 90 steps at half the size, then 28; a fiftieth",
-    "best": "for few units, or figures: 300 steps at half the size, then 280; a sixth",
+    "default": "what to begin with: 140 steps at half the size, then 68; a twentieth of the operations of ghiasi",
+    "fast": "for a whole network or a first look: 80 steps at half the size, then 24; a fiftieth",
+    "best": "for few units, or figures: 300 steps at half the size, then 220; a seventh",
     "ghiasi": "the published code of Ghiasi et al. 2022: 401 steps of 8 views on pixels",
     "ghiasi-paper": "the same method as the text of the paper has it",
 }
@@ -206,7 +201,7 @@ def fields(recipe: Recipe) -> dict[str, Any]:
     """
     found = dataclasses.asdict(recipe)
     stages = [{name: value for name, value in stage.items() if value is not None} for stage in found.pop("stages")]
-    for name in ("diversity_of", "row", "row_shared"):
+    for name in ("floor", "diversity_of", "row", "row_shared"):
         if found[name] == getattr(Recipe, name):
             del found[name]
     return found | ({"stages": stages} if stages else {})

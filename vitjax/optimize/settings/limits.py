@@ -25,6 +25,7 @@ RANGES = {
     "b1": Range(0, 0.99999),
     "b2": Range(0, 0.99999),
     "eps": Range(1e-30, 1000),
+    "floor": Range(1e-30, 1000),
     "seen": Range(0, 1, above=True),
     "scale": Range(-(10**6), 10**6),
     "total_variation": Range(0, 10**6),

@@ -27,7 +27,7 @@ from vitjax.optimize.results.sheets import contact_sheet
 from vitjax.optimize.visualize import resolve
 
 STRENGTHS = (0.1, 1.0, 10.0)
-NEAR = {"learning_rate": 0.02, "noise": 0.0, "color": "none"}  # as docs/pictures_from_pictures.md says of accentuation
+NEAR = {"learning_rate": 0.02, "noise": 0, "color": "none"}  # as docs/pictures_from_pictures.md says of accentuation
 POWER = 2.0  # of the cosine in caricatures
 GREY = 200  # behind what a mask leaves out
 

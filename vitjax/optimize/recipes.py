@@ -26,7 +26,8 @@ class Recipe:
         optimizer: "adam", "nadam", "lion", "sign", or "muon" (pixels alone: an update of each colour plane whose
             singular values are all alike). "nadam-rms" is NAdam of gradients whose root mean square over the picture is
             1, and as large as that: a number of this gradient moves by the rate, and others as `floor` says.
-        learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`.
+        learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`. By "nadam-rms" a picture goes as
+            far as steps times rate: half the rate for twice the steps.
         b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
         floor: in place of `eps` in "nadam-rms": near 0, steps are alike for all numbers, as NAdam's; far above 1 they
             are as the gradient.

@@ -9,10 +9,8 @@ from vitjax.optimize.settings.stage import Stage
 def by_nadam(name: str, rate: float, coarse: int, fine: int, jitter: int = 4) -> Recipe:
     """A recipe of ours as it was when all its coefficients took steps of one length."""
     now = RECIPES[name]
-    stages = (
-        Stage(size=0.5, steps=coarse),
-        replace(now.stages[1], steps=fine, shallow=0.75, learning_rate=0.5),
-    )
+    first, second = now.stages
+    stages = replace(first, steps=coarse), replace(second, steps=fine, shallow=0.75, learning_rate=0.5)
     changes = {"optimizer": "nadam", "decay": 1.0, "learning_rate": rate, "jitter": jitter}
     return replace(now, steps=coarse + fine, stages=stages, **changes)
 

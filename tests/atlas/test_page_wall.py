@@ -116,9 +116,8 @@ def test_search_suggests_units_and_classes(visit, address):
 
 def walked_to(page) -> str:
     """The suggestion that the arrow keys have come to."""
-    return page.locator(
-        f"#{page.locator('[aria-activedescendant]').get_attribute('aria-activedescendant')} .name"
-    ).inner_text()
+    chosen = page.locator("[aria-activedescendant]").get_attribute("aria-activedescendant")
+    return page.locator(f"#{chosen} .name").inner_text()
 
 
 def test_suggestions_that_come_late_leave_the_chosen_one_chosen(visit, hosted):

@@ -31,6 +31,7 @@ COARSE = choose(
     "default",
     steps=10,
     views=2,
+    learning_rate=0.1,
     jitter=8,
     stages=(Stage(size=0.5, steps=6), Stage(steps=4, shallow=0.5, learning_rate=0.5, total_variation=4)),
 )
@@ -44,8 +45,8 @@ def steps_of(recipe, objective) -> int:
 def test_a_plan_has_each_stage_at_its_size_with_its_settings():
     coarse, fine = plan(COARSE, small.CONFIG, LAST)
     assert (coarse.config.image_size, fine.config) == ((16, 16), small.CONFIG)
-    assert (coarse.recipe.steps, coarse.recipe.jitter, coarse.recipe.learning_rate) == (6, 4, COARSE.learning_rate)
-    assert (fine.recipe.steps, fine.recipe.jitter, fine.recipe.learning_rate) == (4, 8, COARSE.learning_rate / 2)
+    assert (coarse.recipe.steps, coarse.recipe.jitter, coarse.recipe.learning_rate) == (6, 4, 0.1)
+    assert (fine.recipe.steps, fine.recipe.jitter, fine.recipe.learning_rate) == (4, 8, 0.05)
     assert fine.recipe.total_variation == 4 * COARSE.total_variation
     assert not coarse.recipe.stages and not fine.recipe.stages
 

@@ -25,7 +25,7 @@ class Recipe:
         decay: power of the frequency by which coefficients are scaled; 1 gives natural images' 1/f.
         optimizer: "adam", "nadam", "lion", "sign", or "muon" (pixels alone: an update of each colour plane whose
             singular values are all alike). "nadam-rms" is NAdam of gradients whose root mean square over the picture is
-            1, and as large as that: a number of this gradient moves by the rate, and others as `floor` says.
+            made 1: a number whose gradient is of that size moves by the rate, others as `floor` says.
         learning_rate: at the first step; a cosine takes it to 0 at step `steps - 1`. By "nadam-rms" a picture goes as
             far as steps times rate: half the rate for twice the steps.
         b1, b2, eps: the optimizer's: decay rates of its averages, and what it divides by at least.
